@@ -1,0 +1,67 @@
+"""Import order is data flow: a module imports only from its own stage or from stages before it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "refine"
+STAGES = (
+    ("constants", "errors", "resources", "progress"),
+    ("structure",),
+    ("local",),
+    ("energy",),
+    ("propagation",),
+    ("ensemble",),
+    ("finishing",),
+    ("assess",),
+    ("report",),
+    ("settings",),
+    ("pipeline",),
+    ("bench",),
+    ("cli",),
+    ("__init__", "__main__"),
+)
+RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}
+
+
+def stage_of(module: str) -> str:
+    """``refine.energy.system`` → ``energy``; ``refine`` itself → ``__init__``."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imports(source: str) -> Iterator[str]:
+    """Modules of this package that ``source`` imports, wherever in the file."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.split(".")[0] == "refine")
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").split(".")[0] == "refine":
+            if node.module == "refine":
+                yield from (f"refine.{a.name}" if a.name in RANK else "refine" for a in node.names)
+            else:
+                yield node.module or ""
+
+
+def violations(module: str, source: str) -> list[str]:
+    own = RANK[stage_of(module)]
+    return [f"{module} imports {name}" for name in imports(source) if RANK[stage_of(name)] > own]
+
+
+def modules() -> list[Path]:
+    return sorted(p for p in PACKAGE.rglob("*.py") if not p.relative_to(PACKAGE).parts[0].startswith(("_models", "_app")))
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_module_imports_only_from_earlier_stages(path: Path) -> None:
+    relative = path.relative_to(PACKAGE).with_suffix("")
+    assert violations(".".join(("refine", *relative.parts)), path.read_text(encoding="utf-8")) == []
+
+
+def test_the_rule_can_fail() -> None:
+    assert violations("refine.structure.read", "def f():\n    from refine.energy.system import System\n") != []
+    assert violations("refine.structure.read", "from refine import cli\n") != []
+    assert violations("refine.cli", "import refine.pipeline\n") == []
