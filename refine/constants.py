@@ -45,6 +45,36 @@ SIDE_CHAIN_ATOMS: dict[str, tuple[str, ...]] = {
 ATOM14: dict[str, tuple[str, ...]] = {aa: BACKBONE_ATOMS + side for aa, side in SIDE_CHAIN_ATOMS.items()}
 """Heavy atoms of each residue in the order of the 14 slots of ``Protein.coords`` (OXT is kept apart)."""
 
+CHI_ATOMS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
+    aa: tuple((names[k], names[k + 1], names[k + 2], names[k + 3]) for k in range(len(names) - 3))
+    for aa, names in {
+        "A": (),
+        "C": ("N", "CA", "CB", "SG"),
+        "D": ("N", "CA", "CB", "CG", "OD1"),
+        "E": ("N", "CA", "CB", "CG", "CD", "OE1"),
+        "F": ("N", "CA", "CB", "CG", "CD1"),
+        "G": (),
+        "H": ("N", "CA", "CB", "CG", "ND1"),
+        "I": ("N", "CA", "CB", "CG1", "CD1"),
+        "K": ("N", "CA", "CB", "CG", "CD", "CE", "NZ"),
+        "L": ("N", "CA", "CB", "CG", "CD1"),
+        "M": ("N", "CA", "CB", "CG", "SD", "CE"),
+        "N": ("N", "CA", "CB", "CG", "OD1"),
+        "P": ("N", "CA", "CB", "CG", "CD"),
+        "Q": ("N", "CA", "CB", "CG", "CD", "OE1"),
+        "R": ("N", "CA", "CB", "CG", "CD", "NE", "CZ"),
+        "S": ("N", "CA", "CB", "OG"),
+        "T": ("N", "CA", "CB", "OG1"),
+        "V": ("N", "CA", "CB", "CG1"),
+        "W": ("N", "CA", "CB", "CG", "CD1"),
+        "Y": ("N", "CA", "CB", "CG", "CD1"),
+    }.items()
+}
+"""Atoms of the side-chain torsions χ1, χ2, … of each residue (IUPAC 1970; arginine's χ5 is planar and left out)."""
+
+CHI_PERIOD_180 = {("D", 1), ("E", 2), ("F", 1), ("Y", 1)}
+"""(residue, 0-based χ index) of torsions whose end is symmetric, so that χ and χ + 180° are the same conformation."""
+
 # Ideal backbone geometry (Engh & Huber 1991).
 BOND_N_CA = 1.458
 BOND_CA_C = 1.525
