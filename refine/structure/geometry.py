@@ -57,9 +57,10 @@ def virtual_cb(n: Tensor, ca: Tensor, c: Tensor) -> Tensor:
 
 
 def angle(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """Angle (...) at b in radians, exact and smooth away from collinearity."""
+    """Angle (...) at b in radians, exact and smooth; the gradient at exact collinearity is zero."""
     u, v = a - b, c - b
-    return torch.atan2(torch.linalg.cross(u, v).norm(dim=-1), (u * v).sum(-1))
+    cross = torch.linalg.cross(u, v)
+    return torch.atan2(distance(cross, torch.zeros_like(cross)), (u * v).sum(-1))
 
 
 def dihedral(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
@@ -90,14 +91,33 @@ def rotation_from_vector(omega: Tensor) -> Tensor:
 
 
 def vector_from_rotation(rot: Tensor) -> Tensor:
-    """Rotation vectors (..., 3) in radians of rotation matrices, by way of the quaternion of non-negative real part."""
+    """Rotation vectors (..., 3) in radians, length at most π, of rotation matrices (..., 3, 3).
+
+    By way of the unit quaternion of non-negative real part, built from its largest component (Shepperd 1978), so that
+    it is exact and differentiable near 0 and near π alike; at π itself the sign of the axis is arbitrary.
+    """
     m = rot
-    trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
-    skew = torch.stack((m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]), -1)
-    sine2 = skew.norm(dim=-1)
-    theta = torch.atan2(sine2, trace - 1)
-    scale = torch.where(sine2 > 1e-6, theta / sine2.clamp_min(1e-6), torch.full_like(theta, 0.5))
-    return skew * scale.unsqueeze(-1)
+    m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    plus_x, plus_y, plus_z = m[..., 2, 1] + m[..., 1, 2], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 0] + m[..., 0, 1]
+    minus_x, minus_y, minus_z = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    candidates = torch.stack(
+        (
+            torch.stack((1 + m00 - m11 - m22, plus_z, plus_y, minus_x), -1),
+            torch.stack((plus_z, 1 - m00 + m11 - m22, plus_x, minus_y), -1),
+            torch.stack((plus_y, plus_x, 1 - m00 - m11 + m22, minus_z), -1),
+            torch.stack((minus_x, minus_y, minus_z, 1 + m00 + m11 + m22), -1),
+        ),
+        -2,
+    )
+    best = torch.stack((m00, m11, m22, m00 + m11 + m22), -1).argmax(-1)
+    q = candidates.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
+    q = q / q.norm(dim=-1, keepdim=True)
+    q = torch.where(q[..., 3:] < 0, -q, q)
+    v, real = q[..., :3], q[..., 3:]
+    square = (v * v).sum(-1, keepdim=True)
+    small = square < 1e-12
+    length = torch.where(small, torch.ones_like(square), square).sqrt()
+    return v * torch.where(small, 2 / real.clamp_min(0.5), 2 * torch.atan2(length, real) / length)
 
 
 def superpose(mobile: Tensor, fixed: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:

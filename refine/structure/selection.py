@@ -1,0 +1,95 @@
+"""Residue selections as users write them on the command line, for example ``A:10-25,B``."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refine.errors import InputError
+from refine.structure.protein import Protein, ResidueId
+
+_RESIDUE = r"(-?\d+)([A-Za-z]?)"
+_RANGE = re.compile(rf"{_RESIDUE}(?:-{_RESIDUE})?")
+_REMEDY = 'Write chains and ranges separated by commas, e.g. "A:10-25,B", "A:52B", "A:-5-10"; ":10-25" is the blank chain'
+
+
+def parse_selection(text: str, protein: Protein) -> NDArray[np.bool_]:
+    """Residues named by a selection.
+
+    Items are separated by commas: ``B`` is a whole chain, ``A:10-25`` a range of author numbers with both ends included,
+    ``A:52B`` one residue with its insertion code, ``A:-5-10`` begins at a negative number, ``:10-25`` (or ``10-25``)
+    belongs to the blank chain, or to the only chain there is. A number without an insertion code includes the inserted
+    residues of that number in a range, and means the residue without insertion code when alone, or all of that number
+    where there is none. Ranges follow the order of the file. A range may reach into a gap, but must hold a residue.
+
+    Args:
+        text: the selection.
+        protein: whose author numbering is meant.
+
+    Returns:
+        (L,) bool, True where selected.
+
+    Raises:
+        InputError: an item cannot be read, or names a chain or a residue that is not there.
+    """
+    chosen = np.zeros(len(protein), dtype=np.bool_)
+    items = [item.strip() for item in text.split(",")]
+    if not any(items):
+        raise InputError(f"the selection {text!r} is empty", remedy=_REMEDY)
+    for item in items:
+        if not item:
+            raise InputError(f"the selection {text!r} holds an empty item", remedy=_REMEDY)
+        chosen |= _item(item, protein)
+    return chosen
+
+
+def _item(item: str, protein: Protein) -> NDArray[np.bool_]:
+    chains = np.array([r.chain.strip() for r in protein.residue_ids])
+    known = list(dict.fromkeys(chains.tolist()))
+    chain, separator, residues = item.rpartition(":")
+    chain = chain.strip()
+    if not separator:
+        if item in known:
+            return chains == item
+        if _RANGE.fullmatch(item) is None:
+            raise InputError(f"no chain {item!r}", chain=item, remedy=f"The chains are {_names(known)}")
+        residues = item
+    if not chain and "" not in known and len(known) == 1:
+        chain = known[0]
+    if chain not in known:
+        raise InputError(f"the selection {item!r} names no chain of this structure", chain=chain, remedy=f"The chains are {_names(known)}")
+    if not residues.strip():
+        return chains == chain
+    match = _RANGE.fullmatch(residues.strip())
+    if match is None:
+        raise InputError(f"the selection {item!r} cannot be read", chain=chain, remedy=_REMEDY)
+    return _range(item, protein, chains == chain, match)
+
+
+def _range(item: str, protein: Protein, in_chain: NDArray[np.bool_], match: re.Match[str]) -> NDArray[np.bool_]:
+    first, first_code, last, last_code = match.groups()
+    ids = protein.residue_ids
+    if last is None:
+        of_number = np.array([keep and r.number == int(first) for keep, r in zip(in_chain, ids, strict=True)], dtype=np.bool_)
+        exact = np.array([keep and r.insertion.strip() == first_code for keep, r in zip(of_number, ids, strict=True)], dtype=np.bool_)
+        found = exact if exact.any() or first_code else of_number
+    else:
+        if int(last) < int(first):
+            raise InputError(f"the range {item!r} runs backwards", remedy="Give the smaller number first")
+        low, high = (int(first), first_code), (int(last), last_code or "~")
+        found = np.array([keep and low <= _key(r) <= high for keep, r in zip(in_chain, ids, strict=True)], dtype=np.bool_)
+    if not found.any():
+        inside = [r for keep, r in zip(in_chain, ids, strict=True) if keep]
+        span = f"{inside[0].number}{inside[0].insertion} to {inside[-1].number}{inside[-1].insertion}"
+        raise InputError(f"the selection {item!r} holds no residue", chain=inside[0].chain, remedy=f"That chain runs from {span}")
+    return found
+
+
+def _key(residue: ResidueId) -> tuple[int, str]:
+    return residue.number, residue.insertion.strip()
+
+
+def _names(known: list[str]) -> str:
+    return ", ".join(repr(name) for name in known)
