@@ -1,0 +1,244 @@
+"""Training examples: packed backbones on disk, and the decoy–native pairs made from them on the fly.
+
+Example number n of a run is a function of (seed, n) alone, so that a resumed training sees exactly what an
+uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from refine.errors import InputError
+from refine.local import decoys, targets
+from refine.local.pack import Pack
+
+_HOLDOUT = 25  # one pair cluster in 25 is kept for validation
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A homologue pair: rows of the pack and the aligned residue numbers in each (0-based in the packed chain)."""
+
+    chain: int
+    template: int
+    rows: NDArray[np.int64]
+    template_rows: NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleSettings:
+    """How examples are made. Fractions are of all examples; the rest are perturbed natives.
+
+    Attributes:
+        crop: most residues of one example (the nearest to a random centre).
+        homologues: fraction threaded on a homologue's backbone.
+        natives: fraction left nearly untouched, so that the network learns to hold still.
+        blend: fraction of the homologue examples drawn part of the way towards the native.
+    """
+
+    crop: int = 192
+    homologues: float = 0.55
+    natives: float = 0.06
+    blend: float = 0.25
+
+
+def read_pairs(path: Path, pack: Pack) -> list[list[Pair]]:
+    """Homologue pairs of ``pairs.tsv`` (columns as in the training data's README), grouped by the target's cluster."""
+    lookup = {chain.name: k for k, chain in enumerate(pack.chains)}
+    groups: dict[str, list[Pair]] = {}
+    with path.open() as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if row["id"] not in lookup or row["template_id"] not in lookup:
+                continue
+            k, t = lookup[row["id"]], lookup[row["template_id"]]
+            i, j = int(row["start"]) - 1, int(row["template_start"]) - 1
+            a, b = [], []
+            for count, kind in re.findall(r"(\d+)([MID])", row["cigar"]):
+                n = int(count)
+                if kind == "M":
+                    a.append(np.arange(i, i + n))
+                    b.append(np.arange(j, j + n))
+                i += n if kind in "MI" else 0
+                j += n if kind in "MD" else 0
+            if not a:
+                raise InputError("a homologue pair aligns nothing", file=str(path), residue=row["id"], remedy="Check its cigar column.")
+            rows, template_rows = _packed(pack, k, np.concatenate(a)), _packed(pack, t, np.concatenate(b))
+            good = (rows >= 0) & (template_rows >= 0)
+            groups.setdefault(pack.chains[k].cluster, []).append(Pair(k, t, rows[good], template_rows[good]))
+    return [groups[name] for name in sorted(groups)]
+
+
+def _packed(pack: Pack, chain: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Packed residue numbers of sequence positions; −1 where the residue was not packed."""
+    origin = pack.origin(chain)
+    table = np.full(max(int(origin.max()), int(positions.max())) + 1, -1, dtype=np.int64)
+    table[origin] = np.arange(len(origin))
+    return table[positions]
+
+
+def held_out(group: list[Pair], pack: Pack) -> bool:
+    """Whether a pair cluster is kept for validation: by a hash of its name."""
+    return int(hashlib.sha256(pack.chains[group[0].chain].cluster.encode()).hexdigest(), 16) % _HOLDOUT == 0
+
+
+class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
+    """Examples as dictionaries of arrays; ``split`` is train, valid or test.
+
+    Keys: start, native (L, 4, 3) Å; residue, position, chain (L,); shift, turn, whole_shift, whole_turn (L, 3) in the
+    start's residue frames; lddt (L,); kind, 0 perturbed, 1 homologue, 2 native.
+    """
+
+    def __init__(self, pack: Pack, pairs: list[list[Pair]], split: str, settings: ExampleSettings, seed: int, count: int) -> None:
+        self.pack, self.settings, self.seed, self.count = pack, settings, seed, count
+        wanted = split == "train"
+        self.pairs = [group for group in pairs if held_out(group, pack) != wanted]
+        clusters: dict[str, list[int]] = {}
+        for k, chain in enumerate(pack.chains):
+            if chain.split == split and chain.length >= 40:
+                clusters.setdefault(chain.cluster, []).append(k)
+        self.clusters = [clusters[name] for name in sorted(clusters)]
+        if not self.clusters:
+            raise InputError(f"no chain of the split '{split}' has 40 residues or more", remedy="Give more structures.")
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, n: int) -> dict[str, NDArray[np.generic]]:
+        rng = np.random.default_rng((self.seed, n))
+        u = rng.random()
+        if self.pairs and u < self.settings.homologues:
+            return self._homologue(rng)
+        chain = self._chain(rng)
+        native = self.pack.backbone(chain)
+        keep = self._crop(native[:, 1], rng, 2 * self.settings.crop)
+        native = native[keep]
+        bonded = self.pack.bonded(chain)[keep] & np.r_[np.diff(keep) == 1, False]
+        still = u > 1 - self.settings.natives
+        if still:
+            start = decoys.jittered(native, rng, rng.uniform(0.0, 0.08))
+        else:
+            start = decoys.perturbed(native, bonded, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.4)))))
+        return self._example(chain, keep, start, native, 2 if still else 0, rng)
+
+    def _chain(self, rng: np.random.Generator) -> int:
+        members = self.clusters[rng.integers(len(self.clusters))]
+        return members[rng.integers(len(members))]
+
+    def _crop(self, ca: NDArray[np.float32], rng: np.random.Generator, size: int) -> NDArray[np.int64]:
+        if len(ca) <= size:
+            return np.arange(len(ca))
+        d = ((ca - ca[rng.integers(len(ca))]) ** 2).sum(-1)
+        return np.sort(np.argpartition(d, size - 1)[:size])
+
+    def _homologue(self, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+        for _ in range(20):
+            group = self.pairs[rng.integers(len(self.pairs))]
+            pair = group[rng.integers(len(group))]
+            native = self.pack.backbone(pair.chain)[pair.rows]
+            template = self.pack.backbone(pair.template)[pair.template_rows]
+            if len(native) < 40:
+                continue
+            rot, shift = targets.whole_superposition(template[:, 1].astype(np.float64), native[:, 1].astype(np.float64))
+            template = (template @ rot.T + shift).astype(np.float32)
+            likeness = float(targets.lddt_ca(native[:, 1].astype(np.float64), template[:, 1].astype(np.float64)).mean())
+            if rng.random() < _acceptance(likeness):
+                break
+        keep = self._crop(native[:, 1], rng, 2 * self.settings.crop)
+        native, template = native[keep], template[keep]
+        # Joined in sequence and in both structures: an insertion or a chain break ends a stretch.
+        joined = np.r_[(np.diff(pair.rows[keep]) == 1) & (np.diff(pair.template_rows[keep]) == 1), False]
+        joined &= self.pack.bonded(pair.chain)[pair.rows[keep]] & self.pack.bonded(pair.template)[pair.template_rows[keep]]
+        if rng.random() < self.settings.blend:
+            template = (native + rng.uniform(0.25, 0.9) * (template - native)).astype(np.float32)
+            template = decoys.restore_bonds(template, joined)
+        if rng.random() < 0.75:
+            template = decoys.perturbed(template, joined, rng, float(rng.uniform(0.05, 1.2)))
+        elif rng.random() < 0.5:
+            template = decoys.restore_bonds(decoys.jittered(template, rng, rng.uniform(0.02, 0.12)), joined)
+        return self._example(pair.chain, pair.rows[keep], template, native, 1, rng)
+
+    def _example(
+        self, chain: int, rows: NDArray[np.int64], start: NDArray[np.float32], native: NDArray[np.float32], kind: int, rng: np.random.Generator
+    ) -> dict[str, NDArray[np.generic]]:
+        lddt = targets.lddt_ca(native[:, 1].astype(np.float64), start[:, 1].astype(np.float64))
+        whole_rot, whole_shift = targets.whole_superposition(native[:, 1].astype(np.float64), start[:, 1].astype(np.float64))
+        keep = self._crop(start[:, 1], rng, self.settings.crop)
+        start, native, rows = start[keep].astype(np.float64), native[keep].astype(np.float64), rows[keep]
+        local_rot, local_shift = targets.local_superpositions(native[:, 1], start[:, 1])
+        shift, turn = _frame_motion(start, native, local_rot, local_shift)
+        whole = np.broadcast_to(whole_rot, local_rot.shape), np.broadcast_to(whole_shift, local_shift.shape)
+        whole_t, whole_w = _frame_motion(start, native, *whole)
+        position = self.pack.position(chain)[rows]
+        return {
+            "start": start.astype(np.float32),
+            "native": native.astype(np.float32),
+            "residue": self.pack.residue(chain)[rows].astype(np.int64),
+            "position": position.astype(np.int64),
+            "centroid": self.pack.centroid(chain)[rows],
+            "shift": shift,
+            "turn": turn,
+            "whole_shift": whole_t,
+            "whole_turn": whole_w,
+            "lddt": lddt[keep].astype(np.float32),
+            "kind": np.array(kind),
+        }
+
+
+def _acceptance(likeness: float) -> float:
+    """Probability of keeping a homologue pair of this mean lDDT, so that examples are about as wrong as real models."""
+    return float(np.interp(likeness, (0.3, 0.4, 0.8, 0.88, 0.95, 1.0), (0.0, 1.0, 1.0, 0.4, 0.12, 0.05)))
+
+
+def _frame_motion(
+    start: NDArray[np.float64], native: NDArray[np.float64], rot: NDArray[np.float64], shift: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Displacement and rotation vector (L, 3), seen from the start's frames, to native frames laid by rot and shift."""
+    now, goal = _frames(start), rot @ _frames(native)
+    place = (rot @ native[:, 1, :, None])[..., 0] + shift
+    t = (now.transpose(0, 2, 1) @ (place - start[:, 1])[..., None])[..., 0]
+    w = Rotation.from_matrix(now.transpose(0, 2, 1) @ goal).as_rotvec()
+    return t.astype(np.float32), w.astype(np.float32)
+
+
+def _frames(backbone: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Residue frames (L, 3, 3) as ``structure.geometry.frames`` defines them."""
+    n, ca, c = backbone[:, 0], backbone[:, 1], backbone[:, 2]
+    x = (c - ca) / np.linalg.norm(c - ca, axis=-1, keepdims=True)
+    y = (n - ca) - ((n - ca) * x).sum(-1, keepdims=True) * x
+    y /= np.linalg.norm(y, axis=-1, keepdims=True)
+    return np.stack((x, y, np.cross(x, y)), axis=-1)
+
+
+def collate(examples: list[dict[str, NDArray[np.generic]]]) -> dict[str, Tensor]:
+    """Examples padded to the longest, with ``mask`` (B, L); padded residues lie far apart and carry zeros."""
+    longest = max(len(e["residue"]) for e in examples)
+    batch: dict[str, Tensor] = {"mask": torch.zeros(len(examples), longest, dtype=torch.bool)}
+    for key, value in examples[0].items():
+        shape = () if value.ndim == 0 else (longest, *value.shape[1:])
+        batch[key] = torch.zeros(len(examples), *shape, dtype=torch.from_numpy(np.empty(0, value.dtype)).dtype)
+    for b, example in enumerate(examples):
+        length = len(example["residue"])
+        batch["mask"][b, :length] = True
+        for key, value in example.items():
+            if value.ndim == 0:
+                batch[key][b] = value.item()
+            else:
+                batch[key][b, :length] = torch.from_numpy(np.ascontiguousarray(value))
+    far = torch.arange(longest, dtype=torch.float32)[None, :, None, None] * 50.0 + 2000.0
+    unit = torch.tensor([[-0.5, 1.4, 0.0], [0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [2.1, 1.0, 0.0]])
+    padding = (far + unit).expand(len(examples), -1, -1, -1)
+    for key in ("start", "native"):
+        batch[key] = torch.where(batch["mask"][:, :, None, None], batch[key], padding)
+    return batch
+
+

@@ -1,0 +1,171 @@
+"""The decoy factory: natives made wrong the way real models are wrong.
+
+Every function takes and returns backbones (L, 4, 3) in Å (N, CA, C, O; numpy float32) and moves residues, never
+invents or removes them. ``restore_bonds`` afterwards repairs the covalent geometry that a move has bent, so that
+stretched bonds do not give the move away.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refine.constants import ANGLE_C_N_CA, ANGLE_CA_C_N, ANGLE_CA_C_O, ANGLE_N_C_O, ANGLE_N_CA_C, BOND_C_N, BOND_C_O, BOND_CA_C, BOND_N_CA
+
+Backbone = NDArray[np.float32]
+
+
+def _opposite(a: float, b: float, angle: float) -> float:
+    """Third side of a triangle with sides a, b and the angle between them."""
+    return float(np.sqrt(a * a + b * b - 2 * a * b * np.cos(angle)))
+
+
+# (atom in residue i, atom, 0 for the same residue or 1 for the next, ideal distance in Å)
+_CONSTRAINTS = (
+    (0, 1, 0, BOND_N_CA),
+    (1, 2, 0, BOND_CA_C),
+    (2, 3, 0, BOND_C_O),
+    (0, 2, 0, _opposite(BOND_N_CA, BOND_CA_C, ANGLE_N_CA_C)),
+    (1, 3, 0, _opposite(BOND_CA_C, BOND_C_O, ANGLE_CA_C_O)),
+    (2, 0, 1, BOND_C_N),
+    (1, 0, 1, _opposite(BOND_CA_C, BOND_C_N, ANGLE_CA_C_N)),
+    (2, 1, 1, _opposite(BOND_C_N, BOND_N_CA, ANGLE_C_N_CA)),
+    (3, 0, 1, _opposite(BOND_C_O, BOND_C_N, ANGLE_N_C_O)),
+)
+
+
+def restore_bonds(backbone: Backbone, bonded: NDArray[np.bool_], sweeps: int = 12) -> Backbone:
+    """Bonds and 1–3 distances brought back towards ideal by position-based sweeps; CA–CA of cis peptides stay free."""
+    x = backbone.astype(np.float64, copy=True)
+    joined = bonded[:-1]
+    for _ in range(sweeps):
+        for first, second, step, ideal in _CONSTRAINTS:
+            a = x[: len(x) - step, first]
+            b = x[step:, second]
+            delta = b - a
+            length = np.sqrt((delta * delta).sum(-1, keepdims=True)) + 1e-9
+            move = 0.5 * (1.0 - ideal / length) * delta
+            if step:
+                move = move * joined[:, None]
+            a += move
+            b -= move
+    return x.astype(np.float32)
+
+
+def rotation_matrices(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotation matrices (..., 3, 3) of rotation vectors (..., 3) in radians (Rodrigues)."""
+    theta = np.linalg.norm(vectors, axis=-1)[..., None, None]
+    axis = vectors / np.maximum(theta[..., 0], 1e-12)
+    k = np.zeros((*vectors.shape[:-1], 3, 3))
+    k[..., 0, 1], k[..., 0, 2], k[..., 1, 2] = -axis[..., 2], axis[..., 1], -axis[..., 0]
+    k[..., 1, 0], k[..., 2, 0], k[..., 2, 1] = axis[..., 2], -axis[..., 1], axis[..., 0]
+    return np.eye(3) + np.sin(theta) * k + (1 - np.cos(theta)) * (k @ k)
+
+
+def move_residues(backbone: Backbone, shift: NDArray[np.float64], turn: NDArray[np.float64]) -> Backbone:
+    """Each residue moved rigidly: turned about its CA by ``turn`` (L, 3) rad, then shifted by ``shift`` (L, 3) Å."""
+    ca = backbone[:, 1:2]
+    turned = (rotation_matrices(turn) @ (backbone - ca).transpose(0, 2, 1)).transpose(0, 2, 1)
+    return (turned + ca + shift[:, None]).astype(np.float32)
+
+
+def random_field(points: NDArray[np.float32], length: float, rng: np.random.Generator, features: int = 48) -> NDArray[np.float64]:
+    """A smooth Gaussian random vector field (L, 3) of unit variance and correlation length ``length`` Å at ``points``.
+
+    Random Fourier features of the squared-exponential kernel (Rahimi & Recht 2007).
+    """
+    waves = rng.normal(size=(3, features)) / length
+    phase = rng.uniform(0, 2 * np.pi, features)
+    return np.sqrt(2.0 / features) * np.cos(points @ waves + phase) @ rng.normal(size=(features, 3))
+
+
+def correlated_shift(backbone: Backbone, rng: np.random.Generator, amplitude: float, length: float) -> Backbone:
+    """Neighbouring residues displaced and turned together (field of rms ``amplitude`` Å per axis over ``length`` Å)."""
+    ca = backbone[:, 1]
+    shift = amplitude * random_field(ca, length, rng)
+    turn = min(amplitude / length, 0.35) * random_field(ca, length, rng)
+    return move_residues(backbone, shift, turn)
+
+
+def segment_shift(backbone: Backbone, rng: np.random.Generator, amplitude: float, count: int) -> Backbone:
+    """``count`` segments of 4–25 residues (helices, strands, hairpins, loops) moved as rigid bodies, ends blended."""
+    x = backbone.copy()
+    for _ in range(count):
+        size = int(rng.integers(4, 26))
+        start = int(rng.integers(-2, max(1, len(x) - size + 2)))
+        lo, hi = max(start, 0), min(start + size, len(x))
+        if hi - lo < 3:
+            continue
+        weight = np.minimum(1.0, np.minimum(np.arange(1, hi - lo + 1), np.arange(hi - lo, 0, -1)) / 3.0)
+        ca = x[lo:hi, 1].astype(np.float64)
+        axis = (ca[-1] - ca[0]) / max(np.linalg.norm(ca[-1] - ca[0]), 1e-6)
+        turn = rng.normal(scale=0.12 * amplitude, size=3) + axis * rng.normal(scale=0.2 * amplitude)
+        centre = ca.mean(0)
+        rot = rotation_matrices(np.clip(turn, -0.8, 0.8))
+        goal = (ca - centre) @ rot.T + centre + rng.normal(scale=0.6 * amplitude, size=3)
+        x[lo:hi] = move_residues(x[lo:hi], (goal - ca) * weight[:, None], np.clip(turn, -0.8, 0.8) * weight[:, None])
+    return x
+
+
+def crankshafts(backbone: Backbone, rng: np.random.Generator, degrees: float, count: int) -> Backbone:
+    """Torsion noise with exact closure: ``count`` stretches of 2–12 residues turned about the line CA(i)–CA(j)."""
+    x = backbone.astype(np.float64)
+    for _ in range(count):
+        span = int(rng.integers(2, 13))
+        i = int(rng.integers(0, max(1, len(x) - span)))
+        j = min(i + span, len(x) - 1)
+        axis = x[j, 1] - x[i, 1]
+        norm = np.linalg.norm(axis)
+        if j - i < 2 or norm < 1e-3:
+            continue
+        rot = rotation_matrices(axis / norm * np.radians(rng.normal(scale=degrees)))
+        flat = x[i : j + 1].reshape(-1, 3)
+        inner = slice(2, len(flat) - 3)  # C and O of i … N of j: both pivots stay
+        flat[inner] = (flat[inner] - x[i, 1]) @ rot.T + x[i, 1]
+        x[i : j + 1] = flat.reshape(-1, 4, 3)
+    return x.astype(np.float32)
+
+
+def wrong_loops(backbone: Backbone, rng: np.random.Generator, count: int) -> Backbone:
+    """``count`` stretches of 4–14 residues rebuilt badly: closed, but turned far (nested crankshafts of tens of degrees)."""
+    x = backbone
+    for _ in range(count):
+        size = min(int(rng.integers(4, 15)), len(x))
+        lo = int(rng.integers(0, len(x) - size + 1))
+        x = np.concatenate((x[:lo], crankshafts(x[lo : lo + size], rng, float(rng.uniform(25, 90)), 4), x[lo + size :]))
+    return x
+
+
+def compacted(backbone: Backbone, rng: np.random.Generator, spread: float) -> Backbone:
+    """Drawn together or apart about the centre, by a factor that may differ along three random axes."""
+    ca = backbone[:, 1].astype(np.float64)
+    basis, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    stretch = basis @ np.diag(1 + rng.normal(scale=spread, size=3)) @ basis.T
+    centred = ca - ca.mean(0)
+    return move_residues(backbone, centred @ stretch.T - centred, np.zeros_like(ca))
+
+
+def jittered(backbone: Backbone, rng: np.random.Generator, amplitude: float) -> Backbone:
+    """Independent noise on every residue: shifts of ``amplitude`` Å per axis and turns to match."""
+    shape = (len(backbone), 3)
+    return move_residues(backbone, rng.normal(scale=amplitude, size=shape), rng.normal(scale=0.35 * amplitude, size=shape))
+
+
+def perturbed(native: Backbone, bonded: NDArray[np.bool_], rng: np.random.Generator, severity: float) -> Backbone:
+    """A random mixture of the errors above; ``severity`` 1 gives a median local error near 1 Å, 0 almost nothing."""
+    x = native
+    if rng.random() < 0.6 * min(severity, 1.0):
+        x = wrong_loops(x, rng, int(rng.integers(1, 2 + len(x) // 30)))
+    if rng.random() < 0.7:
+        for _ in range(int(rng.integers(1, 4))):
+            length = float(np.exp(rng.uniform(np.log(2.5), np.log(16.0))))
+            x = correlated_shift(x, rng, severity * float(np.exp(rng.uniform(np.log(0.1), np.log(1.6)))), length)
+    if rng.random() < 0.5:
+        x = segment_shift(x, rng, severity * rng.uniform(0.5, 4.0), int(rng.integers(1, 2 + len(x) // 25)))
+    if rng.random() < 0.5:
+        x = crankshafts(x, rng, severity * rng.uniform(5, 45), int(rng.integers(1, 2 + len(x) // 8)))
+    if rng.random() < 0.3:
+        x = compacted(x, rng, 0.04 * severity)
+    if rng.random() < 0.5:
+        x = jittered(x, rng, severity * rng.uniform(0.02, 0.3))
+    return restore_bonds(x, bonded) if rng.random() < 0.9 else x

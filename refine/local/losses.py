@@ -1,0 +1,97 @@
+"""What the networks are trained to minimise, and the figures that tell whether they learn."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from refine.local.environment import gather
+from refine.local.likelihood import Likelihood
+from refine.local.prior import Prior, PriorOutput, laplace, spherical_laplace
+from refine.structure.geometry import distance, virtual_cb
+
+Batch = dict[str, Tensor]
+_FARTHEST_CHANGE = 10.0  # Å; a pair that differs by more says nothing local
+
+
+def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean; the weights broadcast."""
+    weight = weight.expand_as(values).to(values.dtype)
+    return (values * weight).sum() / weight.sum().clamp_min(1.0)
+
+
+def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    """−log likelihood of the native frames and distances, plus the whole-model displacement and the expected lDDT.
+
+    Returns:
+        the loss, and figures: ``error_ratio`` of predicted to no displacement (1 = nothing learned), ``whole_ratio``
+        and ``pair_ratio`` likewise, ``lddt_error`` (mean absolute).
+    """
+    out = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"])
+    mask = batch["mask"]
+    shift = masked_mean(spherical_laplace(batch["shift"], out.shift, out.shift_log_b), mask)
+    turn = masked_mean(spherical_laplace(batch["turn"], out.turn, out.turn_log_b), mask)
+    left, before = _displacements(out.whole_shift, batch["whole_shift"], mask)
+    left_turn, before_turn = _displacements(out.whole_turn, batch["whole_turn"], mask)
+    whole = (left / (before + 0.1)).mean() + 0.5 * (left_turn / (before_turn + 0.1)).mean()
+    change, weight = distance_changes(out, batch["native"])
+    pair = masked_mean(laplace(change, out.delta, out.delta_log_b), weight)
+    lddt = masked_mean((out.lddt - batch["lddt"]).abs(), mask)
+    loss = shift + 0.5 * turn + 2.0 * whole + 1.5 * pair + 3.0 * lddt
+    with torch.no_grad():
+        figures = {
+            "shift_nll": shift.item(),
+            "turn_nll": turn.item(),
+            "pair_nll": pair.item(),
+            "error_ratio": _ratio(out.shift, batch["shift"], mask),
+            "whole_ratio": _ratio(out.whole_shift, batch["whole_shift"], mask),
+            "pair_ratio": (masked_mean((out.delta - change).abs(), weight) / masked_mean(change.abs(), weight).clamp_min(1e-3)).item(),
+            "lddt_error": lddt.item(),
+        }
+    return loss, figures
+
+
+def distance_changes(out: PriorOutput, native: Tensor) -> tuple[Tensor, Tensor]:
+    """Native minus present CA–CA and CB–CB distances (B, L, K, 2) of the region's pairs, and their weights."""
+    n, ca, c, _ = native.unbind(-2)
+    index, origin, cb = out.region.index, out.region.origin, out.region.cb
+    native_cb = virtual_cb(n, ca, c)
+    change = torch.stack(
+        (
+            distance(gather(ca, index), ca.unsqueeze(2)) - distance(gather(origin, index), origin.unsqueeze(2)),
+            distance(gather(native_cb, index), native_cb.unsqueeze(2)) - distance(gather(cb, index), cb.unsqueeze(2)),
+        ),
+        dim=-1,
+    )
+    return change.clamp(-_FARTHEST_CHANGE, _FARTHEST_CHANGE), out.region.envelope.unsqueeze(-1)
+
+
+def _displacements(predicted: Tensor, true: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean capped error left and mean capped displacement (B,) of each structure."""
+    cap = 6.0
+    left = distance(predicted, true).clamp(max=2 * cap)
+    before = true.norm(dim=-1).clamp(max=cap)
+    count = mask.sum(-1).clamp_min(1)
+    return (left * mask).sum(-1) / count, (before * mask).sum(-1) / count
+
+
+def _ratio(predicted: Tensor, true: Tensor, mask: Tensor) -> float:
+    left, before = _displacements(predicted, true, mask)
+    return (left.sum() / before.sum().clamp_min(1e-3)).item()
+
+
+def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    """Cross entropy of the central residue's identity given its region.
+
+    Natives and mildly perturbed structures alike, so that the likelihood stays smooth where models live.
+    """
+    logits = network(
+        batch["start"], batch["centroid"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"]
+    ).float()
+    entropy = F.cross_entropy(logits.flatten(0, 1), batch["residue"].flatten(), reduction="none").view_as(batch["residue"])
+    loss = masked_mean(entropy, batch["mask"])
+    with torch.no_grad():
+        right = (logits.argmax(-1) == batch["residue"]).float()
+        figures = {"cross_entropy": loss.item(), "top1": masked_mean(right, batch["mask"]).item()}
+    return loss, figures

@@ -1,0 +1,68 @@
+"""What a network should say about a decoy whose native is known (numpy, one structure at a time)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEIGHBOURHOOD = 13.0
+"""Radius in Å of the region on which the native is laid to define a residue's local error."""
+
+_LDDT_RADIUS, _LDDT_LIMITS = 15.0, (0.5, 1.0, 2.0, 4.0)
+
+Array = NDArray[np.float64]
+
+
+def _kabsch(cov: Array) -> Array:
+    """Proper rotations (..., 3, 3) maximising tr(R^T cov)."""
+    u, _, vt = np.linalg.svd(cov)
+    u[..., :, 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
+    return u @ vt
+
+
+def whole_superposition(native: Array, decoy: Array, rounds: int = 6, scale: float = 2.0) -> tuple[Array, Array]:
+    """Rotation (3, 3) and shift (3,) that lay native CA (L, 3) onto the part of the decoy that is right.
+
+    Iteratively reweighted least squares with weights 1 / (1 + (d / scale)^2)^2: residues far off hardly count, as in GDT.
+    """
+    weight = np.ones(len(native))
+    rot, shift = np.eye(3), np.zeros(3)
+    for _ in range(rounds):
+        w = weight / weight.sum()
+        cn, cd = w @ native, w @ decoy
+        rot = _kabsch((w[:, None] * (decoy - cd)).T @ (native - cn))
+        shift = cd - rot @ cn
+        d2 = ((native @ rot.T + shift - decoy) ** 2).sum(-1)
+        weight = 1.0 / (1.0 + d2 / scale**2) ** 2
+    return rot, shift
+
+
+def local_superpositions(native: Array, decoy: Array, rounds: int = 2) -> tuple[Array, Array]:
+    """Rotations (L, 3, 3) and shifts (L, 3) that lay the native onto the surroundings of each residue of the decoy.
+
+    The surroundings are weighted smoothly to zero at ``NEIGHBOURHOOD``; the second round lets neighbours that fit
+    badly count less.
+    """
+    d = np.linalg.norm(decoy[:, None] - decoy[None], axis=-1)
+    x = np.clip((d - 8.0) / (NEIGHBOURHOOD - 8.0), 0, 1)
+    near = 1 - x * x * (3 - 2 * x)
+    weight = near
+    outer = (decoy[:, :, None] * native[:, None, :]).reshape(len(native), 9)
+    for _ in range(rounds):
+        w = weight / weight.sum(1, keepdims=True)
+        cn, cd = w @ native, w @ decoy
+        rot = _kabsch((w @ outer).reshape(-1, 3, 3) - cd[:, :, None] * cn[:, None, :])
+        shift = cd - (rot @ cn[..., None])[..., 0]
+        laid = np.einsum("iab,jb->ija", rot, native) + shift[:, None]
+        weight = near / (1.0 + ((laid - decoy[None]) ** 2).sum(-1) / 4.0)
+    return rot, shift
+
+
+def lddt_ca(native: Array, decoy: Array) -> Array:
+    """Per-residue CA lDDT (L,) in [0, 1] of Mariani et al. (2013), without stereochemistry checks; 1 where no pair counts."""
+    dn = np.linalg.norm(native[:, None] - native[None], axis=-1)
+    dd = np.linalg.norm(decoy[:, None] - decoy[None], axis=-1)
+    counted = (dn < _LDDT_RADIUS) & ~np.eye(len(native), dtype=bool)
+    error = np.abs(dn - dd)
+    kept = sum(((error < limit) & counted).sum(1) for limit in _LDDT_LIMITS) / len(_LDDT_LIMITS)
+    return np.where(counted.any(1), kept / np.maximum(counted.sum(1), 1), 1.0)
