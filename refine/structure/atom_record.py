@@ -1,0 +1,56 @@
+"""One atom as a file states it, before anything is decided about it; the common ground of the three file formats."""
+
+from __future__ import annotations
+
+import dataclasses
+
+_UPPER = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclasses.dataclass(slots=True)
+class AtomRecord:
+    """An atom line as read.
+
+    ``occupancy`` and ``b_factor`` are None when the file leaves them out; ``element_stated`` is False where the element was inferred from
+    the name; ``segment`` counts TER records within a model; ``place`` tells where the atom stands (``"line 12"``, ``"atom row 3"``).
+    """
+
+    name: str
+    altloc: str
+    residue_name: str
+    chain: str
+    number: int
+    insertion: str
+    position: tuple[float, float, float]
+    occupancy: float | None
+    b_factor: float | None
+    element: str
+    element_stated: bool
+    charge: int
+    is_hetatm: bool
+    segment: int
+    place: str
+
+    @property
+    def residue_label(self) -> str:
+        """Author number with insertion code and residue name, as error messages give it."""
+        return f"{self.number}{self.insertion} {self.residue_name}"
+
+
+def hybrid36(text: str, width: int) -> int:
+    """Value of a hybrid-36 field (cci.lbl.gov/hybrid_36): plain decimal, then ``A000`` = 10^width and on, then lower case.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    text = text.strip()
+    if not text or text[0] in "+-" or text[0].isdigit():
+        return int(text)
+    if len(text) != width or not (text.isupper() or text.islower() or text[1:].isdigit()):
+        raise ValueError(text)
+    offset = 10 * 36 ** (width - 1) - 10**width
+    if text[0].islower():
+        offset -= 26 * 36 ** (width - 1)
+    if not all(c in _UPPER for c in text.upper()):
+        raise ValueError(text)
+    return int(text, 36) - offset

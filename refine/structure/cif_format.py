@@ -1,0 +1,152 @@
+"""Atom records from mmCIF (through gemmi) and BinaryCIF, author identities first and label ones where those are missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import gemmi
+
+from refine.errors import InputError
+from refine.structure.atom_record import AtomRecord
+from refine.structure.bcif import read_category
+from refine.structure.notes import Note
+from refine.structure.pdb_format import element_of
+
+_COLUMNS = {
+    "group": ("group_pdb",),
+    "name": ("auth_atom_id", "label_atom_id"),
+    "altloc": ("label_alt_id",),
+    "residue_name": ("auth_comp_id", "label_comp_id"),
+    "chain": ("auth_asym_id", "label_asym_id"),
+    "number": ("auth_seq_id", "label_seq_id"),
+    "insertion": ("pdbx_pdb_ins_code",),
+    "x": ("cartn_x",),
+    "y": ("cartn_y",),
+    "z": ("cartn_z",),
+    "occupancy": ("occupancy",),
+    "b_factor": ("b_iso_or_equiv",),
+    "element": ("type_symbol",),
+    "charge": ("pdbx_formal_charge",),
+    "model": ("pdbx_pdb_model_num",),
+}
+"""What we need, and the columns of _atom_site that give it, best first."""
+
+_NEEDED = ("name", "residue_name", "x", "y", "z")
+
+
+def parse_mmcif(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
+    """Atom records of every model of the first mmCIF data block that has atoms.
+
+    Raises:
+        InputError: broken CIF syntax, columns missing, or unreadable numbers.
+    """
+    try:
+        document = gemmi.cif.read_string(text)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"The mmCIF file is damaged or cut off: {reason}",
+            file=file,
+            remedy="Download or copy it again, or write it with another program",
+        ) from error
+    for block in document:
+        table = block.get_mmcif_category("_atom_site.", raw=True)
+        if table:
+            columns = {key.lower(): [gemmi.cif.as_string(v) if v not in (".", "?") else v for v in values] for key, values in table.items()}
+            return _records(columns, file)
+    raise InputError("The CIF file holds no atoms (_atom_site)", file=file, remedy="Give the coordinate file of the model")
+
+
+def parse_bcif(data: bytes, file: str) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
+    """As ``parse_mmcif``, from BinaryCIF."""
+    return _records({k: v.tolist() for k, v in read_category(data, "_atom_site", file).items()}, file)
+
+
+def _records(columns: dict[str, list[Any]], file: str) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
+    notes: list[Note] = []
+    length = max(len(c) for c in columns.values())
+    table: dict[str, Sequence[Any]] = {}
+    for key, names in _COLUMNS.items():
+        found = [columns[n] for n in names if n in columns]
+        if not found and key in _NEEDED:
+            raise InputError(
+                f"The atom table has no column _atom_site.{names[-1]}", file=file, remedy="Write the mmCIF with another program"
+            )
+        table[key] = _first_given(found, length)
+    if "auth_asym_id" not in columns or "auth_seq_id" not in columns:
+        notes.append(Note("numbering", "the file gives no author chain ids or numbers; the label ones are used"))
+    models: dict[int, list[AtomRecord]] = {}
+    for i in range(length):
+        record = _record({key: values[i] for key, values in table.items()}, i + 1, file)
+        models.setdefault(_integer(table["model"][i], 1), []).append(record)
+    return models, notes
+
+
+def _first_given(found: list[list[Any]], length: int) -> Sequence[Any]:
+    """Row by row the first of the columns that has a value; ``"?"`` where none has."""
+    if not found:
+        return ["?"] * length
+    if len(found) == 1:
+        return found[0]
+    return [next((v for v in row if v not in (".", "?")), "?") for row in zip(*found, strict=True)]
+
+
+def _given(value: Any) -> str:
+    return "" if value in (".", "?") else str(value).strip()
+
+
+def _integer(value: Any, default: int) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        return default
+
+
+def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
+    chain, residue_name, insertion = _given(row["chain"]), _given(row["residue_name"]), _given(row["insertion"])
+    where = {"file": file, "chain": chain, "residue": f"{_given(row['number'])}{insertion} {residue_name}".strip()}
+    position = []
+    for axis in "xyz":
+        try:
+            position.append(float(row[axis]))
+        except ValueError:
+            raise InputError(
+                f"Atom row {place} has no {axis} coordinate: {row[axis]!r}", remedy="Remove the atom or write the file again", **where
+            ) from None
+        if not math.isfinite(position[-1]):
+            raise InputError(
+                f"Atom row {place} has the {axis} coordinate {row[axis]}",
+                remedy="The program that wrote the model failed there: remove the residue or predict again", **where,
+            )  # fmt: skip
+    try:
+        number = int(row["number"]) if _given(row["number"]) else 0
+    except ValueError:
+        raise InputError(f"Atom row {place} has no residue number: {row['number']!r}", remedy="Number the residues", **where) from None
+    name, element = _given(row["name"]), gemmi.Element(_given(row["element"]))
+    return AtomRecord(
+        name=name,
+        altloc=_given(row["altloc"]),
+        residue_name=residue_name,
+        chain=chain,
+        number=number,
+        insertion=insertion,
+        position=(position[0], position[1], position[2]),
+        occupancy=_number(row["occupancy"]),
+        b_factor=_number(row["b_factor"]),
+        element=element.name if element != gemmi.Element("X") else element_of(name, residue_name),
+        element_stated=bool(_given(row["element"])),
+        charge=_integer(row["charge"], 0),
+        is_hetatm=row["group"] == "HETATM",
+        segment=0,
+        place=f"atom row {place}",
+    )
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,151 @@
+"""A ``Protein`` as gemmi structure: residues and hetero atoms merged in the order of the input file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from refine.constants import ATOM14, ONE_TO_THREE
+from refine.structure.protein import HeteroAtom, Protein
+
+
+def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = None) -> gemmi.Structure:
+    """All replicas of ``protein`` as models 1..R, author chain ids, numbers and order of the file kept.
+
+    Args:
+        protein: R >= 1; hetero atoms are repeated in every model.
+        b_values: (L,) or (L, 14) for the B column of the protein; None takes ``protein.b_factors``. OXT takes the value of C.
+    """
+    b = protein.b_factors if b_values is None else np.asarray(b_values, np.float32)
+    b = np.repeat(b[:, None], 14, axis=1) if b.ndim == 1 else b
+    structure = gemmi.Structure()
+    structure.name = protein.name or "protein"
+    for r in range(protein.replicas):
+        model = gemmi.Model(r + 1)
+        items: list[tuple[int, str, gemmi.Residue]] = []
+        for i in range(len(protein)):
+            items.append((int(protein.file_order[i]), protein.residue_ids[i].chain, _residue(protein, r, i, b[i])))
+        items += _hetero_residues(protein.hetero)
+        items.sort(key=lambda item: item[0])
+        chain: gemmi.Chain | None = None
+        for _, chain_id, residue in items:
+            if chain is None or chain.name != chain_id:
+                chain = model.add_chain(gemmi.Chain(chain_id))
+            chain.add_residue(residue)
+        structure.add_model(model)
+    _describe(structure)
+    return structure
+
+
+def _residue(protein: Protein, r: int, i: int, b: NDArray[np.float32]) -> gemmi.Residue:
+    identity, letter = protein.residue_ids[i], protein.sequence[i]
+    residue = gemmi.Residue()
+    residue.name = ONE_TO_THREE[letter]
+    residue.seqid = gemmi.SeqId(identity.number, identity.insertion or " ")
+    residue.het_flag = "A"
+    residue.entity_type = gemmi.EntityType.Polymer
+    for k in np.flatnonzero(protein.mask[i]):
+        name = ATOM14[letter][k]
+        residue.add_atom(_atom(name, name[0], protein.coords[r, i, k], protein.occupancies[i, k], b[k]))
+    if protein.oxt_mask[i]:
+        residue.add_atom(_atom("OXT", "O", protein.oxt[r, i], protein.occupancies[i, 2], b[2]))
+    return residue
+
+
+def _atom(name: str, element: str, position: Sequence[float] | NDArray[np.float32], occupancy: float, b: float) -> gemmi.Atom:
+    atom = gemmi.Atom()
+    atom.name = name
+    atom.element = gemmi.Element(element)
+    atom.pos = gemmi.Position(*(float(x) for x in position))
+    atom.occ = float(occupancy)
+    atom.b_iso = float(b)
+    return atom
+
+
+def _hetero_residues(hetero: Sequence[HeteroAtom]) -> list[tuple[int, str, gemmi.Residue]]:
+    items: list[tuple[int, str, gemmi.Residue]] = []
+    key: tuple[object, ...] = ()
+    for h in hetero:
+        this = (h.order, h.chain, h.number, h.insertion, h.residue_name)
+        if this != key:
+            residue = gemmi.Residue()
+            residue.name = h.residue_name
+            residue.seqid = gemmi.SeqId(h.number, h.insertion or " ")
+            residue.het_flag = "H" if h.is_hetatm else "A"
+            info = gemmi.find_tabulated_residue(h.residue_name)
+            nucleic, water = bool(info) and info.is_nucleic_acid(), bool(info) and info.is_water()
+            kind = gemmi.EntityType
+            residue.entity_type = kind.Polymer if nucleic else kind.Water if water else kind.NonPolymer
+            items.append((h.order, h.chain, residue))
+            key = this
+        atom = _atom(h.name, h.element, h.position, h.occupancy, h.b_factor)
+        atom.altloc = h.altloc or "\0"
+        atom.charge = h.charge
+        items[-1][2].add_atom(atom)
+    return items
+
+
+def _describe(structure: gemmi.Structure) -> None:
+    """Entities, subchains (mmCIF's label chains) and label numbers, the same in every model.
+
+    Chains with equal sequences share an entity. gemmi's own ``setup_entities`` is not used: it loses blank chain ids and numbers no
+    residues when there is no sequence record.
+    """
+    entities: dict[tuple[object, ...], gemmi.Entity] = {}
+    for model in structure:
+        count = 0
+        for chain in model:
+            start = 0
+            while start < len(chain):
+                first, stop = chain[start], start + 1
+                polymer = first.entity_type == gemmi.EntityType.Polymer
+                while stop < len(chain) and _same_subchain(first, chain[stop]):
+                    stop += 1
+                names = [residue.name for residue in chain[start:stop]]
+                key = (first.entity_type, tuple(names) if polymer else names[0])
+                entity = entities.setdefault(key, _entity(len(entities) + 1, first, names))
+                subchain = _label(count)
+                count += 1
+                for k, residue in enumerate(chain[start:stop], 1):
+                    residue.subchain, residue.entity_id = subchain, entity.name
+                    if polymer:
+                        residue.label_seq = k
+                if subchain not in entity.subchains:
+                    entity.subchains = [*entity.subchains, subchain]
+                start = stop
+    for entity in entities.values():
+        structure.entities.append(entity)
+
+
+def _same_subchain(first: gemmi.Residue, other: gemmi.Residue) -> bool:
+    if first.entity_type != other.entity_type or first.entity_type == gemmi.EntityType.NonPolymer:
+        return False
+    return first.entity_type == gemmi.EntityType.Water or _polymer_type(first) == _polymer_type(other)
+
+
+def _polymer_type(residue: gemmi.Residue) -> gemmi.PolymerType:
+    info = gemmi.find_tabulated_residue(residue.name)
+    if info and info.is_nucleic_acid():
+        return gemmi.PolymerType.Dna if info.kind == gemmi.ResidueKind.DNA else gemmi.PolymerType.Rna
+    return gemmi.PolymerType.PeptideL
+
+
+def _entity(number: int, first: gemmi.Residue, names: list[str]) -> gemmi.Entity:
+    entity = gemmi.Entity(str(number))
+    entity.entity_type = first.entity_type
+    if first.entity_type == gemmi.EntityType.Polymer:
+        entity.polymer_type = _polymer_type(first)
+        entity.full_sequence = names
+    return entity
+
+
+def _label(count: int) -> str:
+    """A, B, ... Z, AA, BA, ... as the PDB names label chains."""
+    text = chr(ord("A") + count % 26)
+    while count >= 26:
+        count = count // 26 - 1
+        text += chr(ord("A") + count % 26)
+    return text

@@ -1,0 +1,72 @@
+"""Which residue names mean an amino acid, which of the standard 20 stands for it, and what its atoms are called.
+
+Parents come from gemmi's tabulated residues (from the PDB's chemical component dictionary); force-field names are added here.
+"""
+
+from __future__ import annotations
+
+import gemmi
+
+from refine.constants import AMINO_ACIDS, ATOM14, THREE_TO_ONE
+
+_FORCE_FIELD = {
+    "HID": "H", "HIE": "H", "HIP": "H", "HSD": "H", "HSE": "H", "HSP": "H", "HSC": "H", "CYX": "C", "CYM": "C", "CYN": "C", "ASH": "D",
+    "GLH": "E", "LYN": "K", "LSN": "K", "ARN": "R", "TYM": "Y", "MSE": "M", "SEC": "C", "PYL": "K", "ASX": "N", "GLX": "Q", "5HP": "E",
+}  # fmt: skip
+"""Protonation states of AMBER, CHARMM and GROMACS (nothing is lost by their conversion), and the four odd letters of the PDB."""
+
+_PROTONATION = frozenset(name for name in _FORCE_FIELD if name not in ("MSE", "SEC", "PYL", "ASX", "GLX", "5HP"))
+
+_NOT_PEPTIDE = frozenset(("IAS", "UNK"))
+"""Tabulated as amino acids, but without the backbone or the identity of one."""
+
+_TRUNCATED = {"PCA": ("CB",), "5HP": ("CB",), "ASX": ("CB", "CG"), "GLX": ("CB", "CG", "CD"), "AIB": ()}
+"""Side-chain atoms worth keeping where equal names do not mean equal places."""
+
+_ALIASES = {
+    "OT1": "O", "OT2": "OXT", "O1": "O", "O2": "OXT", "OC1": "O", "OC2": "OXT", "OCT1": "O", "OCT2": "OXT", "OT": "O", "O'": "O",
+    "O''": "OXT", "OXT1": "OXT", "OTX": "OXT",
+}  # fmt: skip
+
+
+def parent(name: str) -> str | None:
+    """One-letter code out of the standard 20 that stands for residue ``name``; None when it is no L-amino acid of an alpha-peptide."""
+    if name in THREE_TO_ONE:
+        return THREE_TO_ONE[name]
+    if name in _FORCE_FIELD:
+        return _FORCE_FIELD[name]
+    info = gemmi.find_tabulated_residue(name)
+    if name in _NOT_PEPTIDE or info is None or info.kind not in (gemmi.ResidueKind.AA, gemmi.ResidueKind.PAA, gemmi.ResidueKind.MAA):
+        return None
+    letter = info.one_letter_code.upper()
+    return letter if letter in AMINO_ACIDS else None
+
+
+def is_protonation_name(name: str) -> bool:
+    """True for a force field's name of a standard residue, e.g. ``HIE``."""
+    return name in _PROTONATION
+
+
+def is_d_amino_acid(name: str) -> bool:
+    """True for the mirror images, which are carried along rather than turned into L-residues."""
+    info = gemmi.find_tabulated_residue(name)
+    return info is not None and info.kind == gemmi.ResidueKind.AAD
+
+
+def atom_name(name: str, residue_name: str, letter: str) -> str:
+    """Name of the standard residue's atom (or ``"OXT"``) that atom ``name`` of ``residue_name`` becomes; ``""`` when there is none."""
+    name = name.replace("*", "'").upper()
+    name = _ALIASES.get(name, name) if name not in ATOM14[letter] else name
+    if letter == "I" and name == "CD":
+        name = "CD1"
+    if name == "SE" and letter in "MC":
+        name = "SD" if letter == "M" else "SG"
+    if residue_name in _TRUNCATED and name not in ("N", "CA", "C", "O", "OXT", *_TRUNCATED[residue_name]):
+        return ""
+    return name if name in ATOM14[letter] or name == "OXT" else ""
+
+
+def is_hydrogen(name: str, element: str) -> bool:
+    """True for hydrogen, deuterium and NMR pseudo-atoms of an amino acid, under new names and old ones (``1HB``)."""
+    bare = name.lstrip("0123456789'\"").upper()
+    return bare[:1] in ("H", "D", "Q") or element in ("H", "D")

@@ -1,0 +1,158 @@
+"""Atom records from the fixed columns of PDB files (format 3.3, hybrid-36 numbers), tolerant where the meaning is clear.
+
+gemmi's PDB reader is not used here: it refuses the short lines many predictors write, and merges residues that a file numbers twice, while
+we must say which line is wrong and give every residue back in the file's order. mmCIF and all writing go through gemmi.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import gemmi
+
+from refine.errors import InputError
+from refine.structure.atom_record import AtomRecord, hybrid36
+from refine.structure.notes import Note
+
+_WATERS = ("TIP3", "TIP4", "TIP5", "SPCE", "POPC", "POPE", "DPPC", "CHL1")
+"""Four-letter residue names that simulation programs write into the blank column before the chain id."""
+
+
+def parse_pdb(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
+    """Atom records of every model of a PDB file.
+
+    Returns:
+        model number → records in file order, and notes. Files without MODEL records have model 1; a second block of atoms after END
+        is the next model.
+
+    Raises:
+        InputError: an atom line whose number or coordinates cannot be read, naming the line.
+    """
+    models: dict[int, list[AtomRecord]] = {}
+    notes: list[Note] = []
+    atoms: list[AtomRecord] = []
+    number, segment, declared = 1, 0, False
+    lines = text.split("\n")
+    for row, line in enumerate(lines, 1):
+        record = line[:6]
+        if record in ("ATOM  ", "HETATM"):
+            atoms.append(_atom(line, row, segment, file, last=not text.endswith("\n") and row == len(lines)))
+        elif record.startswith("TER"):
+            segment += 1
+        elif record.startswith(("MODEL", "ENDMDL")) or record.rstrip() == "END":
+            if atoms:
+                models[_free(models, number)] = atoms
+                atoms, segment = [], 0
+            if record.startswith("MODEL"):
+                field = line[5:].strip().split()
+                number = int(field[0]) if field and re.fullmatch(r"\d+", field[0]) else len(models) + 1
+                declared = True
+            elif not declared:
+                number = len(models) + 1
+    if atoms:
+        models[_free(models, number)] = atoms
+    return models, notes
+
+
+def _free(models: dict[int, list[AtomRecord]], number: int) -> int:
+    """``number`` unless a model has it already, then the next free one."""
+    return number if number not in models else max(models) + 1
+
+
+def _atom(line: str, row: int, segment: int, file: str, last: bool) -> AtomRecord:
+    line = line.expandtabs()
+    residue_name, chain = line[17:20].strip(), line[21:22].strip()
+    if line[20:21].strip():
+        if line[17:21] in _WATERS:
+            residue_name = line[17:21]
+        else:
+            chain = line[20:22].strip()
+    label = f"{line[22:27].strip()} {residue_name}".strip()
+    if len(line.rstrip()) < 54:
+        cut = "The file ends in the middle of" if last else "There are columns missing in"
+        raise InputError(
+            f"{cut} line {row}: {line.strip()[:54]!r}",
+            file=file,
+            chain=chain,
+            residue=label,
+            remedy="The file may be cut off: copy it again",
+        )
+    try:
+        number = hybrid36(line[22:26], 4)
+    except ValueError:
+        raise InputError(
+            f"Line {row} has no residue number in columns 23-26: {line[22:26]!r}", file=file, chain=chain, residue=label,
+            remedy="Number the residues, or save the file as mmCIF",
+        ) from None  # fmt: skip
+    x, y, z = (_coordinate(line[c : c + 8], row, chain, label, file) for c in (30, 38, 46))
+    name = line[12:16]
+    return AtomRecord(
+        name=name.strip(),
+        altloc=line[16:17].strip(),
+        residue_name=residue_name,
+        chain=chain,
+        number=number,
+        insertion=line[26:27].strip(),
+        position=(x, y, z),
+        occupancy=_optional(line[54:60]),
+        b_factor=_optional(line[60:66]),
+        element=_element(line[76:78].strip(), name, residue_name),
+        element_stated=bool(line[76:78].strip()),
+        charge=_charge(line[78:80]),
+        is_hetatm=line.startswith("HETATM"),
+        segment=segment,
+        place=f"line {row}",
+    )
+
+
+def _coordinate(field: str, row: int, chain: str, label: str, file: str) -> float:
+    try:
+        value = float(field)
+    except ValueError:
+        raise InputError(
+            f"Line {row} has no coordinate where columns 31-54 should hold three: {field!r}", file=file, chain=chain, residue=label,
+            remedy="Keep to the PDB columns, or save the file as mmCIF",
+        ) from None  # fmt: skip
+    if not math.isfinite(value):
+        raise InputError(
+            f"Line {row} has the coordinate {field.strip()}", file=file, chain=chain, residue=label,
+            remedy="The program that wrote the model failed there: remove the residue or predict again",
+        )  # fmt: skip
+    return value
+
+
+def _optional(field: str) -> float | None:
+    """A number, or None for a blank, unreadable or non-finite field."""
+    try:
+        value = float(field)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _charge(field: str) -> int:
+    match = re.fullmatch(r"\s*(?:(\d)([+-])|([+-])(\d))\s*", field)
+    if not match:
+        return 0
+    digit, sign = match.group(1) or match.group(4), match.group(2) or match.group(3)
+    return int(sign + digit)
+
+
+def _element(column: str, name: str, residue_name: str) -> str:
+    """Element symbol from its column, else from the name columns (13-14 hold it right-justified)."""
+    if column and gemmi.Element(column) != gemmi.Element("X"):
+        return gemmi.Element(column).name
+    return element_of(name, residue_name)
+
+
+def element_of(name: str, residue_name: str) -> str:
+    """Element symbol an atom name stands for; ``name`` with its padding when it comes from PDB columns, ``"X"`` when nothing fits."""
+    bare = re.sub(r"[^A-Za-z]", "", name)
+    monatomic = re.sub(r"[^A-Za-z]", "", residue_name)
+    if bare and bare.upper() == monatomic.upper() and gemmi.Element(bare) != gemmi.Element("X"):
+        return gemmi.Element(bare).name
+    padded = name[:1] != " " and len(name) == 4 and name[:2].isalpha() and name[:1].upper() not in "HCNO"
+    if padded and gemmi.Element(bare[:2]) != gemmi.Element("X"):
+        return gemmi.Element(bare[:2]).name
+    return gemmi.Element(bare[:1]).name if bare else "X"

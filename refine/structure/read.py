@@ -1,0 +1,286 @@
+"""A structure file becomes a ``Protein``: PDB, mmCIF or BinaryCIF, plain or gzipped, as predictors and the PDB write them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from refine.constants import ATOM14, ONE_TO_THREE
+from refine.errors import InputError
+from refine.structure.atom_record import AtomRecord
+from refine.structure.cif_format import parse_bcif, parse_mmcif
+from refine.structure.modified_residues import atom_name, is_hydrogen, is_protonation_name
+from refine.structure.notes import Note
+from refine.structure.pdb_format import parse_pdb
+from refine.structure.protein import HeteroAtom, Protein, ResidueId, peptide_bonds
+from refine.structure.residue_record import ResidueRecord, carried_along, gather
+from refine.structure.source import Source, open_source
+
+MAX_RESIDUES = 5000
+MIN_RESIDUES = 3
+_COINCIDENT = 0.1
+"""Å below which two atoms are on top of each other."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadResult:
+    """A protein as its file gives it, nothing rebuilt yet.
+
+    Attributes:
+        protein: R = 1; atoms the file lacks are absent from its mask.
+        notes: every decision taken on the way.
+        format: ``"pdb"``, ``"mmcif"`` or ``"bcif"``.
+        models: how many models the file holds.
+        path: the file, for messages.
+    """
+
+    protein: Protein
+    notes: tuple[Note, ...]
+    format: str
+    models: int
+    path: str = ""
+
+
+def read_structure(path: Path, *, model: int | None = None, max_residues: int = MAX_RESIDUES) -> ReadResult:
+    """Read the protein of a structure file; heavy atoms only, everything else carried along as ``hetero``.
+
+    Alternate conformations of the protein are resolved (best occupancy), modified amino acids become their parents, hydrogens of amino
+    acids are dropped, the first model is taken unless ``model`` names another; each of these leaves a note. Nothing is rebuilt: see
+    ``repair``. Unit cell, sequence records and annotations of the file are not kept.
+
+    Args:
+        path: PDB, mmCIF or BinaryCIF file, plain or gzipped, recognised by content.
+        model: number of the model as the file gives it.
+        max_residues: refuse proteins of more residues.
+
+    Raises:
+        InputError: the file cannot be used; names file, chain, residue and remedy.
+    """
+    source = open_source(Path(path))
+    models, notes = _parse(source)
+    number = _select(models, model, source.path)
+    if len(models) > 1:
+        how = "as asked" if model is not None else "the first; --model N takes another"
+        notes.append(Note("model", f"the file holds {len(models)} models; model {number} is used ({how})"))
+    residues, more = gather(models[number])
+    notes += more
+    notes += carried_along(residues)
+    chain_residues = [r for r in residues if r.letter]
+    _check_count(chain_residues, residues, max_residues, source.path)
+    protein, more = _assemble(residues, source)
+    return ReadResult(protein, (*notes, *more, *_breaks(protein)), source.format, len(models), source.path)
+
+
+def _parse(source: Source) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
+    if source.format == "pdb":
+        models, notes = parse_pdb(source.text, source.path)
+    elif source.format == "mmcif":
+        models, notes = parse_mmcif(source.text, source.path)
+    else:
+        models, notes = parse_bcif(source.data, source.path)
+    if not models:
+        raise InputError("The file holds no atoms", file=source.path, remedy="Give a model with coordinates")
+    return models, notes
+
+
+def _select(models: dict[int, list[AtomRecord]], model: int | None, file: str) -> int:
+    if model is None:
+        return next(iter(models))
+    if model not in models:
+        numbers = sorted(models)
+        has = f"models {numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else f"only model {numbers[0]}"
+        raise InputError(f"There is no model {model}; the file has {has}", file=file, remedy="Choose one of them with --model")
+    return model
+
+
+def _check_count(protein: list[ResidueRecord], residues: list[ResidueRecord], max_residues: int, file: str) -> None:
+    if not protein:
+        found = ", ".join(name or "(no name)" for name, _ in Counter(r.name for r in residues).most_common(5))
+        raise InputError(f"The file holds no protein, only: {found}", file=file, remedy="Give a model with amino acids and standard names")
+    if len(protein) < MIN_RESIDUES:
+        raise InputError(
+            f"The protein has only {len(protein)} residue{'s' * (len(protein) > 1)}; refinement needs {MIN_RESIDUES}",
+            file=file, chain=protein[0].chain, residue=protein[0].label, remedy="Give the whole chain",
+        )  # fmt: skip
+    if len(protein) > max_residues:
+        raise InputError(
+            f"The protein has {len(protein)} residues; the limit is {max_residues}",
+            file=file, remedy="Cut it into chains or domains and refine them one by one, or raise max_residues",
+        )  # fmt: skip
+
+
+def _assemble(residues: list[ResidueRecord], source: Source) -> tuple[Protein, list[Note]]:
+    chain_residues = [r for r in residues if r.letter]
+    length = len(chain_residues)
+    coords, mask = np.zeros((length, 14, 3)), np.zeros((length, 14), dtype=np.bool_)
+    b_factors, occupancies = np.zeros((length, 14), np.float32), np.ones((length, 14), np.float32)
+    oxt, oxt_mask = np.zeros((length, 3)), np.zeros(length, dtype=np.bool_)
+    log = _Log()
+    for i, residue in enumerate(chain_residues):
+        slots = {name: k for k, name in enumerate(ATOM14[residue.letter])}
+        for name, atom in _named_atoms(residue, log).items():
+            if name == "OXT":
+                oxt[i], oxt_mask[i] = atom.position, True
+                continue
+            k = slots[name]
+            coords[i, k], mask[i, k] = atom.position, True
+            b_factors[i, k] = 0.0 if atom.b_factor is None else atom.b_factor
+            occupancies[i, k] = 1.0 if atom.occupancy is None else atom.occupancy
+    _check_unit(coords, mask, source.path)
+    log.notes += _lift_overlaps(coords, mask, oxt, oxt_mask, chain_residues, source.path)
+    ids = tuple(ResidueId(r.chain, r.atoms[0].number, r.atoms[0].insertion) for r in chain_residues)
+    protein = Protein(
+        coords=coords[None].astype(np.float32),
+        mask=mask,
+        sequence="".join(r.letter for r in chain_residues),
+        residue_ids=ids,
+        bonded=peptide_bonds(coords.astype(np.float32), mask, ids),
+        oxt=oxt[None].astype(np.float32),
+        oxt_mask=oxt_mask,
+        b_factors=b_factors,
+        occupancies=occupancies,
+        file_order=np.array([r.order for r in chain_residues], dtype=np.int64),
+        hetero=tuple(_hetero(a, r.order) for r in residues if not r.letter for a in r.atoms),
+        name=source.name,
+    )
+    return protein, log.finish()
+
+
+def _hetero(atom: AtomRecord, order: int) -> HeteroAtom:
+    return HeteroAtom(
+        chain=atom.chain,
+        number=atom.number,
+        insertion=atom.insertion,
+        residue_name=atom.residue_name,
+        name=atom.name,
+        element=atom.element,
+        position=atom.position,
+        occupancy=1.0 if atom.occupancy is None else atom.occupancy,
+        b_factor=0.0 if atom.b_factor is None else atom.b_factor,
+        charge=atom.charge,
+        altloc=atom.altloc,
+        is_hetatm=atom.is_hetatm,
+        order=order,
+    )
+
+
+@dataclasses.dataclass
+class _Log:
+    """Counts of small decisions, turned into one note each."""
+
+    notes: list[Note] = dataclasses.field(default_factory=list)
+    counts: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def finish(self) -> list[Note]:
+        texts = {
+            "hydrogens": "{} hydrogens of amino acids were dropped; they are placed anew where they are needed",
+            "occupancy": "{} atoms have no occupancy; 1 is taken",
+            "b_factor": "{} atoms have no B factor; 0 is taken",
+            "element": "{} atoms have an element column that contradicts their name; the name is taken",
+            "duplicate": "{} atoms are given twice; the first is taken",
+        }
+        return self.notes + [Note(kind, text.format(self.counts[kind])) for kind, text in texts.items() if self.counts[kind]]
+
+
+def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
+    """Heavy atoms under their standard names (and OXT); what was dropped or converted goes to ``log``."""
+    atoms: dict[str, AtomRecord] = {}
+    dropped: list[str] = []
+    for atom in residue.atoms:
+        name = atom_name(atom.name, residue.name, residue.letter)
+        if not name:
+            if is_hydrogen(atom.name, atom.element):
+                log.counts["hydrogens"] += 1
+            else:
+                dropped.append(atom.name)
+        elif name in atoms:
+            log.counts["duplicate"] += 1
+        else:
+            atoms[name] = atom
+            log.counts["occupancy"] += atom.occupancy is None
+            log.counts["b_factor"] += atom.b_factor is None
+            log.counts["element"] += atom.element_stated and name[0] != atom.element and not (name[0] == "S" and atom.element == "Se")
+    three = ONE_TO_THREE[residue.letter]
+    if residue.name != three:
+        text = f"{residue.name} is read as {three}"
+        text += f"; atoms left out: {' '.join(dropped)}" if dropped else ""
+        kind = "protonation" if is_protonation_name(residue.name) else "modified"
+        log.notes.append(Note(kind, text, residue.chain, residue.label))
+    elif dropped:
+        log.notes.append(
+            Note("unknown_atom", f"atoms that {three} does not have are left out: {' '.join(dropped)}", residue.chain, residue.label)
+        )
+    return atoms
+
+
+def _check_unit(coords: np.ndarray, mask: np.ndarray, file: str) -> None:
+    """Refuse coordinates in nanometres, or all alike: the median distance from a CA to the next tells."""
+    ca = coords[mask[:, 1], 1]
+    if len(ca) < 2:
+        return
+    step = float(np.median(np.linalg.norm(np.diff(ca, axis=0), axis=1)))
+    if step < _COINCIDENT:
+        raise InputError(
+            f"Consecutive CA atoms are {step:.2f} Å apart: the coordinates are all alike",
+            file=file,
+            remedy="The model is empty: predict again",
+        )
+    if step < 1.0:
+        raise InputError(
+            f"Consecutive CA atoms are {step:.2f} apart: the file seems to be in nanometres", file=file, remedy="Multiply by 10"
+        )
+
+
+def _lift_overlaps(
+    coords: np.ndarray, mask: np.ndarray, oxt: np.ndarray, oxt_mask: np.ndarray, residues: list[ResidueRecord], file: str
+) -> list[Note]:
+    """Side-chain atoms (and O, OXT) on top of others are taken out, to be rebuilt; backbones on top of each other are refused.
+
+    Changes ``mask`` and ``oxt_mask``, which the caller has just made.
+    """
+    rows, slots = np.nonzero(mask)
+    points = np.concatenate((coords[rows, slots], oxt[oxt_mask]))
+    owner = np.concatenate((rows, np.flatnonzero(oxt_mask)))
+    slot = np.concatenate((slots, np.full(int(oxt_mask.sum()), 14)))
+    notes: dict[int, list[str]] = {}
+    for a, b in sorted(cKDTree(points).query_pairs(_COINCIDENT)):
+        one, two = residues[owner[a]], residues[owner[b]]
+        if slot[a] < 3 and slot[b] < 3:
+            raise InputError(
+                f"Backbone atoms of residues {one.label} and {two.label} of chain {two.chain or '(blank)'} are on top of each other",
+                file=file, chain=one.chain, residue=one.label, remedy="Remove one copy, or predict the model again",
+            )  # fmt: skip
+        for index in (a, b):
+            if slot[index] >= 3:
+                names = notes.setdefault(int(owner[index]), [])
+                name = "OXT" if slot[index] == 14 else ATOM14[residues[owner[index]].letter][slot[index]]
+                if name not in names:
+                    names.append(name)
+                if slot[index] == 14:
+                    oxt_mask[owner[index]] = False
+                else:
+                    mask[owner[index], slot[index]] = False
+    coords[~mask] = 0.0
+    oxt[~oxt_mask] = 0.0
+    return [
+        Note("overlap", f"atoms on top of others are taken out: {' '.join(names)}", residues[i].chain, residues[i].label)
+        for i, names in sorted(notes.items())
+    ]
+
+
+def _breaks(protein: Protein) -> list[Note]:
+    """A note for every place where consecutive residues of a chain are not bonded."""
+    notes = []
+    for i in np.flatnonzero(~protein.bonded[:-1]):
+        one, two = protein.residue_ids[i], protein.residue_ids[i + 1]
+        if one.chain != two.chain or not (protein.mask[i, 2] and protein.mask[i + 1, 0]):
+            continue
+        gap = float(np.linalg.norm(protein.coords[0, i, 2] - protein.coords[0, i + 1, 0]))
+        label = f"{one.number}{one.insertion} {ONE_TO_THREE[protein.sequence[i]]}"
+        text = f"the chain is broken after this residue (C to N of {two.number}{two.insertion}: {gap:.1f} Å); the gap stays"
+        notes.append(Note("gap", text, one.chain, label))
+    return notes

@@ -1,0 +1,208 @@
+"""Atom records gathered into residues: numbering oddities, alternate conformations, and what is protein at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+
+import numpy as np
+
+from refine.constants import MAX_PEPTIDE_BOND
+from refine.structure.atom_record import AtomRecord
+from refine.structure.modified_residues import is_d_amino_acid, is_hydrogen, parent
+from refine.structure.notes import Note
+
+_SEPARATE = 1.0
+"""Å: a second N (or lone CA) of the same number farther than this from the first begins another residue."""
+
+
+@dataclasses.dataclass
+class ResidueRecord:
+    """Atoms of one residue in file order. ``letter`` is the standard amino acid it is refined as, ``""`` for everything carried along."""
+
+    atoms: list[AtomRecord]
+    order: int
+    letter: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.atoms[0].residue_name
+
+    @property
+    def chain(self) -> str:
+        return self.atoms[0].chain
+
+    @property
+    def label(self) -> str:
+        return self.atoms[0].residue_label
+
+    @property
+    def identity(self) -> tuple[str, int, str, str]:
+        first = self.atoms[0]
+        return first.chain, first.number, first.insertion, first.residue_name
+
+    def find(self, name: str) -> AtomRecord | None:
+        return next((a for a in self.atoms if a.name == name), None)
+
+
+def gather(records: list[AtomRecord]) -> tuple[list[ResidueRecord], list[Note]]:
+    """Residues in file order, each marked as protein (``letter``) or not, alternate conformations of protein residues resolved."""
+    residues = _split(records)
+    residues, notes = _merge_scattered(residues)
+    for residue in residues:
+        residue.letter = _letter(residue)
+    _release_free_amino_acids(residues)
+    picked = Counter[str]()
+    for residue in residues:
+        if residue.letter:
+            _pick_conformer(residue, picked)
+    if picked:
+        many = ", ".join(f"chain {chain or '(blank)'}: {n}" for chain, n in picked.items())
+        notes.append(Note("altloc", f"alternate conformations resolved to the one of best occupancy in {picked.total()} residues ({many})"))
+    repeated = [r for r, n in Counter(r.identity[:3] for r in residues if r.letter).items() if n > 1]
+    if repeated:
+        chain, number, insertion = repeated[0]
+        notes.append(
+            Note(
+                "numbering",
+                f"{len(repeated)} residue numbers occur more than once in their chain; they stay as they are",
+                chain,
+                f"{number}{insertion}",
+            )
+        )
+    for rank, residue in enumerate(residues):
+        residue.order = rank
+    return residues, notes
+
+
+def _split(records: list[AtomRecord]) -> list[ResidueRecord]:
+    residues: list[ResidueRecord] = []
+    key: tuple[object, ...] = ()
+    for atom in records:
+        this = (atom.chain, atom.number, atom.insertion, atom.segment)
+        if this != key or _begins_another(residues[-1], atom):
+            residues.append(ResidueRecord([], len(residues)))
+            key = this
+        residues[-1].atoms.append(atom)
+    return residues
+
+
+def _begins_another(residue: ResidueRecord, atom: AtomRecord) -> bool:
+    """Whether ``atom`` opens a new residue although chain and number did not change."""
+    if atom.residue_name != residue.name:
+        return not (atom.altloc and residue.atoms[-1].altloc)
+    twin = residue.find(atom.name)
+    if twin is None or atom.altloc or twin.altloc:
+        return False
+    lone = atom.name == "CA" and all(a.name == "CA" for a in residue.atoms)
+    if atom.name != "N" and not lone:
+        return False
+    return residue.find("CA") is not None and math.dist(twin.position, atom.position) > _SEPARATE
+
+
+def _merge_scattered(residues: list[ResidueRecord]) -> tuple[list[ResidueRecord], list[Note]]:
+    """Amino acids whose atoms stand in several places of the file (hydrogens or OXT at its end) become whole again."""
+    seen: dict[tuple[str, int, str, str], ResidueRecord] = {}
+    kept: list[ResidueRecord] = []
+    merged = 0
+    for residue in residues:
+        first = seen.get(residue.identity) if parent(residue.name) else None
+        names = {(a.name, a.altloc) for a in residue.atoms}
+        if first is not None and not names & {(a.name, a.altloc) for a in first.atoms}:
+            first.atoms.extend(residue.atoms)
+            merged += 1
+            continue
+        if first is not None and _same_atoms(first, residue):
+            first.atoms.extend(residue.atoms)
+            continue
+        seen.setdefault(residue.identity, residue)
+        kept.append(residue)
+    notes = [Note("order", f"atoms of {merged} residues stood in several places of the file and were put together")] if merged else []
+    return kept, notes
+
+
+def _same_atoms(first: ResidueRecord, second: ResidueRecord) -> bool:
+    """Whether the second residue repeats the first, same atoms at the same places."""
+    places = {(a.name, a.altloc): a.position for a in first.atoms}
+    return all(math.dist(places.get((a.name, a.altloc), (math.inf, 0, 0)), a.position) < 0.01 for a in second.atoms)
+
+
+def _letter(residue: ResidueRecord) -> str:
+    letters = [parent(name) for name in dict.fromkeys(a.residue_name for a in residue.atoms)]
+    letter = next((one for one in letters if one), None)
+    if letter is None:
+        return ""
+    names = {a.name for a in residue.atoms}
+    others = {n for n in names if not is_hydrogen(n, "")} - {"N", "CA", "C", "O"}
+    whole = {"N", "CA", "C"} <= names or len(names & {"N", "CA", "C", "O", "CB"}) >= 3
+    alone = "CA" in names and not (residue.atoms[0].is_hetatm and others - {"CB"})
+    return letter if whole or alone else ""
+
+
+def _release_free_amino_acids(residues: list[ResidueRecord]) -> None:
+    """HETATM amino acids count as protein only where bonded to a neighbour in the chain: a free glutamate is a ligand."""
+    if not any(r.letter and not r.atoms[0].is_hetatm for r in residues):
+        return
+    linked = np.zeros(len(residues), dtype=np.bool_)
+    for i in range(len(residues) - 1):
+        if (
+            residues[i].letter
+            and residues[i + 1].letter
+            and residues[i].chain == residues[i + 1].chain
+            and _linked(residues[i], residues[i + 1])
+        ):
+            linked[i] = linked[i + 1] = True
+    for residue, bound in zip(residues, linked, strict=True):
+        if residue.atoms[0].is_hetatm and not bound:
+            residue.letter = ""
+
+
+def _linked(first: ResidueRecord, second: ResidueRecord) -> bool:
+    c, n = first.find("C"), second.find("N")
+    if c and n:
+        return math.dist(c.position, n.position) <= MAX_PEPTIDE_BOND
+    a, b = first.find("CA"), second.find("CA")
+    return bool(a and b) and math.dist(a.position, b.position) <= 4.5  # type: ignore[union-attr]
+
+
+def _pick_conformer(residue: ResidueRecord, picked: Counter[str]) -> None:
+    """Keep one conformation: the altloc of highest summed occupancy (first letter on a tie), unlabelled atoms always."""
+    weight: dict[str, list[float]] = {}
+    for atom in residue.atoms:
+        if atom.altloc:
+            weight.setdefault(atom.altloc, []).append(1.0 if atom.occupancy is None else atom.occupancy)
+    if not weight:
+        return
+    best = max(sorted(weight), key=lambda a: sum(weight[a]) / len(weight[a]))
+    ranked = [best] + [a for a in sorted(weight, key=lambda a: -sum(weight[a]) / len(weight[a])) if a != best]
+    names = [a.residue_name for a in residue.atoms if a.altloc in ("", best) and parent(a.residue_name)]
+    name = names[-1] if names else residue.name
+    chosen: dict[str, AtomRecord] = {}
+    for altloc in ("", *ranked):
+        for atom in residue.atoms:
+            if atom.altloc == altloc and atom.residue_name == name:
+                chosen.setdefault(atom.name, atom)
+    if len(weight) > 1:
+        picked[residue.chain] += 1
+    residue.atoms = [a for a in residue.atoms if any(a is b for b in chosen.values())]
+    residue.letter = parent(name) or ""
+
+
+def carried_along(residues: list[ResidueRecord]) -> list[Note]:
+    """Notes on what is kept unmoved: a summary, and one for every residue that looks like a part of a protein chain but cannot be used."""
+    notes: list[Note] = []
+    count = Counter(r.name for r in residues if not r.letter)
+    if count:
+        most = ", ".join(f"{n} {name or '(no name)'}" for name, n in count.most_common(8))
+        notes.append(Note("hetero", f"{count.total()} residues that are no refinable amino acids are carried along unmoved: {most}"))
+    for residue in residues:
+        if residue.letter or not (parent(residue.name) or {"N", "CA", "C"} <= {a.name for a in residue.atoms}):
+            continue
+        reason = "is not known"
+        if is_d_amino_acid(residue.name):
+            reason = "is a D-amino acid"
+        elif parent(residue.name):
+            reason = "is free" if {"N", "CA", "C"} <= {a.name for a in residue.atoms} else "has too few backbone atoms"
+        notes.append(Note("unknown", f"{residue.name} {reason}: carried along unmoved", residue.chain, residue.label))
+    return notes

@@ -1,0 +1,146 @@
+"""Proteins to PDB and mmCIF files: author identities, hetero atoms, order and frame of the input; complete files or none."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from refine.constants import ONE_TO_THREE
+from refine.errors import InputError
+from refine.structure.gemmi_model import build_structure
+from refine.structure.protein import Protein
+
+_MAX_HYBRID36 = 1_223_055
+"""Largest residue number that four hybrid-36 columns hold."""
+
+
+def fits_pdb(protein: Protein) -> str | None:
+    """Why ``protein`` cannot be written as PDB file, or None when it can.
+
+    Serials above 99,999 and residue numbers above 9,999 do fit: they are written in hybrid-36.
+    """
+    ids = [(r.chain, r.number, "") for r in protein.residue_ids]
+    ids += [(h.chain, h.number, h.residue_name) for h in protein.hetero]
+    for chain, number, name in ids:
+        if len(chain) > 1:
+            return f"chain id {chain!r} is longer than one letter"
+        if len(name) > 3:
+            return f"residue name {name!r} is longer than three letters"
+        if not -999 <= number <= _MAX_HYBRID36:
+            return f"residue number {number} of chain {chain!r} does not fit four columns"
+    points = [protein.coords[:, protein.mask]] + [np.array([[h.position for h in protein.hetero]])] * bool(protein.hetero)
+    if any(((p <= -999.9995) | (p >= 9999.9995)).any() for p in points):
+        return "a coordinate does not fit the columns (-999.999 to 9999.999)"
+    return None
+
+
+def write_pdb(protein: Protein, path: Path, *, b_values: NDArray[np.float32] | None = None, remarks: Sequence[str] = ()) -> None:
+    """Write ``protein`` as PDB file, one MODEL per replica when R > 1.
+
+    Args:
+        protein: R >= 1.
+        path: replaced in one step once the new file is complete.
+        b_values: (L,) or (L, 14) for the B column of protein atoms, cut to -99.99..999.99; None writes B factors as read.
+        remarks: one text a line, written as REMARK 99.
+
+    Raises:
+        InputError: the protein does not fit the format (``fits_pdb``).
+    """
+    reason = fits_pdb(protein)
+    if reason:
+        raise InputError(f"The protein does not fit the PDB format: {reason}", file=str(path), remedy="Write mmCIF instead")
+    structure = build_structure(protein, None if b_values is None else np.clip(b_values, -99.99, 999.99))
+    structure.raw_remarks = [f"REMARK  99 {part}" for text in remarks for part in _wrap(text)]
+    options = gemmi.PdbWriteOptions()
+    options.cryst1_record = False
+    options.seqres_records = False
+    options.numbered_ter = True
+    _replace(path, structure.make_pdb_string(options))
+
+
+def write_ensemble_pdb(protein: Protein, path: Path, *, remarks: Sequence[str] = ()) -> None:
+    """Write every replica of ``protein`` as a MODEL of one PDB file; with MODEL records even when R = 1.
+
+    Raises:
+        InputError: as ``write_pdb``.
+    """
+    if protein.replicas > 1:
+        write_pdb(protein, path, remarks=remarks)
+        return
+    write_pdb(protein, path, remarks=remarks)
+    lines = Path(path).read_text().splitlines()
+    head = [line for line in lines if line.startswith("REMARK")]
+    body = [line for line in lines if not line.startswith(("REMARK", "END"))]
+    _replace(path, "\n".join([*head, "MODEL        1".ljust(80), *body, "ENDMDL".ljust(80), "END".ljust(80), ""]))
+
+
+def write_cif(
+    protein: Protein, path: Path, *, b_values: NDArray[np.float32] | None = None, confidence: NDArray[np.float32] | None = None
+) -> None:
+    """Write ``protein`` as mmCIF.
+
+    Args:
+        protein: R >= 1, one model number per replica.
+        path: replaced in one step once the new file is complete.
+        b_values: (L,) or (L, 14) for B_iso_or_equiv of protein atoms; None writes B factors as read.
+        confidence: (L,) 0-100, written as ma_qa_metric_local for every model, with its mean as ma_qa_metric_global.
+    """
+    structure = build_structure(protein, b_values)
+    document = structure.make_mmcif_document()
+    block = document.sole_block()
+    if confidence is not None:
+        _add_confidence(block, structure, protein, np.asarray(confidence, np.float64))
+    _replace(path, document.as_string())
+
+
+def _add_confidence(block: gemmi.cif.Block, structure: gemmi.Structure, protein: Protein, confidence: NDArray[np.float64]) -> None:
+    """Tables of the ModelCIF dictionary; a metric of type ``other``, since the scale is pLDDT's but not its meaning."""
+    metric = block.init_loop("_ma_qa_metric.", ["id", "name", "description", "type", "mode"])
+    text = "'confidence of refine, 0-100'"
+    metric.add_row(["1", "confidence", text, "other", "global"])
+    metric.add_row(["2", "confidence", text, "other", "local"])
+    overall = block.init_loop("_ma_qa_metric_global.", ["ordinal_id", "model_id", "metric_id", "metric_value"])
+    names = ["ordinal_id", "model_id", "label_asym_id", "label_seq_id", "label_comp_id", "metric_id", "metric_value"]
+    local = block.init_loop("_ma_qa_metric_local.", names)
+    ordinal = 0
+    for model in structure:
+        overall.add_row([str(model.num), str(model.num), "1", f"{confidence.mean():.2f}"])
+        polymer = [res for chain in model for res in chain if res.label_seq and res.name in ONE_TO_THREE.values() and res.het_flag == "A"]
+        order = np.argsort(protein.file_order, kind="stable")
+        for residue, i in zip(polymer, order, strict=True):
+            ordinal += 1
+            value = f"{confidence[i]:.2f}"
+            local.add_row([str(ordinal), str(model.num), residue.subchain, str(residue.label_seq), residue.name, "2", value])
+
+
+def _wrap(text: str, width: int = 68) -> list[str]:
+    text = text.encode("ascii", "replace").decode()
+    return [line[i : i + width] for line in text.splitlines() or [""] for i in range(0, max(len(line), 1), width)]
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write ``text`` beside ``path`` and rename it there, so that readers see the old file or the whole new one."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
