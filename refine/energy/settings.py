@@ -1,0 +1,37 @@
+"""Settings of the free energy."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from refine.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class EnergySettings:
+    """Weights of the terms and the pull towards the start.
+
+    Attributes:
+        bonds, angles, omega, chirality, sterics, ramachandran: factors of the terms; 0 leaves one out.
+        start_pull: kcal/mol/Å^2 on every backbone atom; 0 is none. A per-residue pull is given to ``assemble``.
+    """
+
+    bonds: float = 1.0
+    angles: float = 1.0
+    omega: float = 1.0
+    chirality: float = 1.0
+    sterics: float = 1.0
+    ramachandran: float = 1.0
+    start_pull: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value) or value < 0:
+                raise InputError(f"energy: {field.name} = {value} must be a number of at least 0")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Factors by term name, without the pull, whose stiffness is its weight."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "start_pull"}

@@ -1,0 +1,154 @@
+"""What the energy terms need to know of a protein, apart from where its backbone is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from refine.constants import AMINO_ACIDS
+from refine.errors import EngineError
+from refine.structure.geometry import dihedral, frames, to_local
+from refine.structure.protein import Protein
+
+_CIS_LIMIT = {True: np.pi / 2, False: np.pi / 6}
+"""|omega| in radians below which a start peptide counts as cis, by whether proline follows: elsewhere cis is rare."""
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """The fixed facts of L residues; tensors on one device.
+
+    Attributes:
+        sequence: L one-letter codes.
+        labels: L names for messages, as ``"A:52B GLY"``.
+        residue_index: (L,) int64 in the order of ``constants.AMINO_ACIDS``.
+        bonded: (L,) bool, peptide bond from i to i + 1.
+        cis: (L,) bool, the peptide bond from i to i + 1 is to be cis: as the start has it.
+        chain_index: (L,) int64, 0 for the first chain.
+        position: (L,) int64, author number where those ascend within the chain, else running number.
+        centroid_local: (L, 3) Å, mean of all side-chain heavy atoms in the residue frame; 0 where there are none.
+        has_centroid: (L,) bool, the residue has side-chain atoms beyond CB.
+        cb_local: (L, 3) Å, CB as the structure has it in the residue frame; ``has_cb`` (L,) where it exists.
+        hetero: (M, 3) Å, atoms that stay where they are; hetero_elements: M element symbols.
+        mobile: (L,) bool, False = frozen.
+    """
+
+    sequence: str
+    labels: tuple[str, ...]
+    residue_index: Tensor
+    bonded: Tensor
+    cis: Tensor
+    chain_index: Tensor
+    position: Tensor
+    centroid_local: Tensor
+    has_centroid: Tensor
+    cb_local: Tensor
+    has_cb: Tensor
+    hetero: Tensor
+    hetero_elements: tuple[str, ...]
+    mobile: Tensor
+
+    def __len__(self) -> int:
+        return len(self.sequence)
+
+    @property
+    def device(self) -> torch.device:
+        return self.centroid_local.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.centroid_local.dtype
+
+    @classmethod
+    def from_protein(
+        cls,
+        protein: Protein,
+        frozen: NDArray[np.bool_] | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> System:
+        """The system of replica 0 of ``protein``.
+
+        Args:
+            protein: with complete backbones (``structure.repair`` sees to that).
+            frozen: (L,) bool, residues that must not move.
+            device, dtype: of the floating-point tensors.
+
+        Raises:
+            EngineError: a residue lacks a backbone atom or holds a coordinate that is not a number.
+        """
+        x, mask = protein.coords[0].astype(np.float64), protein.mask
+        labels = tuple(f"{rid} {aa}" for rid, aa in zip(protein.residue_ids, protein.sequence, strict=True))
+        _check(x, mask, labels)
+        backbone = torch.from_numpy(x[:, :4])
+        rot, ca = frames(*backbone[:, :3].unbind(1)), backbone[:, 1]
+        side = torch.from_numpy(mask[:, 4:])
+        local = to_local(rot[:, None], ca[:, None], torch.from_numpy(x[:, 4:])) * side[..., None]
+        centroid = local.sum(1) / side.sum(1).clamp_min(1)[:, None]
+        chains = {chain: k for k, chain in enumerate(protein.chains)}
+        place = {"device": device, "dtype": dtype}
+        mobile = np.ones(len(protein), dtype=np.bool_) if frozen is None else ~np.asarray(frozen, dtype=np.bool_)
+        return cls(
+            sequence=protein.sequence,
+            labels=labels,
+            residue_index=torch.tensor([AMINO_ACIDS.index(aa) for aa in protein.sequence], dtype=torch.int64, device=device),
+            bonded=torch.tensor(protein.bonded, device=device),
+            cis=_cis(backbone, protein).to(device),
+            chain_index=torch.tensor([chains[r.chain] for r in protein.residue_ids], dtype=torch.int64, device=device),
+            position=torch.tensor(_positions(protein), dtype=torch.int64, device=device),
+            centroid_local=centroid.to(**place),
+            has_centroid=side[:, 1:].any(1).to(device),
+            cb_local=local[:, 0].to(**place),
+            has_cb=side[:, 0].to(device),
+            hetero=torch.tensor([h.position for h in protein.hetero], dtype=torch.float64).reshape(-1, 3).to(**place),
+            hetero_elements=tuple(h.element.strip().upper() for h in protein.hetero),
+            mobile=torch.from_numpy(mobile).to(device),
+            if frozen is None
+            else torch.tensor(~np.asarray(frozen), device=device),
+        )
+
+
+def _check(x: NDArray[np.float64], mask: NDArray[np.bool_], labels: tuple[str, ...]) -> None:
+    bad = ~mask[:, :4].all(1)
+    if bad.any():
+        raise EngineError("backbone atoms are missing", residue=labels[int(bad.argmax())], remedy="Repair the structure first")
+    bad = ~np.isfinite(x).all((1, 2))
+    if bad.any():
+        raise EngineError("a coordinate is not a number", residue=labels[int(bad.argmax())], remedy="Correct or remove this residue")
+
+
+def _cis(backbone: Tensor, protein: Protein) -> Tensor:
+    cis = torch.zeros(len(protein), dtype=torch.bool)
+    if len(protein) > 1:
+        omega = dihedral(backbone[:-1, 1], backbone[:-1, 2], backbone[1:, 0], backbone[1:, 1])
+        limit = torch.tensor([_CIS_LIMIT[aa == "P"] for aa in protein.sequence[1:]], dtype=torch.float64)
+        cis[:-1] = (omega.abs() < limit) & torch.from_numpy(protein.bonded[:-1])
+    return cis
+
+
+def _positions(protein: Protein) -> list[int]:
+    numbers: list[int] = []
+    for chain in protein.chains:
+        own = [r.number for r in protein.residue_ids if r.chain == chain]
+        ascending = all(b > a for a, b in zip(own, own[1:], strict=False))
+        numbers.extend(own if ascending else range(len(own)))
+    order = [i for chain in protein.chains for i, r in enumerate(protein.residue_ids) if r.chain == chain]
+    placed = [0] * len(order)
+    for i, number in zip(order, numbers, strict=True):
+        placed[i] = number
+    return placed
+
+
+def next_residue(x: Tensor) -> Tensor:
+    """Entries of residue i + 1 at place i along axis 1 of (R, L, ...); the last residue gets its own (mask with ``bonded``)."""
+    return torch.cat((x[:, 1:], x[:, -1:]), dim=1)
+
+
+def share_with_next(link: Tensor) -> Tensor:
+    """Energies (R, L) of links from i to i + 1, shared half and half; the last entry must be 0."""
+    half = 0.5 * link
+    return half + torch.cat((torch.zeros_like(half[:, :1]), half[:, :-1]), dim=1)
