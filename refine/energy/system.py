@@ -107,8 +107,6 @@ class System:
             hetero=torch.tensor([h.position for h in protein.hetero], dtype=torch.float64).reshape(-1, 3).to(**place),
             hetero_elements=tuple(h.element.strip().upper() for h in protein.hetero),
             mobile=torch.from_numpy(mobile).to(device),
-            if frozen is None
-            else torch.tensor(~np.asarray(frozen), device=device),
         )
 
 
