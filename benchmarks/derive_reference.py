@@ -3,7 +3,8 @@
     python benchmarks/derive_reference.py [--shared ../shared] [--out refine/structure/tables]
 
 Source: train split of data/index.tsv, X-ray at 2.0 Å or better, each chain weighted by 1 / (chains of its 30 % cluster), so
-that a family of ten close relatives counts as one protein. Residues with an alternate location, an occupancy below 1,
+that a family of ten close relatives counts as one protein. A first pass over all chains drops those with a poor backbone of their own
+(under 96 % favoured or over 0.3 % outliers; the tables are made from the rest). Residues with an alternate location, an occupancy below 1,
 a backbone B factor of 30 Å² or more (40 Å² for side chains), or without bonded neighbours are left out.
 
 Ramachandran: counts on a periodic 3° grid, smoothed in two passes as Lovell et al. (2003, Proteins 50:437) do: a pilot density, then a
@@ -36,6 +37,7 @@ from refine.constants import AMINO_ACIDS, ATOM14, CHI_ATOMS, CHI_PERIOD_180, MAX
 log = logging.getLogger("derive_reference")
 
 MAX_RESOLUTION = 2.0
+MIN_FAVOURED, MAX_OUTLIERS = 0.96, 0.003
 MAX_B_BACKBONE, MAX_B_SIDE_CHAIN = 30.0, 40.0
 CLASSES = ("general", "glycine", "proline", "pre-proline", "ile-val")
 GRID = 120  # 3 degrees
@@ -46,7 +48,7 @@ BACKGROUND = 1e-5  # weight of a uniform density, so that the logarithm stays fi
 BACKBONE_GRID = 18  # 20 degrees
 BACKBONE_SD, SHRINK = 20.0, 10.0
 MIN_ROTAMER = 0.002
-ROTAMER_BACKGROUND = 1e-4
+ROTAMER_BACKGROUND = 1e-6
 ROTAMER_SHARES = (0.98, 0.997)
 
 
@@ -69,7 +71,7 @@ def dihedral(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> NDArray[np.float
     return np.arctan2((np.cross(n1, n2) * b2).sum(-1), (n1 * n2).sum(-1) * np.where(length > 0, length, 1))
 
 
-def read_chain(path: Path, weight: float) -> Residues:
+def read_chain(path: Path) -> Residues:
     with gzip.open(path) as handle:
         site = BinaryCIFFile.read(handle).block["atom_site"]
     column = {key: site[key].as_array() for key in ("label_atom_id", "label_comp_id", "label_alt_id", "pdbx_PDB_ins_code", "auth_seq_id")}
@@ -89,10 +91,10 @@ def read_chain(path: Path, weight: float) -> Residues:
         slot = ATOM14[names[i]].index(name)
         coords[i, slot], b14[i, slot] = xyz[k], b[k]
         clean[i] &= column["label_alt_id"][k] == "." and occupancy[k] >= 0.999
-    return measure(names, coords, b14, clean, weight)
+    return measure(names, coords, b14, clean)
 
 
-def measure(names: list[str | None], coords: NDArray, b14: NDArray, clean: NDArray, weight: float) -> Residues:
+def measure(names: list[str | None], coords: NDArray, b14: NDArray, clean: NDArray) -> Residues:
     length = len(names)
     n, ca, c = coords[:, 0], coords[:, 1], coords[:, 2]
     bonded = np.linalg.norm(c[:-1] - n[1:], axis=-1) <= MAX_PEPTIDE_BOND
@@ -111,7 +113,7 @@ def measure(names: list[str | None], coords: NDArray, b14: NDArray, clean: NDArr
     kind = np.array([AMINO_ACIDS.index(aa) if aa else -1 for aa in names])
     before = np.array([names[i + 1] == "P" if i + 1 < length else False for i in range(length)])
     good_side = complete & (b14.max(1) < MAX_B_SIDE_CHAIN)
-    return Residues(kind[keep], before[keep], phi[keep], psi[keep], chi[keep], good_side[keep], np.full(keep.sum(), weight))
+    return Residues(kind[keep], before[keep], phi[keep], psi[keep], chi[keep], good_side[keep], np.ones(keep.sum()))
 
 
 def read_all(shared: Path, limit: int | None) -> Residues:
@@ -121,12 +123,28 @@ def read_all(shared: Path, limit: int | None) -> Residues:
             for row in csv.DictReader(handle, delimiter="\t")
             if row["split"] == "train" and row["quality"] == "xray_2.5" and float(row["resolution_A"] or 99) <= MAX_RESOLUTION
         ][:limit]
-    members = Counter(row["cluster30"] for row in rows)
-    log.info("%d chains in %d clusters", len(rows), len(members))
-    parts = [read_chain(shared / "data" / "chains" / f"{row['id']}.bcif.gz", 1 / members[row["cluster30"]]) for row in rows]
-    residues = Residues(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    log.info("%d residues, total weight %.0f", len(residues.kind), residues.weight.sum())
+    parts = [read_chain(shared / "data" / "chains" / f"{row['id']}.bcif.gz") for row in rows]
+    clusters = [row["cluster30"] for row in rows]
+    first = ramachandran_tables(join(parts, clusters))
+    good = [is_clean(part, first) for part in parts]
+    return join([p for p, g in zip(parts, good, strict=True) if g], [c for c, g in zip(clusters, good, strict=True) if g])
+
+
+def join(parts: list[Residues], clusters: list[str]) -> Residues:
+    """All chains' residues in one, each weighted by 1 / (chains of its cluster)."""
+    members = Counter(clusters)
+    weighted = [part._replace(weight=np.full(len(part.kind), 1 / members[c])) for part, c in zip(parts, clusters, strict=True)]
+    residues = Residues(*(np.concatenate(column) for column in zip(*weighted, strict=True)))
+    log.info("%d chains in %d clusters, %d residues of weight %.0f", len(parts), len(members), len(residues.kind), residues.weight.sum())
     return residues
+
+
+def is_clean(part: Residues, tables: dict[str, NDArray]) -> bool:
+    """Whether a chain's own backbone is good: at least 96 % favoured and at most 0.3 % outliers by the first pass."""
+    kind = ramachandran_class(part)
+    value = tables["log_density"][kind, node(part.phi, GRID), node(part.psi, GRID)]
+    favoured, outlier = value >= tables["favoured"][kind], value < tables["allowed"][kind]
+    return len(kind) > 0 and bool(favoured.mean() >= MIN_FAVOURED and outlier.mean() <= MAX_OUTLIERS)
 
 
 def smooth(grid: NDArray, sd_degrees: float) -> NDArray:
@@ -164,13 +182,18 @@ def contour(values: NDArray, weight: NDArray, share: float) -> float:
     return float(values[order][np.searchsorted(cumulative, share * cumulative[-1])])
 
 
-def ramachandran_tables(data: Residues) -> dict[str, NDArray]:
+def ramachandran_class(data: Residues) -> NDArray[np.int64]:
+    """(n,) index into CLASSES; glycine and proline come first, then residues before proline, then Ile and Val."""
     gly, pro = data.kind == AMINO_ACIDS.index("G"), data.kind == AMINO_ACIDS.index("P")
-    pre = data.before_proline & ~gly & ~pro
-    branched = np.isin(data.kind, [AMINO_ACIDS.index(aa) for aa in "IV"]) & ~pre
-    members = (~gly & ~pro & ~pre & ~branched, gly, pro, pre, branched)
+    branched = np.isin(data.kind, [AMINO_ACIDS.index(aa) for aa in "IV"])
+    return np.select([gly, pro, data.before_proline, branched], [1, 2, 3, 4], 0)
+
+
+def ramachandran_tables(data: Residues) -> dict[str, NDArray]:
     tables, favoured, allowed = [], [], []
-    for name, chosen, share in zip(CLASSES, members, ALLOWED_SHARE, strict=True):
+    classes = ramachandran_class(data)
+    for k, (name, share) in enumerate(zip(CLASSES, ALLOWED_SHARE, strict=True)):
+        chosen = classes == k
         i, j, weight = node(data.phi[chosen], GRID), node(data.psi[chosen], GRID), data.weight[chosen]
         counts = np.zeros((GRID, GRID))
         np.add.at(counts, (i, j), weight)
