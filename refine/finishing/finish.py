@@ -1,0 +1,196 @@
+"""From a moved backbone with rigidly carried side chains to an all-atom model without severe errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refine.errors import EngineError
+from refine.finishing.checks import CheckReport, Stereo, compare_stereo, stereo
+from refine.finishing.chemistry import CLASH_OVERLAP, AtomList, disulfides
+from refine.finishing.relax import Relaxer, Stage
+from refine.finishing.settings import FinishSettings
+from refine.finishing.sidechains import complete_side_chains, repack
+from refine.structure.protein import Protein
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class StageReport:
+    """Name, energies (kcal/mol), iterations, seconds and end (``done``, ``time``, ``failed``) of one minimisation step."""
+
+    name: str
+    energy_before: float
+    energy: float
+    iterations: int
+    seconds: float
+    end: str
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishReport:
+    """What finishing did.
+
+    Attributes:
+        flag: ``complete``; ``time`` (cap reached, best so far returned); ``partial`` (a less relaxed structure had to be taken);
+            ``unrelaxed`` (no minimisation was possible); ``off`` (relaxation not asked for).
+        level: which structure was returned: the last minimisation step kept, ``repacked`` or ``input``.
+        completed, repacked: residues (author identities) whose side chains were completed or turned.
+        clashes_before, clashes_after: heavy-atom pairs overlapping by more than 0.4 Å (quick count).
+        mean_ca_shift, max_ca_shift: displacement of CA in Å.
+        stages: the minimisation steps.
+        checks: stereochemistry before and after.
+        platform: OpenMM platform, empty without relaxation.
+        seconds: wall time without the set-up of the system; ``setup_seconds`` that of the set-up, 0 when it was there already.
+        notes: sentences for the user.
+    """
+
+    flag: str
+    level: str
+    completed: tuple[str, ...]
+    repacked: tuple[str, ...]
+    clashes_before: int
+    clashes_after: int
+    mean_ca_shift: float
+    max_ca_shift: float
+    stages: tuple[StageReport, ...]
+    checks: CheckReport
+    platform: str
+    seconds: float
+    setup_seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishResult:
+    """The finished protein (R = 1) and the report."""
+
+    protein: Protein
+    report: FinishReport
+
+
+class Finisher:
+    """Finishes many models of one protein; the OpenMM system is built once, at the first one.
+
+    Args:
+        reference: the protein all models share (R = 1): its disulfides, protonation and hetero atoms hold for all of them.
+        settings: of this stage.
+        mobile: (L,) bool, False where heavy atoms must not move; None means all may.
+    """
+
+    def __init__(self, reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None = None) -> None:
+        assert reference.replicas == 1, reference.replicas
+        self.settings = settings
+        self.mobile = np.ones(len(reference), dtype=np.bool_) if mobile is None else np.asarray(mobile, dtype=np.bool_)
+        assert self.mobile.shape == (len(reference),), self.mobile.shape
+        self.reference, _ = complete_side_chains(reference) if settings.side_chains else (reference, ())
+        self.ss_bonds = disulfides(self.reference, self.reference.coords[0])
+        self._relaxer: Relaxer | None = None
+        self._problem = ""
+
+    def _set_up(self) -> float:
+        """Build the OpenMM system if that has not been tried; seconds spent."""
+        if self._relaxer is not None or self._problem or not self.settings.relax:
+            return 0.0
+        begun = time.monotonic()
+        try:
+            self._relaxer = Relaxer(self.reference, self.ss_bonds, self.settings, self.mobile)
+        except EngineError as error:
+            self._problem = error.message
+            log.warning("%s: not relaxed: %s", self.reference.name, error)
+        return time.monotonic() - begun
+
+    def finish(self, protein: Protein) -> FinishResult:
+        """Finish one model of the reference protein.
+
+        Completes and repacks side chains, then minimises with the backbone restrained. The most relaxed structure that has no
+        new stereochemical error and no more clashes than the input is returned. Never fails because minimisation does; the flag
+        of the report tells. Coordinates of hetero atoms and of residues that are not mobile stay, but for completed atoms.
+
+        Args:
+            protein: R = 1, same residues as the reference.
+        """
+        assert protein.replicas == 1 and protein.sequence == self.reference.sequence
+        setup = self._set_up()
+        begun = time.monotonic()
+        deadline = begun + max(self.settings.max_seconds - setup, 0.0)
+        completed: tuple[int, ...] = ()
+        turned: tuple[int, ...] = ()
+        start = protein
+        if self.settings.side_chains:
+            start, completed = complete_side_chains(protein)
+            start, turned = repack(start, self.mobile, self.ss_bonds, begun + 0.3 * max(deadline - begun, 0.0))
+        stages = self._relaxer.relax(start, deadline) if self._relaxer is not None else []
+        level, chosen, checks = self._choose(protein, start, stages)
+        ids = protein.residue_ids
+        notes = (self._problem,) if self._problem else ()
+        shift = np.linalg.norm(chosen.coords[0, :, 1] - protein.coords[0, :, 1], axis=-1)[protein.mask[:, 1]]
+        report = FinishReport(
+            flag=self._flag(level, stages),
+            level=level,
+            completed=tuple(str(ids[i]) for i in completed),
+            repacked=tuple(str(ids[i]) for i in turned),
+            clashes_before=self._clashes(protein),
+            clashes_after=self._clashes(chosen),
+            mean_ca_shift=float(shift.mean()) if len(shift) else 0.0,
+            max_ca_shift=float(shift.max(initial=0.0)),
+            stages=tuple(StageReport(s.name, s.energy_before, s.energy, s.iterations, s.seconds, s.end) for s in stages),
+            checks=checks,
+            platform=self._relaxer.platform if self._relaxer is not None else "",
+            seconds=time.monotonic() - begun,
+            setup_seconds=setup,
+            notes=notes,
+        )
+        return FinishResult(chosen, report)
+
+    def _clashes(self, protein: Protein) -> int:
+        atoms = AtomList.from_protein(protein, self.ss_bonds)
+        return len(atoms.overlaps(atoms.positions(protein), CLASH_OVERLAP)[1])
+
+    def _choose(self, protein: Protein, start: Protein, stages: list[Stage]) -> tuple[str, Protein, CheckReport]:
+        """The most relaxed structure that adds neither stereochemical errors nor clashes; failing that, the one with fewest."""
+        before = self._stereo(protein)
+        limit = self._clashes(start)
+        best: tuple[tuple[int, int], str, Protein, CheckReport] | None = None
+        options = [(s.name, _moved(start, s)) for s in reversed(stages) if s.end != "failed" and s.iterations > 0]
+        for level, option in [*options, ("repacked" if start is not protein else "input", start)]:
+            checks = compare_stereo(protein, before, self._stereo(option))
+            score = (checks.introduced, max(self._clashes(option) - limit, 0))
+            if best is None or score < best[0]:
+                best = (score, level, option, checks)
+            if score == (0, 0):
+                break
+        assert best is not None
+        return best[1:]
+
+    def _stereo(self, protein: Protein) -> Stereo:
+        return stereo(protein)
+
+    def _flag(self, level: str, stages: list[Stage]) -> str:
+        if not self.settings.relax:
+            return "off"
+        if level in ("input", "repacked"):
+            return "unrelaxed"
+        if stages[-1].end == "time":
+            return "time"
+        return "complete" if level == stages[-1].name else "partial"
+
+
+def _moved(protein: Protein, stage: Stage) -> Protein:
+    return protein.with_coords(stage.coords[None], oxt=stage.oxt[None])
+
+
+def finish(protein: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None = None) -> FinishResult:
+    """Finish one protein (R = 1); for several models of the same protein build a ``Finisher`` once.
+
+    Args:
+        protein: R = 1.
+        settings: of this stage.
+        mobile: (L,) bool, False where heavy atoms must not move; None means all may.
+    """
+    return Finisher(protein, settings, mobile).finish(protein)

@@ -1,0 +1,407 @@
+"""Restrained minimisation with OpenMM: amber14 protein force field, OBC solvent, backbone held where the engine put it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import time
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm import app, unit
+from scipy.spatial import cKDTree
+
+from refine.constants import ATOM14, ONE_TO_THREE
+from refine.errors import EngineError
+from refine.finishing.checks import CIS_LIMIT, omega
+from refine.finishing.chemistry import radii
+from refine.finishing.hydrogens import HydrogenPlacer, terminal_oxygen
+from refine.finishing.settings import FinishSettings
+from refine.structure.protein import Protein
+
+log = logging.getLogger(__name__)
+
+KJ_PER_KCAL = 4.184
+_NM = 0.1
+_CUTOFF_NM = 1.0
+_HETERO_REACH = 12.0
+_OMEGA_K = 2.0 * KJ_PER_KCAL
+_SOFT_K = 5.0e4
+_BONDED, _NONBONDED, _SOFT, _SOLVENT = range(4)
+# OBC radii in Å and scales by element (Onufriev, Bashford & Case 2004; mbondi2: hydrogen on nitrogen 1.3).
+_GB = {"H": (1.2, 0.85), "C": (1.7, 0.72), "N": (1.55, 0.79), "O": (1.5, 0.85), "S": (1.8, 0.96)}
+_GB_POLAR_HYDROGEN = 1.3
+_METALS_COORDINATE = 2.7
+_COVALENT = 1.75
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One step of the minimisation ladder.
+
+    Attributes:
+        name: ``soft`` (bonded terms and soft spheres), ``gas`` (force field, damped charges), ``solvent`` (with OBC).
+        coords: (L, 14, 3) float32 Å after it; ``oxt`` (L, 3).
+        energy_before, energy: kcal/mol of this stage's energy function.
+        iterations: minimiser iterations used.
+        seconds: wall time.
+        end: ``done`` (converged or all iterations used), ``time`` or ``failed`` (coordinates are then those before it).
+    """
+
+    name: str
+    coords: NDArray[np.float32]
+    oxt: NDArray[np.float32]
+    energy_before: float
+    energy: float
+    iterations: int
+    seconds: float
+    end: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Step:
+    name: str
+    groups: tuple[int, ...]
+    charge_scale: float
+    iterations: int
+    tolerance: float
+    """kJ/(mol nm), root mean square force at which the minimiser stops."""
+
+
+class _Watch(openmm.MinimizationReporter):
+    """Counts iterations and stops the minimiser at a deadline."""
+
+    def __init__(self, deadline: float) -> None:
+        super().__init__()
+        self.deadline, self.iterations, self.stopped = deadline, 0, False
+
+    def report(self, iteration: int, x: object, grad: object, args: object) -> bool:  # noqa: ARG002 (OpenMM's signature)
+        self.iterations += 1
+        self.stopped = time.monotonic() > self.deadline
+        return self.stopped
+
+
+class Relaxer:
+    """The OpenMM system of one protein, built once and used for many models of it.
+
+    Each bonded stretch of at least two residues with complete heavy atoms is a chain of its own with charged ends, so gaps
+    stay open and nothing is invented; other residues and hetero atoms are fixed soft obstacles. Hydrogens and the terminal
+    oxygens that templates need are internal.
+
+    Args:
+        protein: R = 1; decides protonation, disulfides, obstacles.
+        ss_bonds: bonded cysteine pairs.
+        settings: of the finishing stage.
+        mobile: (L,) bool; heavy atoms of other residues do not move.
+
+    Raises:
+        EngineError: OpenMM cannot build the system, or the device asked for does not work.
+    """
+
+    def __init__(
+        self, protein: Protein, ss_bonds: tuple[tuple[int, int], ...], settings: FinishSettings, mobile: NDArray[np.bool_]
+    ) -> None:
+        self.settings = settings
+        self.included = _included(protein)
+        if not self.included.any():
+            raise EngineError("no bonded stretch of complete residues to relax")
+        try:
+            topology, start = _heavy_topology(protein, self.included, ss_bonds)
+            modeller = app.Modeller(topology, start * _NM * unit.nanometer)
+            modeller.addHydrogens(pH=settings.ph, platform=openmm.Platform.getPlatformByName("CPU"))
+            self._topology = modeller.topology
+            forcefield = app.ForceField("amber14/protein.ff14SB.xml")
+            system = forcefield.createSystem(
+                self._topology, nonbondedMethod=app.CutoffNonPeriodic, nonbondedCutoff=_CUTOFF_NM, removeCMMotion=False
+            )
+        except (ValueError, KeyError, ZeroDivisionError, openmm.OpenMMException) as error:
+            raise EngineError(f"OpenMM could not set up {protein.name}: {error}") from error
+        self._index_atoms(protein)
+        self._hydrogens = HydrogenPlacer(self._topology)
+        self._obstacles, self._obstacle_radii = self._find_obstacles(protein)
+        self._prepare(system, protein, mobile)
+        self.platform, self._context = _context(system, settings)
+
+    def _index_atoms(self, protein: Protein) -> None:
+        """Particle of each slot (L, 15), -1 where there is none; slot 14 is OXT."""
+        index = np.full((len(protein), 15), -1, dtype=np.int64)
+        residues = np.nonzero(self.included)[0]
+        for i, residue in zip(residues, self._topology.residues(), strict=True):
+            names = {a.name: a.index for a in residue.atoms()}
+            for k, name in enumerate((*ATOM14[protein.sequence[i]], *[""] * (14 - len(ATOM14[protein.sequence[i]])), "OXT")):
+                index[i, k] = names.get(name, -1)
+        self._particle = index
+        self._residue_of = np.full(self._topology.getNumAtoms(), -1, dtype=np.int64)
+        for i, residue in zip(residues, self._topology.residues(), strict=True):
+            self._residue_of[[a.index for a in residue.atoms()]] = i
+
+    def _find_obstacles(self, protein: Protein) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Positions (H, 3) and radii (H,) in Å of atoms that stand in the way: hetero atoms and residues left out."""
+        left = protein.mask & ~self.included[:, None]
+        position = [*protein.coords[0][left].tolist(), *(h.position for h in protein.hetero)]
+        symbols = [ATOM14[protein.sequence[i]][k][0] for i, k in zip(*np.nonzero(left), strict=True)]
+        symbols += [h.element for h in protein.hetero]
+        if not position:
+            return np.zeros((0, 3)), np.zeros(0)
+        points = np.array(position, dtype=np.float64)
+        own = protein.coords[0][protein.mask & self.included[:, None]].astype(np.float64)
+        near = cKDTree(own).query(points)[0] < _HETERO_REACH
+        return points[near], radii(symbols)[near]
+
+    def _prepare(self, system: openmm.System, protein: Protein, mobile: NDArray[np.bool_]) -> None:
+        """Add fixed atoms, obstacles, solvent, soft spheres and restraints to the force field's system."""
+        nonbonded = next(f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
+        nonbonded.setReactionFieldDielectric(1.0)
+        solvent = self._solvent(nonbonded) if self.settings.solvent else None
+        for force in system.getForces():
+            force.setForceGroup(_NONBONDED if force is nonbonded else _BONDED)
+        nonbonded.setForceGroup(_NONBONDED)
+        for i in np.nonzero(self.included & ~mobile)[0].tolist():
+            for particle in self._particle[i][self._particle[i] >= 0]:
+                system.setParticleMass(int(particle), 0.0)
+        self._add_obstacles(system, nonbonded, solvent, protein)
+        system.addForce(_soft_spheres(nonbonded))
+        _scalable_charges(nonbonded)
+        self._restraint = self._backbone_restraint(mobile)
+        self._omega = openmm.PeriodicTorsionForce()
+        self._omega_residues = [int(i) for i in np.nonzero(protein.bonded & self.included)[0] if self.included[i + 1]]
+        p = self._particle
+        for i in self._omega_residues:
+            self._omega.addTorsion(*(int(a) for a in (p[i, 1], p[i, 2], p[i + 1, 0], p[i + 1, 1])), 1, 0.0, _OMEGA_K)
+        for force in (self._restraint, self._omega):
+            force.setForceGroup(_BONDED)
+            system.addForce(force)
+        if solvent is not None:
+            system.addForce(solvent)
+
+    def _solvent(self, nonbonded: openmm.NonbondedForce) -> openmm.GBSAOBCForce:
+        """OBC solvent by OpenMM's native force (several times faster on CPU than the custom one of implicit/obc2.xml)."""
+        force = openmm.GBSAOBCForce()
+        force.setNonbondedMethod(openmm.GBSAOBCForce.CutoffNonPeriodic)
+        force.setCutoffDistance(_CUTOFF_NM)
+        force.setSurfaceAreaEnergy(0.0)
+        force.setForceGroup(_SOLVENT)
+        polar = {h.index for a, b in self._topology.bonds() for h, n in ((a, b), (b, a)) if n.element.symbol == "N"}
+        for atom in self._topology.atoms():
+            radius, scale = _GB[atom.element.symbol]
+            if atom.element.symbol == "H" and atom.index in polar:
+                radius = _GB_POLAR_HYDROGEN
+            force.addParticle(nonbonded.getParticleParameters(atom.index)[0], radius * _NM, scale)
+        return force
+
+    def _add_obstacles(
+        self, system: openmm.System, nonbonded: openmm.NonbondedForce, solvent: openmm.GBSAOBCForce | None, protein: Protein
+    ) -> None:
+        """Obstacles as fixed uncharged particles; pairs that are bonded or coordinated in the input do not repel."""
+        count = len(self._obstacles)
+        if not count:
+            return
+        first = system.getNumParticles()
+        for radius in self._obstacle_radii:
+            system.addParticle(0.0)
+            nonbonded.addParticle(0.0, 2 * 0.9 * radius * _NM / 2 ** (1 / 6), 0.1 * KJ_PER_KCAL)
+            if solvent is not None:
+                solvent.addParticle(0.0, 0.05, 1e-3)
+        tree = cKDTree(self._obstacles)
+        for a, b in tree.query_pairs(3.0, output_type="ndarray"):
+            nonbonded.addException(first + int(a), first + int(b), 0.0, 0.1, 0.0)
+        present = np.argwhere((self._particle[:, :14] >= 0) & protein.mask)
+        position = protein.coords[0][present[:, 0], present[:, 1]].astype(np.float64)
+        linked: set[tuple[int, int]] = set()
+        for (i, k), nearby, d in zip(present, tree.query_ball_point(position, _METALS_COORDINATE), position, strict=True):
+            symbol = ATOM14[protein.sequence[i]][k][0]
+            for h in nearby:
+                far = np.linalg.norm(self._obstacles[h] - d)
+                metal = symbol in "NOS" and self._obstacle_radii[h] == radii(["ZN"])[0]
+                if far < _COVALENT + 0.2 * (symbol == "S") or metal:
+                    linked |= {(int(a), first + int(h)) for a in np.nonzero(self._residue_of == i)[0]}
+        for a, h in sorted(linked):
+            nonbonded.addException(a, h, 0.0, 0.1, 0.0)
+
+    def _backbone_restraint(self, mobile: NDArray[np.bool_]) -> openmm.CustomExternalForce:
+        """Flat-bottomed harmonic restraint on N, CA, C, O; reference positions are set for each model."""
+        force = openmm.CustomExternalForce("0.5*restraint_k*max(0, sqrt((x-x0)^2+(y-y0)^2+(z-z0)^2+1e-10)-restraint_flat)^2")
+        force.addGlobalParameter("restraint_k", self.settings.restraint * KJ_PER_KCAL / _NM**2)
+        force.addGlobalParameter("restraint_flat", self.settings.flat_bottom * _NM)
+        for name in ("x0", "y0", "z0"):
+            force.addPerParticleParameter(name)
+        self._held = [(int(i), k) for i in np.nonzero(self.included & mobile)[0] for k in range(4)]
+        for i, k in self._held:
+            force.addParticle(int(self._particle[i, k]), (0.0, 0.0, 0.0))
+        return force
+
+    def _ladder(self) -> tuple[_Step, ...]:
+        steps = (
+            _Step("soft", (_BONDED, _SOFT), 0.0, 60, 30.0),
+            _Step("gas", (_BONDED, _NONBONDED), 0.5, 120, 10.0),
+            _Step("solvent", (_BONDED, _NONBONDED, _SOLVENT), 1.0, self.settings.max_iterations, 10.0),
+        )
+        return steps if self.settings.solvent else steps[:2]
+
+    def relax(self, protein: Protein, deadline: float) -> list[Stage]:
+        """Minimise replica 0 of ``protein`` step by step until the ladder ends or ``time.monotonic()`` reaches ``deadline``.
+
+        The steps are soft spheres, force field without solvent and damped charges, force field with solvent. A step that fails
+        leaves the coordinates as they were and the next one starts from there. Not reaching convergence is no error.
+
+        Returns:
+            the steps in order, each with its coordinates.
+        """
+        x = self._positions(protein)
+        self._aim(protein)
+        stages: list[Stage] = []
+        for step in self._ladder():
+            if time.monotonic() >= deadline:
+                stages.append(Stage(step.name, protein.coords[0], protein.oxt[0], np.nan, np.nan, 0, 0.0, "time"))
+                break
+            stage, x = self._run(step, protein, x, deadline)
+            stages.append(stage)
+            log.debug("%s: %s, %.0f → %.0f kcal/mol", protein.name, step.name, stage.energy_before, stage.energy)
+        return stages
+
+    def _positions(self, protein: Protein) -> NDArray[np.float64]:
+        """Positions (particles, 3) in Å; coincident heavy atoms are moved apart by a fixed tiny pattern."""
+        x = np.zeros((self._topology.getNumAtoms(), 3))
+        with_oxt = np.concatenate((protein.coords[0], protein.oxt[0][:, None]), axis=1).astype(np.float64)
+        for i in np.nonzero((self._particle[:, 14] >= 0) & ~protein.oxt_mask)[0]:
+            with_oxt[i, 14] = terminal_oxygen(*with_oxt[i, 1:4])
+        there = self._particle >= 0
+        heavy = self._particle[there]
+        x[heavy] = separated(with_oxt[there], self._obstacles)
+        return np.concatenate((self._hydrogens.place(x), self._obstacles))
+
+    def _aim(self, protein: Protein) -> None:
+        """Set the restraints to the positions and peptide isomers of this model."""
+        for n, (i, k) in enumerate(self._held):
+            self._restraint.setParticleParameters(n, int(self._particle[i, k]), (protein.coords[0, i, k].astype(float) * _NM).tolist())
+        self._restraint.updateParametersInContext(self._context)
+        angle = omega(protein)
+        for n, i in enumerate(self._omega_residues):
+            atoms = self._omega.getTorsionParameters(n)[:4]
+            self._omega.setTorsionParameters(n, *atoms, 1, np.pi if abs(angle[i]) < CIS_LIMIT else 0.0, _OMEGA_K)
+        self._omega.updateParametersInContext(self._context)
+
+    def _energy(self, groups: tuple[int, ...]) -> float:
+        state = self._context.getState(energy=True, groups=set(groups))
+        return state.getPotentialEnergy().value_in_unit(unit.kilocalories_per_mole)
+
+    def _run(self, step: _Step, protein: Protein, x: NDArray[np.float64], deadline: float) -> tuple[Stage, NDArray[np.float64]]:
+        begun, watch, after, before, energy = time.monotonic(), _Watch(deadline), x, np.nan, np.nan
+        try:
+            self._context.setPositions(x * _NM)
+            self._context.setParameter("charge_scale", step.charge_scale)
+            self._context.getIntegrator().setIntegrationForceGroups(set(step.groups))
+            before = self._energy(step.groups)
+            openmm.LocalEnergyMinimizer.minimize(self._context, step.tolerance, step.iterations, watch)
+            energy = self._energy(step.groups)
+            after = self._context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+        except openmm.OpenMMException as error:
+            log.info("%s: minimisation step %s failed: %s", protein.name, step.name, error)
+        good = np.isfinite(energy) and bool(np.isfinite(after).all()) and not energy > before
+        x = np.asarray(after, dtype=np.float64) if good else x
+        end = "failed" if not good else "time" if watch.stopped else "done"
+        coords, oxt = protein.coords[0].copy(), protein.oxt[0].copy()
+        body = self._particle[:, :14]
+        if good:
+            coords[body >= 0] = x[body[body >= 0]]
+            ends = (self._particle[:, 14] >= 0) & protein.oxt_mask
+            oxt[ends] = x[self._particle[ends, 14]]
+        return Stage(step.name, coords, oxt, before, energy, watch.iterations, time.monotonic() - begun, end), x
+
+
+def _included(protein: Protein) -> NDArray[np.bool_]:
+    """Residues (L,) that have all heavy atoms and a bonded neighbour that has them too."""
+    complete = np.array([bool(protein.mask[i, : len(ATOM14[aa])].all()) for i, aa in enumerate(protein.sequence)])
+    joined = protein.bonded[:-1] & complete[:-1] & complete[1:]
+    out = np.zeros(len(protein), dtype=np.bool_)
+    out[:-1] |= joined
+    out[1:] |= joined
+    return out
+
+
+def _heavy_topology(
+    protein: Protein, included: NDArray[np.bool_], ss_bonds: tuple[tuple[int, int], ...]
+) -> tuple[app.Topology, NDArray[np.float64]]:
+    """OpenMM topology of the included residues' heavy atoms, a chain for each bonded stretch, and positions (A, 3) in Å."""
+    topology = app.Topology()
+    position, sulfur, chain = [], {}, None
+    for i in np.nonzero(included)[0].tolist():
+        if i == 0 or not (protein.bonded[i - 1] and included[i - 1]):
+            chain = topology.addChain()
+        residue = topology.addResidue(ONE_TO_THREE[protein.sequence[i]], chain)
+        for k, name in enumerate(ATOM14[protein.sequence[i]]):
+            atom = topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
+            position.append(protein.coords[0, i, k].astype(np.float64))
+            if name == "SG":
+                sulfur[i] = atom
+        if not (protein.bonded[i] and included[i + 1]):
+            topology.addAtom("OXT", app.element.oxygen, residue)
+            ca_c_o = protein.coords[0, i, 1:4].astype(np.float64)
+            position.append(protein.oxt[0, i].astype(np.float64) if protein.oxt_mask[i] else terminal_oxygen(*ca_c_o))
+    topology.createStandardBonds()
+    for i, j in ss_bonds:
+        if i in sulfur and j in sulfur:
+            topology.addBond(sulfur[i], sulfur[j])
+    return topology, separated(np.array(position), np.zeros((0, 3)))
+
+
+def separated(x: NDArray[np.float64], fixed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Positions with atoms closer than 0.05 Å to another or to ``fixed`` shifted by a fixed pattern of about 0.1 Å."""
+    everything = np.concatenate((x, fixed))
+    pairs = cKDTree(everything).query_pairs(0.05, output_type="ndarray")
+    out = x.copy()
+    for n in sorted(set(itertools.chain.from_iterable(pairs.tolist()))):
+        if n < len(x):
+            out[n] += 0.1 * np.array([np.cos(2.4 * n), np.sin(2.4 * n), np.cos(1.7 * n)])
+    return out
+
+
+def _soft_spheres(nonbonded: openmm.NonbondedForce) -> openmm.CustomNonbondedForce:
+    """Finite repulsion with the Lennard-Jones radii and exclusions of ``nonbonded``; 1-4 pairs do not repel."""
+    force = openmm.CustomNonbondedForce("0.5*soft_k*max(0, 0.85*(radius1+radius2)-r)^2")
+    force.addGlobalParameter("soft_k", _SOFT_K)
+    force.addPerParticleParameter("radius")
+    force.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffNonPeriodic)
+    force.setCutoffDistance(0.4)
+    force.setForceGroup(_SOFT)
+    for i in range(nonbonded.getNumParticles()):
+        _, sigma, depth = nonbonded.getParticleParameters(i)
+        present = depth.value_in_unit(unit.kilojoule_per_mole) > 0
+        force.addParticle([0.5 * sigma.value_in_unit(unit.nanometer) * 2 ** (1 / 6) if present else 0.02])
+    for n in range(nonbonded.getNumExceptions()):
+        a, b, *_ = nonbonded.getExceptionParameters(n)
+        force.addExclusion(a, b)
+    return force
+
+
+def _scalable_charges(nonbonded: openmm.NonbondedForce) -> None:
+    """Let the global parameter ``charge_scale`` multiply all charges."""
+    nonbonded.addGlobalParameter("charge_scale", 1.0)
+    for i in range(nonbonded.getNumParticles()):
+        charge, sigma, depth = nonbonded.getParticleParameters(i)
+        nonbonded.setParticleParameters(i, 0.0, sigma, depth)
+        nonbonded.addParticleParameterOffset("charge_scale", i, charge, 0.0, 0.0)
+    for n in range(nonbonded.getNumExceptions()):
+        a, b, product, sigma, depth = nonbonded.getExceptionParameters(n)
+        if product.value_in_unit(unit.elementary_charge**2) != 0.0:
+            nonbonded.setExceptionParameters(n, a, b, 0.0, sigma, depth)
+            nonbonded.addExceptionParameterOffset("charge_scale", n, product, 0.0, 0.0)
+
+
+def _context(system: openmm.System, settings: FinishSettings) -> tuple[str, openmm.Context]:
+    """Context on the wanted device; ``auto`` takes the first of CUDA, OpenCL and CPU that works."""
+    wanted = {"auto": ("CUDA", "OpenCL", "CPU"), "cpu": ("CPU",), "cuda": ("CUDA",), "opencl": ("OpenCL",)}[settings.device]
+    problem = ""
+    for name in wanted:
+        properties = {"DeterministicForces": "true"}
+        properties |= {"Threads": str(settings.threads)} if name == "CPU" else {}
+        properties |= {"Precision": "mixed"} if name in ("CUDA", "OpenCL") else {}
+        properties = {} if name == "OpenCL" else properties
+        try:
+            platform = openmm.Platform.getPlatformByName(name)
+            return name, openmm.Context(system, openmm.VerletIntegrator(0.001), platform, properties)
+        except openmm.OpenMMException as error:
+            problem = str(error)
+    raise EngineError(f"OpenMM has no working {' or '.join(wanted)} platform: {problem}", remedy='Use device = "cpu"')

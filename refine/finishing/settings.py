@@ -1,0 +1,51 @@
+"""Settings of the finishing stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from refine.errors import InputError
+
+DEVICES = ("auto", "cpu", "cuda", "opencl")
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishSettings:
+    """How a moved backbone becomes an all-atom model.
+
+    Attributes:
+        side_chains: complete missing side-chain atoms and repack severely clashing side chains.
+        relax: restrained minimisation with OpenMM (amber14 protein force field) after that.
+        solvent: generalised Born solvent (OBC) in the last stage of the minimisation; without it the last stage is skipped.
+        restraint: force constant of the backbone restraint in kcal/mol/Å^2 (N, CA, C, O to where the engine put them).
+        flat_bottom: displacement in Å up to which the backbone restraint is not felt.
+        ph: pH at which hydrogens are added (they steer the relaxation and are not written).
+        device: ``auto`` (CUDA, OpenCL, CPU, the first that works), ``cpu``, ``cuda`` or ``opencl``.
+        threads: CPU threads of OpenMM. Any number gives the same bytes every time; different numbers may differ.
+        max_seconds: time cap; what has been reached by then is returned with a flag.
+        max_iterations: minimiser iterations of the solvent stage, the longest one.
+    """
+
+    side_chains: bool = True
+    relax: bool = True
+    solvent: bool = True
+    restraint: float = 3.0
+    flat_bottom: float = 0.1
+    ph: float = 7.0
+    device: str = "auto"
+    threads: int = 1
+    max_seconds: float = 120.0
+    max_iterations: int = 60
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise InputError(f"finishing: unknown device {self.device!r}", remedy=f"Use one of {', '.join(DEVICES)}")
+        for name in ("restraint", "flat_bottom", "max_seconds"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0:
+                raise InputError(f"finishing: {name} = {value} must be a number of at least 0")
+        if not 0 <= self.ph <= 14:
+            raise InputError(f"finishing: ph = {self.ph} is outside 0 to 14")
+        if self.threads < 1 or self.max_iterations < 1:
+            raise InputError("finishing: threads and max_iterations must be at least 1")

@@ -1,0 +1,151 @@
+"""Finishing as a whole: what it must improve, keep, and survive."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from refine.errors import InputError
+from refine.finishing.checks import compare_stereo, omega, stereo
+from refine.finishing.finish import Finisher, finish
+from refine.finishing.settings import FinishSettings
+from refine.structure.protein import HeteroAtom, Protein
+from tests.finishing.peptides import peptide
+
+SETTINGS = FinishSettings(device="cpu")
+SEQUENCE = "MKELLSRGVCWYTDNPAAHQFICEKL"
+
+
+def joints_bent(chain: Protein, size: float, seed: int = 0) -> Protein:
+    """Every residue displaced rigidly at random: stretched peptide bonds, as the engine leaves them."""
+    shift = np.random.default_rng(seed).normal(0, size, (1, len(chain), 1, 3)).astype(np.float32)
+    return chain.with_coords(np.where(chain.mask[None, :, :, None], chain.coords + shift, 0), oxt=chain.oxt)
+
+
+def peptide_bond_lengths(chain: Protein) -> np.ndarray:
+    i = np.nonzero(chain.bonded)[0]
+    return np.linalg.norm(chain.coords[0, i, 2] - chain.coords[0, i + 1, 0], axis=-1)
+
+
+@pytest.fixture(scope="module")
+def bent() -> Protein:
+    return joints_bent(peptide(SEQUENCE), 0.25)
+
+
+def test_bent_joints_are_healed_near_where_they_were(bent: Protein) -> None:
+    result = finish(bent, SETTINGS)
+    assert np.abs(peptide_bond_lengths(bent) - 1.335).max() > 0.2
+    assert np.abs(peptide_bond_lengths(result.protein) - 1.335).max() < 0.05
+    assert result.report.flag == "complete" and result.report.level == "solvent"
+    assert result.report.mean_ca_shift < 0.35
+    assert result.report.clashes_after <= result.report.clashes_before
+    assert result.report.checks.introduced == 0
+    assert (result.protein.coords[0][~result.protein.mask] == 0).all()
+
+
+def test_same_input_same_bytes(bent: Protein) -> None:
+    finisher = Finisher(bent, SETTINGS)
+    first = finisher.finish(bent).protein.coords.tobytes()
+    finisher.finish(joints_bent(bent, 0.1, seed=5))
+    assert finisher.finish(bent).protein.coords.tobytes() == first
+    assert finish(bent, SETTINGS).protein.coords.tobytes() == first
+
+
+def test_frozen_residues_stay_to_the_bit(bent: Protein) -> None:
+    mobile = np.ones(len(bent), dtype=np.bool_)
+    mobile[5:12] = False
+    done = finish(bent, SETTINGS, mobile).protein
+    assert np.array_equal(done.coords[0, 5:12], bent.coords[0, 5:12])
+    assert not np.array_equal(done.coords[0, 14:], bent.coords[0, 14:])
+
+
+def test_gaps_stay_open_and_no_terminal_oxygen_appears() -> None:
+    chain = peptide(SEQUENCE)
+    broken = chain.select([*range(8), *range(12, 18), 21])
+    done = finish(broken, SETTINGS)
+    gap = np.linalg.norm(done.protein.coords[0, 7, 2] - done.protein.coords[0, 8, 0])
+    assert gap == pytest.approx(np.linalg.norm(broken.coords[0, 7, 2] - broken.coords[0, 8, 0]), abs=0.6)
+    assert not done.protein.oxt_mask.any()
+    assert np.array_equal(done.protein.coords[0, -1], broken.coords[0, -1])
+    assert done.report.flag == "complete"
+
+
+def test_a_terminal_oxygen_of_the_input_moves_along() -> None:
+    chain = peptide("AAAAAA")
+    oxt = np.zeros((1, 6, 3), np.float32)
+    oxt[0, 5] = chain.coords[0, 5, 2] + np.array([0.0, 0.0, 1.2], np.float32)
+    mask = np.array([False] * 5 + [True])
+    done = finish(dataclasses.replace(chain, oxt=oxt, oxt_mask=mask), SETTINGS).protein
+    assert np.array_equal(done.oxt_mask, mask)
+    assert np.linalg.norm(done.oxt[0, 5] - done.coords[0, 5, 2]) == pytest.approx(1.25, abs=0.05)
+    assert (done.oxt[0, :5] == 0).all()
+
+
+def test_hetero_atoms_obstruct_and_do_not_move() -> None:
+    helix = peptide("A" * 14)
+    ca, cb = helix.coords[0, 7, 1], helix.coords[0, 7, 4]
+    wall = tuple(float(v) for v in cb + 2.3 * (cb - ca) / np.linalg.norm(cb - ca))
+    atom = HeteroAtom("A", 99, "", "LIG", "C1", "C", wall)
+    met = dataclasses.replace(helix, hetero=(atom, dataclasses.replace(atom, altloc="B")))
+    done = finish(met, SETTINGS).protein
+    before, after = (np.linalg.norm(x.coords[0][x.mask] - wall, axis=-1).min() for x in (met, done))
+    assert after > before + 0.3
+    assert done.hetero == met.hetero
+
+
+def test_coincident_atoms_and_no_time_give_a_flag_not_a_failure(bent: Protein) -> None:
+    crushed = bent.coords.copy()
+    crushed[0, 10] = crushed[0, 11, 0]
+    result = finish(bent.with_coords(np.where(bent.mask[None, :, :, None], crushed, 0), oxt=bent.oxt), SETTINGS)
+    assert np.isfinite(result.protein.coords).all()
+    hurried = finish(bent, dataclasses.replace(SETTINGS, max_seconds=0.0))
+    assert hurried.report.flag in ("time", "unrelaxed") and np.isfinite(hurried.protein.coords).all()
+
+
+def test_without_relaxation_only_side_chains_are_touched(bent: Protein) -> None:
+    result = finish(bent, dataclasses.replace(SETTINGS, relax=False))
+    assert result.report.flag == "off" and result.report.platform == ""
+    assert np.array_equal(result.protein.coords[0, :, :4], bent.coords[0, :, :4])
+
+
+def test_the_isomer_of_a_peptide_is_kept_cis_or_trans() -> None:
+    for angle, cis in ((180.0, 0), (130.0, 0), (20.0, 9)):
+        chain = peptide("AAGAAAPAAA", phi=-80.0, psi=140.0, omega=angle)
+        result = finish(chain, SETTINGS)
+        assert len(stereo(result.protein).cis) == cis, angle
+        assert result.report.checks.introduced == 0
+
+
+def test_mirror_image_is_all_wrong_and_reported_as_such() -> None:
+    chain = peptide("AIETK")
+    mirrored = chain.with_coords(chain.coords * np.array([1, 1, -1], np.float32), oxt=chain.oxt)
+    assert stereo(chain).wrong_chirality == frozenset() and stereo(mirrored).wrong_chirality == frozenset(range(5))
+    report = compare_stereo(chain, stereo(chain), stereo(mirrored))
+    assert report.new_chirality == ("A:1", "A:2", "A:3", "A:4", "A:5") and report.introduced == 5
+    assert compare_stereo(chain, stereo(mirrored), stereo(chain)).introduced == 0
+
+
+def test_omega_reads_back_what_was_built() -> None:
+    got = omega(peptide("AGAGA", omega=-150.0))
+    assert np.allclose(got[:-1], -150.0, atol=0.01) and np.isnan(got[-1])
+
+
+def test_disulfide_found_and_kept(bent: Protein) -> None:
+    chain = peptide("CAAAC" + "A" * 5, phi=-63.0, psi=-42.0)
+    coords = chain.coords.copy()
+    middle = (coords[0, 0, 4] + coords[0, 4, 4]) / 2
+    direction = (coords[0, 4, 4] - coords[0, 0, 4]) / np.linalg.norm(coords[0, 4, 4] - coords[0, 0, 4])
+    coords[0, 0, 5], coords[0, 4, 5] = middle - 1.02 * direction, middle + 1.02 * direction
+    bridged = chain.with_coords(coords, oxt=chain.oxt)
+    assert stereo(bridged).disulfides == {(0, 4)}
+    done = finish(bridged, SETTINGS)
+    assert np.linalg.norm(done.protein.coords[0, 0, 5] - done.protein.coords[0, 4, 5]) < 2.3
+    assert done.report.checks.lost_disulfides == ()
+
+
+@pytest.mark.parametrize("wrong", [{"device": "tpu"}, {"restraint": -1.0}, {"max_seconds": float("nan")}, {"ph": 20.0}, {"threads": 0}])
+def test_bad_settings_are_input_errors(wrong: dict) -> None:
+    with pytest.raises(InputError):
+        FinishSettings(**wrong)
