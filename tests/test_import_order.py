@@ -21,6 +21,7 @@ STAGES = (
     ("report",),
     ("settings",),
     ("pipeline",),
+    ("jobs", "doctor"),
     ("bench",),
     ("cli",),
     ("__init__", "__main__"),

@@ -1,0 +1,192 @@
+"""The command line: arguments in, exit code out. It holds no logic of its own."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+import refine
+from refine.errors import RefineError
+from refine.progress import Bar, PlainLines, Progress
+
+EXIT_CODES = "exit codes: 0 all done, 1 a bug, 2 bad input, 3 some of several inputs failed, 4 nothing produced"
+QUICK = (("seed", "seed"), ("device", "device"), ("models", "models"), ("model", "model"), ("freeze", "freeze"), ("bfactor", "bfactor"))
+"""Options that set a field of RunSettings of the same or another name."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; gives the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["train"]:
+        return told(lambda: train(arguments[1:]))
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("refine").propagate = False  # log.txt of the run folder is its place
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        return told(lambda: options.work(options))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(prog="refine", description="Refine protein models.", epilog=EXIT_CODES)
+    top.add_argument("--version", action="version", version=f"refine {refine.__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = command(commands, "run", "refine models", run_command)
+    inputs(run)
+    run.add_argument("--out", type=Path, help="run folder (default NAME_refined); several inputs get a sub-folder each")
+    run.add_argument("--models", type=int, help="how many ranked models are written (default 5)")
+    run.add_argument("--steps", type=int, help="steps of the propagation")
+    run.add_argument("--seed", type=int, help="seed of the noise (default 0)")
+    run.add_argument("--freeze", metavar="RESIDUES", help='residues that do not move, e.g. "A:10-25,B"')
+    run.add_argument("--bfactor", choices=("score", "error", "b"), help="B column: confidence 0-100, error in Å, or B factor")
+    run.add_argument("--resume", action="store_true", help="skip inputs that are done, start the others again")
+    common(run)
+
+    finish = command(commands, "finish", "complete side chains and relax, nothing else", finish_command)
+    inputs(finish)
+    finish.add_argument("--out", type=Path, help="folder (default NAME_finished)")
+    finish.add_argument("--freeze", metavar="RESIDUES", help='residues that do not move, e.g. "A:10-25,B"')
+    finish.add_argument("--resume", action="store_true", help="skip inputs that are done, start the others again")
+    common(finish)
+
+    score = command(commands, "score", "energy terms and quality as a table", score_command)
+    inputs(score)
+    score.add_argument("--out", type=Path, help="csv file (default: standard output)")
+    common(score)
+
+    commands.add_parser("train", help="train the networks (refine train --help)", add_help=False)
+    doctor = command(commands, "doctor", "say what is installed, which device is used, whether the trained files are good", doctor_command)
+    doctor.add_argument("--settings", type=Path, metavar="FILE.toml")
+    return top
+
+
+def command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, work: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EXIT_CODES)
+    made.set_defaults(work=work)
+    return made
+
+
+def inputs(to: argparse.ArgumentParser) -> None:
+    to.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="PDB or mmCIF files, plain or gzipped, or folders of them")
+    to.add_argument("--model", type=int, metavar="N", help="which MODEL of the file (default: the first)")
+
+
+def common(to: argparse.ArgumentParser) -> None:
+    to.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default auto: a GPU when there is one")
+    to.add_argument("--settings", type=Path, metavar="FILE.toml", help="settings; options given here win")
+    to.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def settings_of(options: argparse.Namespace) -> refine.RunSettings:
+    """RunSettings of the settings file and of the options, which win."""
+    from refine.settings import RunSettings, read_settings
+
+    settings = read_settings(options.settings) if options.settings else RunSettings()
+    given = {field: getattr(options, name, None) for name, field in QUICK}
+    settings = dataclasses.replace(settings, **{k: v for k, v in given.items() if v is not None})
+    if getattr(options, "steps", None) is not None:
+        settings = dataclasses.replace(settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps))
+    return settings
+
+
+def run_command(options: argparse.Namespace) -> int:
+    from refine import jobs, pipeline
+
+    settings = settings_of(options)
+
+    def work(job: jobs.Job, progress: Progress) -> pipeline.RunResult:
+        return pipeline.refine_file(job.path, job.out, settings, progress, resume=options.resume)
+
+    return report(jobs.run_all(jobs.plan(options.inputs, options.out, "refined"), work, progress_for(options)))
+
+
+def finish_command(options: argparse.Namespace) -> int:
+    from refine import jobs, pipeline
+
+    settings = settings_of(options)
+
+    def work(job: jobs.Job, progress: Progress) -> pipeline.RunResult:
+        return pipeline.finish_file(job.path, job.out, settings, progress, resume=options.resume)
+
+    return report(jobs.run_all(jobs.plan(options.inputs, options.out, "finished"), work, progress_for(options)))
+
+
+def score_command(options: argparse.Namespace) -> int:
+    from refine import jobs
+
+    text, outcomes = jobs.score_all(options.inputs, settings_of(options))
+    if options.out and text:
+        jobs.write_table(options.out, text)
+    else:
+        sys.stdout.write(text)
+    return report(outcomes, quiet=True)
+
+
+def doctor_command(options: argparse.Namespace) -> int:
+    from refine.doctor import examine
+
+    text, code = examine(settings_of(options))
+    sys.stdout.write(text)
+    return code
+
+
+def train(arguments: Sequence[str]) -> int:
+    from refine.local import training
+
+    return int(training.main(list(arguments)) or 0)
+
+
+def progress_for(options: argparse.Namespace) -> Callable[[str], Progress]:
+    """A progress display for each input, as the terminal and ``--quiet`` have it."""
+    if options.quiet:
+        return lambda label: Progress()
+    display = Bar if sys.stderr.isatty() else PlainLines
+    return lambda label: Progress(display(label=label))
+
+
+def report(outcomes: Sequence[refine.jobs.Outcome], quiet: bool = False) -> int:
+    """Tell how the inputs ended; gives the exit code."""
+    from refine import jobs
+
+    for outcome in outcomes:
+        if outcome.error:
+            sys.stderr.write(f"refine: {outcome.error}\n")
+        elif not quiet:
+            sys.stdout.write(f"{outcome.message}\n")
+    return jobs.exit_code(outcomes)
+
+
+def told(work: Callable[[], int]) -> int:
+    """Do ``work``; an error made for the user is told without a traceback."""
+    try:
+        return work()
+    except RefineError as error:
+        sys.stderr.write(f"refine: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("refine: interrupted\n")
+        return 4
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 4
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a run as Ctrl-C does: what is computed stays, run.json says so."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""``refine doctor``: what is installed, which device is used, whether the trained files are good."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+
+import openmm
+import torch
+
+from refine.errors import RefineError
+from refine.local.network import parameter_count
+from refine.local.weights import load_networks
+from refine.pipeline import choose_device
+from refine.report.record import device_name, versions
+from refine.resources import app_dir, models_dir
+from refine.settings import RunSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One line of the report; ``good`` None marks information that cannot be wrong."""
+
+    name: str
+    good: bool | None
+    detail: str
+
+
+def examine(settings: RunSettings) -> tuple[str, int]:
+    """The report and the exit code: 0 when a run can start with ``settings``, else 2."""
+    checks = list(_checks(settings))
+    mark = {True: "ok  ", False: "BAD ", None: "    "}
+    lines = [f"{mark[c.good]} {c.name:<16} {c.detail}" for c in checks]
+    bad = [c.name for c in checks if c.good is False]
+    lines.append(f"Not ready: {', '.join(bad)}." if bad else "Ready.")
+    return "\n".join(lines) + "\n", 2 if bad else 0
+
+
+def _checks(settings: RunSettings) -> Iterator[Check]:
+    for name, version in versions().items():
+        yield Check(name, version != "missing", version)
+    yield Check("processors", None, f"{os.cpu_count()}, torch uses {torch.get_num_threads()}")
+    yield _attempt("device", lambda: device_name(choose_device(settings.device)))
+    platforms = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
+    yield Check("OpenMM", bool({"CPU", "CUDA", "OpenCL"} & set(platforms)), f"platforms {', '.join(platforms)}")
+    yield _attempt("trained files", lambda: str(models_dir()))
+    yield _attempt("networks", lambda: _networks(settings))
+    yield _attempt("web page", lambda: str(app_dir()))
+    extra = "installed" if importlib.util.find_spec("streamlit") else "not installed; pip install 'refine[app]'"
+    yield Check("web extra", None, extra)
+
+
+def _networks(settings: RunSettings) -> str:
+    if settings.networks == "none":
+        return "none: the run uses no learned terms"
+    networks = load_networks(settings.networks)
+    values = sum(parameter_count(n) for n in (*networks.priors, networks.likelihood))
+    return f"{settings.networks}: {len(networks.priors)} prior, 1 likelihood, {values / 1e6:.2f} M values, loaded"
+
+
+def _attempt(name: str, work: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, work())
+    except RefineError as error:
+        return Check(name, False, str(error))

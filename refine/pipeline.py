@@ -1,0 +1,383 @@
+"""The order of a run: read, repair, energy, propagate, ensemble, finish, rank, write. The only place that states it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from refine.energy.assemble import assemble
+from refine.energy.free_energy import EnergyTable, FreeEnergy
+from refine.energy.learned import learned_terms
+from refine.energy.system import System
+from refine.ensemble.average import average
+from refine.ensemble.confidence import confidence, displacement, predicted_error, rmsf
+from refine.ensemble.ranking import Candidate, rank
+from refine.ensemble.rpdd import rpdd
+from refine.errors import EngineError, InputError, RefineError
+from refine.finishing.chemistry import count_clashes
+from refine.finishing.finish import Finisher, FinishResult
+from refine.finishing.parallel import FinishingPool
+from refine.local.weights import Networks, load_networks
+from refine.progress import JsonLines, Progress
+from refine.propagation.propagate import propagate
+from refine.report.citations import CITE_BIB
+from refine.report.folder import RUN_FILE, RunFolder
+from refine.report.model import Finished, write_model, write_structure, write_tables
+from refine.report.record import file_hash, new_record
+from refine.report.tables import ScoreRow
+from refine.settings import RunSettings
+from refine.structure.notes import Note
+from refine.structure.protein import Protein
+from refine.structure.read import read_structure
+from refine.structure.repair import repair
+from refine.structure.ride import ride
+from refine.structure.selection import parse_selection
+from refine.structure.write import fits_pdb, write_ensemble_pdb
+
+log = logging.getLogger(__name__)
+
+ENSEMBLE_RESIDUES = 30_000
+"""Residues in all snapshots of ensemble.pdb together; longer proteins keep fewer snapshots, never below 8."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """An input that is ready to be scored or moved."""
+
+    path: Path
+    protein: Protein
+    notes: tuple[Note, ...]
+    mobile: NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """Weighted terms and their ``total`` in kcal/mol, the same per residue (L,), and numbers that need no energy."""
+
+    terms: dict[str, float]
+    per_residue: dict[str, NDArray[np.float32]]
+    quality: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """What a run gave.
+
+    Attributes:
+        out: its folder.
+        models: files of the ranked models in mmCIF, best first.
+        improved, verdict: whether model 1 beats the input by the run's own score.
+        record: run.json.
+        skipped: the run was done already (``resume``).
+    """
+
+    out: Path
+    models: tuple[Path, ...]
+    improved: bool
+    verdict: str
+    record: dict[str, Any]
+    skipped: bool = False
+
+
+def prepare(path: Path, settings: RunSettings) -> Prepared:
+    """Read and repair an input.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    read = read_structure(path, model=settings.model)
+    repaired = repair(read)
+    frozen = parse_selection(settings.freeze, repaired.protein) if settings.freeze else np.zeros(len(repaired.protein), np.bool_)
+    return Prepared(path, repaired.protein, (*read.notes, *repaired.notes), ~frozen)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of ``RunSettings.device``; raises InputError when CUDA is asked for and absent."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("no CUDA device was found", remedy="Use --device auto or cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def load(settings: RunSettings) -> Networks | None:
+    """Trained networks of ``settings``, or None when it says ``none``; raises ModelError when they cannot be read."""
+    return None if settings.networks == "none" else load_networks(settings.networks, str(choose_device(settings.device)))
+
+
+def backbone(protein: Protein, device: torch.device) -> torch.Tensor:
+    """N, CA, C, O of all replicas, (R, L, 4, 3) Å."""
+    return torch.from_numpy(protein.coords[:, :, :4].copy()).to(device)
+
+
+def free_energy(
+    protein: Protein, networks: Networks | None, settings: RunSettings, frozen: NDArray[np.bool_] | None = None, *, pull: bool = False
+) -> FreeEnergy:
+    """The free energy of a run for ``protein``; ``pull`` adds the pull towards it, which no score contains."""
+    system = System.from_protein(protein, frozen, choose_device(settings.device))
+    learned = () if networks is None else learned_terms(networks, system)
+    weights = {term.name: settings.learned.get(term.name, 1.0) for term in learned}
+    unknown = sorted(set(settings.learned) - set(weights))
+    if unknown:
+        raise InputError(f"weight for unknown learned term {unknown[0]!r}", remedy=f"The learned terms are {', '.join(weights) or 'none'}")
+    start = backbone(protein, system.device)[0] if pull else None
+    return assemble(system, settings.energy, start, learned=learned, learned_weights=weights)
+
+
+def score(protein: Protein, networks: Networks | None, settings: RunSettings) -> Score:
+    """Free energy of replica 0 of ``protein``; learned targets and side chains are taken at ``protein`` itself."""
+    coords = backbone(protein.replica(0), choose_device(settings.device))
+    energy = free_energy(protein.replica(0), networks, settings)
+    with torch.no_grad():
+        table = energy.at(coords)(coords)
+    per_residue = {name: value[0].cpu().numpy() for name, value in table.per_residue.items()}
+    return Score(table.replica(0), per_residue, quality(protein))
+
+
+def quality(protein: Protein) -> dict[str, float]:
+    """Numbers of a structure that need no native, for scores.csv."""
+    return {"clashes": float(count_clashes(protein))}
+
+
+def given_row(protein: Protein, networks: Networks | None, settings: RunSettings) -> ScoreRow:
+    """The row of the input as it came (repaired, not finished) in scores.csv."""
+    found = score(protein, networks, settings)
+    terms = {k: v for k, v in found.terms.items() if k != "total"}
+    return ScoreRow("input", "", "input", found.terms["total"], terms, found.quality)
+
+
+def refine_file(
+    path: Path, out: Path, settings: RunSettings | None = None, progress: Progress | None = None, *, resume: bool = False
+) -> RunResult:
+    """Refine one structure file into the run folder ``out``.
+
+    Args:
+        path: PDB or mmCIF, plain or gzipped.
+        out: folder, made when missing; it must be empty unless ``resume``.
+        settings: how; None for the defaults.
+        progress: told of every step; progress.jsonl is written in any case.
+        resume: give back a finished run of the same input and settings, start an unfinished one again.
+
+    Raises:
+        InputError: bad input, settings or folder; nothing has been written.
+        ModelError: trained files cannot be read; nothing has been written.
+        EngineError: the calculation or writing failed; what was done is in ``out``, run.json says how far.
+    """
+    path, settings, folder = Path(path), settings or RunSettings(), RunFolder(Path(out))
+    folder.check(resume=resume)
+    done = folder.finished(file_hash(path), settings.to_dict()) if resume else None
+    if done is not None:
+        models = tuple(folder.path / m["cif"] for m in done["models"])
+        return RunResult(folder.path, models, done["improved"], done["verdict"], done, skipped=True)
+    prepared, networks = prepare(path, settings), load(settings)
+    folder.clear()
+    with folder.open() as stream:
+        run = Run(prepared, networks, settings, folder, (progress or Progress()).also(JsonLines(stream)))
+        with run.record.kept(), FinishingPool(settings.workers, prepared.protein, settings.finishing, prepared.mobile) as pool:
+            return run.go(pool)
+
+
+class Record:
+    """run.json of a run: written before work starts and when it ends, however it ends."""
+
+    def __init__(self, folder: RunFolder, prepared: Prepared, settings: RunSettings) -> None:
+        self.folder = folder
+        self.values = new_record(prepared.path, settings.to_dict(), choose_device(settings.device))
+        self.values["residues"], self.values["chains"] = len(prepared.protein), list(prepared.protein.chains)
+        self.values["notes"] = [dataclasses.asdict(note) for note in prepared.notes]
+        self.values["timings"], self.values["models"], self.values["files"] = {}, [], []
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Around the work; the traceback of an error goes into the log."""
+        began = time.monotonic()
+        self.folder.json(RUN_FILE, self.values)
+        self.values["status"] = "failed"
+        try:
+            yield
+            self.values["status"] = "done"
+        except KeyboardInterrupt:
+            self.values["status"] = "interrupted"
+            raise
+        except RefineError as error:
+            self.values["error"] = str(error)
+            log.info("%s", traceback.format_exc())
+            raise
+        finally:
+            self.values["seconds"] = round(time.monotonic() - began, 2)
+            self.folder.json(RUN_FILE, self.values)
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Note a stage and its seconds."""
+        log.info("%s", stage)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.values["timings"][stage] = round(time.monotonic() - began, 2)
+
+    def keep(self, *names: str) -> None:
+        """Note files of this run, so that ``resume`` can see that they are all there."""
+        self.values["files"] += names
+
+
+class Run:
+    """One run over a prepared input; ``go`` is the order of the stages."""
+
+    def __init__(self, prepared: Prepared, networks: Networks | None, settings: RunSettings, folder: RunFolder, progress: Progress) -> None:
+        self.prepared, self.networks, self.settings, self.folder, self.progress = prepared, networks, settings, folder, progress
+        self.device = choose_device(settings.device)
+        self.given = given_row(prepared.protein, networks, settings)
+        self.record = Record(folder, prepared, settings)
+
+    def go(self, pool: FinishingPool) -> RunResult:
+        for note in self.prepared.notes:
+            log.info("%s", note)
+        self.folder.text("cite.bib", CITE_BIB)
+        with self.record.timed("propagate"):
+            snapshots, ends, energies = self.propagate()
+        with self.record.timed("ensemble"):
+            self.write_ensemble(snapshots)
+        order = np.argsort(energies, kind="stable")[: self.settings.models]
+        with self.record.timed("finish"):
+            start, candidates = self.finish(pool, ends, [int(r) for r in order])
+        with self.record.timed("write"):
+            return self.submit(start, candidates)
+
+    def propagate(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+        """Snapshots (F, L, 4, 3) kept for the ensemble, the replicas' ends (R, L, 4, 3) and their energies (R,)."""
+        protein, settings = self.prepared.protein, self.settings
+        energy = free_energy(protein, self.networks, settings, ~self.prepared.mobile, pull=True)
+        replicas = max(settings.propagation.replicas, settings.models)
+        plan = dataclasses.replace(settings.propagation, replicas=replicas)
+        coords = backbone(protein, self.device)
+        mobile = torch.from_numpy(self.prepared.mobile).to(self.device)
+
+        def on_step(step: int, total: int, table: EnergyTable) -> None:
+            self.progress("propagate", step, total, float(table.total.min()))
+
+        trajectory = propagate(energy, coords, plan, settings.seed, mobile, on_step)
+        snapshots = trajectory.snapshots.cpu().numpy()
+        ends = trajectory.final.cpu().numpy()
+        if settings.average:
+            late = snapshots[len(snapshots) // 2 :]
+            ends = np.stack([average(late[:, r]) for r in range(late.shape[1])])
+        with torch.no_grad():
+            at = torch.from_numpy(ends).to(self.device)
+            energies = energy.at(at)(at).total.double().cpu().numpy()
+        if not np.isfinite(energies).any():
+            raise EngineError("every replica diverged", file=str(self.prepared.path), remedy="Use a smaller propagation.step_size")
+        return thin(snapshots.reshape(-1, *snapshots.shape[2:]), len(protein)), ends, energies
+
+    def write_ensemble(self, snapshots: NDArray[np.float32]) -> None:
+        """ensemble.pdb and rpdd.npz; the spread of the snapshots is kept for the confidence."""
+        protein = self.prepared.protein
+        self.progress("ensemble", message=f"{len(snapshots)} snapshots")
+        self.spread = rmsf(snapshots[:, :, 1])
+        self.folder.npz("rpdd.npz", rpdd(snapshots, protein.sequence).arrays())
+        self.record.keep("rpdd.npz")
+        if fits_pdb(protein) is None:
+            self.folder.write("ensemble.pdb", lambda path: write_ensemble_pdb(ride(protein, snapshots), path))
+            self.record.keep("ensemble.pdb")
+
+    def finish(self, pool: FinishingPool, ends: NDArray[np.float32], order: list[int]) -> tuple[Finished, list[Finished]]:
+        """Finish the input and the chosen replicas; models are written as they finish, in the order of their energies so far."""
+        protein = self.prepared.protein
+        moved = ride(protein, ends)
+        candidates = [protein, *(moved.replica(r) for r in order)]
+        names = ["input", *(f"replica {r + 1}" for r in order)]
+        found: dict[int, Finished] = {}
+        self.progress("finish", 0, len(candidates))
+        for i, result in pool.finish(candidates):
+            found[i] = self.scored(names[i], result)
+            if i > 0:
+                write_model(self.folder, f"model_{i}", found[i], self.settings.bfactor)
+            self.progress("finish", len(found), len(candidates), found[i].score)
+        return found[0], [found[i] for i in range(1, len(candidates))]
+
+    def scored(self, source: str, result: FinishResult) -> Finished:
+        """A finished structure with the run's own score, error and confidence."""
+        moved = displacement(result.protein.coords[0, :, 1], self.prepared.protein.coords[0, :, 1])
+        found = score(result.protein, self.networks, self.settings)
+        error = predicted_error(self.spread, moved)
+        return Finished(
+            source=source,
+            protein=dataclasses.replace(result.protein, name=self.prepared.protein.name),
+            terms=found.terms,
+            per_residue=found.per_residue | {"spread": self.spread, "displacement": moved},
+            error=error,
+            confidence=confidence(error),
+            quality=found.quality,
+            report=dataclasses.asdict(result.report),
+        )
+
+    def submit(self, start: Finished, candidates: list[Finished]) -> RunResult:
+        """Rank, write the models under their final names, the tables and the verdict."""
+        ranking = rank([Candidate(c.source, c.score) for c in candidates], start.score)
+        models = [candidates[i] for i in ranking.order]
+        if not ranking.improved:
+            models = [start, *models][: self.settings.models]
+        written = self.record.values["models"] = []
+        for k, model in enumerate(models, start=1):
+            files = write_model(self.folder, f"model_{k}", model, self.settings.bfactor)
+            written.append({"name": f"model_{k}", **files, "source": model.source, "score": model.score, "finishing": model.report})
+            self.record.keep(*files.values())
+        self.record.keep(*write_tables(self.folder, start, models, self.given))
+        self.record.values["improved"], self.record.values["verdict"] = ranking.improved, ranking.verdict
+        self.progress("done", message=ranking.verdict)
+        paths = tuple(self.folder.path / model["cif"] for model in written)
+        return RunResult(self.folder.path, paths, ranking.improved, ranking.verdict, self.record.values)
+
+
+def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
+    """Energy terms and quality of a structure file as it is (repaired, not finished); see ``refine_file`` for the errors."""
+    settings = settings or RunSettings()
+    prepared = prepare(Path(path), settings)
+    row = given_row(prepared.protein, load(settings), settings)
+    return dataclasses.replace(row, name=Path(path).name)
+
+
+def finish_file(
+    path: Path, out: Path, settings: RunSettings | None = None, progress: Progress | None = None, *, resume: bool = False
+) -> RunResult:
+    """Complete side chains and relax one structure file, nothing else; writes finished.cif, finished.pdb and run.json.
+
+    The B column keeps what the input has. Arguments and errors as of ``refine_file``.
+    """
+    path, settings, folder, tell = Path(path), settings or RunSettings(), RunFolder(Path(out)), progress or Progress()
+    folder.check(resume=resume)
+    done = folder.finished(file_hash(path), settings.to_dict()) if resume else None
+    if done is not None:
+        return RunResult(folder.path, tuple(folder.path / m["cif"] for m in done["models"]), False, done["verdict"], done, skipped=True)
+    prepared = prepare(path, settings)
+    folder.clear()
+    with folder.open() as stream:
+        tell = tell.also(JsonLines(stream))
+        record = Record(folder, prepared, settings)
+        with record.kept():
+            tell("finish", 0, 1)
+            result = Finisher(prepared.protein, settings.finishing, prepared.mobile).finish(prepared.protein)
+            files = write_structure(folder, "finished", result.protein)
+            verdict = f"finished: {result.report.flag}"
+            record.values["models"] = [{"name": "finished", **files, "finishing": dataclasses.asdict(result.report)}]
+            record.values["files"] = list(files.values())
+            record.values["improved"], record.values["verdict"] = False, verdict
+            tell("done", message=verdict)
+    return RunResult(folder.path, (folder.path / files["cif"],), False, verdict, record.values)
+
+
+def thin(snapshots: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Snapshots (F, L, 4, 3) evenly thinned to what ``ENSEMBLE_RESIDUES`` allows."""
+    most = max(8, ENSEMBLE_RESIDUES // length)
+    if len(snapshots) <= most:
+        return snapshots
+    return snapshots[np.linspace(0, len(snapshots) - 1, most).round().astype(np.int64)]

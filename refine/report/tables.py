@@ -1,0 +1,79 @@
+"""scores.csv and per_residue.csv: tidy tables, one header line, empty cell for what was not computed."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refine.structure.protein import Protein
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreRow:
+    """One row of scores.csv.
+
+    Attributes:
+        name: ``input``, ``input_finished``, ``model_1``, …
+        file: file of the structure; empty for the input.
+        source: where the structure comes from, e.g. ``replica 3``.
+        score: the run's own score, free energy in kcal/mol.
+        terms: weighted energy of each term, kcal/mol.
+        quality: further numbers: confidence, clashscore, Ramachandran, bonds.
+    """
+
+    name: str
+    file: str
+    source: str
+    score: float
+    terms: Mapping[str, float]
+    quality: Mapping[str, float]
+
+
+def scores_csv(rows: Sequence[ScoreRow]) -> str:
+    """The text of scores.csv."""
+    terms = list(dict.fromkeys(k for row in rows for k in row.terms))
+    quality = list(dict.fromkeys(k for row in rows for k in row.quality))
+    header = ["name", "file", "source", "score", *(f"term_{t}" for t in terms), *quality]
+    lines = [
+        [row.name, row.file, row.source, row.score, *(row.terms.get(t) for t in terms), *(row.quality.get(q) for q in quality)]
+        for row in rows
+    ]
+    return csv_text(header, lines)
+
+
+def per_residue_csv(protein: Protein, columns: Mapping[str, Mapping[str, NDArray[np.floating]]]) -> str:
+    """The text of per_residue.csv.
+
+    Args:
+        protein: whose residues the rows are.
+        columns: model name → column name → (L,) values; models may have different columns.
+    """
+    names = list(dict.fromkeys(c for table in columns.values() for c in table))
+    header = ["model", "chain", "number", "insertion", "residue", *names]
+    lines: list[list[object]] = []
+    for model, table in columns.items():
+        for i, identity in enumerate(protein.residue_ids):
+            values = [float(table[n][i]) if n in table else None for n in names]
+            lines.append([model, identity.chain, identity.number, identity.insertion, protein.sequence[i], *values])
+    return csv_text(header, lines)
+
+
+def csv_text(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    """CSV text of a header and lines; empty cell for None and for what is not finite."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_cell(v) for v in line] for line in lines)
+    return stream.getvalue()
+
+
+def _cell(value: object) -> object:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else value

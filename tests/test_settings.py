@@ -1,0 +1,52 @@
+"""Settings: a round trip through plain values, and an unknown key is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from refine.errors import InputError
+from refine.settings import RunSettings, from_dict, read_settings
+
+
+def test_round_trip() -> None:
+    settings = from_dict({"seed": 7, "learned": {"prior": 2}, "finishing": {"max_seconds": 5, "relax": False}})
+    assert settings.seed == 7 and settings.learned == {"prior": 2.0}
+    assert settings.finishing.max_seconds == 5.0 and settings.finishing.relax is False
+    assert from_dict({k: v for k, v in settings.to_dict().items() if v is not None}) == settings
+    assert from_dict({}) == RunSettings()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"sead": 1}, "unknown setting sead"),
+        ({"finishing": {"spead": 1}}, "unknown setting finishing.spead"),
+        ({"seed": "one"}, "wrong type"),
+        ({"seed": True}, "wrong type"),
+        ({"seed": -1}, "below 0"),
+        ({"models": 0}, "below 1"),
+        ({"finishing": 3}, "is a table"),
+        ({"bfactor": "plddt"}, "unknown"),
+        ({"device": "tpu"}, "unknown"),
+    ],
+)
+def test_mistakes_are_named(values: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        from_dict(values)
+
+
+def test_file_errors_name_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    with pytest.raises(InputError, match="cannot read"):
+        read_settings(path)
+    path.write_text("seed = [")
+    with pytest.raises(InputError, match="not TOML"):
+        read_settings(path)
+    path.write_text("colour = 'red'")
+    with pytest.raises(InputError) as caught:
+        read_settings(path)
+    assert str(path) in str(caught.value) and "colour" in str(caught.value)
+    path.write_text("seed = 0\n[propagation]\n")
+    assert read_settings(path) == RunSettings()
