@@ -10,14 +10,19 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import refine
 from refine.errors import RefineError
 from refine.progress import Bar, PlainLines, Progress
 
+if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help is quick
+    from refine.jobs import Outcome
+    from refine.settings import RunSettings
+
 EXIT_CODES = "exit codes: 0 all done, 1 a bug, 2 bad input, 3 some of several inputs failed, 4 nothing produced"
-QUICK = (("seed", "seed"), ("device", "device"), ("models", "models"), ("model", "model"), ("freeze", "freeze"), ("bfactor", "bfactor"))
-"""Options that set a field of RunSettings of the same or another name."""
+SAME_NAME = ("seed", "device", "models", "model", "freeze", "bfactor")
+"""Options that set the field of RunSettings of their name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,12 +94,12 @@ def common(to: argparse.ArgumentParser) -> None:
     to.add_argument("--quiet", action="store_true", help="no progress")
 
 
-def settings_of(options: argparse.Namespace) -> refine.RunSettings:
+def settings_of(options: argparse.Namespace) -> RunSettings:
     """RunSettings of the settings file and of the options, which win."""
     from refine.settings import RunSettings, read_settings
 
     settings = read_settings(options.settings) if options.settings else RunSettings()
-    given = {field: getattr(options, name, None) for name, field in QUICK}
+    given = {name: getattr(options, name, None) for name in SAME_NAME}
     settings = dataclasses.replace(settings, **{k: v for k, v in given.items() if v is not None})
     if getattr(options, "steps", None) is not None:
         settings = dataclasses.replace(settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps))
@@ -156,7 +161,7 @@ def progress_for(options: argparse.Namespace) -> Callable[[str], Progress]:
     return lambda label: Progress(display(label=label))
 
 
-def report(outcomes: Sequence[refine.jobs.Outcome], quiet: bool = False) -> int:
+def report(outcomes: Sequence[Outcome], quiet: bool = False) -> int:
     """Tell how the inputs ended; gives the exit code."""
     from refine import jobs
 

@@ -46,7 +46,7 @@ from refine.structure.write import fits_pdb, write_ensemble_pdb
 
 log = logging.getLogger(__name__)
 
-ENSEMBLE_RESIDUES = 30_000
+ENSEMBLE_RESIDUES = 10_000
 """Residues in all snapshots of ensemble.pdb together; longer proteins keep fewer snapshots, never below 8."""
 
 

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "refine"
 STAGES = (
-    ("constants", "errors", "resources", "progress"),
+    ("__init__", "constants", "errors", "resources", "progress"),
     ("structure",),
     ("local",),
     ("energy",),
@@ -24,7 +24,7 @@ STAGES = (
     ("jobs", "doctor"),
     ("bench",),
     ("cli",),
-    ("__init__", "__main__"),
+    ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}
 

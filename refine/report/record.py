@@ -14,17 +14,18 @@ from typing import Any
 
 import torch
 
+from refine import __version__
 from refine.errors import InputError
 
 FORMAT = 1
 """Raised when a key of run.json changes its meaning."""
 
-_LIBRARIES = ("refine", "torch", "numpy", "scipy", "biopython", "gemmi", "openmm", "pdbfixer", "safetensors")
+_LIBRARIES = ("torch", "numpy", "scipy", "biopython", "gemmi", "openmm", "pdbfixer", "safetensors")
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of every library that has a hand in the result; ``"missing"`` where one is not installed."""
-    found = {"python": platform.python_version()}
+    found = {"refine": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
             found[name] = metadata.version(name)

@@ -1,0 +1,179 @@
+"""The whole line on a short piece of the example: outputs, determinism, resume, interruption, honesty."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import pytest
+from Bio.PDB import MMCIFParser, PDBParser
+
+from refine import pipeline
+from refine.ensemble.ranking import Ranking
+from refine.errors import EngineError, InputError
+from refine.finishing.settings import FinishSettings
+from refine.pipeline import finish_file, refine_file, score_file
+from refine.progress import Event, Progress
+from refine.propagation.settings import PropagationSettings
+from refine.settings import RunSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICK = RunSettings(
+    networks="none",
+    models=2,
+    workers=1,
+    propagation=PropagationSettings(replicas=3, steps=6, keep_every=2, refresh_every=3),
+    finishing=FinishSettings(max_iterations=5),
+)
+FILES = {
+    "model_1.pdb", "model_1.cif", "model_2.pdb", "model_2.cif", "ensemble.pdb", "scores.csv", "per_residue.csv",
+    "rpdd.npz", "run.json", "log.txt", "progress.jsonl", "cite.bib",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def piece(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Residues 158 to 187 of the example model, with a water and under an odd chain id."""
+    path = tmp_path_factory.mktemp("input") / "piece.pdb"
+    lines = (ROOT / "examples" / "1a8o_model.pdb").read_text().splitlines()
+    kept = [line[:21] + "x" + line[22:] for line in lines if line.startswith("ATOM") and 158 <= int(line[22:26]) <= 187]
+    water = "HETATM 9999  O   HOH w 301      60.000  60.000  60.000  1.00 20.00           O  "
+    path.write_text("\n".join([*kept, "TER", water, "END", ""]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(piece: Path, tmp_path_factory: pytest.TempPathFactory) -> pipeline.RunResult:
+    return refine_file(piece, tmp_path_factory.mktemp("run") / "out", QUICK)
+
+
+def identities(path: Path) -> list[tuple[str, str, str]]:
+    """Chain, number with insertion code and name of every residue, as gemmi reads them."""
+    return [(c.name, str(r.seqid), r.name) for c in gemmi.read_structure(str(path))[0] for r in c]
+
+
+def test_the_folder_holds_what_the_design_names(run: pipeline.RunResult) -> None:
+    assert set(os.listdir(run.out)) == FILES
+    record = json.loads((run.out / "run.json").read_text())
+    assert record["status"] == "done" and record["seed"] == 0 and len(record["input_sha256"]) == 64
+    assert record["settings"]["propagation"]["steps"] == 6 and record["versions"]["torch"].startswith("2.")
+    assert set(record["timings"]) == {"propagate", "ensemble", "finish", "write"}
+    assert [m["name"] for m in record["models"]] == ["model_1", "model_2"] and record["verdict"]
+
+
+def test_models_are_read_by_others_with_the_inputs_residues(run: pipeline.RunResult, piece: Path) -> None:
+    expected = identities(piece)
+    for name in ("model_1", "model_2"):
+        for ending, parser in ((".pdb", PDBParser(QUIET=True)), (".cif", MMCIFParser(QUIET=True))):
+            path = run.out / f"{name}{ending}"
+            assert identities(path) == expected
+            chain = parser.get_structure(name, path)[0]["x"]
+            assert [r.id[1] for r in chain] == list(range(158, 188))
+    water = gemmi.read_structure(str(run.out / "model_1.cif"))[0]["w"][0][0]
+    assert water.pos.tolist() == [60.0, 60.0, 60.0]
+
+
+def test_b_column_is_the_confidence_and_the_cif_says_so(run: pipeline.RunResult) -> None:
+    with (run.out / "per_residue.csv").open() as stream:
+        rows = [r for r in csv.DictReader(stream) if r["model"] == "model_1"]
+    block = gemmi.cif.read(str(run.out / "model_1.cif")).sole_block()
+    local = [float(v) for v in block.find_values("_ma_qa_metric_local.metric_value")]
+    confidence = [float(r["confidence"]) for r in rows]
+    np.testing.assert_allclose(local, confidence, atol=0.01)
+    chain = gemmi.read_structure(str(run.out / "model_1.pdb"))[0]["x"]
+    np.testing.assert_allclose([r[0].b_iso for r in chain], confidence, atol=0.01)
+    assert all(0 < c <= 100 for c in confidence)
+
+
+def test_scores_have_the_input_and_terms_that_sum_up(run: pipeline.RunResult) -> None:
+    with (run.out / "scores.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [r["name"] for r in rows] == ["input", "input_finished", "model_1", "model_2"]
+    for row in rows:
+        assert sum(float(v) for k, v in row.items() if k.startswith("term_") and v) == pytest.approx(float(row["score"]), abs=0.01)
+    if run.improved:
+        assert float(rows[2]["score"]) <= float(rows[3]["score"]) and float(rows[2]["score"]) < float(rows[1]["score"])
+
+
+def test_rpdd_belongs_to_the_ensemble_in_the_folder(run: pipeline.RunResult) -> None:
+    ensemble = PDBParser(QUIET=True).get_structure("e", run.out / "ensemble.pdb")
+    pair = [np.linalg.norm(m["x"][160]["CA"].coord - m["x"][170]["CA"].coord) for m in ensemble]
+    with np.load(run.out / "rpdd.npz") as found:
+        assert found["frames"] == len(pair) == 9
+        assert found["distogram"].shape == (30, 30, 64) and found["bin_edges"].shape == (63,)
+        assert abs(found["mean"][2, 12] - np.mean(pair)) < 3.0
+
+
+def test_same_seed_same_bytes_and_any_number_of_workers(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
+    again = refine_file(piece, tmp_path / "again", dataclasses.replace(QUICK, workers=2))
+    for name in sorted(FILES - {"run.json", "log.txt", "progress.jsonl"}):
+        assert (again.out / name).read_bytes() == (run.out / name).read_bytes(), name
+
+
+def test_another_seed_gives_another_ensemble(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
+    other = refine_file(piece, tmp_path / "other", dataclasses.replace(QUICK, seed=1, models=1))
+    assert (other.out / "ensemble.pdb").read_bytes() != (run.out / "ensemble.pdb").read_bytes()
+
+
+def test_resume_skips_a_finished_run_and_redoes_another(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not empty"):
+        refine_file(piece, run.out, QUICK)
+    before = (run.out / "run.json").stat().st_mtime_ns
+    skipped = refine_file(piece, run.out, QUICK, resume=True)
+    assert skipped.skipped and skipped.models == run.models and (run.out / "run.json").stat().st_mtime_ns == before
+
+
+def test_an_interrupt_keeps_what_is_there_and_resume_finishes(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
+    def stop(event: Event) -> None:
+        if event.stage == "finish" and event.step == 2:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        refine_file(piece, out, QUICK, Progress(stop))
+    record = json.loads((out / "run.json").read_text())
+    assert record["status"] == "interrupted" and (out / "ensemble.pdb").is_file() and (out / "model_1.cif").is_file()
+    assert not refine_file(piece, out, QUICK, resume=True).skipped
+    assert (out / "model_1.cif").read_bytes() == (run.out / "model_1.cif").read_bytes()
+
+
+def test_model_1_is_the_input_when_nothing_is_better(piece: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "rank", lambda candidates, start: Ranking((1, 0), False, "No model is better"))
+    result = refine_file(piece, tmp_path / "out", QUICK)
+    assert not result.improved and [m["source"] for m in result.record["models"]][0] == "input"
+    assert len(result.models) == 2
+    with (tmp_path / "out" / "scores.csv").open() as stream:
+        rows = {r["name"]: r["score"] for r in csv.DictReader(stream)}
+    assert rows["model_1"] == rows["input_finished"]
+
+
+def test_frozen_residues_stay(piece: Path, tmp_path: Path) -> None:
+    result = refine_file(piece, tmp_path / "out", dataclasses.replace(QUICK, models=1, freeze="x:165-187"))
+    start, end = (gemmi.read_structure(str(p))[0]["x"] for p in (piece, result.models[0]))
+    moved = [max(a.pos.dist(b[a.name][0].pos) for a in r) for r, b in zip(start, end, strict=True)]
+    assert max(moved[8:-1]) < 0.002 and max(moved[:5]) > 0.05
+
+
+def test_a_failed_calculation_is_recorded(piece: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise EngineError("it broke")
+
+    monkeypatch.setattr(pipeline, "propagate", fail)
+    with pytest.raises(EngineError):
+        refine_file(piece, tmp_path / "out", QUICK)
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["status"] == "failed" and record["error"] == "it broke"
+    assert "Traceback" in (tmp_path / "out" / "log.txt").read_text()
+
+
+def test_finish_and_score_alone(piece: Path, tmp_path: Path) -> None:
+    result = finish_file(piece, tmp_path / "out", QUICK)
+    assert identities(result.out / "finished.cif") == identities(piece) == identities(result.out / "finished.pdb")
+    assert json.loads((result.out / "run.json").read_text())["status"] == "done"
+    row = score_file(piece, QUICK)
+    assert row.name == "piece.pdb" and sum(row.terms.values()) == pytest.approx(row.score, abs=1e-3)
