@@ -105,11 +105,13 @@ class Rotamers:
 
     def log_density(self, chi: NDArray[np.floating]) -> NDArray[np.float64]:
         """Log of the mixture density (...) at torsions (..., n) in rad; NaN where a torsion is NaN."""
-        z = self.deviation(chi) / self.sd
+        known = np.isfinite(chi).all(-1)
+        z = self.deviation(np.where(known[..., None], chi, 0.0)) / self.sd
         parts = -0.5 * (z**2).sum(-1) - np.log(self.sd * np.sqrt(TWO_PI)).sum(-1) + np.log(self.probability)
         peak = parts.max(-1, keepdims=True)
         mixture = peak[..., 0] + np.log(np.exp(parts - peak).sum(-1))
-        return np.logaddexp(mixture, np.log(self.background) - np.log(self.period).sum())
+        value = np.logaddexp(mixture, np.log(self.background) - np.log(self.period).sum())
+        return np.where(known, value, np.nan)
 
     def given_backbone(self, phi: float, psi: float) -> NDArray[np.float64]:
         """Probabilities (K,) at phi, psi in rad, bilinear between grid nodes; without a backbone (NaN) the overall ones."""

@@ -1,0 +1,240 @@
+"""Hydrogen atoms at ideal positions, for contact analysis only: they are never written to a structure.
+
+Bond lengths point at the electron cloud as in Reduce (Word et al. 1999, J Mol Biol 285:1735; values of Deis et al. 2013), since clash
+limits were set for those. Torsions of methyl and ammonium groups are staggered; hydroxyl and thiol hydrogens, and the tautomer of
+histidine, are chosen for their surroundings one after the other. Asparagine, glutamine and histidine side chains are not flipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from refine.constants import ATOM14
+from refine.structure.protein import Protein
+
+LENGTH_ALIPHATIC, LENGTH_AROMATIC, LENGTH_N, LENGTH_AMMONIUM, LENGTH_O, LENGTH_S = 0.97, 0.93, 0.86, 0.89, 0.84, 1.20
+MAX_DISULFIDE = 2.5
+CONTACT = 1.22 + 1.70
+ROTOR_STEP = np.radians(15.0)
+
+# Recipes by residue: parent, shape, then the atoms that place it. Shapes: "ch" three heavy neighbours, "ch2" two, "flat" two in a plane,
+# "ch3" three staggered hydrogens on parent-previous-reference, "nh2" two in the plane of parent-previous-reference, "oh" one that turns.
+_CH2 = {
+    "C": "CB:CA,SG", "D": "CB:CA,CG", "E": "CB:CA,CG CG:CB,CD", "F": "CB:CA,CG", "G": "CA:N,C", "H": "CB:CA,CG", "I": "CG1:CB,CD1",
+    "K": "CB:CA,CG CG:CB,CD CD:CG,CE CE:CD,NZ", "L": "CB:CA,CG", "M": "CB:CA,CG CG:CB,SD", "N": "CB:CA,CG",
+    "P": "CB:CA,CG CG:CB,CD CD:CG,N", "Q": "CB:CA,CG CG:CB,CD", "R": "CB:CA,CG CG:CB,CD CD:CG,NE", "S": "CB:CA,OG",
+    "W": "CB:CA,CG", "Y": "CB:CA,CG",
+}  # fmt: skip
+_CH = {"I": "CB:CA,CG1,CG2", "L": "CG:CB,CD1,CD2", "T": "CB:CA,OG1,CG2", "V": "CB:CA,CG1,CG2"}
+_CH3 = {
+    "A": "CB:CA,N", "I": "CG2:CB,CA CD1:CG1,CB", "K": "NZ:CE,CD", "L": "CD1:CG,CB CD2:CG,CB", "M": "CE:SD,CG", "T": "CG2:CB,CA",
+    "V": "CG1:CB,CA CG2:CB,CA",
+}  # fmt: skip
+_FLAT = {
+    "F": "CD1:CG,CE1 CD2:CG,CE2 CE1:CD1,CZ CE2:CD2,CZ CZ:CE1,CE2", "H": "CD2:CG,NE2 CE1:ND1,NE2", "R": "NE:CD,CZ",
+    "W": "CD1:CG,NE1 NE1:CD1,CE2 CE3:CD2,CZ3 CZ3:CE3,CH2 CH2:CZ3,CZ2 CZ2:CE2,CH2", "Y": "CD1:CG,CE1 CD2:CG,CE2 CE1:CD1,CZ CE2:CD2,CZ",
+}  # fmt: skip
+_NH2 = {"N": "ND2:CG,OD1", "Q": "NE2:CD,OE1", "R": "NH1:CZ,NE NH2:CZ,NE"}
+_OH = {"S": "OG:CB,CA", "T": "OG1:CB,CA", "Y": "OH:CZ,CE1", "C": "SG:CB,CA"}
+_HIS_TAUTOMERS = (("NE2", "CD2", "CE1"), ("ND1", "CG", "CE1"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Hydrogens:
+    """Hydrogens of replica 0.
+
+    Attributes:
+        positions: (H, 3) Å.
+        parent: (H,) flat heavy-atom index, residue * 14 + slot.
+        polar: (H,) bool, bound to N, O or S.
+        aromatic: (H,) bool, bound to an aromatic carbon.
+    """
+
+    positions: NDArray[np.float64]
+    parent: NDArray[np.int64]
+    polar: NDArray[np.bool_]
+    aromatic: NDArray[np.bool_]
+
+
+class _Sites(NamedTuple):
+    """Places of one shape: flat indices (m, 1 + neighbours), parent first."""
+
+    shape: str
+    atoms: NDArray[np.int64]
+
+
+def add_hydrogens(protein: Protein) -> Hydrogens:
+    """Hydrogens of every residue whose defining heavy atoms exist; chain starts get NH3+ (proline NH2+), all others are neutral at N.
+
+    Aspartate, glutamate and carboxyl ends are deprotonated, lysine and arginine protonated, histidine neutral.
+    """
+    points = protein.coords[0].astype(np.float64).reshape(-1, 3)
+    fixed, rotors, histidines = _sites(protein)
+    positions, parents = [np.zeros((0, 3))], [np.zeros(0, np.int64)]
+    for sites in fixed:
+        placed = _place(sites, points, protein)
+        positions.append(placed.reshape(-1, 3))
+        parents.append(np.repeat(sites.atoms[:, 0], placed.shape[1]))
+    surroundings = _Surroundings(protein, points, np.concatenate(positions), np.concatenate(parents))
+    for parent, previous, reference, planar in rotors:
+        angles = np.array([0.0, np.pi]) if planar else np.arange(-np.pi, np.pi, ROTOR_STEP)
+        candidates = _turn(points[parent], points[previous], points[reference], _length(protein, parent), np.radians(109.5), angles)
+        surroundings.choose(candidates, np.full(len(candidates), parent), (parent, previous))
+    for options in histidines:
+        candidates = np.stack([_opposite(points[[a]], points[[b]], points[[c]], LENGTH_N)[0] for a, b, c in options])
+        surroundings.choose(candidates, np.array([a for a, _, _ in options]), tuple({k for option in options for k in option}))
+    parent = surroundings.parent
+    polar, aromatic = np.zeros(len(parent), dtype=bool), np.zeros(len(parent), dtype=bool)
+    for k, atom in enumerate(parent.tolist()):
+        aa, name = protein.sequence[atom // 14], ATOM14[protein.sequence[atom // 14]][atom % 14]
+        polar[k] = name[0] in "NOS"
+        aromatic[k] = name[0] == "C" and aa in "FHWY" and name not in ("CA", "CB")
+    return Hydrogens(surroundings.hydrogens, parent, polar, aromatic)
+
+
+def disulfides(protein: Protein) -> list[tuple[int, int]]:
+    """Residue pairs of cysteines whose sulfurs are within 2.5 Å."""
+    rows = np.array([i for i, aa in enumerate(protein.sequence) if aa == "C" and protein.mask[i, 5]], dtype=np.int64)
+    if len(rows) < 2:
+        return []
+    pairs = cKDTree(protein.coords[0, rows, 5]).query_pairs(MAX_DISULFIDE)
+    return sorted((int(rows[a]), int(rows[b])) for a, b in pairs)
+
+
+def _sites(protein: Protein) -> tuple[list[_Sites], list[tuple[int, int, int, bool]], list[list[tuple[int, int, int]]]]:
+    groups: dict[str, list[tuple[int, ...]]] = {shape: [] for shape in ("ch", "ch2", "ch3", "flat", "nh2", "nh3+", "nh2+")}
+    rotors: list[tuple[int, int, int, bool]] = []
+    histidines: list[list[tuple[int, int, int]]] = []
+    bridged = {i for pair in disulfides(protein) for i in pair}
+    for i, aa in enumerate(protein.sequence):
+        index = {name: 14 * i + slot for slot, name in enumerate(ATOM14[aa]) if protein.mask[i, slot]}
+        for shape, recipes in (("ch2", _CH2), ("ch", _CH), ("ch3", _CH3), ("flat", _FLAT), ("nh2", _NH2)):
+            groups[shape] += _known(recipes.get(aa, ""), index)
+        if aa != "G":
+            groups["ch"] += _known("CA:N,C,CB", index)
+        _amide(protein, i, index, groups)
+        if not (aa == "C" and i in bridged):
+            rotors += [(a, b, c, aa == "Y") for a, b, c in _known(_OH.get(aa, ""), index)]
+        if aa == "H" and all(name in index for option in _HIS_TAUTOMERS for name in option):
+            histidines.append([(index[a], index[b], index[c]) for a, b, c in _HIS_TAUTOMERS])
+    return [_Sites(shape, np.array(rows, np.int64)) for shape, rows in groups.items() if rows], rotors, histidines
+
+
+def _known(recipe: str, index: dict[str, int]) -> list[tuple[int, ...]]:
+    found = []
+    for entry in recipe.split():
+        parent, others = entry.split(":")
+        names = (parent, *others.split(","))
+        if all(name in index for name in names):
+            found.append(tuple(index[name] for name in names))
+    return found
+
+
+def _amide(protein: Protein, i: int, index: dict[str, int], groups: dict[str, list[tuple[int, ...]]]) -> None:
+    aa = protein.sequence[i]
+    if i and protein.bonded[i - 1]:
+        if aa != "P" and "N" in index and "CA" in index:
+            groups["flat"].append((index["N"], 14 * (i - 1) + 2, index["CA"]))
+    elif aa == "P":
+        groups["nh2+"] += _known("N:CA,CD", index)
+    else:
+        groups["nh3+"] += _known("N:CA,C", index)
+
+
+def _place(sites: _Sites, points: NDArray[np.float64], protein: Protein) -> NDArray[np.float64]:
+    """(m, hydrogens per site, 3)."""
+    at = points[sites.atoms]
+    length = np.array([_length(protein, int(a)) for a in sites.atoms[:, 0]])[:, None]
+    if sites.shape == "ch":
+        direction = sum(_unit(at[:, 0] - at[:, k]) for k in (1, 2, 3))
+        return (at[:, 0] + length * _unit(np.asarray(direction)))[:, None]
+    if sites.shape == "flat":
+        return _opposite(at[:, 0], at[:, 1], at[:, 2], length)[:, None]
+    if sites.shape in ("ch2", "nh2+"):
+        u, v = _unit(at[:, 1] - at[:, 0]), _unit(at[:, 2] - at[:, 0])
+        back, side = -_unit(u + v), _unit(np.cross(u, v))
+        half = np.radians(109.5 / 2)
+        return np.stack([at[:, 0] + length * (np.cos(half) * back + sign * np.sin(half) * side) for sign in (1, -1)], axis=1)
+    torsions = np.array([0.0, np.pi]) if sites.shape == "nh2" else np.radians([60.0, 180.0, -60.0])
+    angle = np.radians(120.0 if sites.shape == "nh2" else 109.5)
+    return np.stack([_turn(at[k, 0], at[k, 1], at[k, 2], float(length[k, 0]), angle, torsions) for k in range(len(at))])
+
+
+def _length(protein: Protein, parent: int) -> float:
+    i, slot = divmod(parent, 14)
+    aa, name = protein.sequence[i], ATOM14[protein.sequence[i]][slot]
+    if name[0] == "N":
+        return LENGTH_AMMONIUM if name == "NZ" else LENGTH_N
+    if name[0] in "OS":
+        return LENGTH_O if name[0] == "O" else LENGTH_S
+    return LENGTH_AROMATIC if aa in "FHWY" and name not in ("CA", "CB") else LENGTH_ALIPHATIC
+
+
+def _opposite(
+    centre: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[np.float64], length: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
+    """Points (m, 3) in the plane of three atoms, away from the bisector at ``centre``."""
+    return centre - length * _unit(_unit(a - centre) + _unit(b - centre))
+
+
+def _turn(
+    parent: NDArray[np.float64],
+    previous: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    length: float,
+    angle: float,
+    torsions: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Points (T, 3) bound to ``parent`` at an angle to ``previous`` and torsions against ``reference``."""
+    axis = _unit(parent - previous)
+    plane = _unit(np.cross(previous - reference, axis))
+    outward = np.cross(plane, axis)
+    turned = np.cos(torsions)[:, None] * outward + np.sin(torsions)[:, None] * plane
+    return parent + length * (-np.cos(angle) * axis + np.sin(angle) * turned)
+
+
+def _unit(v: NDArray[np.float64]) -> NDArray[np.float64]:
+    norm = np.linalg.norm(v, axis=-1, keepdims=True)
+    return v / np.where(norm > 1e-9, norm, 1.0)
+
+
+class _Surroundings:
+    """Atoms placed so far; takes in one more hydrogen at a time at the best of several places."""
+
+    def __init__(self, protein: Protein, points: NDArray[np.float64], hydrogens: NDArray[np.float64], parent: NDArray[np.int64]) -> None:
+        present = np.flatnonzero(protein.mask.reshape(-1))
+        elements = np.array([ATOM14[protein.sequence[k // 14]][k % 14][0] for k in present.tolist()])
+        self.hydrogens, self.parent = hydrogens, parent
+        self._heavy, self._index, self._acceptor = points[present], present, elements == "O"
+        self._heavy_tree, self._hydrogen_tree = cKDTree(self._heavy), cKDTree(hydrogens)
+        self._settled = len(hydrogens)
+
+    def choose(self, candidates: NDArray[np.float64], parents: NDArray[np.int64], bonded: tuple[int, ...]) -> None:
+        """Add the candidate with the most hydrogen bonding and the least overlap; ``bonded`` heavy atoms do not count."""
+        scores = [self._score(position, bonded) for position in candidates]
+        best = int(np.argmax(scores))
+        self.hydrogens = np.concatenate([self.hydrogens, candidates[best : best + 1]])
+        self.parent = np.concatenate([self.parent, parents[best : best + 1]])
+
+    def _score(self, position: NDArray[np.float64], bonded: tuple[int, ...]) -> float:
+        score = 0.0
+        for k in self._heavy_tree.query_ball_point(position, CONTACT):
+            if self._index[k] in bonded:
+                continue
+            distance = float(np.linalg.norm(self._heavy[k] - position))
+            if self._acceptor[k]:
+                overlap = 1.05 + 1.40 - distance
+                score += 4 * min(overlap, 0.6) if overlap > 0 else 0.0
+                score -= 10 * max(float(overlap) - 0.6, 0.0)
+            else:
+                score -= 10 * max(1.05 + 1.70 - distance - 0.1, 0.0)
+        near = self._hydrogen_tree.query_ball_point(position, 1.05 + 1.22) if self._settled else []
+        for k in (*near, *range(self._settled, len(self.hydrogens))):
+            if self.parent[k] not in bonded:
+                score -= 10 * max(1.05 + 1.17 - float(np.linalg.norm(self.hydrogens[k] - position)) - 0.1, 0.0)
+        return float(score)
