@@ -75,9 +75,11 @@ class Links:
         incidence: (6, P) so that atoms (…, 6) @ incidence gives the difference vectors of the P links.
         ideal: (P,) Å; stiffness: (L, P) kcal/mol/Å^2, 0 where a link does not exist.
         to_next: number of links, the last ones, that reach into the next residue.
+        links: what the columns are.
     """
 
     name: str
+    links: tuple[Link, ...]
     incidence: Tensor
     ideal: Tensor
     stiffness: Tensor
@@ -97,14 +99,14 @@ class Links:
 
 def _links(name: str, links: tuple[Link, ...], system: System) -> Links:
     ordered = sorted(links, key=lambda link: link.to_next)
-    place = {"device": system.device, "dtype": system.dtype}
-    incidence = torch.zeros(6, len(ordered), **place)
+    device, dtype = system.device, system.dtype
+    incidence = torch.zeros((6, len(ordered)), device=device, dtype=dtype)
     for p, link in enumerate(ordered):
         incidence[link.first, p], incidence[link.second, p] = -1, 1
     exists = torch.stack([system.bonded if link.to_next else torch.ones_like(system.bonded) for link in ordered], dim=1)
-    stiffness = torch.tensor([link.stiffness for link in ordered], **place) * exists
-    ideal = torch.tensor([link.ideal for link in ordered], **place)
-    return Links(name, incidence, ideal, stiffness, sum(link.to_next for link in ordered))
+    stiffness = torch.tensor([link.stiffness for link in ordered], device=device, dtype=dtype) * exists
+    ideal = torch.tensor([link.ideal for link in ordered], device=device, dtype=dtype)
+    return Links(name, tuple(ordered), incidence, ideal, stiffness, sum(link.to_next for link in ordered))
 
 
 def bonds(system: System) -> Links:

@@ -31,6 +31,14 @@ class EnergyTable:
         """(R, L) sum over the terms."""
         return torch.stack(tuple(self.per_residue.values())).sum(0)
 
+    def where(self, keep: Tensor, other: EnergyTable) -> EnergyTable:
+        """Replicas of this table where ``keep`` (R,), of ``other`` elsewhere."""
+        return EnergyTable(
+            torch.where(keep, self.total, other.total),
+            {name: torch.where(keep, value, other.per_term[name]) for name, value in self.per_term.items()},
+            {name: torch.where(keep[:, None], value, other.per_residue[name]) for name, value in self.per_residue.items()},
+        )
+
     def replica(self, r: int) -> dict[str, float]:
         """Terms of replica ``r`` as plain numbers, and ``"total"``."""
         return {name: float(value[r]) for name, value in self.per_term.items()} | {"total": float(self.total[r])}

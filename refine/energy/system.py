@@ -90,7 +90,6 @@ class System:
         local = to_local(rot[:, None], ca[:, None], torch.from_numpy(x[:, 4:])) * side[..., None]
         centroid = local.sum(1) / side.sum(1).clamp_min(1)[:, None]
         chains = {chain: k for k, chain in enumerate(protein.chains)}
-        place = {"device": device, "dtype": dtype}
         mobile = np.ones(len(protein), dtype=np.bool_) if frozen is None else ~np.asarray(frozen, dtype=np.bool_)
         return cls(
             sequence=protein.sequence,
@@ -100,11 +99,11 @@ class System:
             cis=_cis(backbone, protein).to(device),
             chain_index=torch.tensor([chains[r.chain] for r in protein.residue_ids], dtype=torch.int64, device=device),
             position=torch.tensor(_positions(protein), dtype=torch.int64, device=device),
-            centroid_local=centroid.to(**place),
+            centroid_local=centroid.to(device=device, dtype=dtype),
             has_centroid=side[:, 1:].any(1).to(device),
-            cb_local=local[:, 0].to(**place),
+            cb_local=local[:, 0].to(device=device, dtype=dtype),
             has_cb=side[:, 0].to(device),
-            hetero=torch.tensor([h.position for h in protein.hetero], dtype=torch.float64).reshape(-1, 3).to(**place),
+            hetero=torch.tensor([h.position for h in protein.hetero], dtype=torch.float64).reshape(-1, 3).to(device=device, dtype=dtype),
             hetero_elements=tuple(h.element.strip().upper() for h in protein.hetero),
             mobile=torch.from_numpy(mobile).to(device),
         )

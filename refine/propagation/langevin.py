@@ -1,0 +1,114 @@
+"""Langevin simulators: the overdamped equation (3), and BAOAB with inertia."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from refine.constants import BOLTZMANN
+from refine.energy.free_energy import FreeEnergy
+from refine.propagation.constraints import Constraints
+from refine.propagation.schedules import Point
+from refine.propagation.state import Simulator, State, advance, begin, normal
+
+ACCELERATION = 418.4
+"""Å/ps^2 of one kcal/mol/Å on one g/mol."""
+MASSES = (14.007, 12.011, 12.011, 15.999)
+"""g/mol of N, CA, C, O."""
+
+
+def hold(moved: Tensor, still: Tensor, mobile: Tensor) -> Tensor:
+    """``moved`` where ``mobile`` (L,), elsewhere the very bits of ``still``; both (R, L, 4, 3)."""
+    return torch.where(mobile[:, None, None], moved, still)
+
+
+def limited(drift: Tensor, longest: float) -> Tensor:
+    """Drift (R, L, 4, 3) with each residue's four vectors shortened together so that none exceeds ``longest`` Å."""
+    length = drift.norm(dim=-1).amax(-1)[..., None, None]
+    return drift * (longest / length.clamp_min(longest))
+
+
+def overdamped(mobile: Tensor, max_step: float = 0.3, constraints: Constraints | None = None, sweeps: int = 0) -> Simulator:
+    """X ← X − α_a ∂F/∂X + ε, ε ~ N(0, α_b) on every coordinate: equation (3), with independent α_a and α_b.
+
+    In a harmonic well of stiffness k its stationary variance is α_b / (1 − (1 − α_a k)^2) as long as no step meets the limit.
+
+    A learned drift moves residues by some tenths of an Å, while bonds (k in the hundreds) allow plain steps only up to
+    α_a = 2/λ_max, about 0.002. The step is therefore split: the drift comes from the terms that are not implicit, and
+    ``constraints.restore`` then acts in place of the stiff ones, as an implicit step of a wide flat-bottomed and otherwise
+    infinitely stiff bonded energy would (a proximal step), stable for any α_a. Where no bond leaves its tolerance the
+    projection does nothing and the step is equation (3) to the bit.
+
+    Args:
+        mobile: (L,) bool; the others never move.
+        max_step: Å, see ``limited``; infinity switches the limit off.
+        constraints: bonded distances to restore after each step; their terms become implicit.
+        sweeps: how often; 0 is off.
+    """
+    projected = constraints is not None and sweeps > 0
+
+    def init(energy: FreeEnergy, coords: Tensor, rng: Tensor, point: Point) -> State:
+        if constraints is not None and projected:
+            energy = energy.with_implicit(constraints.replaces)
+        return begin(energy, coords, rng)
+
+    def step(state: State, point: Point, refresh: bool) -> State:
+        drift = limited(point.alpha_a * state.forces, max_step)
+        rng, moved = state.rng, state.coords + drift
+        if point.alpha_b > 0:
+            noise, rng = normal(state.rng, state.coords)
+            moved = moved + math.sqrt(point.alpha_b) * noise
+        moved = hold(moved, state.coords, mobile)
+        if constraints is not None and projected:
+            moved = hold(constraints.restore(moved, mobile, sweeps), state.coords, mobile)
+        return advance(state, moved, rng, refresh)
+
+    return Simulator(init, step)
+
+
+def baoab(mobile: Tensor, time_step: float = 0.001, friction: float = 5.0, masses: tuple[float, ...] = MASSES) -> Simulator:
+    """Langevin dynamics with inertia, splitting BAOAB (Leimkuhler & Matthews 2013).
+
+    Positions in a harmonic well have exactly the variance kT/k at any stable time step; velocities have
+    (kT/m)(1 − (ω dt)^2/4). Bonded terms must act as forces (no projection): 1 fs is safe, 2 fs about the limit.
+
+    Args:
+        mobile: (L,) bool; the others have no velocity and never move.
+        time_step: ps; friction: 1/ps; masses: g/mol of the four atoms.
+    """
+    keep = math.exp(-friction * time_step)
+
+    def inverse_mass(like: Tensor) -> Tensor:
+        return (1.0 / torch.tensor(masses, dtype=like.dtype, device=like.device))[:, None]
+
+    def heat(state: State, temperature: float) -> Tensor:
+        return (BOLTZMANN * temperature * ACCELERATION * inverse_mass(state.coords)).sqrt()
+
+    def init(energy: FreeEnergy, coords: Tensor, rng: Tensor, point: Point) -> State:
+        state = begin(energy, coords, rng)
+        noise, rng = normal(rng, state.coords)
+        velocities = hold(heat(state, point.temperature) * noise, torch.zeros_like(noise), mobile)
+        return dataclasses.replace(state, velocities=velocities, rng=rng)
+
+    def step(state: State, point: Point, refresh: bool) -> State:
+        still, half = torch.zeros_like(state.velocities), 0.5 * time_step
+        noise, rng = normal(state.rng, state.coords)
+        kick = half * ACCELERATION * inverse_mass(state.coords)
+        v = hold(state.velocities + kick * state.forces, still, mobile)  # B
+        x = state.coords + half * v  # A
+        v = hold(keep * v + math.sqrt(1 - keep * keep) * heat(state, point.temperature) * noise, still, mobile)  # O
+        x = hold(x + half * v, state.coords, mobile)  # A
+        new = advance(state, x, rng, refresh, v)
+        return dataclasses.replace(new, velocities=hold(new.velocities + kick * new.forces, still, mobile))  # B
+
+    return Simulator(init, step)
+
+
+def kinetic_temperature(state: State, mobile: Tensor, masses: tuple[float, ...] = MASSES) -> Tensor:
+    """(R,) K from the velocities of the mobile residues; no degrees of freedom are taken off."""
+    mass = torch.tensor(masses, dtype=state.velocities.dtype, device=state.velocities.device)[:, None]
+    twice = (mass * state.velocities**2).sum((1, 2, 3)) / ACCELERATION
+    return twice / (BOLTZMANN * 12 * mobile.sum().clamp_min(1))

@@ -1,0 +1,96 @@
+"""From a start structure to an ensemble: the loop over the steps of a simulator."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from refine.energy.free_energy import EnergyTable, FreeEnergy
+from refine.errors import EngineError
+from refine.propagation.constraints import Constraints
+from refine.propagation.langevin import baoab, overdamped
+from refine.propagation.minimise import fire
+from refine.propagation.schedules import schedule_of
+from refine.propagation.settings import PropagationSettings
+from refine.propagation.state import Simulator, seeded
+
+log = logging.getLogger(__name__)
+
+OnStep = Callable[[int, int, EnergyTable], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trajectory:
+    """What a propagation leaves.
+
+    Attributes:
+        snapshots: (S, R, L, 4, 3) Å, the start not included, the last step always; S = 1 (the start) when there were no steps.
+        energies: (S, R) kcal/mol total free energy of the snapshots, learned targets as they were held at that step.
+        final: (R, L, 4, 3) Å; table: its energies.
+        rejected: (R,) steps that were undone because energy or forces were not finite.
+    """
+
+    snapshots: Tensor
+    energies: Tensor
+    final: Tensor
+    table: EnergyTable
+    rejected: Tensor
+
+
+def simulator_of(settings: PropagationSettings, energy: FreeEnergy, mobile: Tensor) -> Simulator:
+    """The simulator that ``settings`` name."""
+    if settings.method == "baoab":
+        return baoab(mobile, settings.time_step, settings.friction)
+    if settings.method == "minimise":
+        return fire(mobile, settings.max_step)
+    return overdamped(mobile, settings.max_step, Constraints.of(energy), settings.sweeps)
+
+
+def propagate(
+    energy: FreeEnergy,
+    coords: Tensor,
+    settings: PropagationSettings,
+    seed: int,
+    mobile: Tensor,
+    on_step: OnStep | None = None,
+) -> Trajectory:
+    """Propagate replicas of a structure.
+
+    There are two clocks: every step moves; every ``settings.refresh_every`` steps the energy is taken ``at`` the present
+    coordinates, which evaluates the networks. The same seed gives the same bytes on the same CPU, however often.
+
+    Args:
+        energy: the free energy.
+        coords: (1, L, 4, 3) Å, copied to all replicas, or (R, L, 4, 3).
+        settings: how.
+        seed: of the noise; any integer.
+        mobile: (L,) bool; the others keep every bit.
+        on_step: called after each step with the step from 1, the number of steps and the energies.
+
+    Raises:
+        EngineError: the number of replicas does not fit, or energies are not finite.
+    """
+    start = coords.detach().expand(settings.replicas, -1, -1, -1) if coords.shape[0] == 1 else coords.detach()
+    if start.shape[0] != settings.replicas:
+        raise EngineError(f"{start.shape[0]} structures for {settings.replicas} replicas", remedy="Give one, or one per replica")
+    point_at = schedule_of(settings)
+    simulator = simulator_of(settings, energy, mobile)
+    state = simulator.init(energy, start, seeded(seed), point_at(0))
+    snapshots, energies = [], []
+    for step in range(settings.steps):
+        refresh = (step + 1) % settings.refresh_every == 0
+        state = simulator.step(state, point_at(step), refresh)
+        if (step + 1) % settings.keep_every == 0 or step + 1 == settings.steps:
+            snapshots.append(state.coords)
+            energies.append(state.table.total)
+        if on_step is not None:
+            on_step(step + 1, settings.steps, state.table)
+    if bool(state.rejected.any()):
+        log.warning("steps undone because the energy was not finite, by replica: %s", state.rejected.tolist())
+    if not snapshots:
+        snapshots, energies = [state.coords], [state.table.total]
+    return Trajectory(torch.stack(snapshots), torch.stack(energies), state.coords, state.table, state.rejected)

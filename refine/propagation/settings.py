@@ -1,0 +1,70 @@
+"""Settings of the propagation."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from refine.errors import InputError
+
+METHODS = ("overdamped", "baoab", "minimise")
+SCHEDULES = ("constant", "annealing", "cycles")
+
+
+@dataclasses.dataclass(frozen=True)
+class PropagationSettings:
+    """How the ensemble is generated.
+
+    Attributes:
+        method: ``overdamped`` (equation 3), ``baoab`` (inertial Langevin at ``temperature``) or ``minimise`` (FIRE).
+        replicas: structures propagated together.
+        steps: inner steps; 0 gives back the start.
+        step_size: alpha_a of equation (3), Å^2 mol/kcal: displacement per force.
+        noise: alpha_b of equation (3), Å^2: variance of the noise on each coordinate and step. At equilibrium at
+            temperature T it is 2 alpha_a kT; it is free here.
+        max_step: Å, limit on the drift of any atom in one step; the residue's drift is shortened as a whole.
+        sweeps: sweeps of the projection that restores bonded geometry after each overdamped step; 0 leaves that to the
+            bonded terms, which then need a ``step_size`` of 0.002 or less.
+        refresh_every: inner steps between evaluations of what the learned terms hold fixed.
+        schedule: ``constant``, ``annealing`` (one cooling) or ``cycles`` of noise and temperature.
+        cold: factor on noise and temperature at the end of each cooling; cycles: number of coolings.
+        temperature: K, for ``baoab``; time_step: ps; friction: 1/ps.
+        keep_every: inner steps between snapshots.
+    """
+
+    method: str = "overdamped"
+    replicas: int = 8
+    steps: int = 200
+    step_size: float = 0.01
+    noise: float = 0.0002
+    max_step: float = 0.3
+    sweeps: int = 4
+    refresh_every: int = 10
+    schedule: str = "annealing"
+    cold: float = 0.0
+    cycles: int = 3
+    temperature: float = 300.0
+    time_step: float = 0.001
+    friction: float = 5.0
+    keep_every: int = 10
+
+    def __post_init__(self) -> None:
+        _one_of("method", self.method, METHODS)
+        _one_of("schedule", self.schedule, SCHEDULES)
+        for name, least in (("replicas", 1), ("steps", 0), ("sweeps", 0), ("refresh_every", 1), ("cycles", 1), ("keep_every", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"propagation: {name} = {getattr(self, name)} must be at least {least}")
+        for name in ("step_size", "noise", "cold", "temperature", "friction"):
+            _number(name, getattr(self, name), positive=False)
+        for name in ("max_step", "time_step"):
+            _number(name, getattr(self, name), positive=True)
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"propagation: unknown {name} {value!r}", remedy=f"Use one of {', '.join(choices)}")
+
+
+def _number(name: str, value: float, *, positive: bool) -> None:
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        raise InputError(f"propagation: {name} = {value} must be a number {'above' if positive else 'of at least'} 0")
