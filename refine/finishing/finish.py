@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.errors import EngineError
-from refine.finishing.checks import CheckReport, Stereo, compare_stereo, stereo
+from refine.finishing.checks import CheckReport, compare_stereo, stereo
 from refine.finishing.chemistry import CLASH_OVERLAP, AtomList, disulfides
-from refine.finishing.relax import Relaxer, Stage
+from refine.finishing.relax import SOLVENT_MAX_ATOMS, Relaxer, Stage
 from refine.finishing.settings import FinishSettings
 from refine.finishing.sidechains import complete_side_chains, repack
 from refine.structure.protein import Protein
@@ -125,10 +125,12 @@ class Finisher:
         if self.settings.side_chains:
             start, completed = complete_side_chains(protein)
             start, turned = repack(start, self.mobile, self.ss_bonds, begun + 0.3 * max(deadline - begun, 0.0))
-        stages = self._relaxer.relax(start, deadline) if self._relaxer is not None else []
+        stages = self._relax(protein, start, deadline)
         level, chosen, checks = self._choose(protein, start, stages)
         ids = protein.residue_ids
-        notes = (self._problem,) if self._problem else ()
+        notes: tuple[str, ...] = (self._problem,) if self._problem else ()
+        if self._relaxer is not None and self.settings.solvent and not self._relaxer.with_solvent:
+            notes += (f"solvent step left out: more than {SOLVENT_MAX_ATOMS} atoms on a CPU",)
         shift = np.linalg.norm(chosen.coords[0, :, 1] - protein.coords[0, :, 1], axis=-1)[protein.mask[:, 1]]
         report = FinishReport(
             flag=self._flag(level, stages),
@@ -148,18 +150,31 @@ class Finisher:
         )
         return FinishResult(chosen, report)
 
+    def _relax(self, protein: Protein, start: Protein, deadline: float) -> list[Stage]:
+        """Minimise; when that turned a centre or a peptide bond over, once more with those residues held hard."""
+        if self._relaxer is None:
+            return []
+        stages = self._relaxer.relax(start, deadline)
+        before, after = stereo(protein), stereo(_moved(start, stages[-1]))
+        spoiled = (after.wrong_chirality - before.wrong_chirality) | (after.cis ^ before.cis)
+        spoiled |= {i + 1 for i in after.cis ^ before.cis}
+        if not spoiled or time.monotonic() >= deadline:
+            return stages
+        log.info("%s: minimised again with %d residues held, to keep their stereochemistry", protein.name, len(spoiled))
+        return stages + self._relaxer.relax(start, deadline, frozenset(spoiled))
+
     def _clashes(self, protein: Protein) -> int:
         atoms = AtomList.from_protein(protein, self.ss_bonds)
         return len(atoms.overlaps(atoms.positions(protein), CLASH_OVERLAP)[1])
 
     def _choose(self, protein: Protein, start: Protein, stages: list[Stage]) -> tuple[str, Protein, CheckReport]:
         """The most relaxed structure that adds neither stereochemical errors nor clashes; failing that, the one with fewest."""
-        before = self._stereo(protein)
+        before = stereo(protein)
         limit = self._clashes(start)
         best: tuple[tuple[int, int], str, Protein, CheckReport] | None = None
         options = [(s.name, _moved(start, s)) for s in reversed(stages) if s.end != "failed" and s.iterations > 0]
         for level, option in [*options, ("repacked" if start is not protein else "input", start)]:
-            checks = compare_stereo(protein, before, self._stereo(option))
+            checks = compare_stereo(protein, before, stereo(option))
             score = (checks.introduced, max(self._clashes(option) - limit, 0))
             if best is None or score < best[0]:
                 best = (score, level, option, checks)
@@ -167,9 +182,6 @@ class Finisher:
                 break
         assert best is not None
         return best[1:]
-
-    def _stereo(self, protein: Protein) -> Stereo:
-        return stereo(protein)
 
     def _flag(self, level: str, stages: list[Stage]) -> str:
         if not self.settings.relax:

@@ -26,9 +26,13 @@ log = logging.getLogger(__name__)
 KJ_PER_KCAL = 4.184
 _NM = 0.1
 _CUTOFF_NM = 1.0
+SOLVENT_MAX_ATOMS = 8000
+"""Atoms with hydrogens (about 500 residues) above which a CPU leaves the solvent step out: its cost grows with the square."""
+GUARD = 50.0
+"""How many times harder the backbone of guarded residues is held."""
 _HETERO_REACH = 12.0
 _OMEGA_K = 2.0 * KJ_PER_KCAL
-_SOFT_K = 5.0e4
+_SOFT_K = 1.0e4
 _BONDED, _NONBONDED, _SOFT, _SOLVENT = range(4)
 # OBC radii in Å and scales by element (Onufriev, Bashford & Case 2004; mbondi2: hydrogen on nitrogen 1.3).
 _GB = {"H": (1.2, 0.85), "C": (1.7, 0.72), "N": (1.55, 0.79), "O": (1.5, 0.85), "S": (1.8, 0.96)}
@@ -221,15 +225,16 @@ class Relaxer:
             nonbonded.addException(a, h, 0.0, 0.1, 0.0)
 
     def _backbone_restraint(self, mobile: NDArray[np.bool_]) -> openmm.CustomExternalForce:
-        """Flat-bottomed harmonic restraint on N, CA, C, O; reference positions are set for each model."""
-        force = openmm.CustomExternalForce("0.5*restraint_k*max(0, sqrt((x-x0)^2+(y-y0)^2+(z-z0)^2+1e-10)-restraint_flat)^2")
+        """Flat-bottomed harmonic restraint on N, CA, C, O (and CB of guarded residues); positions are set for each model."""
+        force = openmm.CustomExternalForce("0.5*weight*restraint_k*max(0, sqrt((x-x0)^2+(y-y0)^2+(z-z0)^2+1e-10)-restraint_flat)^2")
         force.addGlobalParameter("restraint_k", self.settings.restraint * KJ_PER_KCAL / _NM**2)
         force.addGlobalParameter("restraint_flat", self.settings.flat_bottom * _NM)
-        for name in ("x0", "y0", "z0"):
+        for name in ("x0", "y0", "z0", "weight"):
             force.addPerParticleParameter(name)
-        self._held = [(int(i), k) for i in np.nonzero(self.included & mobile)[0] for k in range(4)]
+        moving = np.nonzero(self.included & mobile)[0].tolist()
+        self._held = [(i, k) for i in moving for k in range(5) if self._particle[i, k] >= 0]
         for i, k in self._held:
-            force.addParticle(int(self._particle[i, k]), (0.0, 0.0, 0.0))
+            force.addParticle(int(self._particle[i, k]), (0.0, 0.0, 0.0, 0.0))
         return force
 
     def _ladder(self) -> tuple[_Step, ...]:
@@ -238,19 +243,29 @@ class Relaxer:
             _Step("gas", (_BONDED, _NONBONDED), 0.5, 120, 10.0),
             _Step("solvent", (_BONDED, _NONBONDED, _SOLVENT), 1.0, self.settings.max_iterations, 10.0),
         )
-        return steps if self.settings.solvent else steps[:2]
+        return steps if self.with_solvent else steps[:2]
 
-    def relax(self, protein: Protein, deadline: float) -> list[Stage]:
+    @property
+    def with_solvent(self) -> bool:
+        """Whether the solvent step is run: asked for, and not too slow for this size and platform."""
+        return self.settings.solvent and (self.platform != "CPU" or self._topology.getNumAtoms() <= SOLVENT_MAX_ATOMS)
+
+    def relax(self, protein: Protein, deadline: float, guarded: frozenset[int] = frozenset()) -> list[Stage]:
         """Minimise replica 0 of ``protein`` step by step until the ladder ends or ``time.monotonic()`` reaches ``deadline``.
 
         The steps are soft spheres, force field without solvent and damped charges, force field with solvent. A step that fails
         leaves the coordinates as they were and the next one starts from there. Not reaching convergence is no error.
 
+        Args:
+            protein: R = 1, same residues and atoms as the protein the system was built for.
+            deadline: when to stop, on the clock of ``time.monotonic()``.
+            guarded: residues whose N, CA, C, O and CB are held ``GUARD`` times harder, to keep their stereochemistry.
+
         Returns:
             the steps in order, each with its coordinates.
         """
         x = self._positions(protein)
-        self._aim(protein)
+        self._aim(protein, guarded)
         stages: list[Stage] = []
         for step in self._ladder():
             if time.monotonic() >= deadline:
@@ -272,10 +287,12 @@ class Relaxer:
         x[heavy] = separated(with_oxt[there], self._obstacles)
         return np.concatenate((self._hydrogens.place(x), self._obstacles))
 
-    def _aim(self, protein: Protein) -> None:
+    def _aim(self, protein: Protein, guarded: frozenset[int]) -> None:
         """Set the restraints to the positions and peptide isomers of this model."""
         for n, (i, k) in enumerate(self._held):
-            self._restraint.setParticleParameters(n, int(self._particle[i, k]), (protein.coords[0, i, k].astype(float) * _NM).tolist())
+            weight = GUARD if i in guarded else float(k < 4)
+            place = (protein.coords[0, i, k].astype(float) * _NM).tolist()
+            self._restraint.setParticleParameters(n, int(self._particle[i, k]), (*place, weight))
         self._restraint.updateParametersInContext(self._context)
         angle = omega(protein)
         for n, i in enumerate(self._omega_residues):

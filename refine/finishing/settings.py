@@ -22,7 +22,8 @@ class FinishSettings:
         flat_bottom: displacement in Å up to which the backbone restraint is not felt.
         ph: pH at which hydrogens are added (they steer the relaxation and are not written).
         device: ``auto`` (CUDA, OpenCL, CPU, the first that works), ``cpu``, ``cuda`` or ``opencl``.
-        threads: CPU threads of OpenMM. Any number gives the same bytes every time; different numbers may differ.
+        threads: CPU threads of OpenMM. One thread gives the same bytes every time; more do not, not even with OpenMM's
+            deterministic forces (measured).
         max_seconds: time cap; what has been reached by then is returned with a flag.
         max_iterations: minimiser iterations of the solvent stage, the longest one.
     """
@@ -30,13 +31,13 @@ class FinishSettings:
     side_chains: bool = True
     relax: bool = True
     solvent: bool = True
-    restraint: float = 3.0
-    flat_bottom: float = 0.1
+    restraint: float = 5.0
+    flat_bottom: float = 0.05
     ph: float = 7.0
     device: str = "auto"
     threads: int = 1
     max_seconds: float = 120.0
-    max_iterations: int = 60
+    max_iterations: int = 40
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +12,10 @@ import pytest
 from refine.errors import InputError
 from refine.finishing.checks import compare_stereo, omega, stereo
 from refine.finishing.finish import Finisher, finish
+from refine.finishing.relax import Relaxer, Stage
 from refine.finishing.settings import FinishSettings
 from refine.structure.protein import HeteroAtom, Protein
+from refine.structure.read import read_structure
 from tests.finishing.peptides import peptide
 
 SETTINGS = FinishSettings(device="cpu")
@@ -93,6 +97,43 @@ def test_hetero_atoms_obstruct_and_do_not_move() -> None:
     before, after = (np.linalg.norm(x.coords[0][x.mask] - wall, axis=-1).min() for x in (met, done))
     assert after > before + 0.3
     assert done.hetero == met.hetero
+
+
+def test_guarded_residues_are_held_harder_than_others(bent: Protein) -> None:
+    relaxer = Relaxer(bent, (), SETTINGS, np.ones(len(bent), dtype=np.bool_))
+    free, held = (relaxer.relax(bent, time.monotonic() + 60, guarded)[-1].coords for guarded in (frozenset(), frozenset({8, 9})))
+    moved = [np.linalg.norm(x[8:10, :5] - bent.coords[0, 8:10, :5], axis=-1).mean() for x in (free, held)]
+    assert moved[1] < 0.5 * moved[0]
+
+
+def test_spoiled_stereochemistry_is_not_returned(bent: Protein, monkeypatch: pytest.MonkeyPatch) -> None:
+    finisher = Finisher(bent, SETTINGS)
+    plain, spoil = Relaxer.relax, {"times": 0}
+
+    def spoiling(self: Relaxer, protein: Protein, deadline: float, guarded: frozenset[int] = frozenset()) -> list[Stage]:
+        stages = plain(self, protein, deadline, guarded)
+        spoil["times"] += 1
+        mirrored = stages[-1].coords * np.array([1, 1, -1], np.float32)
+        return [*stages[:-1], dataclasses.replace(stages[-1], coords=mirrored)]
+
+    monkeypatch.setattr(Relaxer, "relax", spoiling)
+    result = finisher.finish(bent)
+    assert spoil["times"] == 2
+    assert result.report.level == "gas" and result.report.flag == "partial"
+    assert result.report.checks.introduced == 0
+
+
+def test_a_real_model_loses_its_clashes_and_little_else(shared: Path) -> None:
+    read = read_structure(shared / "bench" / "refined150-dev" / "1u84A" / "model.pdb").protein
+    result = finish(read, SETTINGS)
+    assert result.report.clashes_before > 20 and result.report.clashes_after <= 2
+    assert result.report.flag == "complete" and result.report.mean_ca_shift < 0.35
+
+
+def test_large_proteins_skip_the_solvent_on_a_cpu_and_say_so(bent: Protein, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refine.finishing.relax.SOLVENT_MAX_ATOMS", 10)
+    report = finish(bent, SETTINGS).report
+    assert report.level == "gas" and report.flag == "complete" and "solvent step left out" in report.notes[0]
 
 
 def test_coincident_atoms_and_no_time_give_a_flag_not_a_failure(bent: Protein) -> None:
