@@ -1,12 +1,207 @@
-"""The learned terms of a system, as the networks at hand allow."""
+"""The learned terms of the free energy: prior and mediated densities with their targets, and the identity likelihood.
+
+F_SR = Σ_i −kT log p(x_i | y_i) − kT log P(a_i | y_i)    (terms "prior" and "likelihood")
+F_MED = Σ_ij −kT log p(d_ij | y_i)                      (term "mediated": distances between overlapping regions)
+
+The full derivative of −log p(x_i | y_i) has two parts: the central one, which moves x_i within the density its present
+surroundings give, and one through the surroundings. ``gradient="central"`` keeps y_i fixed between refreshes: ``at``
+evaluates the networks once and returns an energy with frozen targets, exact for its own force and cheap.
+``gradient="full"`` differentiates the networks at every step.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from refine.constants import BOLTZMANN
 from refine.energy.system import System
 from refine.energy.term import Term
+from refine.local.environment import gather
+from refine.local.prior import LOG_8PI, PriorOutput
 from refine.local.weights import Networks
+from refine.structure.geometry import distance, frames, rotation_from_vector, to_global, vector_from_rotation, virtual_cb
+
+KT = BOLTZMANN * 298.15
+_LOG_2 = 0.6931471805599453
+_ROUND = 0.25
+"""Å (and 0.05 rad): the Laplace laws are rounded off within this distance of their centre, so that forces are smooth."""
+_ROUND_TURN = 0.05
+_RESIDUES_AT_ONCE = 6000
+_BREAK = 20
+"""Jump of the sequence position at a chain break, as in the training packs."""
 
 
-def learned_terms(networks: Networks, system: System) -> tuple[Term, ...]:
-    """F_SR and F_MED of ``networks`` for ``system``."""
-    return ()
+@dataclasses.dataclass(frozen=True)
+class Fields:
+    """What the networks say at one set of coordinates, averaged over the networks, in the global frame.
+
+    Attributes:
+        place: (R, L, 3) most likely CA positions; ``shift_b`` (R, L) Å scale.
+        rot: (R, L, 3, 3) most likely residue frames; ``turn_b`` (R, L) rad scale.
+        index, envelope: (R, L, K) neighbours and their weights.
+        distances: (R, L, K, 2) most likely CA–CA and CB–CB distances; ``distance_b`` likewise, Å.
+        lddt: (R, L) expected CA lDDT in [0, 1].
+        disagreement: (R, L) Å, spread of the networks' CA displacements (0 with one network).
+    """
+
+    place: Tensor
+    shift_b: Tensor
+    rot: Tensor
+    turn_b: Tensor
+    index: Tensor
+    envelope: Tensor
+    distances: Tensor
+    distance_b: Tensor
+    lddt: Tensor
+    disagreement: Tensor
+
+
+def _round_length(square: Tensor, radius: float) -> Tensor:
+    """sqrt(square + radius²) − radius: the length, rounded off near zero."""
+    return (square + radius * radius).sqrt() - radius
+
+
+class LearnedModel:
+    """The networks applied to one system.
+
+    Args:
+        networks: loaded networks, of the system's device and dtype.
+        system: what they need to know besides coordinates.
+        whole: take the displacement towards the native laid onto the whole model instead of the residue's region.
+    """
+
+    def __init__(self, networks: Networks, system: System, whole: bool = False) -> None:
+        self.networks, self.system, self.whole = networks, system, whole
+        breaks = torch.cat((torch.zeros(1, dtype=torch.int64, device=system.device), (~system.bonded[:-1]).long().cumsum(0)))
+        self.position = torch.arange(len(system), device=system.device) + _BREAK * breaks
+        self._last: tuple[Tensor, Fields] | None = None
+
+    def _inputs(self, replicas: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        s = self.system
+        expand = [v.expand(replicas, -1) for v in (s.residue_index, self.position, s.chain_index)]
+        return expand[0], expand[1], expand[2], torch.ones(replicas, len(s), dtype=torch.bool, device=s.device)
+
+    def fields(self, coords: Tensor) -> Fields:
+        """Fields at coords (R, L, 4, 3) Å, without gradient; the latest are remembered, as several terms ask for the same."""
+        if self._last is not None and self._last[0].shape == coords.shape and torch.equal(self._last[0], coords):
+            return self._last[1]
+        per_call = max(1, _RESIDUES_AT_ONCE // len(self.system))
+        with torch.no_grad():
+            parts = [self._fields(chunk) for chunk in coords.split(per_call)]
+        names = [f.name for f in dataclasses.fields(Fields)]
+        fields = Fields(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+        self._last = (coords.detach().clone(), fields)
+        return fields
+
+    def differentiable_fields(self, coords: Tensor) -> Fields:
+        """Fields at coords with gradients through the networks."""
+        return self._fields(coords)
+
+    def _fields(self, coords: Tensor) -> Fields:
+        inputs = self._inputs(coords.shape[0])
+        outputs = [network(coords, *inputs) for network in self.networks.priors]
+        region = outputs[0].region
+
+        def mean(values: list[Tensor]) -> Tensor:
+            return torch.stack(values).mean(0)
+
+        shifts = [o.whole_shift if self.whole else o.shift for o in outputs]
+        shift, turn = mean(shifts), mean([o.whole_turn if self.whole else o.turn for o in outputs])
+        spread = torch.stack(shifts).var(0, unbiased=False).sum(-1)
+        now = _pair_distances(coords, region.index)
+        return Fields(
+            place=to_global(region.rot, region.origin, shift),
+            shift_b=_scale(outputs, "shift_log_b", spread),
+            rot=region.rot @ rotation_from_vector(turn),
+            turn_b=_scale(outputs, "turn_log_b", None),
+            index=region.index,
+            envelope=region.envelope,
+            distances=now + mean([o.delta for o in outputs]),
+            distance_b=_scale(outputs, "delta_log_b", None),
+            lddt=mean([o.lddt for o in outputs]),
+            disagreement=spread.sqrt(),
+        )
+
+    def likelihood(self, coords: Tensor) -> Tensor:
+        """log P(a | y_i) (R, L, 20) of every residue's region, with gradient."""
+        rot = frames(coords[..., 0, :], coords[..., 1, :], coords[..., 2, :])
+        centroid = to_global(rot, coords[..., 1, :], self.system.centroid_local)
+        residue, position, chain, mask = self._inputs(coords.shape[0])
+        return torch.log_softmax(self.networks.likelihood(coords, centroid, residue, position, chain, mask), dim=-1)
+
+
+def _scale(outputs: list[PriorOutput], name: str, extra: Tensor | None) -> Tensor:
+    """Laplace scales of the mixture of networks: root mean square, widened by their disagreement."""
+    square = torch.stack([torch.exp(2 * getattr(o, name)) for o in outputs]).mean(0)
+    return (square if extra is None else square + extra / 3).sqrt()
+
+
+def _pair_distances(coords: Tensor, index: Tensor) -> Tensor:
+    """CA–CA and CB–CB distances (R, L, K, 2) Å to the neighbours ``index``."""
+    n, ca, c, _ = coords.unbind(-2)
+    cb = virtual_cb(n, ca, c)
+    return torch.stack([distance(gather(p, index), p.unsqueeze(2)) for p in (ca, cb)], dim=-1)
+
+
+def _frame_energy(coords: Tensor, fields: Fields) -> Tensor:
+    """−kT log p(x_i | y_i) (R, L)."""
+    n, ca, c, _ = coords.unbind(-2)
+    shift = _round_length(((ca - fields.place) ** 2).sum(-1), _ROUND)
+    away = vector_from_rotation(fields.rot.transpose(-1, -2) @ frames(n, ca, c))
+    turn = _round_length((away**2).sum(-1), _ROUND_TURN)
+    energy = shift / fields.shift_b + 3 * fields.shift_b.log() + turn / fields.turn_b + 3 * fields.turn_b.log() + 2 * LOG_8PI
+    return KT * energy
+
+
+def _distance_energy(coords: Tensor, fields: Fields) -> Tensor:
+    """−kT log p(d_ij | y_i) (R, L): the mean over CA and CB, summed over the region with its envelope, halved as pairs count twice."""
+    off = _round_length((_pair_distances(coords, fields.index) - fields.distances) ** 2, _ROUND)
+    energy = off / fields.distance_b + fields.distance_b.log() + _LOG_2
+    return 0.5 * KT * (energy.mean(-1) * fields.envelope).sum(-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Density:
+    """The term "prior" (frames) or "mediated" (distances between overlapping regions).
+
+    ``fields`` None means the networks are evaluated, and differentiated, wherever the term is called.
+    """
+
+    name: str
+    model: LearnedModel
+    gradient: str = "central"
+    fields: Fields | None = None
+
+    def __call__(self, coords: Tensor) -> Tensor:
+        fields = self.fields or self.model.differentiable_fields(coords)
+        return _frame_energy(coords, fields) if self.name == "prior" else _distance_energy(coords, fields)
+
+    def at(self, coords: Tensor) -> Term:
+        """With targets frozen at ``coords`` (central), or itself (full)."""
+        if self.gradient == "full":
+            return self
+        return dataclasses.replace(self, fields=self.model.fields(coords))
+
+
+@dataclasses.dataclass(frozen=True)
+class IdentityLikelihood:
+    """The term "likelihood": −kT log P(a_i | y_i) of each residue's own identity."""
+
+    model: LearnedModel
+    name: str = "likelihood"
+
+    def __call__(self, coords: Tensor) -> Tensor:
+        own = self.model.system.residue_index.expand(coords.shape[0], -1).unsqueeze(-1)
+        return -KT * self.model.likelihood(coords).gather(-1, own).squeeze(-1)
+
+    def at(self, coords: Tensor) -> Term:  # noqa: ARG002 (holds nothing)
+        return self
+
+
+def learned_terms(networks: Networks, system: System, gradient: str = "central", *, whole: bool = False) -> tuple[Term, ...]:
+    """The three learned terms of ``system``, which share one evaluation of the networks; arguments as in ``LearnedModel``."""
+    model = LearnedModel(networks, system, whole)
+    return (Density("prior", model, gradient), Density("mediated", model, gradient), IdentityLikelihood(model))

@@ -95,7 +95,8 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
     """Examples as dictionaries of arrays; ``split`` is train, valid or test.
 
     Keys: start, native (L, 4, 3) Å; residue, position, chain (L,); shift, turn, whole_shift, whole_turn (L, 3) in the
-    start's residue frames; lddt (L,); kind, 0 perturbed, 1 homologue, 2 native.
+    start's residue frames; centroid (L, 3) of the side chains, riding on the start; lddt (L,); kind, 0 perturbed,
+    1 homologue, 2 native.
     """
 
     def __init__(self, pack: Pack, pairs: list[list[Pair]], split: str, settings: ExampleSettings, seed: int, count: int) -> None:
@@ -168,7 +169,13 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         return self._example(pair.chain, pair.rows[keep], template, native, 1, rng)
 
     def _example(
-        self, chain: int, rows: NDArray[np.int64], start: NDArray[np.float32], native: NDArray[np.float32], kind: int, rng: np.random.Generator
+        self,
+        chain: int,
+        rows: NDArray[np.int64],
+        start: NDArray[np.float32],
+        native: NDArray[np.float32],
+        kind: int,
+        rng: np.random.Generator,
     ) -> dict[str, NDArray[np.generic]]:
         lddt = targets.lddt_ca(native[:, 1].astype(np.float64), start[:, 1].astype(np.float64))
         whole_rot, whole_shift = targets.whole_superposition(native[:, 1].astype(np.float64), start[:, 1].astype(np.float64))
@@ -179,12 +186,14 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         whole = np.broadcast_to(whole_rot, local_rot.shape), np.broadcast_to(whole_shift, local_shift.shape)
         whole_t, whole_w = _frame_motion(start, native, *whole)
         position = self.pack.position(chain)[rows]
+        centroid = self.pack.centroid(chain)[rows].astype(np.float64) - self.pack.backbone(chain)[rows, 1]
+        centroid = np.einsum("iab,ibc,ic->ia", _frames(start), _frames(self.pack.backbone(chain)[rows].astype(np.float64)).transpose(0, 2, 1), centroid) + start[:, 1]
         return {
             "start": start.astype(np.float32),
             "native": native.astype(np.float32),
             "residue": self.pack.residue(chain)[rows].astype(np.int64),
             "position": position.astype(np.int64),
-            "centroid": self.pack.centroid(chain)[rows],
+            "centroid": centroid.astype(np.float32),
             "shift": shift,
             "turn": turn,
             "whole_shift": whole_t,
@@ -240,5 +249,3 @@ def collate(examples: list[dict[str, NDArray[np.generic]]]) -> dict[str, Tensor]
     for key in ("start", "native"):
         batch[key] = torch.where(batch["mask"][:, :, None, None], batch[key], padding)
     return batch
-
-

@@ -60,8 +60,8 @@ class Region:
 
 def gather(values: Tensor, index: Tensor) -> Tensor:
     """Rows of ``values`` (B, L, ...) picked by ``index`` (B, L, K): (B, L, K, ...)."""
-    batch = torch.arange(values.shape[0], device=values.device)[:, None, None]
-    return values[batch, index]
+    rows = torch.arange(values.shape[0], device=values.device)[:, None, None] * values.shape[1] + index
+    return values.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, index.shape)
 
 
 def radial_basis(d: Tensor, count: int, start: float, stop: float) -> Tensor:

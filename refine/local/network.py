@@ -99,5 +99,3 @@ def head(width: int, outputs: int) -> nn.Sequential:
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), last)
-
-

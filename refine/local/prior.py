@@ -80,8 +80,7 @@ class Prior(nn.Module):
         self.frame_head = head(width, 15)
         self.edge_head = head(width, 4)
 
-    def forward(
-        self, backbone: Tensor, residue: Tensor, position: Tensor, chain: Tensor, mask: Tensor) -> PriorOutput:
+    def forward(self, backbone: Tensor, residue: Tensor, position: Tensor, chain: Tensor, mask: Tensor) -> PriorOutput:
         region = regions(backbone, mask, self.settings.region)
         node, edge = self.trunk(region, offset_classes(position, chain, region.index), residue)
         frame = self.frame_head(node).float()

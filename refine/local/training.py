@@ -84,7 +84,12 @@ def batches(examples: Examples, settings: TrainingSettings, first: int) -> Itera
     """Batches from step ``first`` on, made one process ahead."""
     order = range(first * settings.batch, settings.steps * settings.batch)
     loader = torch.utils.data.DataLoader(
-        examples, batch_size=settings.batch, sampler=order, collate_fn=collate, num_workers=1, prefetch_factor=4  # type: ignore[arg-type]
+        examples,
+        batch_size=settings.batch,
+        sampler=order,
+        collate_fn=collate,
+        num_workers=1,
+        prefetch_factor=4,  # type: ignore[arg-type]
     )
     return iter(loader)
 
