@@ -1,8 +1,8 @@
 """Hydrogen atoms at ideal positions, for contact analysis only: they are never written to a structure.
 
 Bond lengths point at the electron cloud as in Reduce (Word et al. 1999, J Mol Biol 285:1735; values of Deis et al. 2013), since clash
-limits were set for those. Torsions of methyl and ammonium groups are staggered; hydroxyl and thiol hydrogens, and the tautomer of
-histidine, are chosen for their surroundings one after the other. Asparagine, glutamine and histidine side chains are not flipped.
+limits were set for those. Methyl groups are staggered; the torsions of ammonium, hydroxyl and thiol groups, and the tautomer of histidine,
+are chosen for their surroundings one after the other. Asparagine, glutamine and histidine side chains are not flipped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CH2 = {
 }  # fmt: skip
 _CH = {"I": "CB:CA,CG1,CG2", "L": "CG:CB,CD1,CD2", "T": "CB:CA,OG1,CG2", "V": "CB:CA,CG1,CG2"}
 _CH3 = {
-    "A": "CB:CA,N", "I": "CG2:CB,CA CD1:CG1,CB", "K": "NZ:CE,CD", "L": "CD1:CG,CB CD2:CG,CB", "M": "CE:SD,CG", "T": "CG2:CB,CA",
+    "A": "CB:CA,N", "I": "CG2:CB,CA CD1:CG1,CB", "L": "CD1:CG,CB CD2:CG,CB", "M": "CE:SD,CG", "T": "CG2:CB,CA",
     "V": "CG1:CB,CA CG2:CB,CA",
 }  # fmt: skip
 _FLAT = {
@@ -40,6 +40,7 @@ _FLAT = {
     "W": "CD1:CG,NE1 NE1:CD1,CE2 CE3:CD2,CZ3 CZ3:CE3,CH2 CH2:CZ3,CZ2 CZ2:CE2,CH2", "Y": "CD1:CG,CE1 CD2:CG,CE2 CE1:CD1,CZ CE2:CD2,CZ",
 }  # fmt: skip
 _NH2 = {"N": "ND2:CG,OD1", "Q": "NE2:CD,OE1", "R": "NH1:CZ,NE NH2:CZ,NE"}
+_NH3 = {"K": "NZ:CE,CD"}
 _OH = {"S": "OG:CB,CA", "T": "OG1:CB,CA", "Y": "OH:CZ,CE1", "C": "SG:CB,CA"}
 _HIS_TAUTOMERS = (("NE2", "CD2", "CE1"), ("ND1", "CG", "CE1"))
 
@@ -68,6 +69,16 @@ class _Sites(NamedTuple):
     atoms: NDArray[np.int64]
 
 
+class _Rotor(NamedTuple):
+    """Hydrogens that turn on a bond: flat indices of the parent and the two atoms before it, their number, whether they lie in a plane."""
+
+    parent: int
+    previous: int
+    reference: int
+    hydrogens: int
+    planar: bool
+
+
 def add_hydrogens(protein: Protein) -> Hydrogens:
     """Hydrogens of every residue whose defining heavy atoms exist; chain starts get NH3+ (proline NH2+), all others are neutral at N.
 
@@ -81,13 +92,12 @@ def add_hydrogens(protein: Protein) -> Hydrogens:
         positions.append(placed.reshape(-1, 3))
         parents.append(np.repeat(sites.atoms[:, 0], placed.shape[1]))
     surroundings = _Surroundings(protein, points, np.concatenate(positions), np.concatenate(parents))
-    for parent, previous, reference, planar in rotors:
-        angles = np.array([0.0, np.pi]) if planar else np.arange(-np.pi, np.pi, ROTOR_STEP)
-        candidates = _turn(points[parent], points[previous], points[reference], _length(protein, parent), np.radians(109.5), angles)
-        surroundings.choose(candidates, np.full(len(candidates), parent), (parent, previous))
+    for rotor in rotors:
+        candidates = _turns(rotor, points, _length(protein, rotor.parent))
+        surroundings.choose(candidates, np.full(candidates.shape[:2], rotor.parent), (rotor.parent, rotor.previous))
     for options in histidines:
-        candidates = np.stack([_opposite(points[[a]], points[[b]], points[[c]], LENGTH_N)[0] for a, b, c in options])
-        surroundings.choose(candidates, np.array([a for a, _, _ in options]), tuple({k for option in options for k in option}))
+        candidates = np.stack([_opposite(points[[a]], points[[b]], points[[c]], LENGTH_N) for a, b, c in options])
+        surroundings.choose(candidates, np.array([[a] for a, _, _ in options]), tuple({k for option in options for k in option}))
     parent = surroundings.parent
     polar, aromatic = np.zeros(len(parent), dtype=bool), np.zeros(len(parent), dtype=bool)
     for k, atom in enumerate(parent.tolist()):
@@ -106,9 +116,9 @@ def disulfides(protein: Protein) -> list[tuple[int, int]]:
     return sorted((int(rows[a]), int(rows[b])) for a, b in pairs)
 
 
-def _sites(protein: Protein) -> tuple[list[_Sites], list[tuple[int, int, int, bool]], list[list[tuple[int, int, int]]]]:
-    groups: dict[str, list[tuple[int, ...]]] = {shape: [] for shape in ("ch", "ch2", "ch3", "flat", "nh2", "nh3+", "nh2+")}
-    rotors: list[tuple[int, int, int, bool]] = []
+def _sites(protein: Protein) -> tuple[list[_Sites], list[_Rotor], list[list[tuple[int, int, int]]]]:
+    groups: dict[str, list[tuple[int, ...]]] = {shape: [] for shape in ("ch", "ch2", "ch3", "flat", "nh2", "nh2+")}
+    rotors: list[_Rotor] = []
     histidines: list[list[tuple[int, int, int]]] = []
     bridged = {i for pair in disulfides(protein) for i in pair}
     for i, aa in enumerate(protein.sequence):
@@ -117,9 +127,10 @@ def _sites(protein: Protein) -> tuple[list[_Sites], list[tuple[int, int, int, bo
             groups[shape] += _known(recipes.get(aa, ""), index)
         if aa != "G":
             groups["ch"] += _known("CA:N,C,CB", index)
-        _amide(protein, i, index, groups)
+        _amide(protein, i, index, groups, rotors)
         if not (aa == "C" and i in bridged):
-            rotors += [(a, b, c, aa == "Y") for a, b, c in _known(_OH.get(aa, ""), index)]
+            rotors += [_Rotor(a, b, c, 1, aa == "Y") for a, b, c in _known(_OH.get(aa, ""), index)]
+        rotors += [_Rotor(a, b, c, 3, False) for a, b, c in _known(_NH3.get(aa, ""), index)]
         if aa == "H" and all(name in index for option in _HIS_TAUTOMERS for name in option):
             histidines.append([(index[a], index[b], index[c]) for a, b, c in _HIS_TAUTOMERS])
     return [_Sites(shape, np.array(rows, np.int64)) for shape, rows in groups.items() if rows], rotors, histidines
@@ -135,7 +146,7 @@ def _known(recipe: str, index: dict[str, int]) -> list[tuple[int, ...]]:
     return found
 
 
-def _amide(protein: Protein, i: int, index: dict[str, int], groups: dict[str, list[tuple[int, ...]]]) -> None:
+def _amide(protein: Protein, i: int, index: dict[str, int], groups: dict[str, list[tuple[int, ...]]], rotors: list[_Rotor]) -> None:
     aa = protein.sequence[i]
     if i and protein.bonded[i - 1]:
         if aa != "P" and "N" in index and "CA" in index:
@@ -143,7 +154,7 @@ def _amide(protein: Protein, i: int, index: dict[str, int], groups: dict[str, li
     elif aa == "P":
         groups["nh2+"] += _known("N:CA,CD", index)
     else:
-        groups["nh3+"] += _known("N:CA,C", index)
+        rotors += [_Rotor(a, b, c, 3, False) for a, b, c in _known("N:CA,C", index)]
 
 
 def _place(sites: _Sites, points: NDArray[np.float64], protein: Protein) -> NDArray[np.float64]:
@@ -198,6 +209,17 @@ def _turn(
     return parent + length * (-np.cos(angle) * axis + np.sin(angle) * turned)
 
 
+def _turns(rotor: _Rotor, points: NDArray[np.float64], length: float) -> NDArray[np.float64]:
+    """Candidate positions (T, count, 3) of a rotor's hydrogens; the first candidate of an ammonium group is staggered."""
+    if rotor.planar:
+        first = np.array([0.0, np.pi])
+    else:
+        first = np.arange(np.pi / 3, np.pi / 3 + 2 * np.pi / rotor.hydrogens - 1e-6, ROTOR_STEP)
+    torsions = first[:, None] + 2 * np.pi / rotor.hydrogens * np.arange(rotor.hydrogens)
+    axis = (points[rotor.parent], points[rotor.previous], points[rotor.reference])
+    return _turn(*axis, length, np.radians(109.5), torsions.reshape(-1)).reshape(*torsions.shape, 3)
+
+
 def _unit(v: NDArray[np.float64]) -> NDArray[np.float64]:
     norm = np.linalg.norm(v, axis=-1, keepdims=True)
     return v / np.where(norm > 1e-9, norm, 1.0)
@@ -215,11 +237,11 @@ class _Surroundings:
         self._settled = len(hydrogens)
 
     def choose(self, candidates: NDArray[np.float64], parents: NDArray[np.int64], bonded: tuple[int, ...]) -> None:
-        """Add the candidate with the most hydrogen bonding and the least overlap; ``bonded`` heavy atoms do not count."""
-        scores = [self._score(position, bonded) for position in candidates]
+        """Add the candidate hydrogens (T, k, 3) with the most hydrogen bonding and the least overlap; ``bonded`` atoms do not count."""
+        scores = [sum(self._score(position, bonded) for position in group) for group in candidates]
         best = int(np.argmax(scores))
-        self.hydrogens = np.concatenate([self.hydrogens, candidates[best : best + 1]])
-        self.parent = np.concatenate([self.parent, parents[best : best + 1]])
+        self.hydrogens = np.concatenate([self.hydrogens, candidates[best]])
+        self.parent = np.concatenate([self.parent, parents[best]])
 
     def _score(self, position: NDArray[np.float64], bonded: tuple[int, ...]) -> float:
         score = 0.0

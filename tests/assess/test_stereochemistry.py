@@ -1,0 +1,79 @@
+"""Bonds, angles, peptide planes and chiral centres."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refine.assess.stereochemistry import ideal_values, lddt_exclusions, stereochemistry
+from refine.assess.torsions import torsions
+from refine.constants import AMINO_ACIDS, ATOM14
+from refine.structure.protein import Protein
+from refine.structure.read import read_structure
+
+
+@pytest.fixture
+def native(shared: Path) -> Protein:
+    return read_structure(shared / "bench" / "refined150-dev" / "101m_" / "native.pdb").protein
+
+
+def moved(protein: Protein, residue: int, slot: int, by: np.ndarray) -> Protein:
+    coords = protein.coords.copy()
+    coords[0, residue, slot] += by
+    return dataclasses.replace(protein, coords=coords)
+
+
+def test_table_covers_every_heavy_atom_bond() -> None:
+    for aa in AMINO_ACIDS:
+        bonds = [atoms for atoms, _, _ in ideal_values()[aa] if len(atoms) == 2 and atoms[0][0] != "<"]
+        rings = {"P": 1, "H": 1, "F": 1, "Y": 1, "W": 2}.get(aa, 0)
+        assert len(bonds) == len(ATOM14[aa]) - 1 + rings, aa
+        assert all(name in ATOM14[aa] for atoms in bonds for name in atoms)
+
+
+def test_a_good_crystal_structure(native: Protein) -> None:
+    s = stereochemistry(native, torsions(native))
+    assert s.bonds == 1236 and s.peptides == 153 and s.centres == 143 + 5 + 9
+    assert s.count("bond") == s.count("omega") == s.count("chirality") == 0 and s.count("angle") <= 3
+    assert 0.3 < s.bond_rmsz < 1.0 and 0.3 < s.angle_rmsz < 1.0
+    assert not lddt_exclusions(native, torsions(native)).any()
+
+
+def test_mirror_image_inverts_every_centre(native: Protein) -> None:
+    mirror = dataclasses.replace(native, coords=native.coords * np.float32([1, 1, -1]))
+    s = stereochemistry(mirror, torsions(mirror))
+    assert s.count("chirality") == s.centres
+    assert s.bond_rmsz == pytest.approx(stereochemistry(native, torsions(native)).bond_rmsz, abs=1e-4)
+
+
+def test_a_stretched_bond_is_named(native: Protein) -> None:
+    i = native.sequence.index("K")
+    bond = native.coords[0, i, 8] - native.coords[0, i, 7]
+    bad = moved(native, i, 8, 0.4 * bond / np.linalg.norm(bond))
+    (found,) = [o for o in stereochemistry(bad, torsions(bad)).outliers if o.kind == "bond"]
+    assert found.residue == i and set(found.atoms) == {"CE", "NZ"} and found.sigma > 10
+    excluded = lddt_exclusions(bad, torsions(bad))
+    assert excluded[i, 4:].all() and not excluded[i, :4].any() and not excluded[np.arange(len(bad)) != i].any()
+
+
+def test_two_atoms_on_top_of_each_other_void_both_side_chains(native: Protein) -> None:
+    i, j = (k for k, aa in enumerate(native.sequence[:60]) if aa == "K") if native.sequence[:60].count("K") == 2 else (16, 34)
+    bad = moved(native, i, 8, native.coords[0, j, 8] - native.coords[0, i, 8]) if native.mask[[i, j], 8].all() else native
+    excluded = lddt_exclusions(bad, torsions(bad))
+    assert excluded[i, 4:].all() and excluded[j, 4:].all()
+
+
+def test_cis_peptides(shared: Path) -> None:
+    """1awqA (cyclophilin) has none; turning a peptide by 90 degrees makes a twisted one."""
+    p = read_structure(shared / "bench" / "refined150-dev" / "101m_" / "native.pdb").protein
+    angles = torsions(p)
+    omega = angles.omega.copy()
+    omega[40], omega[50] = np.radians(90), np.radians(5)
+    proline = p.sequence.index("P", 1)
+    omega[proline] = np.radians(-3)
+    s = stereochemistry(p, dataclasses.replace(angles, omega=omega))
+    assert sorted(o.residue for o in s.outliers if o.kind == "omega") == [40, 50]
+    assert s.cis_prolines == (proline,)
