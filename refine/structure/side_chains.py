@@ -136,6 +136,7 @@ def _run_fixer(
     positions = np.array(fixer.positions.value_in_unit(unit.angstrom))
     built: dict[tuple[int, str], Array] = {}
     for i, residue in zip(order, fixer.topology.residues(), strict=False):
+        assert residue.name == ONE_TO_THREE[sequence[i]], "pdbfixer changed the order of residues"
         if i in wanted:
             for atom in residue.atoms():
                 built[i, atom.name] = positions[atom.index]
