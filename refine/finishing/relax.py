@@ -17,6 +17,7 @@ from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import EngineError
 from refine.finishing.checks import CIS_LIMIT, omega
 from refine.finishing.chemistry import radii
+from refine.finishing.forces import SOFT, open_context, scalable_charges, soft_spheres
 from refine.finishing.hydrogens import HydrogenPlacer, terminal_oxygen
 from refine.finishing.settings import FinishSettings
 from refine.structure.protein import Protein
@@ -32,8 +33,7 @@ GUARD = 50.0
 """How many times harder the backbone of guarded residues is held."""
 _HETERO_REACH = 12.0
 _OMEGA_K = 2.0 * KJ_PER_KCAL
-_SOFT_K = 1.0e4
-_BONDED, _NONBONDED, _SOFT, _SOLVENT = range(4)
+_BONDED, _NONBONDED, _SOLVENT = 0, 1, 3
 # OBC radii in Å and scales by element (Onufriev, Bashford & Case 2004; mbondi2: hydrogen on nitrogen 1.3).
 _GB = {"H": (1.2, 0.85), "C": (1.7, 0.72), "N": (1.55, 0.79), "O": (1.5, 0.85), "S": (1.8, 0.96)}
 _GB_POLAR_HYDROGEN = 1.3
@@ -124,9 +124,9 @@ class Relaxer:
             raise EngineError(f"OpenMM could not set up {protein.name}: {error}") from error
         self._index_atoms(protein)
         self._hydrogens = HydrogenPlacer(self._topology)
-        self._obstacles, self._obstacle_radii = self._find_obstacles(protein)
+        self._find_obstacles(protein)
         self._prepare(system, protein, mobile)
-        self.platform, self._context = _context(system, settings)
+        self.platform, self._context = open_context(system, settings)
 
     def _index_atoms(self, protein: Protein) -> None:
         """Particle of each slot (L, 15), -1 where there is none; slot 14 is OXT."""
@@ -141,18 +141,21 @@ class Relaxer:
         for i, residue in zip(residues, self._topology.residues(), strict=True):
             self._residue_of[[a.index for a in residue.atoms()]] = i
 
-    def _find_obstacles(self, protein: Protein) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Positions (H, 3) and radii (H,) in Å of atoms that stand in the way: hetero atoms and residues left out."""
-        left = protein.mask & ~self.included[:, None]
-        position = [*protein.coords[0][left].tolist(), *(h.position for h in protein.hetero)]
-        symbols = [ATOM14[protein.sequence[i]][k][0] for i, k in zip(*np.nonzero(left), strict=True)]
-        symbols += [h.element for h in protein.hetero]
-        if not position:
-            return np.zeros((0, 3)), np.zeros(0)
-        points = np.array(position, dtype=np.float64)
+    def _find_obstacles(self, protein: Protein) -> None:
+        """Atoms that stand in the way near the protein: residues left out (they keep each model's place) and hetero atoms."""
+        left = np.argwhere(protein.mask & ~self.included[:, None])
+        hetero = np.array([h.position for h in protein.hetero], dtype=np.float64).reshape(-1, 3)
+        points = np.concatenate((protein.coords[0][left[:, 0], left[:, 1]].astype(np.float64), hetero))
+        symbols = [ATOM14[protein.sequence[i]][k][0] for i, k in left] + [h.element for h in protein.hetero]
         own = protein.coords[0][protein.mask & self.included[:, None]].astype(np.float64)
-        near = cKDTree(own).query(points)[0] < _HETERO_REACH
-        return points[near], radii(symbols)[near]
+        near = cKDTree(own).query(points)[0] < _HETERO_REACH if len(points) else np.zeros(0, dtype=np.bool_)
+        self._left = left[near[: len(left)]]
+        self._hetero = hetero[near[len(left) :]]
+        self._obstacle_radii = radii(symbols)[near]
+
+    def _obstacles(self, protein: Protein) -> NDArray[np.float64]:
+        """Positions (H, 3) in Å of the obstacles in this model."""
+        return np.concatenate((protein.coords[0][self._left[:, 0], self._left[:, 1]].astype(np.float64), self._hetero))
 
     def _prepare(self, system: openmm.System, protein: Protein, mobile: NDArray[np.bool_]) -> None:
         """Add fixed atoms, obstacles, solvent, soft spheres and restraints to the force field's system."""
@@ -166,8 +169,8 @@ class Relaxer:
             for particle in self._particle[i][self._particle[i] >= 0]:
                 system.setParticleMass(int(particle), 0.0)
         self._add_obstacles(system, nonbonded, solvent, protein)
-        system.addForce(_soft_spheres(nonbonded))
-        _scalable_charges(nonbonded)
+        system.addForce(soft_spheres(nonbonded))
+        scalable_charges(nonbonded)
         self._restraint = self._backbone_restraint(mobile)
         self._omega = openmm.PeriodicTorsionForce()
         self._omega_residues = [int(i) for i in np.nonzero(protein.bonded & self.included)[0] if self.included[i + 1]]
@@ -199,8 +202,8 @@ class Relaxer:
         self, system: openmm.System, nonbonded: openmm.NonbondedForce, solvent: openmm.GBSAOBCForce | None, protein: Protein
     ) -> None:
         """Obstacles as fixed uncharged particles; pairs that are bonded or coordinated in the input do not repel."""
-        count = len(self._obstacles)
-        if not count:
+        obstacles = self._obstacles(protein)
+        if not len(obstacles):
             return
         first = system.getNumParticles()
         for radius in self._obstacle_radii:
@@ -208,7 +211,7 @@ class Relaxer:
             nonbonded.addParticle(0.0, 2 * 0.9 * radius * _NM / 2 ** (1 / 6), 0.1 * KJ_PER_KCAL)
             if solvent is not None:
                 solvent.addParticle(0.0, 0.05, 1e-3)
-        tree = cKDTree(self._obstacles)
+        tree = cKDTree(obstacles)
         for a, b in tree.query_pairs(3.0, output_type="ndarray"):
             nonbonded.addException(first + int(a), first + int(b), 0.0, 0.1, 0.0)
         present = np.argwhere((self._particle[:, :14] >= 0) & protein.mask)
@@ -217,7 +220,7 @@ class Relaxer:
         for (i, k), nearby, d in zip(present, tree.query_ball_point(position, _METALS_COORDINATE), position, strict=True):
             symbol = ATOM14[protein.sequence[i]][k][0]
             for h in nearby:
-                far = np.linalg.norm(self._obstacles[h] - d)
+                far = np.linalg.norm(obstacles[h] - d)
                 metal = symbol in "NOS" and self._obstacle_radii[h] == radii(["ZN"])[0]
                 if far < _COVALENT + 0.2 * (symbol == "S") or metal:
                     linked |= {(int(a), first + int(h)) for a in np.nonzero(self._residue_of == i)[0]}
@@ -239,7 +242,7 @@ class Relaxer:
 
     def _ladder(self) -> tuple[_Step, ...]:
         steps = (
-            _Step("soft", (_BONDED, _SOFT), 0.0, 60, 30.0),
+            _Step("soft", (_BONDED, SOFT), 0.0, 60, 30.0),
             _Step("gas", (_BONDED, _NONBONDED), 0.5, 120, 10.0),
             _Step("solvent", (_BONDED, _NONBONDED, _SOLVENT), 1.0, self.settings.max_iterations, 10.0),
         )
@@ -284,8 +287,9 @@ class Relaxer:
             with_oxt[i, 14] = terminal_oxygen(*with_oxt[i, 1:4])
         there = self._particle >= 0
         heavy = self._particle[there]
-        x[heavy] = separated(with_oxt[there], self._obstacles)
-        return np.concatenate((self._hydrogens.place(x), self._obstacles))
+        obstacles = self._obstacles(protein)
+        x[heavy] = separated(with_oxt[there], obstacles)
+        return np.concatenate((self._hydrogens.place(x), obstacles))
 
     def _aim(self, protein: Protein, guarded: frozenset[int]) -> None:
         """Set the restraints to the positions and peptide isomers of this model."""
@@ -373,52 +377,3 @@ def separated(x: NDArray[np.float64], fixed: NDArray[np.float64]) -> NDArray[np.
         if n < len(x):
             out[n] += 0.1 * np.array([np.cos(2.4 * n), np.sin(2.4 * n), np.cos(1.7 * n)])
     return out
-
-
-def _soft_spheres(nonbonded: openmm.NonbondedForce) -> openmm.CustomNonbondedForce:
-    """Finite repulsion with the Lennard-Jones radii and exclusions of ``nonbonded``; 1-4 pairs do not repel."""
-    force = openmm.CustomNonbondedForce("0.5*soft_k*max(0, 0.85*(radius1+radius2)-r)^2")
-    force.addGlobalParameter("soft_k", _SOFT_K)
-    force.addPerParticleParameter("radius")
-    force.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffNonPeriodic)
-    force.setCutoffDistance(0.4)
-    force.setForceGroup(_SOFT)
-    for i in range(nonbonded.getNumParticles()):
-        _, sigma, depth = nonbonded.getParticleParameters(i)
-        present = depth.value_in_unit(unit.kilojoule_per_mole) > 0
-        force.addParticle([0.5 * sigma.value_in_unit(unit.nanometer) * 2 ** (1 / 6) if present else 0.02])
-    for n in range(nonbonded.getNumExceptions()):
-        a, b, *_ = nonbonded.getExceptionParameters(n)
-        force.addExclusion(a, b)
-    return force
-
-
-def _scalable_charges(nonbonded: openmm.NonbondedForce) -> None:
-    """Let the global parameter ``charge_scale`` multiply all charges."""
-    nonbonded.addGlobalParameter("charge_scale", 1.0)
-    for i in range(nonbonded.getNumParticles()):
-        charge, sigma, depth = nonbonded.getParticleParameters(i)
-        nonbonded.setParticleParameters(i, 0.0, sigma, depth)
-        nonbonded.addParticleParameterOffset("charge_scale", i, charge, 0.0, 0.0)
-    for n in range(nonbonded.getNumExceptions()):
-        a, b, product, sigma, depth = nonbonded.getExceptionParameters(n)
-        if product.value_in_unit(unit.elementary_charge**2) != 0.0:
-            nonbonded.setExceptionParameters(n, a, b, 0.0, sigma, depth)
-            nonbonded.addExceptionParameterOffset("charge_scale", n, product, 0.0, 0.0)
-
-
-def _context(system: openmm.System, settings: FinishSettings) -> tuple[str, openmm.Context]:
-    """Context on the wanted device; ``auto`` takes the first of CUDA, OpenCL and CPU that works."""
-    wanted = {"auto": ("CUDA", "OpenCL", "CPU"), "cpu": ("CPU",), "cuda": ("CUDA",), "opencl": ("OpenCL",)}[settings.device]
-    problem = ""
-    for name in wanted:
-        properties = {"DeterministicForces": "true"}
-        properties |= {"Threads": str(settings.threads)} if name == "CPU" else {}
-        properties |= {"Precision": "mixed"} if name in ("CUDA", "OpenCL") else {}
-        properties = {} if name == "OpenCL" else properties
-        try:
-            platform = openmm.Platform.getPlatformByName(name)
-            return name, openmm.Context(system, openmm.VerletIntegrator(0.001), platform, properties)
-        except openmm.OpenMMException as error:
-            problem = str(error)
-    raise EngineError(f"OpenMM has no working {' or '.join(wanted)} platform: {problem}", remedy='Use device = "cpu"')
