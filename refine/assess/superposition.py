@@ -151,7 +151,14 @@ def _extend(x: NDArray[np.float64], y: NDArray[np.float64], seeds: NDArray[np.fl
         changed = (close != chosen).any(-1)
         if not changed.any():
             return
-        chosen = np.unique(close[changed], axis=0) if step > 0 else close
+        chosen = _distinct(close[changed])
+
+
+def _distinct(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The different rows of 0/1 weights (B, n): seeds that meet are followed once."""
+    packed = np.packbits(weights.astype(bool), axis=-1)
+    _, first = np.unique(packed.view(np.dtype((np.void, packed.shape[1]))).reshape(-1), return_index=True)
+    return weights[first]
 
 
 def _close(squares: NDArray[np.float64], cutoff: float) -> NDArray[np.float64]:
