@@ -12,7 +12,7 @@ from refine.structure.geometry import unit
 
 STIFFNESS = 20.0
 """kcal/mol; E = k (1 - cos(omega - omega0)): 6 degrees, the spread in crystal structures, cost 0.11 kcal/mol."""
-OUT_OF_PLANE = 100.0
+OUT_OF_PLANE = 30.0
 """kcal/mol/Å^2 on the distance of O from the plane CA, C, N(i+1)."""
 
 

@@ -1,9 +1,10 @@
 """Bonded geometry restored by projection, so that steps may be larger than stiff bonds allow.
 
 Position-based constraint sweeps (SHAKE, Ryckaert et al. 1977; Müller et al. 2007): each distance outside its tolerance is
-brought to the border of it by moving both atoms along their line. Distances of one kind share no atoms, so a kind is one
-tensor operation over all residues and replicas; CA–CA distances are done in two halves. The kinds follow one another
-(Gauss–Seidel), bonds last. Cost is linear in L; an isolated error of a few tenths of an Å is gone after about five sweeps.
+brought to the border of it by moving both atoms along their line; the peptide planes likewise, through the volumes of two
+tetrahedra (CA, C, N, O and CA, C, N, CA), which flat groups do not have. Constraints of one kind share no atoms, so a kind is
+one tensor operation over all residues and replicas; those that join CA to CA are done in two halves. The kinds follow one
+another (Gauss–Seidel), bonds last. Cost is linear in L.
 """
 
 from __future__ import annotations
@@ -19,8 +20,16 @@ from refine.energy.bonds import ANGLES, BONDS, CA, NEXT_CA, NEXT_N, C, N, O
 from refine.energy.free_energy import FreeEnergy
 from refine.energy.omega import Omega
 
-PLANARITY_TOLERANCE = 0.02
-"""Å on 1–4 distances across the peptide bond: lets omega vary by about 13 degrees."""
+CLASS_TOLERANCE = 0.2
+"""Å on 1–4 distances across the peptide bond: wide, because they only tell trans from cis; the volumes make it flat."""
+OMEGA_TOLERANCE = math.radians(8.0)
+"""Deviation of omega from a flat peptide group that is let be; 6 degrees is the spread in crystal structures."""
+LIFT_TOLERANCE = 0.03
+"""Å of O out of the plane CA, C, N that are let be."""
+_AREA = BOND_CA_C * BOND_C_N * math.sin(ANGLE_CA_C_N)
+OMEGA_VOLUME = _AREA * BOND_N_CA * math.sin(ANGLE_C_N_CA) * math.sin(OMEGA_TOLERANCE)
+LIFT_VOLUME = _AREA * LIFT_TOLERANCE
+"""Å^3, triple products that belong to the tolerances."""
 
 
 def _planar(first: float, first_angle: float, second: float, second_angle: float, *, same_side: bool) -> float:
@@ -52,11 +61,13 @@ class Constraints:
     """Bounds on the bonded distances of L residues.
 
     Attributes:
-        kinds: in the order of a sweep.
+        kinds: distances in the order of a sweep.
+        joined: (L,) 1 where residue i is bonded to i + 1, else 0.
         replaces: names of the energy terms the projection stands for.
     """
 
     kinds: tuple[Constraint, ...]
+    joined: Tensor
     replaces: frozenset[str] = frozenset({"bonds", "angles", "omega"})
 
     @classmethod
@@ -71,17 +82,18 @@ class Constraints:
         kinds = []
         for first, second, by_class in ((CA, NEXT_CA, CA_CA), (O, NEXT_CA, O_CA)):
             ideal = torch.where(sign > 0, by_class[True], by_class[False]).to(sign)
-            kinds.append(_bounded(first, second, ideal, PLANARITY_TOLERANCE, sign != 0))
+            kinds.append(_bounded(first, second, ideal, CLASS_TOLERANCE, sign != 0))
         for link in (*ANGLES, *BONDS):
             exists = sign != 0 if link.to_next else torch.ones_like(sign, dtype=torch.bool)
             kinds.append(_bounded(link.first, link.second, torch.full_like(sign, link.ideal), link.tolerance, exists))
-        return cls(tuple(kinds))
+        return cls(tuple(kinds), sign.abs())
 
     def restore(self, coords: Tensor, mobile: Tensor, sweeps: int) -> Tensor:
         """Coordinates (R, L, 4, 3) after ``sweeps`` sweeps; residues that are not ``mobile`` (L,) stay."""
         atoms = [atom.clone() for atom in coords.unbind(2)]
         weight = mobile.to(coords.dtype)
         for _ in range(sweeps):
+            self._flatten(atoms, weight)
             for kind in self.kinds:
                 if kind.second < NEXT_N:
                     _pull(atoms[kind.first], atoms[kind.second], kind, weight, weight, slice(None))
@@ -93,8 +105,19 @@ class Constraints:
                     _pull(atoms[kind.first][:, here], second[:, there], kind, weight[here], weight[there], here)
         return torch.stack(atoms, 2)
 
+    def _flatten(self, atoms: list[Tensor], weight: Tensor) -> None:
+        """Bring O and the next CA into the plane of CA, C and the next N, in our own copies."""
+        n, ca, c, o = atoms
+        here, there = slice(None, -1), slice(1, None)
+        group = (ca[:, here], c[:, here], n[:, there], o[:, here])
+        _press(group, (weight[here], weight[here], weight[there], weight[here]), LIFT_VOLUME, self.joined[here])
+        for begin in range(2):
+            here, there = slice(begin, -1, 2), slice(begin + 1, None, 2)
+            group = (ca[:, here], c[:, here], n[:, there], ca[:, there])
+            _press(group, (weight[here], weight[here], weight[there], weight[there]), OMEGA_VOLUME, self.joined[here])
+
     def worst(self, coords: Tensor) -> Tensor:
-        """(R,) largest violation in Å."""
+        """(R,) largest violation of a distance in Å."""
         n, ca, c, o = coords.unbind(2)
         following = torch.cat((coords[:, 1:], coords[:, -1:]), 1)
         atoms = (n, ca, c, o, following[:, :, N], following[:, :, CA])
@@ -119,6 +142,20 @@ def _pull(a: Tensor, b: Tensor, kind: Constraint, weight_a: Tensor, weight_b: Te
     move = ((target - d) / (d * (weight_a + weight_b).clamp_min(1.0))).unsqueeze(-1) * delta
     a -= weight_a[:, None] * move
     b += weight_b[:, None] * move
+
+
+def _press(points: tuple[Tensor, Tensor, Tensor, Tensor], weights: tuple[Tensor, ...], tolerance: float, joined: Tensor) -> None:
+    """Move four points (R, K, 3), our own copies, until their triple product is at most ``tolerance`` Å^3, to first order."""
+    a, b, c, d = points
+    u, v, w = b - a, c - a, d - a
+    to_b, to_c, to_d = torch.linalg.cross(v, w), torch.linalg.cross(w, u), torch.linalg.cross(u, v)
+    gradients = (-(to_b + to_c + to_d), to_b, to_c, to_d)
+    volume = (w * to_d).sum(-1)
+    excess = (volume - volume.clamp(-tolerance, tolerance)) * joined
+    size = torch.stack([k * (g * g).sum(-1) for k, g in zip(weights, gradients, strict=True)]).sum(0)
+    factor = excess / size.clamp_min(1e-6)
+    for point, k, g in zip(points, weights, gradients, strict=True):
+        point -= (k * factor).unsqueeze(-1) * g
 
 
 assert (C, O) == (2, 3)

@@ -24,7 +24,7 @@ class PropagationSettings:
             temperature T it is 2 alpha_a kT; it is free here.
         max_step: Å, limit on the drift of any atom in one step; the residue's drift is shortened as a whole.
         sweeps: sweeps of the projection that restores bonded geometry after each overdamped step; 0 leaves that to the
-            bonded terms, which then need a ``step_size`` of 0.002 or less.
+            bonded terms, which then need a ``step_size`` of 0.001 or less.
         refresh_every: inner steps between evaluations of what the learned terms hold fixed.
         schedule: ``constant``, ``annealing`` (one cooling) or ``cycles`` of noise and temperature.
         cold: factor on noise and temperature at the end of each cooling; cycles: number of coolings.
