@@ -148,10 +148,11 @@ def _extend(x: NDArray[np.float64], y: NDArray[np.float64], seeds: NDArray[np.fl
         squares = ((moved - y) ** 2).sum(-1)
         see(squares, rotation, shift)
         close = _close(squares, cutoff - 1 if step == 0 else cutoff + 1)
-        changed = (close != chosen).any(-1)
-        if not changed.any():
+        if step > 0:  # the first cutoff is narrower, so a seed that keeps its residues there may still grow
+            close = close[(close != chosen).any(-1)]
+        if not len(close):
             return
-        chosen = _distinct(close[changed])
+        chosen = _distinct(close)
 
 
 def _distinct(weights: NDArray[np.float64]) -> NDArray[np.float64]:
