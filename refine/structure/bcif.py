@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from refine.errors import InputError
 
+MAX_ROWS = 20_000_000
+"""Longest column that is unpacked; run lengths could otherwise ask for any amount of memory."""
+
 _TYPES = {1: "<i1", 2: "<i2", 3: "<i4", 4: "<u1", 5: "<u2", 6: "<u4", 32: "<f4", 33: "<f8"}
 
 
@@ -28,7 +31,10 @@ def read_category(data: bytes, category: str, file: str) -> dict[str, NDArray[An
         for block in content["dataBlocks"]:
             for table in block["categories"]:
                 if table["name"] == category and table["rowCount"]:
-                    return {column["name"].lower(): _column(column) for column in table["columns"]}
+                    columns = {column["name"].lower(): _column(column) for column in table["columns"]}
+                    if any(len(column) != table["rowCount"] for column in columns.values()):
+                        raise ValueError("columns of unequal length")
+                    return columns
     except (ValueError, KeyError, TypeError, IndexError, msgpack.UnpackException) as error:
         raise InputError("The BinaryCIF file is damaged or cut off", file=file, remedy="Download or copy it again") from error
     raise InputError(f"The BinaryCIF file holds no {category} table", file=file, remedy="Give the coordinate file of the model")
@@ -61,7 +67,10 @@ def _step(data: Any, encoding: dict[str, Any]) -> NDArray[Any]:
         width = (encoding["max"] - encoding["min"]) / (encoding["numSteps"] - 1)
         return encoding["min"] + np.asarray(data, np.float64) * width
     if kind == "RunLength":
-        return np.repeat(data[::2], data[1::2])
+        values, counts = np.asarray(data[::2]), np.asarray(data[1::2], np.int64)
+        if (counts < 0).any() or counts.sum() > MAX_ROWS:
+            raise ValueError("run lengths out of range")
+        return np.repeat(values, counts)
     if kind == "Delta":
         return np.cumsum(np.asarray(data, np.int64)) + encoding["origin"]
     if kind == "IntegerPacking":

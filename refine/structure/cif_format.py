@@ -43,7 +43,7 @@ def parse_mmcif(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list
         InputError: broken CIF syntax, columns missing, or unreadable numbers.
     """
     try:
-        document = gemmi.cif.read_string(text)
+        tables = [block.get_mmcif_category("_atom_site.", raw=True) for block in gemmi.cif.read_string(text)]
     except (ValueError, RuntimeError) as error:
         reason = str(error).split("\n")[0]
         raise InputError(
@@ -51,11 +51,10 @@ def parse_mmcif(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list
             file=file,
             remedy="Download or copy it again, or write it with another program",
         ) from error
-    for block in document:
-        table = block.get_mmcif_category("_atom_site.", raw=True)
-        if table:
-            columns = {key.lower(): [gemmi.cif.as_string(v) if v not in (".", "?") else v for v in values] for key, values in table.items()}
-            return _records(columns, file)
+    table = next((table for table in tables if table), None)
+    if table is not None:
+        columns = {key.lower(): [gemmi.cif.as_string(v) if v not in (".", "?") else v for v in values] for key, values in table.items()}
+        return _records(columns, file)
     raise InputError("The CIF file holds no atoms (_atom_site)", file=file, remedy="Give the coordinate file of the model")
 
 

@@ -93,7 +93,7 @@ def _atom(line: str, row: int, segment: int, file: str, last: bool) -> AtomRecor
         residue_name=residue_name,
         chain=chain,
         number=number,
-        insertion=line[26:27].strip(),
+        insertion=line[26:27].strip(" .?"),
         position=(x, y, z),
         occupancy=_optional(line[54:60]),
         b_factor=_optional(line[60:66]),

@@ -66,6 +66,7 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
     if len(models) > 1:
         how = "as asked" if model is not None else "the first; --model N takes another"
         notes.append(Note("model", f"the file holds {len(models)} models; model {number} is used ({how})"))
+    _check_identities(models[number], source.path)
     residues, more = gather(models[number])
     notes += more
     notes += carried_along(residues)
@@ -85,6 +86,18 @@ def _parse(source: Source) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
     if not models:
         raise InputError("The file holds no atoms", file=source.path, remedy="Give a model with coordinates")
     return models, notes
+
+
+def _check_identities(records: list[AtomRecord], file: str) -> None:
+    """Refuse identities that no output format could give back."""
+    for atom in records:
+        short = len(atom.insertion) <= 1 and len(atom.altloc) <= 1 and (atom.insertion + atom.altloc).isascii()
+        clean = (atom.chain + atom.residue_name + atom.name + atom.insertion + atom.altloc).isprintable()
+        if not (short and clean and abs(atom.number) < 100_000_000 and abs(atom.charge) < 100):
+            raise InputError(
+                f"{atom.place.capitalize()} has a number, insertion code, altloc or charge that cannot be written back",
+                file=file, chain=atom.chain, residue=atom.residue_label, remedy="Check that line; insertion codes and altlocs are one letter",
+            )  # fmt: skip
 
 
 def _select(models: dict[int, list[AtomRecord]], model: int | None, file: str) -> int:

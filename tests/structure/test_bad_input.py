@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgpack
+import numpy as np
 import pytest
 
 from refine.errors import InputError
@@ -69,6 +70,12 @@ def cif_atom(column: int, value: str) -> Callable[[], str]:
         return "\n".join(lines)
 
     return content
+
+
+def greedy_bcif() -> bytes:
+    data = {"data": np.array([1, 2_000_000_000], "<i4").tobytes(), "encoding": [{"kind": "RunLength"}, {"kind": "ByteArray", "type": 3}]}
+    table = {"name": "_atom_site", "rowCount": 2_000_000_000, "columns": [{"name": "id", "data": data, "mask": None}]}
+    return msgpack.packb({"version": "0.3.0", "dataBlocks": [{"header": "x", "categories": [table]}]})
 
 
 def nanometres(line: str) -> str:
@@ -132,10 +139,13 @@ BAD = [
     Bad("small-molecule CIF", lambda: "data_x\n_cell_length_a 5.0\n_atom_site_label C1\n", "no atoms", "mmCIF"),
     Bad("mmCIF without atoms", lambda: "data_x\n_entry.id x\n", "no atoms", "mmCIF"),
     Bad("mmCIF cut off", lambda: files.base_cif()[:-40], "damaged or cut off", "again"),
+    Bad("mmCIF with a stray tag in its loop", cif("_atom_site.B_iso", "_atom_zite.B_iso"), "damaged or cut off", "another program"),
     Bad("mmCIF without coordinates", cif("_atom_site.Cartn_y", "_atom_site.nothing"), "no column _atom_site.cartn_y", "another program"),
     Bad("mmCIF with ? for x", cif_atom(10, "?"), "no x coordinate", "Remove", "A", "1 MET"),
     Bad("mmCIF with nan", cif_atom(11, "nan"), "y coordinate nan", "remove", "A", "1 MET"),
     Bad("mmCIF with a bad number", cif_atom(16, "one"), "no residue number", "Number", "A", "one MET"),
+    Bad("mmCIF with a long insertion code", cif_atom(9, "XY"), "cannot be written back", "one letter", "A", "1XY MET"),
+    Bad("BinaryCIF that asks for all memory", greedy_bcif, "damaged", "again"),
     Bad("BinaryCIF cut off", lambda: b"\x83\xa7version\xa50.3.0\xaadataBlocks\x91", "damaged or cut off", "again"),
     Bad("BinaryCIF without atoms", lambda: msgpack.packb({"version": "0.3.0", "dataBlocks": []}), "no _atom_site", "coordinate file"),
 ]  # fmt: skip
