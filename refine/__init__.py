@@ -30,7 +30,7 @@ _WHERE = {
     "ModelError": "refine.errors",
     "EngineError": "refine.errors",
 }
-__all__ = [*_WHERE, "__version__"]
+__all__ = [*_WHERE, "__version__"]  # noqa: PLE0604 - the keys are strings
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from refine.assess.validate import validate
 from refine.energy.assemble import assemble
 from refine.energy.free_energy import EnergyTable, FreeEnergy
 from refine.energy.learned import learned_terms
@@ -24,9 +25,9 @@ from refine.ensemble.confidence import confidence, displacement, predicted_error
 from refine.ensemble.ranking import Candidate, rank
 from refine.ensemble.rpdd import rpdd
 from refine.errors import EngineError, InputError, RefineError
-from refine.finishing.chemistry import count_clashes
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
+from refine.local.confidence import expected_lddt
 from refine.local.weights import Networks, load_networks
 from refine.progress import JsonLines, Progress
 from refine.propagation.propagate import propagate
@@ -62,11 +63,18 @@ class Prepared:
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """Weighted terms and their ``total`` in kcal/mol, the same per residue (L,), and numbers that need no energy."""
+    """The numbers of one structure.
+
+    Attributes:
+        terms: weighted terms and their ``total``, kcal/mol; per_residue: the same and clashes, column → (L,).
+        quality: numbers that need no energy, by column of scores.csv.
+        confidence: (L,) 0–100 of the networks, None without networks.
+    """
 
     terms: dict[str, float]
-    per_residue: dict[str, NDArray[np.float32]]
+    per_residue: dict[str, NDArray[np.floating]]
     quality: dict[str, float]
+    confidence: NDArray[np.float32] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,13 +146,14 @@ def score(protein: Protein, networks: Networks | None, settings: RunSettings) ->
     energy = free_energy(protein.replica(0), networks, settings)
     with torch.no_grad():
         table = energy.at(coords)(coords)
-    per_residue = {name: value[0].cpu().numpy() for name, value in table.per_residue.items()}
-    return Score(table.replica(0), per_residue, quality(protein))
-
-
-def quality(protein: Protein) -> dict[str, float]:
-    """Numbers of a structure that need no native, for scores.csv."""
-    return {"clashes": float(count_clashes(protein))}
+    per_residue: dict[str, NDArray[np.floating]] = {name: value[0].cpu().numpy() for name, value in table.per_residue.items()}
+    checked = validate(protein)
+    per_residue["clashes"] = checked.clashes_per_residue.astype(np.float32)
+    believed = None
+    if networks is not None:
+        system = System.from_protein(protein, device=choose_device(settings.device))
+        believed = expected_lddt(networks, coords, system.residue_index, system.position, system.chain_index)
+    return Score(table.replica(0), per_residue, checked.totals(), believed)
 
 
 def given_row(protein: Protein, networks: Networks | None, settings: RunSettings) -> ScoreRow:
@@ -155,7 +164,13 @@ def given_row(protein: Protein, networks: Networks | None, settings: RunSettings
 
 
 def refine_file(
-    path: Path, out: Path, settings: RunSettings | None = None, progress: Progress | None = None, *, resume: bool = False
+    path: Path,
+    out: Path,
+    settings: RunSettings | None = None,
+    progress: Progress | None = None,
+    *,
+    resume: bool = False,
+    networks: Networks | None = None,
 ) -> RunResult:
     """Refine one structure file into the run folder ``out``.
 
@@ -165,6 +180,7 @@ def refine_file(
         settings: how; None for the defaults.
         progress: told of every step; progress.jsonl is written in any case.
         resume: give back a finished run of the same input and settings, start an unfinished one again.
+        networks: those of ``settings``, for callers that have loaded them; None loads them here.
 
     Raises:
         InputError: bad input, settings or folder; nothing has been written.
@@ -177,7 +193,7 @@ def refine_file(
     if done is not None:
         models = tuple(folder.path / m["cif"] for m in done["models"])
         return RunResult(folder.path, models, done["improved"], done["verdict"], done, skipped=True)
-    prepared, networks = prepare(path, settings), load(settings)
+    prepared, networks = prepare(path, settings), networks or load(settings)
     folder.clear()
     with folder.open() as stream:
         run = Run(prepared, networks, settings, folder, (progress or Progress()).also(JsonLines(stream)))
@@ -315,7 +331,7 @@ class Run:
             terms=found.terms,
             per_residue=found.per_residue | {"spread": self.spread, "displacement": moved},
             error=error,
-            confidence=confidence(error),
+            confidence=confidence(error) if found.confidence is None else found.confidence,
             quality=found.quality,
             report=dataclasses.asdict(result.report),
         )
