@@ -96,7 +96,7 @@ def _check_identities(records: list[AtomRecord], file: str) -> None:
         if not (short and clean and abs(atom.number) < 100_000_000 and abs(atom.charge) < 100):
             raise InputError(
                 f"{atom.place.capitalize()} has a number, insertion code, altloc or charge that cannot be written back",
-                f"{atom.place.capitalize()} has a number, insertion code, altloc or charge that cannot be written back",
+                file=file, chain=atom.chain, residue=atom.residue_label, remedy="Check it; insertion codes and altlocs are one letter",
             )  # fmt: skip
 
 
