@@ -20,15 +20,11 @@ from refine.constants import BOLTZMANN
 from refine.energy.system import System
 from refine.energy.term import Term
 from refine.local.environment import gather
-from refine.local.prior import LOG_8PI, PriorOutput
+from refine.local.prior import PriorOutput, student
 from refine.local.weights import Networks
 from refine.structure.geometry import distance, frames, rotation_from_vector, to_global, vector_from_rotation, virtual_cb
 
 KT = BOLTZMANN * 298.15
-_LOG_2 = 0.6931471805599453
-_ROUND = 0.25
-"""Å (and 0.05 rad): the Laplace laws are rounded off within this distance of their centre, so that forces are smooth."""
-_ROUND_TURN = 0.05
 _RESIDUES_AT_ONCE = 6000
 _BREAK = 20
 """Jump of the sequence position at a chain break, as in the training packs."""
@@ -57,11 +53,6 @@ class Fields:
     distance_b: Tensor
     lddt: Tensor
     disagreement: Tensor
-
-
-def _round_length(square: Tensor, radius: float) -> Tensor:
-    """sqrt(square + radius²) − radius: the length, rounded off near zero."""
-    return (square + radius * radius).sqrt() - radius
 
 
 class LearnedModel:
@@ -134,7 +125,7 @@ class LearnedModel:
 
 
 def _scale(outputs: list[PriorOutput], name: str, extra: Tensor | None) -> Tensor:
-    """Laplace scales of the mixture of networks: root mean square, widened by their disagreement."""
+    """Scales of the mixture of networks: root mean square, widened by their disagreement."""
     square = torch.stack([torch.exp(2 * getattr(o, name)) for o in outputs]).mean(0)
     return (square if extra is None else square + extra / 3).sqrt()
 
@@ -149,18 +140,15 @@ def _pair_distances(coords: Tensor, index: Tensor) -> Tensor:
 def _frame_energy(coords: Tensor, fields: Fields) -> Tensor:
     """−kT log p(x_i | y_i) (R, L)."""
     n, ca, c, _ = coords.unbind(-2)
-    shift = _round_length(((ca - fields.place) ** 2).sum(-1), _ROUND)
     away = vector_from_rotation(fields.rot.transpose(-1, -2) @ frames(n, ca, c))
-    turn = _round_length((away**2).sum(-1), _ROUND_TURN)
-    energy = shift / fields.shift_b + 3 * fields.shift_b.log() + turn / fields.turn_b + 3 * fields.turn_b.log() + 2 * LOG_8PI
-    return KT * energy
+    shift = student(((ca - fields.place) ** 2).sum(-1), fields.shift_b.log(), 3)
+    return KT * (shift + student((away**2).sum(-1), fields.turn_b.log(), 3))
 
 
 def _distance_energy(coords: Tensor, fields: Fields) -> Tensor:
     """−kT log p(d_ij | y_i) (R, L): the mean over CA and CB, summed over the region with its envelope, halved as pairs count twice."""
-    off = _round_length((_pair_distances(coords, fields.index) - fields.distances) ** 2, _ROUND)
-    energy = off / fields.distance_b + fields.distance_b.log() + _LOG_2
-    return 0.5 * KT * (energy.mean(-1) * fields.envelope).sum(-1)
+    off = (_pair_distances(coords, fields.index) - fields.distances) ** 2
+    return 0.5 * KT * (student(off, fields.distance_b.log(), 1).mean(-1) * fields.envelope).sum(-1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -47,8 +47,8 @@ class ExampleSettings:
     """
 
     crop: int = 192
-    homologues: float = 0.55
-    natives: float = 0.06
+    homologues: float = 0.65
+    natives: float = 0.05
     blend: float = 0.25
 
 
@@ -126,10 +126,10 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         bonded = self.pack.bonded(chain)[keep] & np.r_[np.diff(keep) == 1, False]
         still = u > 1 - self.settings.natives
         if still:
-            start = decoys.jittered(native, rng, rng.uniform(0.0, 0.08))
+            start = decoys.jittered(native, rng, rng.uniform(0.0, 0.12))
         else:
-            start = decoys.perturbed(native, bonded, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.4)))))
-        return self._example(chain, keep, start, native, 2 if still else 0, rng)
+            start = decoys.perturbed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.4)))))
+        return self._example(chain, keep, decoys.disguised(start, bonded, rng), native, 2 if still else 0, rng)
 
     def _chain(self, rng: np.random.Generator) -> int:
         members = self.clusters[rng.integers(len(self.clusters))]
@@ -161,12 +161,9 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         joined &= self.pack.bonded(pair.chain)[pair.rows[keep]] & self.pack.bonded(pair.template)[pair.template_rows[keep]]
         if rng.random() < self.settings.blend:
             template = (native + rng.uniform(0.25, 0.9) * (template - native)).astype(np.float32)
-            template = decoys.restore_bonds(template, joined)
         if rng.random() < 0.75:
-            template = decoys.perturbed(template, joined, rng, float(rng.uniform(0.05, 1.2)))
-        elif rng.random() < 0.5:
-            template = decoys.restore_bonds(decoys.jittered(template, rng, rng.uniform(0.02, 0.12)), joined)
-        return self._example(pair.chain, pair.rows[keep], template, native, 1, rng)
+            template = decoys.perturbed(template, rng, float(rng.uniform(0.05, 1.2)))
+        return self._example(pair.chain, pair.rows[keep], decoys.disguised(template, joined, rng), native, 1, rng)
 
     def _example(
         self,
@@ -186,8 +183,9 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         whole = np.broadcast_to(whole_rot, local_rot.shape), np.broadcast_to(whole_shift, local_shift.shape)
         whole_t, whole_w = _frame_motion(start, native, *whole)
         position = self.pack.position(chain)[rows]
-        centroid = self.pack.centroid(chain)[rows].astype(np.float64) - self.pack.backbone(chain)[rows, 1]
-        centroid = np.einsum("iab,ibc,ic->ia", _frames(start), _frames(self.pack.backbone(chain)[rows].astype(np.float64)).transpose(0, 2, 1), centroid) + start[:, 1]
+        packed = self.pack.backbone(chain)[rows].astype(np.float64)
+        local = (_frames(packed).transpose(0, 2, 1) @ (self.pack.centroid(chain)[rows] - packed[:, 1])[..., None])[..., 0]
+        centroid = (_frames(start) @ local[..., None])[..., 0] + start[:, 1]
         return {
             "start": start.astype(np.float32),
             "native": native.astype(np.float32),

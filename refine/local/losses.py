@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from refine.local.environment import gather
 from refine.local.likelihood import Likelihood
-from refine.local.prior import Prior, PriorOutput, laplace, spherical_laplace
+from refine.local.prior import Prior, PriorOutput, student
 from refine.structure.geometry import distance, virtual_cb
 
 Batch = dict[str, Tensor]
@@ -30,13 +30,11 @@ def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, float]]:
     """
     out = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"])
     mask = batch["mask"]
-    shift = masked_mean(spherical_laplace(batch["shift"], out.shift, out.shift_log_b), mask)
-    turn = masked_mean(spherical_laplace(batch["turn"], out.turn, out.turn_log_b), mask)
-    left, before = _displacements(out.whole_shift, batch["whole_shift"], mask)
-    left_turn, before_turn = _displacements(out.whole_turn, batch["whole_turn"], mask)
-    whole = (left / (before + 0.1)).mean() + 0.5 * (left_turn / (before_turn + 0.1)).mean()
+    shift = masked_mean(student(((batch["shift"] - out.shift) ** 2).sum(-1), out.shift_log_b, 3), mask)
+    turn = masked_mean(student(((batch["turn"] - out.turn) ** 2).sum(-1), out.turn_log_b, 3), mask)
+    whole = _relative(out.whole_shift, batch["whole_shift"], mask, 2.0) + 0.5 * _relative(out.whole_turn, batch["whole_turn"], mask, 0.5)
     change, weight = distance_changes(out, batch["native"])
-    pair = masked_mean(laplace(change, out.delta, out.delta_log_b), weight)
+    pair = masked_mean(student((change - out.delta) ** 2, out.delta_log_b, 1), weight)
     lddt = masked_mean((out.lddt - batch["lddt"]).abs(), mask)
     loss = shift + 0.5 * turn + 2.0 * whole + 1.5 * pair + 3.0 * lddt
     with torch.no_grad():
@@ -67,18 +65,20 @@ def distance_changes(out: PriorOutput, native: Tensor) -> tuple[Tensor, Tensor]:
     return change.clamp(-_FARTHEST_CHANGE, _FARTHEST_CHANGE), out.region.envelope.unsqueeze(-1)
 
 
-def _displacements(predicted: Tensor, true: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean capped error left and mean capped displacement (B,) of each structure."""
-    cap = 6.0
-    left = distance(predicted, true).clamp(max=2 * cap)
-    before = true.norm(dim=-1).clamp(max=cap)
-    count = mask.sum(-1).clamp_min(1)
-    return (left * mask).sum(-1) / count, (before * mask).sum(-1) / count
+def _relative(predicted: Tensor, true: Tensor, mask: Tensor, knee: float) -> Tensor:
+    """Error left relative to no move, mean over structures; quadratic below ``knee``, linear above, so that it asks for the mean."""
+
+    def cost(v: Tensor) -> Tensor:
+        return ((((v * v).sum(-1) + knee**2).sqrt() - knee) * mask).sum(-1) / mask.sum(-1).clamp_min(1)
+
+    return (cost(predicted - true) / (cost(true) + 0.02 * knee)).mean()
 
 
 def _ratio(predicted: Tensor, true: Tensor, mask: Tensor) -> float:
-    left, before = _displacements(predicted, true, mask)
-    return (left.sum() / before.sum().clamp_min(1e-3)).item()
+    """Mean error left over residues at most 4 Å off, relative to no move."""
+    weight = mask & (true.norm(dim=-1) < 4.0)
+    left, before = masked_mean((predicted - true).norm(dim=-1), weight), masked_mean(true.norm(dim=-1), weight)
+    return (left / before.clamp_min(1e-3)).item()
 
 
 def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str, float]]:

@@ -2,13 +2,13 @@
 
 For residue i with surroundings y_i (perturbed as models are wrong) the network gives
 
-    p(x_i | y_i) = SL3(t; mu_t, b_t) · SL3(w; mu_w, b_w)                         (frame)
-    p(d_ij | y_i) = Laplace(d_ij; d_ij + delta_ij, b_ij)                          (CA–CA and CB–CB distances in the region)
+    p(x_i | y_i) = T3(t; mu_t, b_t) · T3(w; mu_w, b_w)                           (frame)
+    p(d_ij | y_i) = T1(d_ij; d_ij + delta_ij, b_ij)                               (CA–CA and CB–CB distances in the region)
 
 t (Å) is the displacement of CA and w (rad) the rotation vector of the frame, both seen from the present frame of i,
-that lead to the native when the native is laid onto the region of i. SL3 is the spherical Laplace density
-exp(-|t - mu| / b) / (8 pi b^3): heavy-tailed as model errors are, first-order to train, and normalised, so -log p
-has a defined unit.
+that lead to the native when the native is laid onto the region of i. Tp is Student's t density in p dimensions with
+``FREEDOM`` degrees of freedom and scale b: heavy-tailed as model errors are, quadratic and smooth at its centre, first-order to
+train, and normalised, so -log p has a defined unit.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from torch import Tensor, nn
 from refine.local.environment import Region, RegionSettings, gather, offset_classes, regions
 from refine.local.network import Trunk, TrunkSettings, head
 
-LOG_8PI = math.log(8 * math.pi)
-_LOG_B_RANGE = (-3.0, 2.5)  # b between 0.05 and 12 Å (rad): keeps the density proper where data are exact
+FREEDOM = 2.0
+"""Degrees of freedom of the t densities."""
+
+_LOG_B_RANGE = (-1.6, 2.5)  # b between 0.2 and 12 Å: near-perfect examples must not outweigh all others
+_LOG_TURN_RANGE = (-2.6, 0.7)  # rad
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +62,8 @@ class PriorOutput:
     region: Region
 
 
-def bounded_log_b(raw: Tensor) -> Tensor:
-    """Smoothly maps any value into the allowed range of log b."""
-    low, high = _LOG_B_RANGE
+def bounded(raw: Tensor, low: float, high: float) -> Tensor:
+    """Smoothly maps any value into (low, high)."""
     return low + (high - low) * torch.sigmoid(raw)
 
 
@@ -87,25 +89,26 @@ class Prior(nn.Module):
         pair = self.edge_head(node.unsqueeze(2) + gather(node, region.index) + edge).float()
         return PriorOutput(
             shift=frame[..., 0:3],
-            shift_log_b=bounded_log_b(frame[..., 3]),
+            shift_log_b=bounded(frame[..., 3], *_LOG_B_RANGE),
             turn=frame[..., 4:7],
-            turn_log_b=bounded_log_b(frame[..., 7] - 1.0),
+            turn_log_b=bounded(frame[..., 7], *_LOG_TURN_RANGE),
             whole_shift=frame[..., 8:11],
             whole_turn=frame[..., 11:14],
             delta=pair[..., 0:2],
-            delta_log_b=bounded_log_b(pair[..., 2:4]),
+            delta_log_b=bounded(pair[..., 2:4], *_LOG_B_RANGE),
             lddt=torch.sigmoid(frame[..., 14]),
             region=region,
         )
 
 
-def spherical_laplace(value: Tensor, mean: Tensor, log_b: Tensor) -> Tensor:
-    """−log density (...) of 3-vectors (..., 3) under the spherical Laplace law; smooth at its centre to 1e-3."""
-    r = (((value - mean) ** 2).sum(-1) + 1e-6).sqrt()
-    return r * torch.exp(-log_b) + 3 * log_b + LOG_8PI
+def student(square: Tensor, log_b: Tensor, dimensions: int) -> Tensor:
+    """−log density of Student's t with ``FREEDOM`` degrees of freedom.
 
-
-def laplace(value: Tensor, mean: Tensor, log_b: Tensor) -> Tensor:
-    """−log density (...) of numbers under the Laplace law; smooth at its centre to 1e-3."""
-    r = ((value - mean) ** 2 + 1e-6).sqrt()
-    return r * torch.exp(-log_b) + log_b + math.log(2.0)
+    Args:
+        square: (...) squared distance from the centre, Å^2 or rad^2.
+        log_b: (...) log of the scale.
+        dimensions: 1 for a number, 3 for a vector.
+    """
+    half = (FREEDOM + dimensions) / 2
+    constant = math.lgamma(half) - math.lgamma(FREEDOM / 2) - dimensions / 2 * math.log(FREEDOM * math.pi)
+    return half * torch.log1p(square * torch.exp(-2 * log_b) / FREEDOM) + dimensions * log_b - constant
