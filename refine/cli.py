@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import refine
+from refine.bench.command import add_commands
 from refine.errors import RefineError
 from refine.progress import Bar, PlainLines, Progress
 
@@ -72,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("train", help="train the networks (refine train --help)", add_help=False)
     doctor = command(commands, "doctor", "say what is installed, which device is used, whether the trained files are good", doctor_command)
     doctor.add_argument("--settings", type=Path, metavar="FILE.toml")
+    add_commands(commands, command)
     return top
 
 

@@ -1,0 +1,54 @@
+"""Tasks to where they are done: this process, processes of this machine, or a Dask cluster. The results are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from refine.bench.local_workers import Ended, LocalWorkers
+from refine.errors import EngineError, InputError
+
+T = TypeVar("T")
+RETRIES = 2
+"""How often a cluster runs a task again that raised."""
+
+
+def dispatch(work: Callable[[T], Any], tasks: Sequence[T], *, workers: int = 1, scheduler: str = "") -> Iterator[Ended[T]]:
+    """Do ``tasks`` and give each as it ends, in no fixed order.
+
+    Args:
+        work: a function of a module; it and the tasks travel.
+        workers: processes of this machine; leaving the iterator ends them.
+        scheduler: address of a running Dask scheduler (``tcp://…``), used instead. Its workers must see the same files under the same
+            paths and have refine installed; give each one thread.
+
+    Raises:
+        InputError: a bad number of workers, or no dask for a scheduler.
+        EngineError: the scheduler cannot be reached.
+    """
+    if scheduler:
+        yield from _on_cluster(work, tasks, scheduler)
+        return
+    if workers < 1:
+        raise InputError(f"--workers {workers} is below 1")
+    with LocalWorkers(work, min(workers, max(len(tasks), 1))) as pool:
+        yield from pool.run(tasks)
+
+
+def _on_cluster(work: Callable[[T], Any], tasks: Sequence[T], scheduler: str) -> Iterator[Ended[T]]:
+    """As ``dispatch``. A worker that dies is the scheduler's business: it gives its tasks to another."""
+    try:
+        from distributed import Client, as_completed
+    except ImportError as error:
+        raise InputError("--scheduler needs dask", remedy="Install refine with its extra 'cluster'") from error
+    try:
+        client = Client(scheduler, timeout="30s")
+    except (OSError, ValueError) as error:
+        raise EngineError(f"cannot reach the scheduler {scheduler}: {error}", remedy="Start it, or leave --scheduler out") from error
+    with client:
+        futures = {client.submit(work, task, pure=False, retries=RETRIES): task for task in tasks}
+        for future in as_completed(futures):
+            if future.status == "finished":
+                yield Ended(futures[future], future.result())
+            else:
+                yield Ended(futures[future], error=str(future.exception()))

@@ -1,0 +1,121 @@
+"""One benchmark: its folder, what is still to do, and the files that are rewritten when it is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from refine.bench.dispatch import dispatch
+from refine.bench.manifest import Target
+from refine.bench.methods import Method
+from refine.bench.metrics import METRICS
+from refine.bench.result import Result, plain, read_results
+from refine.bench.summary import Results, summarise
+from refine.bench.tables import markdown, tidy_csv
+from refine.bench.work import Task, run_task
+from refine.errors import InputError
+from refine.jobs import write_table
+from refine.report.record import versions
+
+log = logging.getLogger(__name__)
+
+SUMMARY, TIDY_FILE, TABLE = "summary.json", "results.csv", "table.md"
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """What to run and where.
+
+    Attributes:
+        targets, methods: every method runs on every target.
+        folder: for results, models and reports.
+        label: what the manifest is called in reports.
+        seed: of the random direction and nothing else.
+        against: the method that paired tests compare with every other.
+    """
+
+    targets: tuple[Target, ...]
+    methods: tuple[Method, ...]
+    folder: Path
+    label: str = ""
+    seed: int = 0
+    against: str = "ours"
+    keep_bulky: bool = False
+
+    def tasks(self) -> list[Task]:
+        """One task a target, the largest first, so that the end is not spent waiting for one."""
+        chosen = sorted(self.targets, key=lambda t: (-t.model.stat().st_size, t.name))
+        return [Task(target, self.methods, self.folder.resolve(), self.seed, self.keep_bulky) for target in chosen]
+
+    def results(self) -> list[Result]:
+        """What has been computed so far."""
+        return read_results(self.folder, self.targets, self.methods)
+
+
+def check_folder(folder: Path, *, resume: bool) -> None:
+    """Make the folder; raises InputError when it holds something and ``resume`` is False, or cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"cannot use the folder: {error.strerror}", file=str(folder), remedy="Give another --out") from error
+    if taken and not resume:
+        raise InputError("the folder is not empty", file=str(folder), remedy="Give another --out, or --resume to go on with it")
+
+
+def run_bench(
+    bench: Bench, *, workers: int = 1, scheduler: str = "", resume: bool = False, tell: Callable[[str], None] = log.info
+) -> dict[str, Any]:
+    """Compute what is missing, then write the reports; gives the summary.
+
+    Args:
+        bench: what to run.
+        workers, scheduler: as of ``dispatch``.
+        resume: go on in a folder that holds results; those of the same structures, method, settings and trained files are kept.
+        tell: given a line when a target is done.
+
+    Raises:
+        InputError: the folder cannot be used.
+        EngineError: the scheduler cannot be reached.
+    """
+    check_folder(bench.folder, resume=resume)
+    began, tasks = time.monotonic(), bench.tasks()
+    for count, ended in enumerate(dispatch(run_task, tasks, workers=workers, scheduler=scheduler), start=1):
+        said = ended.answer or f"{ended.task.name}: not done: {ended.error.strip().splitlines()[-1]}"
+        tell(f"[{count}/{len(tasks)} {time.monotonic() - began:.0f} s] {said}")
+    return write_reports(bench, workers=workers, scheduler=scheduler, seconds=time.monotonic() - began)
+
+
+def write_reports(bench: Bench, *, workers: int = 1, scheduler: str = "", seconds: float = 0.0) -> dict[str, Any]:
+    """Write results.csv, summary.json and table.md of what has been computed; gives the summary."""
+    results = bench.results()
+    expected = len(bench.targets) * len(bench.methods)
+    summary = {"bench": record(bench, workers, scheduler, seconds), "expected": expected, "results": len(results)}
+    summary |= {"keys": {m.key: {"label": m.label, "better": "more" if m.sign > 0 else "less"} for m in METRICS}}
+    summary = plain(summary | summarise(Results.of(results), bench.against))
+    write_table(bench.folder / TIDY_FILE, tidy_csv(results, bench.targets))
+    write_table(bench.folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_table(bench.folder / TABLE, markdown(summary))
+    return summary
+
+
+def record(bench: Bench, workers: int, scheduler: str, seconds: float) -> dict[str, Any]:
+    """What was run, on what: enough to run it again."""
+    return {
+        "label": bench.label,
+        "targets": len(bench.targets),
+        "methods": [dataclasses.asdict(method) for method in bench.methods],
+        "seed": bench.seed,
+        "against": bench.against,
+        "workers": workers if not scheduler else "cluster",
+        "wall_seconds": round(seconds, 1),
+        "versions": versions(),
+        "machine": {"system": platform.platform(), "processors": os.cpu_count(), "load": os.getloadavg()[0]},
+    }
