@@ -44,12 +44,16 @@ class ExampleSettings:
         homologues: fraction threaded on a homologue's backbone.
         natives: fraction left nearly untouched, so that the network learns to hold still.
         blend: fraction of the homologue examples drawn part of the way towards the native.
+        disturbed: fraction of the homologue examples perturbed on top.
+        smooth: fraction of the perturbations that leave secondary structure well-formed.
     """
 
     crop: int = 192
-    homologues: float = 0.65
+    homologues: float = 0.75
     natives: float = 0.05
     blend: float = 0.25
+    disturbed: float = 0.4
+    smooth: float = 0.7
 
 
 def read_pairs(path: Path, pack: Pack) -> list[list[Pair]]:
@@ -127,6 +131,8 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         still = u > 1 - self.settings.natives
         if still:
             start = decoys.jittered(native, rng, rng.uniform(0.0, 0.12))
+        elif rng.random() < self.settings.smooth:
+            start = decoys.deformed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.0)))))
         else:
             start = decoys.perturbed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.4)))))
         return self._example(chain, keep, decoys.disguised(start, bonded, rng), native, 2 if still else 0, rng)
@@ -161,8 +167,9 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         joined &= self.pack.bonded(pair.chain)[pair.rows[keep]] & self.pack.bonded(pair.template)[pair.template_rows[keep]]
         if rng.random() < self.settings.blend:
             template = (native + rng.uniform(0.25, 0.9) * (template - native)).astype(np.float32)
-        if rng.random() < 0.75:
-            template = decoys.perturbed(template, rng, float(rng.uniform(0.05, 1.2)))
+        if rng.random() < self.settings.disturbed:
+            change = decoys.deformed if rng.random() < self.settings.smooth else decoys.perturbed
+            template = change(template, rng, float(rng.uniform(0.05, 0.8)))
         return self._example(pair.chain, pair.rows[keep], decoys.disguised(template, joined, rng), native, 1, rng)
 
     def _example(
@@ -203,7 +210,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
 
 def _acceptance(likeness: float) -> float:
     """Probability of keeping a homologue pair of this mean lDDT, so that examples are about as wrong as real models."""
-    return float(np.interp(likeness, (0.3, 0.4, 0.8, 0.88, 0.95, 1.0), (0.0, 1.0, 1.0, 0.4, 0.12, 0.05)))
+    return float(np.interp(likeness, (0.3, 0.4, 0.72, 0.82, 0.92, 1.0), (0.0, 1.0, 1.0, 0.4, 0.1, 0.03)))
 
 
 def _frame_motion(

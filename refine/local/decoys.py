@@ -171,6 +171,19 @@ def perturbed(native: Backbone, rng: np.random.Generator, severity: float) -> Ba
     return x
 
 
+def deformed(native: Backbone, rng: np.random.Generator, severity: float) -> Backbone:
+    """Well-formed and wrong, as good predictors err: smooth deformations and rigid segment shifts, now and then a wrong loop."""
+    x = native
+    for _ in range(int(rng.integers(1, 3))):
+        length = float(np.exp(rng.uniform(np.log(5.0), np.log(20.0))))
+        x = correlated_shift(x, rng, severity * float(np.exp(rng.uniform(np.log(0.2), np.log(1.5)))), length)
+    if rng.random() < 0.5:
+        x = segment_shift(x, rng, severity * rng.uniform(0.3, 2.0), int(rng.integers(1, 2 + len(x) // 40)))
+    if rng.random() < 0.25:
+        x = wrong_loops(x, rng, int(rng.integers(1, 2 + len(x) // 60)))
+    return x
+
+
 def disguised(backbone: Backbone, bonded: NDArray[np.bool_], rng: np.random.Generator) -> Backbone:
     """Local geometry made to tell nothing: the same repair of bonds and the same atomic noise, whatever was done before.
 
