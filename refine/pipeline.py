@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from refine.assess.validate import validate
 from refine.energy.assemble import assemble
 from refine.energy.free_energy import EnergyTable, FreeEnergy
-from refine.energy.learned import learned_terms
+from refine.energy.learned import Density, learned_terms
 from refine.energy.system import System
 from refine.ensemble.average import average
 from refine.ensemble.confidence import confidence, displacement, predicted_error, rmsf
@@ -27,7 +27,6 @@ from refine.ensemble.rpdd import rpdd
 from refine.errors import EngineError, InputError, RefineError
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
-from refine.local.confidence import expected_lddt
 from refine.local.weights import Networks, load_networks
 from refine.progress import JsonLines, Progress
 from refine.propagation.propagate import propagate
@@ -149,10 +148,8 @@ def score(protein: Protein, networks: Networks | None, settings: RunSettings) ->
     per_residue: dict[str, NDArray[np.floating]] = {name: value[0].cpu().numpy() for name, value in table.per_residue.items()}
     checked = validate(protein)
     per_residue["clashes"] = checked.clashes_per_residue.astype(np.float32)
-    believed = None
-    if networks is not None:
-        system = System.from_protein(protein, device=choose_device(settings.device))
-        believed = expected_lddt(networks, coords, system.residue_index, system.position, system.chain_index)
+    model = next((term.model for term in energy.terms if isinstance(term, Density)), None)
+    believed = None if model is None else 100 * model.fields(coords).lddt[0].cpu().numpy()
     return Score(table.replica(0), per_residue, checked.totals(), believed)
 
 
@@ -254,6 +251,8 @@ class Run:
         self.device = choose_device(settings.device)
         self.given = given_row(prepared.protein, networks, settings)
         self.record = Record(folder, prepared, settings)
+        if networks is not None:
+            self.record.values["networks"] = networks.facts
 
     def go(self, pool: FinishingPool) -> RunResult:
         for note in self.prepared.notes:
