@@ -9,6 +9,7 @@ from refine.bench.local_workers import Ended, LocalWorkers
 from refine.errors import EngineError, InputError
 
 T = TypeVar("T")
+CONNECT_SECONDS = 30
 RETRIES = 2
 """How often a cluster runs a task again that raised."""
 
@@ -42,7 +43,7 @@ def _on_cluster(work: Callable[[T], Any], tasks: Sequence[T], scheduler: str) ->
     except ImportError as error:
         raise InputError("--scheduler needs dask", remedy="Install refine with its extra 'cluster'") from error
     try:
-        client = Client(scheduler, timeout="30s")
+        client = Client(scheduler, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise EngineError(f"cannot reach the scheduler {scheduler}: {error}", remedy="Start it, or leave --scheduler out") from error
     with client:

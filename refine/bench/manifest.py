@@ -45,7 +45,7 @@ def read_manifest(
     """
     if split not in SPLITS:
         raise InputError(f"unknown split {split!r}", remedy=f"Use one of {', '.join(SPLITS)}")
-    rows = [row for row in _rows(path, chosen_set) if not names or row["target"] in names]
+    rows = [row for row in read_rows(path, chosen_set) if not names or row["target"] in names]
     missing = sorted(set(names) - {row["target"] for row in rows})
     if missing:
         raise InputError(f"there is no target {missing[0]!r}", file=str(path), remedy="Check --targets and --set")
@@ -58,7 +58,8 @@ def read_manifest(
     return chosen
 
 
-def _rows(path: Path, chosen_set: str | None) -> list[dict[str, str]]:
+def read_rows(path: Path, chosen_set: str | None) -> list[dict[str, str]]:
+    """Rows of a manifest, of one set if named; targets may repeat. Raises InputError when it is no manifest."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from refine.settings import RunSettings, from_dict
 KINDS = ("start", "ours", "relax", "random", "command")
 DEFAULT = ("start", "random", "relax", "ours")
 COMMAND_SECONDS = 3600.0
+NO_CAP = 86_400.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -67,8 +68,11 @@ def split_command(method: Method) -> list[str]:
 
 
 def bench_settings(settings: RunSettings) -> dict[str, Any]:
-    """``settings`` as a benchmark uses them: finishing in the worker's own process, one thread."""
-    finishing = dataclasses.replace(settings.finishing, threads=1)
+    """``settings`` as a benchmark uses them: finishing in the worker's own process, one thread, and no time cap that a busy machine hits.
+
+    With a cap in wall time the result would depend on the number of workers; the minimiser's own limits end it in seconds.
+    """
+    finishing = dataclasses.replace(settings.finishing, threads=1, max_seconds=NO_CAP)
     return dataclasses.replace(settings, workers=1, finishing=finishing).to_dict()
 
 

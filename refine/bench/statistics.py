@@ -33,18 +33,18 @@ def resampled(values: NDArray[np.float64], resamples: int = RESAMPLES) -> NDArra
 
 
 def mean_interval(values: NDArray[np.float64]) -> Interval:
-    """Mean of values (n,) and its 95 % percentile interval; NaN when n = 0."""
+    """Mean of values (n,) and its 95 % percentile interval; NaN when n = 0, no interval when n = 1."""
     return _interval(values, np.mean)
 
 
 def median_interval(values: NDArray[np.float64]) -> Interval:
-    """Median of values (n,) and its 95 % percentile interval; NaN when n = 0."""
+    """Median of values (n,) and its 95 % percentile interval; NaN when n = 0, no interval when n = 1."""
     return _interval(values, np.median)
 
 
 def _interval(values: NDArray[np.float64], of: object) -> Interval:
-    if len(values) == 0:
-        return Interval(float("nan"), float("nan"), float("nan"))
+    if len(values) < 2:
+        return Interval(float(values[0]) if len(values) else float("nan"), float("nan"), float("nan"))
     assert callable(of)
     low, high = np.percentile(of(resampled(values), axis=1), ((100 - LEVEL) / 2, (100 + LEVEL) / 2))
     return Interval(float(of(values)), float(low), float(high))

@@ -42,6 +42,8 @@ def change(metric: Metric, values: Mapping[str, Any], key: str = "delta_mean") -
     if found["value"] is None:
         return "–"
     digits = metric.digits
+    if found["low"] is None:
+        return f"{found['value']:+.{digits}f}"
     mark = "*" if found["low"] > 0 or found["high"] < 0 else ""
     return f"{found['value']:+.{digits}f}{mark} [{found['low']:+.{digits}f}, {found['high']:+.{digits}f}]"
 
