@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "refine"
 STAGES = (
-    ("__init__", "constants", "errors", "resources", "progress"),
+    ("__init__", "constants", "errors", "resources", "progress", "settings_file"),
     ("structure",),
     ("local",),
     ("energy",),
