@@ -58,6 +58,7 @@ def shared(to: argparse.ArgumentParser, out: str) -> None:
 
 
 def bench_command(options: argparse.Namespace) -> int:
+    from refine.bench.casp import write_casp_files
     from refine.bench.manifest import read_manifest
     from refine.bench.methods import command_method, plan_methods, read_commands
     from refine.bench.run import TABLE, Bench, run_bench
@@ -71,6 +72,8 @@ def bench_command(options: argparse.Namespace) -> int:
     label = " ".join(part for part in (options.manifest.name, options.chosen_set or "", f"split {options.split}") if part)
     bench = Bench(targets, methods, options.out, label, options.seed, options.against, options.keep_ensembles)
     summary = run_bench(bench, workers=options.workers, scheduler=options.scheduler, resume=options.resume, tell=teller(options))
+    if options.casp:
+        write_casp_files(options.out, targets, methods)
     sys.stdout.write((options.out / TABLE).read_text(encoding="utf-8"))
     return exit_code(summary["results"] - sum(m["failed"] for m in summary["methods"].values()), summary["expected"])
 

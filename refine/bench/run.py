@@ -9,6 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from refine.report.record import versions
 
 log = logging.getLogger(__name__)
 
-SUMMARY, TIDY_FILE, TABLE = "summary.json", "results.csv", "table.md"
+SUMMARY, TIDY_FILE, TABLE, REPORT = "summary.json", "results.csv", "table.md", "report.html"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,7 @@ def run_bench(
 
 
 def write_reports(bench: Bench, *, workers: int = 1, scheduler: str = "", seconds: float = 0.0) -> dict[str, Any]:
-    """Write results.csv, summary.json and table.md of what has been computed; gives the summary."""
+    """Write results.csv, summary.json, table.md and report.html of what has been computed; gives the summary."""
     results = bench.results()
     expected = len(bench.targets) * len(bench.methods)
     summary = {"bench": record(bench, workers, scheduler, seconds), "expected": expected, "results": len(results)}
@@ -103,6 +104,12 @@ def write_reports(bench: Bench, *, workers: int = 1, scheduler: str = "", second
     write_table(bench.folder / TIDY_FILE, tidy_csv(results, bench.targets))
     write_table(bench.folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     write_table(bench.folder / TABLE, markdown(summary))
+    if find_spec("matplotlib") is None:
+        log.warning("no %s: matplotlib is not installed (extra 'bench')", REPORT)
+        return summary
+    from refine.bench.html import page
+
+    write_table(bench.folder / REPORT, page(summary, Results.of(results)))
     return summary
 
 

@@ -1,0 +1,88 @@
+"""The benchmark's report: one HTML file with its tables and plots inside, so that it works offline."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+from refine.bench import plots
+from refine.bench.metrics import MAIN
+from refine.bench.summary import START, Results, changes
+from refine.bench.tables import main_table, oracle_lines, pair_table, quality_table, strata_table
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+.wide { overflow-x: auto } table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
+th:first-child, td:first-child { text-align: left }
+svg { max-width: 100%; height: auto } figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top }
+figcaption { color: #555; font-size: 13px }
+.oracle { color: #8a4b00 }
+"""
+
+
+def page(summary: Mapping[str, Any], results: Results) -> str:
+    """The whole file."""
+    bench = summary["bench"]
+    facts = f"{bench['targets']} targets, {summary['results']} of {summary['expected']} results, last session {bench['wall_seconds']:.0f} s"
+    note = "Only model 1 counts. Δ is against the start of the same target; brackets: 95 % bootstrap intervals, * where they exclude 0."
+    parts = [
+        f"<h1>Benchmark: {html.escape(bench['label'] or 'refine')}</h1><p>{html.escape(facts)}. {html.escape(note)}</p>",
+        section("Accuracy", to_html(main_table(summary))),
+        section("Quality", to_html(quality_table(summary))),
+        section("Targets", figures(summary, results)),
+        section("Paired tests", to_html(pair_table(summary))),
+        section("By start quality and length", to_html(strata_table(summary))),
+        section("Oracle", f'<p class="oracle">{html.escape(oracle_lines(summary))}</p>' if summary["oracle"] else ""),
+        section("Versions", f"<p>{html.escape(', '.join(f'{k} {v}' for k, v in bench['versions'].items()))}</p>"),
+    ]
+    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>refine bench</title><style>{STYLE}</style></head>'
+    return f"{head}<body>{''.join(parts)}</body></html>\n"
+
+
+def section(title: str, body: str) -> str:
+    return f"<h2>{html.escape(title)}</h2>{body}" if body else ""
+
+
+def figures(summary: Mapping[str, Any], results: Results) -> str:
+    """Plots: all methods before and after, changes of the main method, its best and worst target along the chain."""
+    main = summary["bench"]["against"]
+    methods = [name for name in results.by_method if name != START and results.rows(name)]
+    if not methods or not results.rows(START):
+        return ""
+    main = main if main in methods else methods[0]
+    found = [
+        (plots.before_after(results, methods), "Each target before and after"),
+        (plots.against_start(results, methods), "Change against start quality"),
+        (plots.sorted_bars(results, main), f"Change of each target, {main}"),
+    ]
+    change = changes(results.rows(main), results.rows(START), MAIN.key)
+    ends = (("Best", max), ("Worst", min)) if change else ()
+    for word, choose in ends:
+        target = choose(change, key=lambda t: MAIN.sign * change[t])
+        start, result = plots.done(results, START, target), plots.done(results, main, target)
+        if start is not None and result is not None:
+            caption = f"{word} target of {main}: {target}, Δ {MAIN.label} {change[target]:+.2f}"
+            found.append((plots.residues(start, result), caption))
+    return "".join(f"<figure>{drawn}<figcaption>{html.escape(caption)}</figcaption></figure>" for drawn, caption in found)
+
+
+def to_html(markdown: str) -> str:
+    """A text with markdown tables as HTML."""
+    parts: list[str] = []
+    rows: list[str] = []
+    for line in [*markdown.splitlines(), ""]:
+        if line.startswith("|"):
+            if set(line) <= set("|- "):
+                continue
+            tag = "td" if rows else "th"
+            rows.append("<tr>" + "".join(f"<{tag}>{html.escape(cell.strip())}</{tag}>" for cell in line.strip("|").split("|")) + "</tr>")
+            continue
+        if rows:
+            parts.append(f'<div class="wide"><table>{"".join(rows)}</table></div>')
+            rows = []
+        if line:
+            parts.append(f"<p>{html.escape(line)}</p>")
+    return "".join(parts)
