@@ -1,7 +1,8 @@
 """Training of the local distributions, read top to bottom: data, network, loop, checkpoint.
 
 Every number of a run lives in ``TrainingSettings``. Example n is a function of (seed, n) alone and the checkpoint
-carries weights, averages and optimiser, so a resumed run continues as if it had never stopped.
+carries weights, averages and optimiser, so a resumed run continues as if it had never stopped. Nothing else is random:
+the seed is the state of the random numbers.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from refine.errors import InputError, ModelError
 from refine.local.dataset import Examples, ExampleSettings, collate, read_pairs
 from refine.local.likelihood import Likelihood, LikelihoodSettings
 from refine.local.losses import likelihood_loss, prior_loss
@@ -25,6 +30,10 @@ from refine.local.pack import Pack
 from refine.local.prior import Prior, PriorSettings
 
 log = logging.getLogger(__name__)
+
+NETWORKS = ("prior", "likelihood")
+KINDS = ("perturbed", "homologue", "native")
+"""Kinds of example, as ``dataset.Examples`` numbers them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +50,7 @@ class TrainingSettings:
         clip: largest norm of the gradient.
         bf16: matrix products in bfloat16.
         every: steps between validation and checkpoint.
+        workers: processes that make examples; the result does not depend on it.
     """
 
     network: str = "prior"
@@ -55,9 +65,17 @@ class TrainingSettings:
     bf16: bool = True
     seed: int = 0
     every: int = 500
+    workers: int = 1
     examples: ExampleSettings = ExampleSettings()
     prior: PriorSettings = PriorSettings()
     likelihood: LikelihoodSettings = LikelihoodSettings()
+
+    def __post_init__(self) -> None:
+        if self.network not in NETWORKS:
+            raise InputError(f"there is no network '{self.network}'", remedy=f"Use {' or '.join(NETWORKS)}.")
+        for name, least in (("steps", 1), ("batch", 1), ("seed", 0), ("every", 1), ("workers", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"setting {name} = {getattr(self, name)} is below {least}")
 
 
 def build(settings: TrainingSettings) -> nn.Module:
@@ -88,56 +106,75 @@ def batches(examples: Examples, settings: TrainingSettings, first: int) -> Itera
         batch_size=settings.batch,
         sampler=order,
         collate_fn=collate,
-        num_workers=1,
+        num_workers=settings.workers,
         prefetch_factor=4,  # type: ignore[arg-type]
     )
     return iter(loader)
 
 
+def moved(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """The batch on ``device``."""
+    return {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+
+
 def validate(network: nn.Module, examples: Examples, settings: TrainingSettings) -> dict[str, float]:
     """Mean figures over all of ``examples`` (one at a time, so that structures weigh alike), by kind of example."""
+    device = next(network.parameters()).device
     network.eval()
     sums: dict[str, list[float]] = {}
     with torch.no_grad():
         for n in range(len(examples)):
-            batch = collate([examples[n]])
-            kind = ("perturbed", "homologue", "native")[int(batch["kind"][0])]
+            batch = moved(collate([examples[n]]), device)
+            kind = KINDS[int(batch["kind"][0])]
             for name, value in loss_of(network, batch, settings)[1].items():
                 sums.setdefault(f"{kind}/{name}", []).append(value)
     network.train()
     return {name: float(np.mean(values)) for name, values in sorted(sums.items())}
 
 
-def train(pack_folder: Path, pairs: Path | None, out: Path, settings: TrainingSettings) -> Path:
-    """Trains (or resumes) in folder ``out``; returns the path of the averaged weights.
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """Where a run stands: steps done, seconds they took, and the running means of its figures."""
+
+    step: int = 0
+    seconds: float = 0.0
+    running: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+def train(
+    pack_folder: Path, pairs: Path | None, out: Path, settings: TrainingSettings, *, device: str = "cpu", init: Path | None = None
+) -> Path:
+    """Trains in folder ``out``, going on from its checkpoint when there is one; returns the path of the averaged weights.
 
     Writes ``settings.json``, ``log.jsonl`` (one line a validation), ``checkpoint.pt`` (tensors and numbers only) and
-    ``weights.pt``.
+    ``weights.pt``. The same settings and data give the same bytes on a CPU, interrupted or not.
+
+    Args:
+        pack_folder, pairs: the data; without ``pairs`` there are no homologue examples.
+        settings: of the run.
+        device: where the network is.
+        init: weights of the same architecture to begin from, unless the run is resumed.
+
+    Raises:
+        InputError: the data lack a split.
+        ModelError: the checkpoint or ``init`` does not fit ``settings`` or the data.
     """
     out.mkdir(parents=True, exist_ok=True)
-    (out / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1))
     pack = Pack(pack_folder)
     groups = read_pairs(pairs, pack) if pairs else []
     data = Examples(pack, groups, "train", settings.examples, settings.seed, settings.steps * settings.batch)
     check = Examples(pack, groups, "valid", settings.examples, settings.seed + 1, 96)
-    network = build(settings)
+    network = build(settings).to(device)
+    if init is not None:
+        load_weights(network, init)
     averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average))
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    first = _resume(out / "checkpoint.pt", network, averaged, optimiser)
-    log.info("%s: %d parameters, step %d of %d", settings.network, parameter_count(network), first, settings.steps)
-    running: dict[str, float] = {}
-    began = time.monotonic()
-    for step, batch in enumerate(batches(data, settings, first), start=first):
-        for group in optimiser.param_groups:
-            group["lr"] = rate(step, settings)
-        loss, figures = loss_of(network, batch, settings)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        if torch.isfinite(norm):
-            optimiser.step()
-            averaged.update_parameters(network)
-        for name, value in figures.items():
+    first = _resume(out / "checkpoint.pt", network, averaged, optimiser, data_hash(pack_folder))
+    (out / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1))
+    log.info("%s: %d parameters, step %d of %d", settings.network, parameter_count(network), first.step, settings.steps)
+    running, began = dict(first.running), time.monotonic() - first.seconds
+    for step, batch in enumerate(batches(data, settings, first.step), start=first.step):
+        for name, value in _step(network, averaged, optimiser, moved(batch, torch.device(device)), rate(step, settings), settings).items():
             running[name] = 0.98 * running.get(name, value) + 0.02 * value
         done = step + 1
         if done % settings.every == 0 or done == settings.steps:
@@ -145,11 +182,57 @@ def train(pack_folder: Path, pairs: Path | None, out: Path, settings: TrainingSe
             row |= {k: round(v, 4) for k, v in validate(averaged.module, check, settings).items()}
             with (out / "log.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
-            _save(out / "checkpoint.pt", {"step": done, "network": network.state_dict(), "averaged": averaged.state_dict(),
-                                          "optimiser": optimiser.state_dict()})  # fmt: skip
+            state: dict[str, object] = {
+                "network": network.state_dict(),
+                "averaged": averaged.state_dict(),
+                "optimiser": optimiser.state_dict(),
+            }
+            state |= {"step": done, "seconds": time.monotonic() - began, "running": dict(running), "data": data_hash(pack_folder)}
+            _save(out / "checkpoint.pt", state)
             _save(out / "weights.pt", averaged.module.state_dict())
             log.info("%s", row)
     return out / "weights.pt"
+
+
+def _step(
+    network: nn.Module,
+    averaged: torch.optim.swa_utils.AveragedModel,
+    optimiser: torch.optim.Optimizer,
+    batch: dict[str, Tensor],
+    learning_rate: float,
+    settings: TrainingSettings,
+) -> dict[str, float]:
+    """One step of the optimiser, left out where the gradient is not finite; returns the figures of the batch."""
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate
+    loss, figures = loss_of(network, batch, settings)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+    if torch.isfinite(norm):
+        optimiser.step()
+        averaged.update_parameters(network)
+    return figures
+
+
+def data_hash(pack_folder: Path) -> str:
+    """Hash of the pack's manifest; ``""`` for a pack without one."""
+    path = pack_folder / "manifest.json"
+    return str(json.loads(path.read_text())["hash"]) if path.is_file() else ""
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Loads a state dict (``weights.pt``) or a trained safetensors file into ``network``.
+
+    Raises:
+        ModelError: missing, damaged, or of another architecture.
+    """
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True, map_location="cpu")
+        network.load_state_dict(state)
+    except (OSError, SafetensorError, RuntimeError, TypeError, AttributeError, ValueError, pickle.UnpicklingError) as error:
+        remedy = "Give weights.pt of a run, or a .safetensors file, of the same network and size."
+        raise ModelError(f"the weights cannot be used: {error}", file=str(path), remedy=remedy) from error
 
 
 def _save(path: Path, what: dict[str, object]) -> None:
@@ -158,11 +241,25 @@ def _save(path: Path, what: dict[str, object]) -> None:
     part.replace(path)
 
 
-def _resume(path: Path, network: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+def _resume(path: Path, network: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, data: str) -> Progress:
+    """Loads the checkpoint into the three, when there is one, and says where it stands."""
     if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    network.load_state_dict(state["network"])
-    averaged.load_state_dict(state["averaged"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["step"])
+        return Progress()
+    remedy = "Train in another folder, or with the settings and the data of this one."
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        network.load_state_dict(state["network"])
+        averaged.load_state_dict(state["averaged"])
+        optimiser.load_state_dict(state["optimiser"])
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise ModelError(f"the checkpoint does not fit: {error}", file=str(path), remedy=remedy) from error
+    if data and state.get("data") and state["data"] != data:
+        raise ModelError("the checkpoint was made from other data", file=str(path), remedy=remedy)
+    return Progress(int(state["step"]), float(state.get("seconds", 0.0)), dict(state.get("running", {})))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``refine train``; see ``refine.local.command``, which needs this module first."""
+    from refine.local.command import main as command
+
+    return command(arguments)
