@@ -48,7 +48,7 @@ class ExampleSettings:
         smooth: fraction of the perturbations that leave secondary structure well-formed.
     """
 
-    crop: int = 192
+    crop: int = 160
     homologues: float = 0.75
     natives: float = 0.05
     blend: float = 0.25
@@ -125,7 +125,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             return self._homologue(rng)
         chain = self._chain(rng)
         native = self.pack.backbone(chain)
-        keep = self._crop(native[:, 1], rng, 2 * self.settings.crop)
+        keep = self._crop(native[:, 1], rng, self.settings.crop * 7 // 5)
         native = native[keep]
         bonded = self.pack.bonded(chain)[keep] & np.r_[np.diff(keep) == 1, False]
         still = u > 1 - self.settings.natives
@@ -160,17 +160,17 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             likeness = float(targets.lddt_ca(native[:, 1].astype(np.float64), template[:, 1].astype(np.float64)).mean())
             if rng.random() < _acceptance(likeness):
                 break
-        keep = self._crop(native[:, 1], rng, 2 * self.settings.crop)
-        native, template = native[keep], template[keep]
-        # Joined in sequence and in both structures: an insertion or a chain break ends a stretch.
-        joined = np.r_[(np.diff(pair.rows[keep]) == 1) & (np.diff(pair.template_rows[keep]) == 1), False]
-        joined &= self.pack.bonded(pair.chain)[pair.rows[keep]] & self.pack.bonded(pair.template)[pair.template_rows[keep]]
+        whole, bonded = self.pack.backbone(pair.chain), self.pack.bonded(pair.chain)
+        rows, template = decoys.threaded(whole, pair.rows, template, bonded, rng)
+        keep = self._crop(template[:, 1], rng, self.settings.crop * 7 // 5)
+        rows, template = rows[keep], template[keep]
+        native, joined = whole[rows], bonded[rows] & np.r_[np.diff(rows) == 1, False]
         if rng.random() < self.settings.blend:
             template = (native + rng.uniform(0.25, 0.9) * (template - native)).astype(np.float32)
         if rng.random() < self.settings.disturbed:
             change = decoys.deformed if rng.random() < self.settings.smooth else decoys.perturbed
             template = change(template, rng, float(rng.uniform(0.05, 0.8)))
-        return self._example(pair.chain, pair.rows[keep], decoys.disguised(template, joined, rng), native, 1, rng)
+        return self._example(pair.chain, rows, decoys.disguised(template, joined, rng), native, 1, rng)
 
     def _example(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ANGLE_C_N_CA, ANGLE_CA_C_N, ANGLE_CA_C_O, ANGLE_N_C_O, ANGLE_N_CA_C, BOND_C_N, BOND_C_O, BOND_CA_C, BOND_N_CA
+from refine.local.targets import whole_superposition
 
 Backbone = NDArray[np.float32]
 
@@ -134,6 +135,37 @@ def wrong_loops(backbone: Backbone, rng: np.random.Generator, count: int) -> Bac
         lo = int(rng.integers(0, len(x) - size + 1))
         x = np.concatenate((x[:lo], crankshafts(x[lo : lo + size], rng, float(rng.uniform(25, 90)), 4), x[lo + size :]))
     return x
+
+
+def threaded(
+    native: Backbone, rows: NDArray[np.int64], template: Backbone, bonded: NDArray[np.bool_], rng: np.random.Generator, longest: int = 12
+) -> tuple[NDArray[np.int64], Backbone]:
+    """The target's sequence on a homologue's backbone, with gaps rebuilt as loops: complete, as models are.
+
+    Args:
+        native: (L, 4, 3) the whole target, from which the shape of missing loops is taken before it is disturbed.
+        rows: (A,) ascending residues of the target that have a partner; template: (A, 4, 3) backbones of their partners.
+        bonded: (L,) peptide bonds of the target.
+        longest: insertions beyond this many residues stay open.
+
+    Returns:
+        the residues (A',) of the target that are now placed, and their backbones; deletions are drawn together.
+    """
+    placed, parts = [rows[:1]], [template[:1]]
+    for k in range(1, len(rows)):
+        first, last = int(rows[k - 1]) + 1, int(rows[k])
+        if 0 < last - first <= longest:
+            near = slice(max(0, k - 3), k + 3)
+            ends = native[rows[near], 1].astype(np.float64), template[near, 1].astype(np.float64)
+            rot, shift = whole_superposition(*ends, rounds=2)
+            loop = (native[first:last] @ rot.T + shift).astype(np.float32)
+            placed.append(np.arange(first, last))
+            parts.append(crankshafts(loop, rng, float(rng.uniform(10, 70)), 3) if last - first > 3 else loop)
+        placed.append(rows[k : k + 1])
+        parts.append(template[k : k + 1])
+    every, start = np.concatenate(placed), np.concatenate(parts)
+    joined = bonded[every] & np.r_[np.diff(every) == 1, False]
+    return every, restore_bonds(start, joined, 16)
 
 
 def compacted(backbone: Backbone, rng: np.random.Generator, spread: float) -> Backbone:
