@@ -1,0 +1,84 @@
+"""The card of a model folder, written from the headers of its trained files and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from refine.errors import ModelError
+
+_MEASURED = {
+    "likelihood": "Measured on whole chains of the test split as their files give them: the centre's side chain hidden, neighbours seen.",
+    "prior": (
+        "Measured on generated decoys: `perturbed` and `native` of test chains; `homologue` of pair clusters kept out of the training "
+        "pairs, whose chains training may have met as perturbed natives. "
+        "Ratios: mean error left over mean error before (1 = nothing learned)."
+    ),
+}
+_UNMEASURED = {
+    "likelihood": "Not measured here: real models instead of crystal structures, calibration, complexes of several chains.",
+    "prior": "Not measured here: the change that refinement with these weights brings to real models (see the benchmarks), and complexes.",
+}
+
+
+def write_card(folder: Path) -> Path:
+    """Writes ``CARD.md`` of a model folder from the facts in its safetensors headers; returns its path.
+
+    Raises:
+        ModelError: no trained file in the folder, or a damaged one.
+    """
+    paths = sorted(folder.glob("*.safetensors"))
+    if not paths:
+        raise ModelError("the folder holds no trained file", file=str(folder), remedy="Export one with `refine train … --export`.")
+    parts = [f"# Model {folder.name}\n\nWritten by `refine train --export` from the headers of the trained files; do not edit.\n"]
+    parts += [_section(path) for path in paths]
+    card = folder / "CARD.md"
+    card.write_text("\n".join(parts), encoding="utf-8")
+    return card
+
+
+def _section(path: Path) -> str:
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+        kind, facts, settings = header["network"], json.loads(header["facts"]), json.loads(header["settings"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise ModelError(f"a trained file cannot be read: {error}", file=str(path), remedy="Export it again.") from error
+    lines = [f"## {path.name}", "", f"A {kind}; {path.stat().st_size / 1e6:.1f} MB.", ""]
+    lines += _table(("what", "value"), _rows(facts))
+    lines += ["", f"Network: `{json.dumps(settings)}`", ""]
+    lines += ["### Metrics", ""]
+    lines += _table(("figure", "value"), [(k, f"{v:.4g}") for k, v in facts.get("metrics", {}).items()]) or ["Not measured."]
+    lines += ["", _MEASURED.get(kind, ""), "", _UNMEASURED.get(kind, ""), ""]
+    if "training" in facts:
+        lines += ["### Settings of the last run", "", "```json", json.dumps(facts["training"], indent=1), "```", ""]
+    return "\n".join(lines)
+
+
+def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    data = facts.get("data", {})
+    splits = ", ".join(f"{k} {v}" for k, v in data.get("splits", {}).items())
+    rows = [
+        ("data hash", data.get("hash") or "not recorded"),
+        ("data", f"{data.get('chains', '?')} chains, {data.get('residues', '?')} residues" + (f" ({splits})" if splits else "")),
+        ("homologue pairs", facts.get("pairs") or "none"),
+        ("parameters", str(facts.get("parameters", "?"))),
+        ("steps", str(facts.get("steps", "?"))),
+        ("training time", f"{facts['seconds'] / 60:.0f} min" if facts.get("seconds") else "not recorded"),
+        ("device", facts.get("device", "not recorded")),
+        ("started from", facts.get("init") or "random weights, or not recorded"),
+        ("training command", "; ".join(f"`{c}`" for c in facts.get("commands", ())) or "not recorded in the run's folder"),
+        ("export command", f"`{facts['exported_by']}`" if facts.get("exported_by") else "not recorded"),
+        ("versions", ", ".join(f"{k} {v}" for k, v in facts.get("versions", {}).items()) or "not recorded"),
+    ]
+    return [(name, str(value)) for name, value in rows]
+
+
+def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> list[str]:
+    if not rows:
+        return []
+    cells = [head, ("---", "---"), *rows]
+    return ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
