@@ -3,8 +3,8 @@
     python benchmarks/md_cost.py                                   the example model
     python benchmarks/md_cost.py model.pdb --seconds 120 --out benchmarks/results/md_cost.json
 
-Measures the speed of explicit-solvent OpenMM (amber14 with TIP3P, PME, 10 Å cutoff, 4 fs steps with hydrogens of 3 amu, their bonds constrained,
-300 K, constant volume, 9 Å of water around the protein), then a default ``refine run``, and prints the ratio for the lengths of published
+Measures the speed of explicit-solvent OpenMM (amber14 with TIP3P, PME, 10 Å cutoff, 4 fs steps with hydrogens of 3 amu, constraints, 300 K,
+constant volume, 9 Å of water around the protein), then a default ``refine run``, and prints the ratio for the lengths of published
 protocols. The ratio is of machine time here; MD is usually run on GPUs, where our networks are faster too.
 
 Protocols, and where their lengths stand:
@@ -15,8 +15,8 @@ Protocols, and where their lengths stand:
 - ``prefmd2 --extensive``: 10 trajectories of 20 x 50 ns; default/prod_ext.json and n_traj = 10 there. That the group's CASP14 entries had
   exactly this length we could not read in a source.
 
-Known gains of such protocols, on other targets than ours: CASP10, the best group improved almost 90 % of the targets (Nugent, Cozzetto & Jones
-2014, Proteins 82 S2:98); CASP11, the best groups over 70 % of the targets, by 3-5 % on average (Modi & Dunbrack 2016, Proteins 84 S1:260);
+Known gains of such protocols, on other targets than ours: CASP10, the best group improved almost 90 % of the targets (Nugent, Cozzetto &
+Jones 2014, Proteins 82 S2:98); CASP11, the best groups over 70 %, by 3-5 % on average (Modi & Dunbrack 2016, Proteins 84 S1:260);
 CASP13, the four best groups +3.99, +3.01, +2.99, +1.50 points of GDT-HA, every other at most +0.09 (tables of the Prediction Center). Ours
 comes from the summary of a benchmark (``--ours``).
 """
@@ -159,9 +159,7 @@ def main() -> None:
     )
     table = ratios(md, ours)
     for name, of in table.items():
-        print(
-            f"{name}: {of['ns']:.0f} ns = {of['days']:.0f} days here, {of['ratio_wall']:.0f} times our run ({of['ratio_cpu']:.0f} by CPU time)"
-        )
+        print(f"{name}: {of['ns']:.0f} ns = {of['days']:.0f} days here, {of['ratio_wall']:.0f} of our runs ({of['ratio_cpu']:.0f} by CPU)")
     best = ", ".join(f"{v:+.2f}" for v in CASP13_BEST)
     print(f"mean change of GDT-HA: ours {our_gain(options.ours)}; best groups of CASP13 {best} on its 29 targets")
     if options.out:
