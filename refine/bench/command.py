@@ -30,6 +30,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], 
     bench.add_argument("--commands", type=Path, metavar="FILE.toml", help="other programs, a table for each")
     bench.add_argument("--against", default="ours", metavar="METHOD", help="method that paired tests compare with the others")
     bench.add_argument("--seed", type=int, default=0, help="of the random direction (default 0)")
+    bench.add_argument("--report-only", action="store_true", help="compute nothing; write the reports of what is there")
     bench.add_argument("--casp", action="store_true", help="write CASP TS files (MODEL 1-5) of our models")
     bench.add_argument("--keep-ensembles", action="store_true", help="keep ensemble.pdb and rpdd.npz of our runs")
     shared(bench, "bench_out")
@@ -61,7 +62,7 @@ def bench_command(options: argparse.Namespace) -> int:
     from refine.bench.casp import write_casp_files
     from refine.bench.manifest import read_manifest
     from refine.bench.methods import command_method, plan_methods, read_commands
-    from refine.bench.run import TABLE, Bench, run_bench
+    from refine.bench.run import TABLE, Bench, run_bench, write_reports
 
     programs = [command_method(text) for text in options.programs] + list(read_commands(options.commands) if options.commands else ())
     wanted = tuple(name.strip() for name in options.methods.split(",") if name.strip())
@@ -71,7 +72,10 @@ def bench_command(options: argparse.Namespace) -> int:
     )
     label = " ".join(part for part in (options.manifest.name, options.chosen_set or "", f"split {options.split}") if part)
     bench = Bench(targets, methods, options.out, label, options.seed, options.against, options.keep_ensembles)
-    summary = run_bench(bench, workers=options.workers, scheduler=options.scheduler, resume=options.resume, tell=teller(options))
+    if options.report_only:
+        summary = write_reports(bench)
+    else:
+        summary = run_bench(bench, workers=options.workers, scheduler=options.scheduler, resume=options.resume, tell=teller(options))
     if options.casp:
         write_casp_files(options.out, targets, methods)
     sys.stdout.write((options.out / TABLE).read_text(encoding="utf-8"))
