@@ -35,7 +35,7 @@ from refine.report.folder import RUN_FILE, RunFolder
 from refine.report.model import Finished, write_model, write_structure, write_tables
 from refine.report.record import file_hash, new_record
 from refine.report.tables import ScoreRow
-from refine.settings import RunSettings
+from refine.settings import LEARNED_WEIGHTS, RunSettings
 from refine.structure.notes import Note
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
@@ -132,9 +132,9 @@ def free_energy(
     system = System.from_protein(protein, frozen, choose_device(settings.device))
     learned = () if networks is None else learned_terms(networks, system)
     weights = {term.name: settings.learned.get(term.name, 1.0) for term in learned}
-    unknown = sorted(set(settings.learned) - set(weights))
+    unknown = sorted(set(settings.learned) - set(LEARNED_WEIGHTS))
     if unknown:
-        raise InputError(f"weight for unknown learned term {unknown[0]!r}", remedy=f"The learned terms are {', '.join(weights) or 'none'}")
+        raise InputError(f"weight for unknown learned term {unknown[0]!r}", remedy=f"The learned terms are {', '.join(LEARNED_WEIGHTS)}")
     start = backbone(protein, system.device)[0] if pull else None
     return assemble(system, settings.energy, start, learned=learned, learned_weights=weights)
 

@@ -18,6 +18,10 @@ B_COLUMNS = ("score", "error", "b")
 DEVICES = ("auto", "cpu", "cuda")
 
 
+LEARNED_WEIGHTS = {"prior": 0.3, "mediated": 1.0, "likelihood": 0.0}
+"""Weights of the learned terms; the likelihood is kept out of the force until it is measured to help."""
+
+
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
     """How ``refine run`` works.
@@ -32,7 +36,7 @@ class RunSettings:
         bfactor: what the B column holds: ``score`` (confidence 0–100), ``error`` (Å) or ``b`` (Å²).
         workers: finishing processes, one thread each; the result does not depend on it.
         average: models are the mean of each replica's snapshots in the second half of the run, not its last one.
-        learned: weights of the learned energy terms that differ from 1, by term name; 0 switches a term off.
+        learned: weights of the learned energy terms by term name, 1 for one that is not named; 0 switches a term off.
         energy, propagation, finishing: settings of these stages.
     """
 
@@ -45,7 +49,7 @@ class RunSettings:
     bfactor: str = "score"
     workers: int = 2
     average: bool = False
-    learned: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    learned: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(LEARNED_WEIGHTS))
     energy: EnergySettings = dataclasses.field(default_factory=EnergySettings)
     propagation: PropagationSettings = dataclasses.field(default_factory=PropagationSettings)
     finishing: FinishSettings = dataclasses.field(default_factory=FinishSettings)

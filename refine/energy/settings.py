@@ -22,7 +22,7 @@ class EnergySettings:
     omega: float = 1.0
     chirality: float = 1.0
     sterics: float = 1.0
-    ramachandran: float = 1.0
+    ramachandran: float = 0.1
     start_pull: float = 0.0
 
     def __post_init__(self) -> None:

@@ -20,6 +20,8 @@ from refine.energy.bonds import ANGLES, BONDS, CA, NEXT_CA, NEXT_N, C, N, O
 from refine.energy.free_energy import FreeEnergy
 from refine.energy.omega import Omega
 
+WIDTH = 2.0
+"""Standard deviations of bonds and angles that are let be; one was measured to cost accuracy (benchmarks/LOG.md, 1)."""
 CLASS_TOLERANCE = 0.2
 """Å on 1–4 distances across the peptide bond: wide, because they only tell trans from cis; the volumes make it flat."""
 OMEGA_TOLERANCE = math.radians(8.0)
@@ -85,7 +87,7 @@ class Constraints:
             kinds.append(_bounded(first, second, ideal, CLASS_TOLERANCE, sign != 0))
         for link in (*ANGLES, *BONDS):
             exists = sign != 0 if link.to_next else torch.ones_like(sign, dtype=torch.bool)
-            kinds.append(_bounded(link.first, link.second, torch.full_like(sign, link.ideal), link.tolerance, exists))
+            kinds.append(_bounded(link.first, link.second, torch.full_like(sign, link.ideal), WIDTH * link.tolerance, exists))
         return cls(tuple(kinds), sign.abs())
 
     def restore(self, coords: Tensor, mobile: Tensor, sweeps: int) -> Tensor:

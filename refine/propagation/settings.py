@@ -33,20 +33,20 @@ class PropagationSettings:
     """
 
     method: str = "overdamped"
-    replicas: int = 8
-    steps: int = 200
+    replicas: int = 6
+    steps: int = 50
     step_size: float = 0.01
     noise: float = 0.0002
     max_step: float = 0.3
     sweeps: int = 4
-    refresh_every: int = 10
+    refresh_every: int = 5
     schedule: str = "annealing"
     cold: float = 0.0
     cycles: int = 3
     temperature: float = 300.0
     time_step: float = 0.001
     friction: float = 5.0
-    keep_every: int = 10
+    keep_every: int = 5
 
     def __post_init__(self) -> None:
         _one_of("method", self.method, METHODS)
