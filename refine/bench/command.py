@@ -96,7 +96,7 @@ def rank_command(options: argparse.Namespace) -> int:
 
 
 def settings_of(options: argparse.Namespace) -> RunSettings:
-    """Settings of the file and of the options, which win; a folder of trained files by its full path, since it travels."""
+    """Settings of the file and of the options, which win."""
     from refine.settings import RunSettings, read_settings
 
     settings = read_settings(options.settings) if options.settings else RunSettings()
@@ -104,9 +104,13 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
         settings = dataclasses.replace(settings, device=options.device)
     if options.networks:
         settings = dataclasses.replace(settings, networks=options.networks)
-    if Path(settings.networks).is_dir():
-        settings = dataclasses.replace(settings, networks=str(Path(settings.networks).resolve()))
-    return settings
+    return travelling(settings)
+
+
+def travelling(settings: RunSettings) -> RunSettings:
+    """``settings`` with a folder of trained files by its full path."""
+    folder = Path(settings.networks)
+    return dataclasses.replace(settings, networks=str(folder.resolve())) if folder.is_dir() else settings
 
 
 def variants_of(given: Sequence[str]) -> dict[str, RunSettings]:
@@ -118,7 +122,7 @@ def variants_of(given: Sequence[str]) -> dict[str, RunSettings]:
         name, equals, path = text.partition("=")
         if not equals:
             raise InputError(f"--variant {text!r} is not NAME=FILE.toml", remedy="For example --variant hot=hot.toml")
-        variants[name] = read_settings(Path(path))
+        variants[name] = travelling(read_settings(Path(path)))
     return variants
 
 

@@ -48,7 +48,9 @@ class Ranking:
     voromqa: str = ""
 
     def tasks(self) -> list[ScoreTask]:
-        return [ScoreTask(decoy, bench_settings(self.settings), self.folder.resolve(), self.voromqa) for decoy in self.decoys]
+        """One task a decoy; full paths, since they travel."""
+        full = (dataclasses.replace(d, path=d.path.absolute(), native=d.native.absolute()) for d in self.decoys)
+        return [ScoreTask(decoy, bench_settings(self.settings), self.folder.resolve(), self.voromqa) for decoy in full]
 
 
 def run_ranking(

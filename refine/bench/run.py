@@ -51,8 +51,9 @@ class Bench:
     keep_bulky: bool = False
 
     def tasks(self) -> list[Task]:
-        """One task a target, the largest first, so that the end is not spent waiting for one."""
-        chosen = sorted(self.targets, key=lambda t: (-t.model.stat().st_size, t.name))
+        """One task a target, the largest first, so that the end is not spent waiting for one; full paths, since they travel."""
+        full = (dataclasses.replace(t, model=t.model.absolute(), native=t.native.absolute()) for t in self.targets)
+        chosen = sorted(full, key=lambda t: (-t.model.stat().st_size, t.name))
         return [Task(target, self.methods, self.folder.resolve(), self.seed, self.keep_bulky) for target in chosen]
 
     def results(self) -> list[Result]:
