@@ -184,18 +184,18 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         lddt = targets.lddt_ca(native[:, 1].astype(np.float64), start[:, 1].astype(np.float64))
         whole_rot, whole_shift = targets.whole_superposition(native[:, 1].astype(np.float64), start[:, 1].astype(np.float64))
         keep = self._crop(start[:, 1], rng, self.settings.crop)
-        start, native, rows = start[keep].astype(np.float64), native[keep].astype(np.float64), rows[keep]
-        local_rot, local_shift = targets.local_superpositions(native[:, 1], start[:, 1])
-        shift, turn = _frame_motion(start, native, local_rot, local_shift)
+        now, goal, rows = start[keep].astype(np.float64), native[keep].astype(np.float64), rows[keep]
+        local_rot, local_shift = targets.local_superpositions(goal[:, 1], now[:, 1])
+        shift, turn = _frame_motion(now, goal, local_rot, local_shift)
         whole = np.broadcast_to(whole_rot, local_rot.shape), np.broadcast_to(whole_shift, local_shift.shape)
-        whole_t, whole_w = _frame_motion(start, native, *whole)
+        whole_t, whole_w = _frame_motion(now, goal, *whole)
         position = self.pack.position(chain)[rows]
         packed = self.pack.backbone(chain)[rows].astype(np.float64)
         local = (_frames(packed).transpose(0, 2, 1) @ (self.pack.centroid(chain)[rows] - packed[:, 1])[..., None])[..., 0]
-        centroid = (_frames(start) @ local[..., None])[..., 0] + start[:, 1]
+        centroid = (_frames(now) @ local[..., None])[..., 0] + now[:, 1]
         return {
-            "start": start.astype(np.float32),
-            "native": native.astype(np.float32),
+            "start": now.astype(np.float32),
+            "native": goal.astype(np.float32),
             "residue": self.pack.residue(chain)[rows].astype(np.int64),
             "position": position.astype(np.int64),
             "centroid": centroid.astype(np.float32),

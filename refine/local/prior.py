@@ -67,6 +67,11 @@ def bounded(raw: Tensor, low: float, high: float) -> Tensor:
     return low + (high - low) * torch.sigmoid(raw)
 
 
+def at_least_single(values: Tensor) -> Tensor:
+    """Half-precision values in single precision; single and double stay."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 class Prior(nn.Module):
     """See the module's text.
 
@@ -85,8 +90,8 @@ class Prior(nn.Module):
     def forward(self, backbone: Tensor, residue: Tensor, position: Tensor, chain: Tensor, mask: Tensor) -> PriorOutput:
         region = regions(backbone, mask, self.settings.region)
         node, edge = self.trunk(region, offset_classes(position, chain, region.index), residue)
-        frame = self.frame_head(node).float()
-        pair = self.edge_head(node.unsqueeze(2) + gather(node, region.index) + edge).float()
+        frame = at_least_single(self.frame_head(node))
+        pair = at_least_single(self.edge_head(node.unsqueeze(2) + gather(node, region.index) + edge))
         return PriorOutput(
             shift=frame[..., 0:3],
             shift_log_b=bounded(frame[..., 3], *_LOG_B_RANGE),

@@ -1,0 +1,81 @@
+"""Small random networks, batches and packs for tests of the local distributions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from refine.constants import AMINO_ACIDS
+from refine.local.environment import RegionSettings
+from refine.local.likelihood import Likelihood, LikelihoodSettings
+from refine.local.network import TrunkSettings
+from refine.local.packing import PackSettings, build_pack
+from refine.local.prior import Prior, PriorSettings
+from refine.structure.geometry import virtual_cb
+from refine.structure.protein import Protein
+from refine.structure.write import write_pdb
+from tests.proteins import chain_backbone, make_protein, small_protein, torsions
+
+N = TypeVar("N", bound=nn.Module)
+REGION = RegionSettings(neighbours=64)
+PRIOR = PriorSettings(TrunkSettings(width=16, layers=2), REGION)
+LIKELIHOOD = LikelihoodSettings(TrunkSettings(width=16, layers=2, identities=False), REGION)
+
+
+def randomised(network: N, seed: int = 0) -> N:
+    """Every value drawn anew, also the read-outs that start at zero, so that no test is true of zeros."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in network.parameters():
+            p += 0.15 * torch.randn(p.shape, generator=generator)
+    return network.eval().requires_grad_(False)
+
+
+def prior(dtype: torch.dtype = torch.float64, seed: int = 0) -> Prior:
+    return randomised(Prior(PRIOR), seed).to(dtype)
+
+
+def likelihood(dtype: torch.dtype = torch.float64) -> Likelihood:
+    return randomised(Likelihood(LIKELIHOOD)).to(dtype)
+
+
+def compact_protein() -> Protein:
+    """Two chains pushed together."""
+    return make_protein([chain_backbone(*torsions(16)), chain_backbone(*torsions(12, 3)) + np.array([5.0, 5.0, 0.0])])
+
+
+class Structure:
+    """Inputs of the networks for one protein, B = 1: backbone, centroid, residue, position, chain, mask."""
+
+    def __init__(self, protein: Protein, dtype: torch.dtype = torch.float64) -> None:
+        self.backbone = torch.from_numpy(protein.coords[:, :, :4]).to(dtype)
+        n, ca, c, _ = self.backbone.unbind(-2)
+        self.centroid = ca + 1.6 * (virtual_cb(n, ca, c) - ca)
+        self.residue = torch.tensor([[AMINO_ACIDS.index(a) for a in protein.sequence]])
+        self.chain = torch.tensor([[protein.chains.index(r.chain) for r in protein.residue_ids]])
+        self.position = torch.arange(len(protein))[None] + 20 * self.chain
+        self.mask = torch.ones_like(self.residue, dtype=torch.bool)
+
+    def labels(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.residue, self.position, self.chain, self.mask
+
+
+def write_structures(folder: Path, count: int = 8, length: int = 44) -> Path:
+    """A table of PDB files: four clusters in train, two each in valid and test."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = ["id\tfile\tcluster\tsplit\tquality"]
+    for k in range(count):
+        write_pdb(small_protein(length, seed=k), folder / f"p{k}.pdb")
+        split = ("train", "train", "valid", "test")[k % 4]
+        rows.append(f"p{k}\tp{k}.pdb\tc{k}\t{split}\tmade")
+    table = folder / "table.tsv"
+    table.write_text("\n".join(rows) + "\n")
+    return table
+
+
+def small_pack(folder: Path) -> Path:
+    return build_pack(write_structures(folder / "files"), folder / "pack", PackSettings(workers=1))
