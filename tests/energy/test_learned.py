@@ -1,0 +1,121 @@
+"""Learned terms with small random networks: forces against finite differences, symmetries, frozen targets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from refine.energy.free_energy import FreeEnergy
+from refine.energy.learned import Density, LearnedModel, learned_terms
+from refine.energy.system import System
+from refine.local.weights import Networks
+from refine.structure.geometry import rotation_from_vector
+from tests.local.small import compact_protein, likelihood, prior
+
+NAMES = ("prior", "mediated", "likelihood")
+
+
+def networks(count: int = 1) -> Networks:
+    return Networks(tuple(prior(seed=k) for k in range(count)), likelihood(), Path("."), {})
+
+
+def system() -> System:
+    return System.from_protein(compact_protein(), dtype=torch.float64)
+
+
+def coords(replicas: int = 2, noise: float = 0.1, seed: int = 0) -> Tensor:
+    x = torch.from_numpy(compact_protein().coords[:, :, :4]).to(torch.float64).repeat(replicas, 1, 1, 1)
+    return x + noise * torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def energy(gradient: str = "central", count: int = 1) -> FreeEnergy:
+    return FreeEnergy(learned_terms(networks(count), system(), gradient))
+
+
+@pytest.mark.parametrize("gradient", ["central", "full"])
+@pytest.mark.parametrize("name", NAMES)
+def test_forces_equal_finite_differences(name: str, gradient: str) -> None:
+    whole = energy(gradient, count=2)
+    one = FreeEnergy(tuple(t for t in whole.terms if t.name == name)).at(coords(seed=1))
+    x = coords()
+    forces, table = one.forces(x)
+    assert table.total.abs().min() > 1e-2 and forces.abs().amax((1, 2, 3)).min() > 1e-3
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(3):
+        direction = torch.randn(x.shape, dtype=x.dtype, generator=generator)
+        slope = (one(x + 1e-5 * direction).total - one(x - 1e-5 * direction).total) / 2e-5
+        torch.testing.assert_close(slope, -(forces * direction).sum((1, 2, 3)), rtol=1e-5, atol=1e-5)
+
+
+def test_frozen_targets_are_exact_where_they_were_taken() -> None:
+    """At the coordinates of the targets both variants give the same energy, but not the same force."""
+    x = coords()
+    central, full = energy("central").at(x), energy("full")
+    one, two = central(x), full(x)
+    for name in NAMES:
+        torch.testing.assert_close(one.per_residue[name], two.per_residue[name])
+    assert (central.forces(x)[0] - full.forces(x)[0]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("gradient", ["central", "full"])
+def test_rotation_and_translation_turn_the_forces_along(gradient: str) -> None:
+    turn = rotation_from_vector(torch.tensor([0.3, 1.2, -0.8], dtype=torch.float64))
+    x, whole = coords(), energy(gradient)
+    moved = x @ turn.T + torch.tensor([5.0, -3.0, 9.0], dtype=torch.float64)
+    forces, table = whole.at(x).forces(x)
+    again, other = whole.at(moved).forces(moved)
+    for name in NAMES:
+        torch.testing.assert_close(table.per_residue[name], other.per_residue[name], rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(forces @ turn.T, again, rtol=1e-5, atol=1e-6)
+
+
+def test_a_mirrored_structure_has_another_energy() -> None:
+    x, whole = coords(), energy("full")
+    one, two = whole(x), whole(x * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64))
+    for name in NAMES:
+        assert (one.per_residue[name] - two.per_residue[name]).abs().max() > 1e-3
+
+
+def test_replicas_do_not_see_each_other() -> None:
+    x, whole = coords(), energy("full")
+    torch.testing.assert_close(whole(x).total[1:], whole(x[1:]).total)
+
+
+def test_terms_share_one_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LearnedModel(networks(), system())
+    calls = []
+    evaluate = LearnedModel._fields
+    monkeypatch.setattr(LearnedModel, "_fields", lambda self, x: (calls.append(1), evaluate(self, x))[1])
+    x = coords()
+    one, two = Density("prior", model).at(x), Density("mediated", model).at(x)
+    assert isinstance(one, Density) and isinstance(two, Density) and one.fields is two.fields and len(calls) == 1
+    Density("prior", model).at(x + 0.1)
+    assert len(calls) == 2
+    full = Density("prior", model, "full")
+    assert full.at(x) is full
+
+
+def test_disagreement_widens_the_density() -> None:
+    x = coords()
+    alone, together = (LearnedModel(networks(n), system()).fields(x) for n in (1, 3))
+    assert (alone.disagreement == 0).all() and together.disagreement.min() > 0
+    assert (together.shift_b > 0).all()
+
+
+def test_forces_change_little_over_a_hundredth_of_an_angstrom() -> None:
+    """The largest change of any force component when one residue moves by 0.01 Å stays near what the curvature explains."""
+    x, whole = coords(1), energy("full")
+    forces = [whole.forces(_moved(x, 0.005 * k))[0] for k in range(5)]
+    change = (forces[2] - forces[0]).abs().max()
+    assert change < 1.0  # kcal/mol/Å
+    bend = (forces[4] - 2 * forces[2] + forces[0]).abs().max()
+    assert bend < 0.5 * change + 1e-3
+
+
+def _moved(x: Tensor, by: float) -> Tensor:
+    y = x.clone()
+    y[:, 9] += torch.tensor([by, 0.0, 0.0], dtype=x.dtype)
+    return y

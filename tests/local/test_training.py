@@ -1,0 +1,142 @@
+"""Training: examples are functions of their number, resume is exact, what is exported comes back, and the command does it all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from refine.errors import InputError, ModelError
+from refine.local import evaluation, training
+from refine.local.dataset import Examples, ExampleSettings, collate
+from refine.local.pack import Pack
+from refine.local.training import TrainingSettings, build, load_weights, train
+from refine.local.weights import load_network, load_networks, save_network
+from tests.local.small import LIKELIHOOD, PRIOR, likelihood, prior, small_pack
+
+TINY = TrainingSettings(steps=6, batch=2, warmup=2, cooldown=2, every=3, bf16=False, prior=PRIOR, likelihood=LIKELIHOOD)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_pack(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "validate", lambda network, examples, settings: {"perturbed/x": 1.0})
+
+
+def test_an_example_is_a_function_of_seed_and_number(pack: Path) -> None:
+    first = Examples(Pack(pack), [], "train", ExampleSettings(), 3, 10)
+    again = Examples(Pack(pack), [], "train", ExampleSettings(), 3, 10)
+    again[7]
+    for n in (0, 4):
+        one, two = first[n], again[n]
+        assert all(np.array_equal(one[key], two[key]) for key in one)
+    other = Examples(Pack(pack), [], "train", ExampleSettings(), 4, 10)
+    assert not np.array_equal(first[0]["start"], other[0]["start"])
+    batch = collate([first[0], first[1]])
+    assert batch["start"].shape == (2, 44, 4, 3) and batch["mask"].all()
+
+
+@pytest.mark.parametrize("network", ["prior", "likelihood"])
+def test_resume_equals_an_uninterrupted_run(network: str, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = dataclasses.replace(TINY, network=network)
+    train(pack, None, tmp_path / "whole", settings)
+    rate = training.rate
+
+    def interrupted(step: int, s: TrainingSettings) -> float:
+        if step == 4:
+            raise KeyboardInterrupt
+        return rate(step, s)
+
+    monkeypatch.setattr(training, "rate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(pack, None, tmp_path / "parts", settings)
+    assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3
+    monkeypatch.setattr(training, "rate", rate)
+    train(pack, None, tmp_path / "parts", settings)
+    one, two = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "parts"))
+    assert one["step"] == two["step"] == 6 and one["running"] == two["running"] and one["data"] == two["data"] != ""
+    for part in ("network", "averaged"):
+        assert all(torch.equal(one[part][key], two[part][key]) for key in one[part])
+    for key, state in one["optimiser"]["state"].items():
+        assert all(torch.equal(value, two["optimiser"]["state"][key][name]) for name, value in state.items())
+    start = build(settings).state_dict()
+    assert any(not torch.equal(one["network"][key], start[key]) for key in start)
+
+
+def test_checkpoint_of_other_data_is_refused(pack: Path, tmp_path: Path) -> None:
+    short = dataclasses.replace(TINY, steps=1)
+    train(pack, None, tmp_path, short)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    torch.save(state | {"data": "another"}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ModelError, match="other data"):
+        train(pack, None, tmp_path, short)
+    torch.save({"step": 1}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ModelError, match="does not fit"):
+        train(pack, None, tmp_path, short)
+
+
+def test_safetensors_round_trip_and_refusals(tmp_path: Path) -> None:
+    network, path = prior(torch.float32), tmp_path / "prior.safetensors"
+    save_network(network, path, {"metrics": {"error_ratio": 0.9}})
+    back, facts = load_network(path, "prior")
+    assert facts == {"metrics": {"error_ratio": 0.9}} and back.settings == PRIOR
+    assert all(torch.equal(v, back.state_dict()[k]) for k, v in network.state_dict().items())
+    warm = build(dataclasses.replace(TINY, network="prior"))
+    load_weights(warm, path)
+    assert torch.equal(warm.state_dict()["trunk.node_in.weight"], network.state_dict()["trunk.node_in.weight"])
+    with pytest.raises(ModelError, match="not a likelihood"):
+        load_network(path, "likelihood")
+    with pytest.raises(ModelError, match="missing"):
+        load_networks(tmp_path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_network(path, "prior")
+    with pytest.raises(ModelError, match="cannot be used"):
+        load_weights(warm, path)
+    with pytest.raises(ModelError, match="no model"):
+        load_networks(tmp_path / "none")
+
+
+def test_likelihood_metrics_count_right(pack: Path) -> None:
+    network = likelihood(torch.float32)
+    with torch.no_grad():
+        network.read_out[-1].weight.zero_()
+        network.read_out[-1].bias.zero_()
+        network.read_out[-1].bias[0] = 5.0  # always alanine
+    found = evaluation.test_metrics(network, Pack(pack))
+    rows = [k for k, c in enumerate(Pack(pack).chains) if c.split == "test"]
+    share = float(np.mean(np.concatenate([Pack(pack).residue(k) for k in rows]) == 0))
+    assert found["top1"] == pytest.approx(share) and found["chains"] == 2 and found["residues"] == 88
+    expected = np.log(np.exp(5) + 19) - 5 * share
+    assert found["cross_entropy"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_command_trains_resumes_and_exports_with_a_card(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml = tmp_path / "train.toml"
+    toml.write_text(
+        'network = "likelihood"\nsteps = 2\nbatch = 2\nbf16 = false\n[likelihood.trunk]\nwidth = 16\nlayers = 2\nidentities = false\n'
+    )
+    out, model = tmp_path / "run", tmp_path / "tiny"
+    assert training.main([str(pack), "--out", str(out), "--settings", str(toml), "--device", "cpu", "--export", str(model), "--quiet"]) == 0
+    network, facts = load_network(model / "likelihood.safetensors", "likelihood")
+    manifest = json.loads((pack / "manifest.json").read_text())
+    assert facts["data"]["hash"] == manifest["hash"] and facts["steps"] == 2 and 0 <= facts["metrics"]["top1"] <= 1
+    card = (model / "CARD.md").read_text()
+    assert manifest["hash"] in card and "cross_entropy" in card and str(tmp_path) not in card and "Not measured here" in card
+    assert training.main([str(pack), "--out", str(out), "--steps", "3", "--device", "cpu", "--quiet"]) == 0
+    assert torch.load(out / "checkpoint.pt", weights_only=True)["step"] == 3
+    with pytest.raises(InputError, match="holds a checkpoint"):
+        training.main([str(pack), "--out", str(out), "--no-resume", "--quiet"])
+    with pytest.raises(InputError, match="trains a likelihood"):
+        training.main([str(pack), "--out", str(out), "--network", "prior", "--quiet"])
+    toml.write_text("colour = 1\n")
+    with pytest.raises(InputError, match="unknown setting colour"):
+        training.main([str(pack), "--out", str(tmp_path / "other"), "--settings", str(toml), "--quiet"])
