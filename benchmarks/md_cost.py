@@ -146,9 +146,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         ours, model = our_run(options.model, settings, Path(folder) / "run")
-        print(
-            f"refine run: {ours['residues']} residues, {ours['models']} models, {ours['wall_seconds']:.0f} s, {ours['cpu_seconds']:.0f} CPU s"
-        )
+        times = f"{ours['wall_seconds']:.0f} s, {ours['cpu_seconds']:.0f} CPU s"
+        print(f"refine run: {ours['residues']} residues, {ours['models']} models, {times}")
         md = md_speed(solvated(model), options.seconds, options.minimise)
     print(f"MD: {md['atoms']} atoms, {md['steps']} steps of {STEP_FS:.0f} fs on {md['platform']}: {md['ns_per_day']:.2f} ns/day")
     table = ratios(md, ours)
