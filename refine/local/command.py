@@ -161,7 +161,7 @@ def _record(out: Path, command: str, init: Path | None) -> None:
     """Adds a command, and the weights it starts from, to ``run.json`` of the run folder."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / "run.json"
-    record = json.loads(path.read_text()) if path.is_file() else {"commands": [], "init": ""}
+    record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"commands": [], "init": ""}
     record["commands"].append(command)
     if init is not None and init.is_file():
         record["init"] = f"{init.name} (sha256 {hashlib.sha256(init.read_bytes()).hexdigest()[:16]})"
