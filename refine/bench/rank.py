@@ -22,6 +22,7 @@ from refine.bench.run import check_folder
 from refine.bench.scoring import HIGHER_IS_BETTER, ScoreTask, read_score, score_task
 from refine.bench.statistics import SEED
 from refine.bench.tables import number, table
+from refine.bench.work import networks_of
 from refine.jobs import write_table
 from refine.report.record import versions
 from refine.report.tables import csv_text
@@ -57,6 +58,7 @@ def run_ranking(
     ranking: Ranking, *, workers: int = 1, scheduler: str = "", resume: bool = False, tell: Callable[[str], None] = log.info
 ) -> dict[str, Any]:
     """Score what is missing and write the tables; gives the summary. Arguments and errors as of ``run_bench``."""
+    networks_of(ranking.settings)
     check_folder(ranking.folder, resume=resume)
     began, tasks = time.monotonic(), ranking.tasks()
     for count, ended in enumerate(dispatch(score_task, tasks, workers=workers, scheduler=scheduler), start=1):

@@ -20,7 +20,7 @@ from refine.bench.metrics import METRICS
 from refine.bench.result import Result, plain, read_results
 from refine.bench.summary import Results, summarise
 from refine.bench.tables import markdown, tidy_csv
-from refine.bench.work import Task, run_task
+from refine.bench.work import Task, networks_of, run_task
 from refine.errors import InputError
 from refine.jobs import write_table
 from refine.report.record import versions
@@ -85,8 +85,12 @@ def run_bench(
 
     Raises:
         InputError: the folder cannot be used.
+        ModelError: trained files cannot be read.
         EngineError: the scheduler cannot be reached.
     """
+    for method in bench.methods:
+        if method.kind == "ours":
+            networks_of(method.run_settings())
     check_folder(bench.folder, resume=resume)
     began, tasks = time.monotonic(), bench.tasks()
     for count, ended in enumerate(dispatch(run_task, tasks, workers=workers, scheduler=scheduler), start=1):

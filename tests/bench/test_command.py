@@ -45,5 +45,11 @@ def test_bad_options_end_with_code_2(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert told in capsys.readouterr().err
 
 
+def test_missing_trained_files_are_told_before_work_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = write_manifest(tmp_path, ["one"])
+    assert cli.main(["bench", str(manifest), "--out", str(tmp_path / "out"), "--networks", "no-such-model"]) == 2
+    assert "no model 'no-such-model'" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_partial_results_have_code_3() -> None:
     assert [command.exit_code(done, 4) for done in (4, 3, 0)] == [0, 3, 4]
