@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,21 +27,22 @@ PRIOR = PriorSettings(TrunkSettings(width=16, layers=2), REGION)
 LIKELIHOOD = LikelihoodSettings(TrunkSettings(width=16, layers=2, identities=False), REGION)
 
 
-def randomised(network: N, seed: int = 0) -> N:
-    """Every value drawn anew, also the read-outs that start at zero, so that no test is true of zeros."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
+def randomised(make: Callable[[], N], seed: int) -> N:
+    """The same network for the same seed; read-outs that start at zero are moved too, so that no test is true of zeros."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        network = make()
         for p in network.parameters():
-            p += 0.15 * torch.randn(p.shape, generator=generator)
+            p += 0.15 * torch.randn(p.shape)
     return network.eval().requires_grad_(False)
 
 
 def prior(dtype: torch.dtype = torch.float64, seed: int = 0) -> Prior:
-    return randomised(Prior(PRIOR), seed).to(dtype)
+    return randomised(lambda: Prior(PRIOR), seed).to(dtype)
 
 
 def likelihood(dtype: torch.dtype = torch.float64) -> Likelihood:
-    return randomised(Likelihood(LIKELIHOOD)).to(dtype)
+    return randomised(lambda: Likelihood(LIKELIHOOD), 0).to(dtype)
 
 
 def compact_protein() -> Protein:
