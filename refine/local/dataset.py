@@ -46,6 +46,7 @@ class ExampleSettings:
         blend: fraction of the homologue examples drawn part of the way towards the native.
         disturbed: fraction of the homologue examples perturbed on top.
         smooth: fraction of the perturbations that leave secondary structure well-formed.
+        noise: Å, most atomic noise with which every example's local geometry is disguised; 0 leaves geometry as it is.
     """
 
     crop: int = 160
@@ -54,6 +55,7 @@ class ExampleSettings:
     blend: float = 0.25
     disturbed: float = 0.4
     smooth: float = 0.7
+    noise: float = 0.12
 
 
 def read_pairs(path: Path, pack: Pack) -> list[list[Pair]]:
@@ -135,7 +137,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             start = decoys.deformed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.0)))))
         else:
             start = decoys.perturbed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.4)))))
-        return self._example(chain, keep, decoys.disguised(start, bonded, rng), native, 2 if still else 0, rng)
+        return self._example(chain, keep, decoys.disguised(start, bonded, rng, self.settings.noise), native, 2 if still else 0, rng)
 
     def _chain(self, rng: np.random.Generator) -> int:
         members = self.clusters[rng.integers(len(self.clusters))]
@@ -170,7 +172,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         if rng.random() < self.settings.disturbed:
             change = decoys.deformed if rng.random() < self.settings.smooth else decoys.perturbed
             template = change(template, rng, float(rng.uniform(0.05, 0.8)))
-        return self._example(pair.chain, rows, decoys.disguised(template, joined, rng), native, 1, rng)
+        return self._example(pair.chain, rows, decoys.disguised(template, joined, rng, self.settings.noise), native, 1, rng)
 
     def _example(
         self,

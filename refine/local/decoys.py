@@ -216,11 +216,13 @@ def deformed(native: Backbone, rng: np.random.Generator, severity: float) -> Bac
     return x
 
 
-def disguised(backbone: Backbone, bonded: NDArray[np.bool_], rng: np.random.Generator) -> Backbone:
-    """Local geometry made to tell nothing: the same repair of bonds and the same atomic noise, whatever was done before.
+def disguised(backbone: Backbone, bonded: NDArray[np.bool_], rng: np.random.Generator, most: float) -> Backbone:
+    """Local geometry made to tell nothing: the same repair of bonds and the same noise (up to ``most`` Å), whatever was done before.
 
     Without it a network learns to see a perturbation by its bent bonds, takes real models for natives and holds still.
     """
+    if most == 0.0:
+        return backbone
     x = restore_bonds(backbone, bonded, int(rng.integers(4, 16))) if rng.random() < 0.85 else backbone
-    noise = rng.uniform(0.0, 0.12)
+    noise = rng.uniform(0.0, most)
     return (x + rng.normal(scale=noise, size=x.shape)).astype(np.float32)

@@ -28,7 +28,7 @@ def coords_of(protein: Protein) -> Tensor:
 
 def energy_of(protein: Protein, start: Tensor | None = None) -> FreeEnergy:
     system = System.from_protein(protein, dtype=torch.float64)
-    return assemble(system, EnergySettings(start_pull=0.5), coords_of(protein)[0] if start is None else start)
+    return assemble(system, EnergySettings(start_pull=0.5, ramachandran=1.0), coords_of(protein)[0] if start is None else start)
 
 
 def only(energy: FreeEnergy, name: str) -> FreeEnergy:

@@ -86,7 +86,7 @@ def test_disguise_hides_bent_bonds(native: np.ndarray) -> None:
         return float(np.std(np.linalg.norm(x[:-1, 2] - x[1:, 0], axis=-1)))
 
     bent = [decoys.correlated_shift(native, np.random.default_rng(s), 1.0, 6.0) for s in range(40)]
-    after = [spread(decoys.disguised(x, bonded, np.random.default_rng(100 + s))) for s, x in enumerate(bent)]
-    plain = [spread(decoys.disguised(native, bonded, np.random.default_rng(100 + s))) for s in range(40)]
+    after = [spread(decoys.disguised(x, bonded, np.random.default_rng(100 + s), 0.12)) for s, x in enumerate(bent)]
+    plain = [spread(decoys.disguised(native, bonded, np.random.default_rng(100 + s), 0.12)) for s in range(40)]
     assert np.median(after) < 0.5 * np.median([spread(x) for x in bent])
     assert np.median(plain) > 0.02
