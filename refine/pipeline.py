@@ -31,10 +31,14 @@ from refine.local.weights import Networks, load_networks
 from refine.progress import JsonLines, Progress
 from refine.propagation.propagate import propagate
 from refine.report.citations import CITE_BIB
+from refine.report.current import Current
 from refine.report.folder import RUN_FILE, RunFolder
 from refine.report.model import Finished, write_model, write_structure, write_tables
+from refine.report.page import try_report
 from refine.report.record import file_hash, new_record
+from refine.report.result import RunResult
 from refine.report.tables import ScoreRow
+from refine.report.trace import TRACE_FILE, Trace
 from refine.settings import LEARNED_WEIGHTS, RunSettings
 from refine.structure.notes import Note
 from refine.structure.protein import Protein
@@ -42,7 +46,7 @@ from refine.structure.read import read_structure
 from refine.structure.repair import repair
 from refine.structure.ride import ride
 from refine.structure.selection import parse_selection
-from refine.structure.write import fits_pdb, write_ensemble_pdb
+from refine.structure.write import fits_pdb, write_cif, write_ensemble_pdb
 
 log = logging.getLogger(__name__)
 
@@ -74,26 +78,6 @@ class Score:
     per_residue: dict[str, NDArray[np.floating]]
     quality: dict[str, float]
     confidence: NDArray[np.float32] | None
-
-
-@dataclasses.dataclass(frozen=True)
-class RunResult:
-    """What a run gave.
-
-    Attributes:
-        out: its folder.
-        models: files of the ranked models in mmCIF, best first.
-        improved, verdict: whether model 1 beats the input by the run's own score.
-        record: run.json.
-        skipped: the run was done already (``resume``).
-    """
-
-    out: Path
-    models: tuple[Path, ...]
-    improved: bool
-    verdict: str
-    record: dict[str, Any]
-    skipped: bool = False
 
 
 def prepare(path: Path, settings: RunSettings) -> Prepared:
@@ -168,6 +152,7 @@ def refine_file(
     *,
     resume: bool = False,
     networks: Networks | None = None,
+    report: bool = True,
 ) -> RunResult:
     """Refine one structure file into the run folder ``out``.
 
@@ -178,6 +163,7 @@ def refine_file(
         progress: told of every step; progress.jsonl is written in any case.
         resume: give back a finished run of the same input and settings, start an unfinished one again.
         networks: those of ``settings``, for callers that have loaded them; None loads them here.
+        report: whether to write report.html at the end; run.json says so when that failed, the run counts as done nonetheless.
 
     Raises:
         InputError: bad input, settings or folder; nothing has been written.
@@ -195,7 +181,11 @@ def refine_file(
     with folder.open() as stream:
         run = Run(prepared, networks, settings, folder, (progress or Progress()).also(JsonLines(stream)))
         with run.record.kept(), FinishingPool(settings.workers, prepared.protein, settings.finishing, prepared.mobile) as pool:
-            return run.go(pool)
+            result = run.go(pool)
+        if report:
+            run.record.values["report"] = try_report(folder.path)
+            folder.json(RUN_FILE, run.record.values)
+        return result
 
 
 class Record:
@@ -258,6 +248,8 @@ class Run:
         for note in self.prepared.notes:
             log.info("%s", note)
         self.folder.text("cite.bib", CITE_BIB)
+        self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
+        self.record.keep("input.cif")
         with self.record.timed("propagate"):
             snapshots, ends, energies = self.propagate()
         with self.record.timed("ensemble"):
@@ -277,10 +269,20 @@ class Run:
         coords = backbone(protein, self.device)
         mobile = torch.from_numpy(self.prepared.mobile).to(self.device)
 
-        def on_step(step: int, total: int, table: EnergyTable) -> None:
-            self.progress("propagate", step, total, float(table.total.min()))
+        current, trace = Current(self.folder, protein), Trace(plan)
 
-        trajectory = propagate(energy, coords, plan, settings.seed, mobile, on_step)
+        def on_step(step: int, total: int, table: EnergyTable, at: torch.Tensor) -> None:
+            trace.add(step, table)
+            self.progress("propagate", step, total, float(table.total.min()))
+            if current.due:
+                current.write(at[table.total.argmin()].cpu().numpy())
+
+        try:
+            trajectory = propagate(energy, coords, plan, settings.seed, mobile, on_step)
+        finally:
+            current.remove()
+        self.folder.text(TRACE_FILE, trace.text())
+        self.record.keep(TRACE_FILE)
         snapshots = trajectory.snapshots.cpu().numpy()
         ends = trajectory.final.cpu().numpy()
         if settings.average:

@@ -20,7 +20,7 @@ from refine.propagation.state import Simulator, seeded
 
 log = logging.getLogger(__name__)
 
-OnStep = Callable[[int, int, EnergyTable], None]
+OnStep = Callable[[int, int, EnergyTable, Tensor], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def propagate(
         settings: how.
         seed: of the noise; any integer.
         mobile: (L,) bool; the others keep every bit.
-        on_step: called after each step with the step from 1, the number of steps and the energies.
+        on_step: called after each step with the step from 1, the number of steps, the energies and the coordinates.
 
     Raises:
         EngineError: the number of replicas does not fit, or energies are not finite.
@@ -88,7 +88,7 @@ def propagate(
             snapshots.append(state.coords)
             energies.append(state.table.total)
         if on_step is not None:
-            on_step(step + 1, settings.steps, state.table)
+            on_step(step + 1, settings.steps, state.table, state.coords)
     if bool(state.rejected.any()):
         log.warning("steps undone because the energy was not finite, by replica: %s", state.rejected.tolist())
     if not snapshots:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from refine.errors import EngineError, InputError
 
-RUN_FILE, LOG_FILE, PROGRESS_FILE = "run.json", "log.txt", "progress.jsonl"
-_OWN_FILES = frozenset({RUN_FILE, LOG_FILE, PROGRESS_FILE})
+RUN_FILE, LOG_FILE, PROGRESS_FILE, CURRENT_FILE = "run.json", "log.txt", "progress.jsonl", "current.cif"
+_OWN_FILES = frozenset({RUN_FILE, LOG_FILE, PROGRESS_FILE, CURRENT_FILE})
 
 
 class RunFolder:
