@@ -22,6 +22,7 @@ from refine.errors import InputError
 from refine.local import decoys, targets
 from refine.local.pack import Pack
 
+Arrays = dict[str, NDArray[np.generic]]
 _HOLDOUT = 25  # one pair cluster in 25 is kept for validation
 
 
@@ -120,7 +121,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, n: int) -> dict[str, NDArray[np.generic]]:
+    def __getitem__(self, n: int) -> Arrays:
         rng = np.random.default_rng((self.seed, n))
         u = rng.random()
         if self.pairs and u < self.settings.homologues:
@@ -149,7 +150,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         d = ((ca - ca[rng.integers(len(ca))]) ** 2).sum(-1)
         return np.sort(np.argpartition(d, size - 1)[:size])
 
-    def _homologue(self, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+    def _homologue(self, rng: np.random.Generator) -> Arrays:
         for _ in range(20):
             group = self.pairs[rng.integers(len(self.pairs))]
             pair = group[rng.integers(len(group))]
@@ -182,32 +183,66 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         native: NDArray[np.float32],
         kind: int,
         rng: np.random.Generator,
-    ) -> dict[str, NDArray[np.generic]]:
-        lddt = targets.lddt_ca(native[:, 1].astype(np.float64), start[:, 1].astype(np.float64))
-        whole_rot, whole_shift = targets.whole_superposition(native[:, 1].astype(np.float64), start[:, 1].astype(np.float64))
+    ) -> Arrays:
         keep = self._crop(start[:, 1], rng, self.settings.crop)
-        now, goal, rows = start[keep].astype(np.float64), native[keep].astype(np.float64), rows[keep]
-        local_rot, local_shift = targets.local_superpositions(goal[:, 1], now[:, 1])
-        shift, turn = _frame_motion(now, goal, local_rot, local_shift)
-        whole = np.broadcast_to(whole_rot, local_rot.shape), np.broadcast_to(whole_shift, local_shift.shape)
-        whole_t, whole_w = _frame_motion(now, goal, *whole)
-        position = self.pack.position(chain)[rows]
-        packed = self.pack.backbone(chain)[rows].astype(np.float64)
-        local = (_frames(packed).transpose(0, 2, 1) @ (self.pack.centroid(chain)[rows] - packed[:, 1])[..., None])[..., 0]
-        centroid = (_frames(now) @ local[..., None])[..., 0] + now[:, 1]
+        kept = rows[keep]
+        packed = self.pack.backbone(chain)[kept]
         return {
-            "start": now.astype(np.float32),
-            "native": goal.astype(np.float32),
-            "residue": self.pack.residue(chain)[rows].astype(np.int64),
-            "position": position.astype(np.int64),
-            "centroid": centroid.astype(np.float32),
-            "shift": shift,
-            "turn": turn,
-            "whole_shift": whole_t,
-            "whole_turn": whole_w,
-            "lddt": lddt[keep].astype(np.float32),
+            "residue": self.pack.residue(chain)[kept].astype(np.int64),
+            "position": self.pack.position(chain)[kept].astype(np.int64),
+            "centroid": _carried(self.pack.centroid(chain)[kept], packed, start[keep]),
             "kind": np.array(kind),
+            **_targets(start, native, keep),
         }
+
+
+def moved_on(example: Arrays, shift: NDArray[np.float32], turn: NDArray[np.float32], noise: float, rng: np.random.Generator) -> Arrays:
+    """An example a step later: residues moved as a network proposed, geometry disguised as in every example, labels made anew.
+
+    Args:
+        example: as ``Examples`` gives it, not padded.
+        shift: (L, 3) Å and turn: (L, 3) rad, in the residue frames of its start.
+        noise: ``ExampleSettings.noise``.
+    """
+    start = example["start"].astype(np.float64)
+    frame = _frames(start)
+    seen = [(frame @ v[..., None].astype(np.float64))[..., 0] for v in (shift, turn)]
+    bonded = np.r_[np.diff(example["position"]) == 1, False]
+    moved = decoys.restore_bonds(decoys.move_residues(start.astype(np.float32), *seen), bonded, 4)
+    moved = decoys.disguised(moved, bonded, rng, noise)
+    return {
+        **example,
+        "centroid": _carried(example["centroid"], example["start"], moved),
+        **_targets(moved, example["native"], np.arange(len(moved))),
+    }
+
+
+def _targets(start: NDArray[np.float32], native: NDArray[np.float32], keep: NDArray[np.int64]) -> Arrays:
+    """Coordinates and labels of the residues ``keep`` of a start (L, 4, 3) with its native; lDDT and whole superposition see all."""
+    ca, native_ca = start[:, 1].astype(np.float64), native[:, 1].astype(np.float64)
+    lddt = targets.lddt_ca(native_ca, ca)
+    whole_rot, whole_shift = targets.whole_superposition(native_ca, ca)
+    now, goal = start[keep].astype(np.float64), native[keep].astype(np.float64)
+    local_rot, local_shift = targets.local_superpositions(goal[:, 1], now[:, 1])
+    shift, turn = _frame_motion(now, goal, local_rot, local_shift)
+    whole = np.broadcast_to(whole_rot, local_rot.shape), np.broadcast_to(whole_shift, local_shift.shape)
+    whole_t, whole_w = _frame_motion(now, goal, *whole)
+    return {
+        "start": now.astype(np.float32),
+        "native": goal.astype(np.float32),
+        "shift": shift,
+        "turn": turn,
+        "whole_shift": whole_t,
+        "whole_turn": whole_w,
+        "lddt": lddt[keep].astype(np.float32),
+    }
+
+
+def _carried(points: NDArray[np.float32], old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Points (L, 3), one per residue, that ride on their residues' frames from one backbone to another."""
+    before, after = old.astype(np.float64), new.astype(np.float64)
+    local = _frames(before).transpose(0, 2, 1) @ (points - before[:, 1])[..., None]
+    return ((_frames(after) @ local)[..., 0] + after[:, 1]).astype(np.float32)
 
 
 def _acceptance(likeness: float) -> float:
@@ -235,9 +270,9 @@ def _frames(backbone: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack((x, y, np.cross(x, y)), axis=-1)
 
 
-def collate(examples: list[dict[str, NDArray[np.generic]]]) -> dict[str, Tensor]:
-    """Examples padded to the longest, with ``mask`` (B, L); padded residues lie far apart and carry zeros."""
-    longest = max(len(e["residue"]) for e in examples)
+def collate(examples: list[Arrays], length: int = 0) -> dict[str, Tensor]:
+    """Examples padded to ``length`` or to the longest, with ``mask`` (B, L); padded residues lie far apart and carry zeros."""
+    longest = max(length, *(len(e["residue"]) for e in examples))
     batch: dict[str, Tensor] = {"mask": torch.zeros(len(examples), longest, dtype=torch.bool)}
     for key, value in examples[0].items():
         shape = () if value.ndim == 0 else (longest, *value.shape[1:])

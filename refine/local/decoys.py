@@ -44,7 +44,7 @@ def restore_bonds(backbone: Backbone, bonded: NDArray[np.bool_], sweeps: int = 1
             a = x[: len(x) - step, first]
             b = x[step:, second]
             delta = b - a
-            length = np.sqrt((delta * delta).sum(-1, keepdims=True)) + 1e-9
+            length = np.sqrt(np.einsum("ij,ij->i", delta, delta))[:, None] + 1e-9
             move = 0.5 * (1.0 - ideal / length) * delta
             if step:
                 move = move * joined[:, None]

@@ -21,12 +21,12 @@ def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp_min(1.0)
 
 
-def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, float], PriorOutput]:
     """−log likelihood of the native frames and distances, plus the whole-model displacement and the expected lDDT.
 
     Returns:
         the loss, and figures: ``error_ratio`` of predicted to no displacement (1 = nothing learned), ``whole_ratio``
-        and ``pair_ratio`` likewise, ``lddt_error`` (mean absolute).
+        and ``pair_ratio`` likewise, ``lddt_error`` (mean absolute); and what the network said.
     """
     out = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"])
     mask = batch["mask"]
@@ -47,7 +47,7 @@ def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, float]]:
             "pair_ratio": (masked_mean((out.delta - change).abs(), weight) / masked_mean(change.abs(), weight).clamp_min(1e-3)).item(),
             "lddt_error": lddt.item(),
         }
-    return loss, figures
+    return loss, figures, out
 
 
 def distance_changes(out: PriorOutput, native: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,7 +81,7 @@ def _ratio(predicted: Tensor, true: Tensor, mask: Tensor) -> float:
     return (left / before.clamp_min(1e-3)).item()
 
 
-def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str, float], None]:
     """Cross entropy of the central residue's identity given its region.
 
     Natives and mildly perturbed structures alike, so that the likelihood stays smooth where models live.
@@ -94,4 +94,4 @@ def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str
     with torch.no_grad():
         right = (logits.argmax(-1) == batch["residue"]).float()
         figures = {"cross_entropy": loss.item(), "top1": masked_mean(right, batch["mask"]).item()}
-    return loss, figures
+    return loss, figures, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 NEIGHBOURHOOD = 13.0
 """Radius in Å of the region on which the native is laid to define a residue's local error."""
@@ -43,8 +44,7 @@ def local_superpositions(native: Array, decoy: Array, rounds: int = 2) -> tuple[
     The surroundings are weighted smoothly to zero at ``NEIGHBOURHOOD``; the second round lets neighbours that fit
     badly count less.
     """
-    d = np.linalg.norm(decoy[:, None] - decoy[None], axis=-1)
-    x = np.clip((d - 8.0) / (NEIGHBOURHOOD - 8.0), 0, 1)
+    x = np.clip((cdist(decoy, decoy) - 8.0) / (NEIGHBOURHOOD - 8.0), 0, 1)
     near = 1 - x * x * (3 - 2 * x)
     weight = near
     outer = (decoy[:, :, None] * native[:, None, :]).reshape(len(native), 9)
@@ -53,16 +53,22 @@ def local_superpositions(native: Array, decoy: Array, rounds: int = 2) -> tuple[
         cn, cd = w @ native, w @ decoy
         rot = _kabsch((w @ outer).reshape(-1, 3, 3) - cd[:, :, None] * cn[:, None, :])
         shift = cd - (rot @ cn[..., None])[..., 0]
-        laid = np.einsum("iab,jb->ija", rot, native) + shift[:, None]
-        weight = near / (1.0 + ((laid - decoy[None]) ** 2).sum(-1) / 4.0)
+        laid = (native @ rot.transpose(0, 2, 1)) + shift[:, None]
+        weight = near / (1.0 + _squared(laid - decoy) / 4.0)
     return rot, shift
+
+
+def _squared(vectors: Array) -> Array:
+    """Squared lengths (...) of vectors (..., 3)."""
+    return np.einsum("...k,...k->...", vectors, vectors)
 
 
 def lddt_ca(native: Array, decoy: Array) -> Array:
     """Per-residue CA lDDT (L,) in [0, 1] of Mariani et al. (2013), without stereochemistry checks; 1 where no pair counts."""
-    dn = np.linalg.norm(native[:, None] - native[None], axis=-1)
-    dd = np.linalg.norm(decoy[:, None] - decoy[None], axis=-1)
-    counted = (dn < _LDDT_RADIUS) & ~np.eye(len(native), dtype=bool)
-    error = np.abs(dn - dd)
-    kept = sum(((error < limit) & counted).sum(1) for limit in _LDDT_LIMITS) / len(_LDDT_LIMITS)
-    return np.where(counted.any(1), kept / np.maximum(counted.sum(1), 1), 1.0)
+    between = cdist(native, native)
+    counted = between < _LDDT_RADIUS
+    np.fill_diagonal(counted, False)
+    error = np.where(counted, np.abs(between - cdist(decoy, decoy)), np.inf)
+    kept = sum(np.count_nonzero(error < limit, axis=1) for limit in _LDDT_LIMITS) / len(_LDDT_LIMITS)
+    pairs = np.count_nonzero(counted, axis=1)
+    return np.where(pairs > 0, kept / np.maximum(pairs, 1), 1.0)
