@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from refine.assess.compare import compare
-from refine.assess.torsions import torsions
+from refine.assess.torsions import rotamer_verdict, torsions
 from refine.assess.validate import ALLOWED, FAVOURED, OUTLIER, UNKNOWN, validate
 from refine.structure.read import read_structure
 
 ORACLE = Path(__file__).parent / "oracles" / "ramachandran.csv"
+ROTAMERS = Path(__file__).parent / "oracles" / "rotamers.csv"
 
 
 def test_ramachandran_against_molprobity(shared: Path) -> None:
@@ -30,6 +32,27 @@ def test_ramachandran_against_molprobity(shared: Path) -> None:
         outliers.append(v.ramachandran_outliers - 100 * theirs[2] / theirs.sum())
     assert np.abs(favoured).max() <= 4.1 and np.abs(favoured).mean() <= 1.6, favoured
     assert np.abs(outliers).max() <= 2.0 and np.abs(outliers).mean() <= 0.6, outliers
+
+
+def test_rotamers_against_the_top500(shared: Path) -> None:
+    """The share that is not favoured agrees. Outliers are fewer: our limit is 0.3 % as for the Top8000, theirs 1 %."""
+    with ROTAMERS.open(newline="") as handle:
+        rows = list(csv.DictReader(line for line in handle if not line.startswith("#")))
+    assert len(rows) >= 10
+    total: Counter[str] = Counter()
+    for row in rows:
+        p = read_structure(shared / "bench" / row["structure"]).protein
+        verdict = rotamer_verdict(p, torsions(p))
+        assert abs(int((verdict != UNKNOWN).sum()) - int(row["side_chains"])) <= 1
+        outliers = {f"{p.residue_ids[i].chain.strip()}:{p.residue_ids[i].number}" for i in np.flatnonzero(verdict == OUTLIER)}
+        bad, allowed = set(row["outliers"].split()), set(row["allowed"].split())
+        assert len(outliers) <= len(bad) + 1, row["structure"]
+        total.update(side_chains=int(row["side_chains"]), ours=len(outliers), theirs=len(bad), both=len(outliers & bad))
+        total.update(rare=len(outliers & (bad | allowed)), unusual=int((verdict != FAVOURED).sum() - (verdict == UNKNOWN).sum()))
+        total.update(unusual_theirs=len(bad | allowed))
+    assert abs(total["unusual"] - total["unusual_theirs"]) / total["side_chains"] < 0.01, total
+    assert 0.3 * total["theirs"] < total["ours"] <= total["theirs"], total
+    assert total["both"] >= 0.8 * total["ours"] and total["rare"] >= 0.9 * total["ours"], total
 
 
 def test_totals_agree_with_the_lists(shared: Path) -> None:
