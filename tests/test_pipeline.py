@@ -32,7 +32,7 @@ QUICK = RunSettings(
 )
 FILES = {
     "model_1.pdb", "model_1.cif", "model_2.pdb", "model_2.cif", "ensemble.pdb", "scores.csv", "per_residue.csv",
-    "rpdd.npz", "run.json", "log.txt", "progress.jsonl", "cite.bib",
+    "rpdd.npz", "run.json", "log.txt", "progress.jsonl", "cite.bib", "input.cif", "trace.csv", "report.html",
 }  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def test_rpdd_belongs_to_the_ensemble_in_the_folder(run: pipeline.RunResult) -> 
 
 def test_same_seed_same_bytes_and_any_number_of_workers(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
     again = refine_file(piece, tmp_path / "again", dataclasses.replace(QUICK, workers=2))
-    for name in sorted(FILES - {"run.json", "log.txt", "progress.jsonl"}):
+    for name in sorted(FILES - {"run.json", "log.txt", "progress.jsonl", "report.html"}):
         assert (again.out / name).read_bytes() == (run.out / name).read_bytes(), name
 
 

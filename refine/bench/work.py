@@ -166,7 +166,7 @@ class OneTarget:
 
     def refine(self, method: Method, place: Path) -> tuple[list[Path], Mapping[str, Any]]:
         settings = method.run_settings()
-        result = refine_file(self.target.model, place, settings, networks=networks_of(settings))
+        result = refine_file(self.target.model, place, settings, networks=networks_of(settings), report=False)
         if not self.task.keep_bulky:
             for name in BULKY:
                 (place / name).unlink(missing_ok=True)

@@ -137,6 +137,7 @@ class RunFolder:
 
 def _is_result(name: str) -> bool:
     own = _OWN_FILES | {"ensemble.pdb", "scores.csv", "per_residue.csv", "rpdd.npz", "cite.bib", "report.html"}
+    own |= {"input.cif", "trace.csv", "comparison.json", "native.cif"}
     return name in own or name.startswith((".partial-", "model_", "finished."))
 
 
