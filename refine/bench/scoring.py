@@ -30,7 +30,7 @@ from refine.structure.read import read_structure
 
 SCORES = "scores"
 VOROMQA_SECONDS = 300
-FORMAT = 1
+FORMAT = 2
 QUALITY = ("clashscore", "ramachandran_favoured", "rotamer_outliers")
 HIGHER_IS_BETTER = ("confidence", "voromqa", "ramachandran_favoured", "compactness")
 """Of the score columns; of all others less is better."""
@@ -100,13 +100,18 @@ def read_score(task: ScoreTask) -> dict[str, Any] | None:
 
 
 def scores(task: ScoreTask) -> dict[str, Any]:
-    """Closeness to the native, and every score, of the decoy repaired but neither moved nor finished."""
+    """Closeness to the native, and every score, of the decoy repaired but neither moved nor finished.
+
+    The energy is the run's. A learned term that the run switches off is judged too, by its value at weight 1.
+    """
     settings = from_dict(task.settings)
     protein = prepare(task.decoy.path, settings).protein
     comparison = compare(protein, native_of(task.decoy.native))
-    found = score(protein, networks_of(settings), settings)
+    silent = [name for name, weight in settings.learned.items() if weight == 0]
+    heard = dataclasses.replace(settings, learned={**settings.learned, **dict.fromkeys(silent, 1.0)})
+    found = score(protein, networks_of(settings), heard)
     columns: dict[str, float] = {name: value for name, value in found.terms.items() if name != "total"}
-    columns = {"energy": found.terms["total"]} | columns
+    columns = {"energy": found.terms["total"] - sum(columns.get(name, 0.0) for name in silent)} | columns
     if found.confidence is not None:
         columns["confidence"] = float(np.mean(found.confidence))
     columns |= {name: found.quality[name] for name in QUALITY}

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from refine.bench.decoys import find_decoys
 from refine.bench.rank import SUMMARY, Ranking, run_ranking, target_summary
+from refine.bench.scoring import scores
 from refine.errors import InputError
 from refine.local.decoys import jittered, restore_bonds
+from refine.local.weights import save_network
 from refine.settings import RunSettings
 from refine.structure.read import read_structure
 from refine.structure.ride import ride
 from refine.structure.write import write_pdb
 from tests.conftest import ROOT
+from tests.local.small import likelihood, prior
 
 NATIVE = ROOT / "examples" / "1a8o_native.pdb"
 
@@ -47,6 +51,21 @@ def test_a_folder_of_decoys_is_scored_and_ranked(decoys: Path, tmp_path: Path) -
     again = run_ranking(ranking, resume=True)
     assert {p: p.stat().st_mtime_ns for p in before} == before and again["targets"] == summary["targets"]
     assert json.loads((tmp_path / "out" / SUMMARY).read_text())["label"] == "test"
+
+
+def test_a_learned_term_that_the_run_switches_off_is_judged_too(decoys: Path, tmp_path: Path) -> None:
+    """The likelihood has a row of its own at weight 1, and no part in the energy."""
+    (tmp_path / "nets").mkdir()
+    save_network(prior(torch.float32), tmp_path / "nets" / "prior.safetensors", {})
+    save_network(likelihood(torch.float32), tmp_path / "nets" / "likelihood.safetensors", {})
+    (decoy, *_) = find_decoys(decoys)
+    found = {}
+    for weight in (0.0, 1.0):
+        settings = RunSettings(networks=str(tmp_path / "nets"), learned={"likelihood": weight})
+        found[weight] = scores(Ranking((decoy,), settings, tmp_path / "out").tasks()[0])["scores"]
+    off, on = found[0.0], found[1.0]
+    assert off["likelihood"] == pytest.approx(on["likelihood"]) and off["likelihood"] > 1.0
+    assert off["energy"] == pytest.approx(on["energy"] - on["likelihood"], abs=0.01)
 
 
 def test_a_target_without_a_native_is_refused(tmp_path: Path) -> None:
