@@ -70,6 +70,12 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("--out", type=Path, help="csv file (default: standard output)")
     common(score)
 
+    page = command(commands, "report", "write report.html of a run folder anew", report_command)
+    page.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    compared = command(commands, "compare", "compare a run with the native, on the terminal and in its report", compare_command)
+    compared.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    compared.add_argument("native", type=Path, metavar="NATIVE", help="PDB or mmCIF file")
+
     commands.add_parser("train", help="train the networks (refine train --help)", add_help=False)
     doctor = command(commands, "doctor", "say what is installed, which device is used, whether the trained files are good", doctor_command)
     doctor.add_argument("--settings", type=Path, metavar="FILE.toml")
@@ -139,6 +145,21 @@ def score_command(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(text)
     return report(outcomes, quiet=True)
+
+
+def report_command(options: argparse.Namespace) -> int:
+    from refine.report.page import write_report
+
+    sys.stdout.write(f"{write_report(options.run)}\n")
+    return 0
+
+
+def compare_command(options: argparse.Namespace) -> int:
+    from refine.report.native import compare_run
+
+    found = compare_run(options.run, options.native)
+    sys.stdout.write(f"{found.table()}{found.report}\n")
+    return 0
 
 
 def doctor_command(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ class RunResult:
         text = {"chain": str, "insertion": str, "residue": str, "name": str, "file": str, "source": str, "model": str}
         return pandas.read_csv(self._file(name), dtype=text, keep_default_na=False, na_values={c: [""] for c in self._numbers(name, text)})
 
-    def _numbers(self, name: str, text: dict[str, type]) -> list[str]:
+    def _numbers(self, name: str, text: Mapping[str, type]) -> list[str]:
         with (self.out / name).open(encoding="utf-8") as stream:
             return [column for column in stream.readline().strip().split(",") if column not in text]
 

@@ -1,0 +1,246 @@
+'use strict';
+// Residue-pair maps of the ensemble and the histogram of one pair.
+
+const UNKNOWN = 65535;
+const PAIRS = { maps: [], histogram: null };
+
+// Place of the pair (i < j) in an upper triangle of n rows.
+function triangle(i, j, n) {
+  return i * n - (i * (i + 1)) / 2 + (j - i - 1);
+}
+
+async function loadMaps() {
+  const given = DATA.maps;
+  const found = {};
+  for (const name of ['mean', 'std', 'start', 'native', 'contact']) {
+    if (!given[name]) continue;
+    const raw = await unpack(given[name], Uint16Array);
+    found[name] = Float32Array.from(raw, (v) => (v === UNKNOWN ? NaN : v * (name === 'contact' ? 1e-4 : given.step)));
+  }
+  const minus = (a, b) => (a && b ? a.map((v, k) => v - b[k]) : null);
+  found.difference = minus(found.mean, found.start);
+  found.error = minus(found.mean, found.native);
+  if (given.histograms) {
+    found.histograms = await unpack(given.histograms, Uint8Array);
+    found.begin = new Uint32Array(found.mean.length);
+    for (let k = 0, at = 0; k < found.begin.length; k += 1) {
+      found.begin[k] = at;
+      at += 2 + found.histograms[at + 1];
+    }
+  }
+  return found;
+}
+
+function percentile(values, share) {
+  const known = Array.from(values).filter((v) => !Number.isNaN(v)).map(Math.abs).sort((a, b) => a - b);
+  return known.length ? known[Math.min(known.length - 1, Math.floor(share * known.length))] : 1;
+}
+
+function mapKinds(found) {
+  const limit = (values) => Math.max(0.2, percentile(values, 0.99));
+  const kinds = [
+    { title: 'Mean distance', values: found.mean, scale: (t) => VIRIDIS(1 - t), low: 0, high: percentile(found.mean, 1), unit: 'Å' },
+    { title: 'Spread (standard deviation)', values: found.std, scale: VIRIDIS, low: 0, high: limit(found.std), unit: 'Å' },
+  ];
+  if (found.difference) kinds.push({ title: 'Mean − input', values: found.difference, scale: DIVERGING, low: -limit(found.difference), high: limit(found.difference), unit: 'Å' });
+  if (found.error) kinds.push({ title: 'Mean − native', values: found.error, scale: DIVERGING, low: -limit(found.error), high: limit(found.error), unit: 'Å' });
+  if (found.contact) kinds.push({ title: 'Contact probability (8 Å)', values: found.contact, scale: VIRIDIS, low: 0, high: 1, unit: '' });
+  return kinds;
+}
+
+function paintMap(kind, n) {
+  const picture = element('canvas', { width: n, height: n });
+  const context = picture.getContext('2d');
+  const image = context.createImageData(n, n);
+  for (let i = 0; i < n; i += 1) {
+    for (let j = i; j < n; j += 1) {
+      const value = i === j ? (kind.low < 0 || kind.unit === 'Å' ? 0 : NaN) : kind.values[triangle(i, j, n)];
+      const rgb = Number.isNaN(value) ? [128, 128, 128] : kind.scale((value - kind.low) / (kind.high - kind.low || 1));
+      for (const at of [4 * (i * n + j), 4 * (j * n + i)]) {
+        image.data.set(rgb, at);
+        image.data[at + 3] = 255;
+      }
+    }
+  }
+  context.putImageData(image, 0, 0);
+  return picture;
+}
+
+function mapFigure(kind, found) {
+  const n = DATA.maps.points;
+  const picture = paintMap(kind, n);
+  const canvas = element('canvas', { tabindex: 0, role: 'img', 'aria-label': `${kind.title}, ${n} × ${n}; arrow keys move the pair` });
+  const readout = element('div', { class: 'readout note' });
+  const holder = element('div');
+  holder.append(canvas);
+  const geometry = { left: 46, top: 6, size: 0 };
+  const draw = drawn(holder, (width) => {
+    const whole = Math.min(width, 460);
+    const ratio = window.devicePixelRatio || 1;
+    geometry.size = whole - geometry.left - 6;
+    const height = geometry.size + geometry.top + 24;
+    canvas.width = Math.round(whole * ratio);
+    canvas.height = Math.round(height * ratio);
+    canvas.style.width = `${whole}px`;
+    canvas.style.height = `${height}px`;
+    const context = canvas.getContext('2d');
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, whole, height);
+    context.imageSmoothingEnabled = geometry.size < n;
+    context.drawImage(picture, geometry.left, geometry.top, geometry.size, geometry.size);
+    mapAxes(context, geometry);
+    if (CHOICE.pair) crosshair(context, geometry, n);
+  });
+  const pairAt = (event) => {
+    const box = canvas.getBoundingClientRect();
+    const at = (p, start) => Math.floor(((p - start) / geometry.size) * n);
+    const [j, i] = [at(event.clientX - box.left, geometry.left), at(event.clientY - box.top, geometry.top)];
+    return i < 0 || j < 0 || i >= n || j >= n || i === j ? null : [i, j];
+  };
+  canvas.addEventListener('pointermove', (event) => {
+    const pair = pairAt(event);
+    readout.textContent = pair ? `${pairName(pair)}: ${fixed(kind.values[triangle(Math.min(...pair), Math.max(...pair), n)])} ${kind.unit}` : '';
+  });
+  canvas.addEventListener('click', (event) => { const pair = pairAt(event); if (pair) choose({ pair }); });
+  canvas.addEventListener('keydown', (event) => movePair(event, n));
+  PAIRS.maps.push(draw);
+  return element('figure', { class: 'map' }, element('h3', {}, kind.title), holder, readout, scaleBar(kind.scale, kind.low, kind.high, kind.unit));
+}
+
+function movePair(event, n) {
+  const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+  if (!step || !CHOICE.pair) return;
+  event.preventDefault();
+  const next = CHOICE.pair.map((v, k) => Math.min(Math.max(v + step[k], 0), n - 1));
+  if (next[0] === next[1]) next[step[0] ? 0 : 1] += step[0] + step[1];
+  if (next.every((v) => v >= 0 && v < n)) choose({ pair: next });
+}
+
+function mapAxes(context, { left, top, size }) {
+  const block = DATA.maps.block;
+  context.fillStyle = colour('muted');
+  context.strokeStyle = colour('line');
+  context.font = '11px system-ui, sans-serif';
+  context.strokeRect(left, top, size, size);
+  const many = RESIDUES.chains.length > 1;
+  for (const i of roundResidues(Math.max(2, Math.floor(size / 55)))) {
+    const at = (((i + 0.5) / block) * size) / DATA.maps.points;
+    const chain = RESIDUES.chains[RESIDUES.chain[i]].slice(0, 2);
+    const text = `${many && chain ? `${chain}:` : ''}${RESIDUES.numbers[i]}`;
+    context.textAlign = 'right';
+    context.fillText(text, left - 5, top + at + 4);
+    context.textAlign = 'center';
+    context.fillText(text, left + at, top + size + 15);
+  }
+  for (let i = 1; i < LENGTH; i += 1) {
+    if (RESIDUES.chain[i] === RESIDUES.chain[i - 1]) continue;
+    const at = ((i / block) * size) / DATA.maps.points;
+    context.strokeStyle = 'rgba(255,255,255,.75)';
+    context.beginPath();
+    context.moveTo(left + at, top); context.lineTo(left + at, top + size);
+    context.moveTo(left, top + at); context.lineTo(left + size, top + at);
+    context.stroke();
+  }
+}
+
+// Residues with a round author number, about `count` of them; evenly spaced ones where the numbers are not round.
+function roundResidues(count) {
+  for (const step of [10, 20, 50, 100, 200, 500, 1000]) {
+    const found = RESIDUES.numbers.flatMap((number, i) => (/^-?\d+$/.test(number) && Number(number) % step === 0 ? [i] : []));
+    if (found.length >= 2 && found.length <= count) return found;
+  }
+  return Array.from({ length: count }, (_, k) => Math.min(LENGTH - 1, Math.round(((k + 0.5) * LENGTH) / count)));
+}
+
+function crosshair(context, { left, top, size }, n) {
+  const [i, j] = CHOICE.pair.map((v) => ((v + 0.5) * size) / n);
+  for (const [width, paint] of [[3, 'rgba(0,0,0,.7)'], [1.4, '#ffffff']]) {
+    context.lineWidth = width;
+    context.strokeStyle = paint;
+    context.beginPath();
+    context.arc(left + j, top + i, 6, 0, 2 * Math.PI);
+    context.stroke();
+  }
+  context.lineWidth = 1;
+}
+
+function pairName([i, j]) {
+  const block = DATA.maps.block;
+  const one = (k) => (block === 1 ? residueName(k) : `${residueName(k * block)} … ${residueName(Math.min(LENGTH, (k + 1) * block) - 1)}`);
+  return `${one(i)} – ${one(j)}`;
+}
+
+// The pair that moved most, near enough for the histogram and not along the chain.
+function firstPair(found) {
+  const n = DATA.maps.points;
+  const by = found.difference || found.std;
+  let best = [0, n - 1];
+  let most = -1;
+  for (let i = 0; i < n; i += 1) {
+    for (let j = i + 4; j < n; j += 1) {
+      const k = triangle(i, j, n);
+      if (found.mean[k] < 16 && Math.abs(by[k]) > most) { most = Math.abs(by[k]); best = [i, j]; }
+    }
+  }
+  return best;
+}
+
+function drawHistogram(found) {
+  const holder = document.getElementById('histogram');
+  const [i, j] = [Math.min(...CHOICE.pair), Math.max(...CHOICE.pair)];
+  const k = triangle(i, j, DATA.maps.points);
+  const facts = [`mean ${fixed(found.mean[k])} Å`, `spread ${fixed(found.std[k])} Å`];
+  if (found.start) facts.push(`input ${fixed(found.start[k])} Å`);
+  if (found.native) facts.push(`native ${fixed(found.native[k])} Å`);
+  const title = element('h3', {}, pairName([i, j]));
+  const note = element('p', { class: 'note' }, `${facts.join(' · ')}. ${DATA.maps.frames} snapshots.`);
+  if (!found.histograms) {
+    const why = DATA.maps.block > 1 ? 'Histograms of so long a protein are not in this page; rpdd.npz has what there is.' : 'rpdd.npz holds no histograms.';
+    holder.replaceChildren(title, note, element('p', { class: 'note' }, why));
+    return;
+  }
+  const at = found.begin[k];
+  const [first, count] = [found.histograms[at], found.histograms[at + 1]];
+  const shares = Array.from({ length: count }, (_, b) => [first + b, found.histograms[at + 2 + b] / 255]);
+  const plot = element('div');
+  holder.replaceChildren(title, plot, swatches([['ensemble', colour('accent')], ['input', colour('input')], ...(found.native ? [['native', colour('native')]] : [])]), note);
+  histogramPlot(plot, shares, [['input', found.start && found.start[k]], ['native', found.native && found.native[k]]]);
+}
+
+function histogramPlot(plot, shares, marks) {
+  const edges = DATA.maps.edges;
+  const step = edges[1] - edges[0];
+  const width = Math.min(plot.clientWidth || 360, 460);
+  const height = 240;
+  const box = frame(width, height, 44);
+  const sx = linear(edges[0] - step, edges[edges.length - 1] + step, box.left, box.right);
+  const top = Math.max(...shares.map((s) => s[1]), 0.05) * 1.1;
+  const sy = linear(0, top, box.bottom, box.top);
+  const svg = shape('svg', { width, height, role: 'img', 'aria-label': 'histogram of the distance' });
+  axes(svg, box, sx, sy, { x: 'distance (Å); the last bin is open', y: 'probability' });
+  for (const [bin, share] of shares) {
+    const from = sx.at(edges[0] + (bin - 1) * step);
+    svg.append(shape('rect', { x: from + 0.5, y: sy.at(share), width: Math.max(sx.at(edges[0] + bin * step) - from - 1, 1), height: box.bottom - sy.at(share), style: 'fill:var(--accent)' }));
+  }
+  for (const [name, value] of marks) {
+    if (value === null || value === undefined || Number.isNaN(value)) continue;
+    const x = sx.at(Math.min(value, sx.high));
+    svg.append(shape('line', { x1: x, x2: x, y1: box.top, y2: box.bottom, style: `stroke:var(--${name});stroke-width:2;stroke-dasharray:5 3` },
+      shape('title', {}, `${name} ${fixed(value)} Å`)));
+  }
+  plot.replaceChildren(svg);
+}
+
+async function drawMaps() {
+  const holder = document.getElementById('maps');
+  if (!holder || !DATA.maps) return;
+  const found = await loadMaps();
+  for (const kind of mapKinds(found)) holder.append(mapFigure(kind, found));
+  holder.append(element('figure', { id: 'histogram', 'aria-live': 'polite' }));
+  PAIRS.maps.forEach((draw) => draw());
+  watch((change) => { if ('pair' in change) { PAIRS.maps.forEach((draw) => draw()); drawHistogram(found); } });
+  choose({ pair: firstPair(found) });
+  let last = 0;
+  const histogram = document.getElementById('histogram');
+  new ResizeObserver(() => { if (Math.abs(histogram.clientWidth - last) > 2) { last = histogram.clientWidth; drawHistogram(found); } }).observe(histogram);
+}

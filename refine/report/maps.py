@@ -1,0 +1,85 @@
+"""Residue-pair maps for the report: upper triangles of distances in steps of 0.01 Å, and histograms without their empty bins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refine.ensemble.rpdd import BIN_EDGES, RPDD
+from refine.report.encode import in_steps, packed
+
+STEP = 0.01
+"""Å between two values of a map."""
+
+LARGEST = 500
+"""Points along a side of a map; longer proteins are averaged over blocks of residues and have no histograms in the page."""
+
+
+def pair_maps(
+    rpdd: RPDD, start: NDArray[np.floating] | None, native: NDArray[np.floating] | None, contact: NDArray[np.floating] | None
+) -> dict[str, Any]:
+    """What the page needs to draw the maps.
+
+    Args:
+        rpdd: of L residues.
+        start, native: (L, L) Å distances of the input and of the native, NaN where unknown; None when there is none.
+        contact: (L, L) probability of a contact within 8 Å, or None.
+
+    Returns:
+        ``length`` L, ``block`` residues to a point, ``points`` to a side, ``step`` Å, ``frames``; ``mean``, ``std``, ``start``, ``native``
+        (uint16 steps, 65535 unknown), ``contact`` (uint16 of 1e-4) as packed upper triangles, row by row; ``histograms`` packed as
+        ``histogram_bytes`` says, ``edges`` Å.
+    """
+    length = len(rpdd.mean)
+    block = -(-length // LARGEST)
+    found: dict[str, Any] = {"length": length, "block": block, "points": -(-length // block), "step": STEP, "frames": rpdd.frames}
+    for name, matrix in (("mean", rpdd.mean), ("std", rpdd.std), ("start", start), ("native", native)):
+        if matrix is not None:
+            found[name] = packed(in_steps(upper(in_blocks(matrix, block)), STEP, np.uint16))
+    if contact is not None:
+        found["contact"] = packed(in_steps(upper(in_blocks(contact, block)), 1e-4, np.uint16))
+    if rpdd.distogram is not None and block == 1:
+        found["histograms"] = packed(histogram_bytes(upper(rpdd.distogram)))
+        found["edges"] = [round(float(edge), 4) for edge in BIN_EDGES]
+    return found
+
+
+def upper(matrix: NDArray[Any]) -> NDArray[Any]:
+    """(P, …) of the pairs i < j of a matrix (L, L, …), row by row."""
+    i, j = np.triu_indices(len(matrix), 1)
+    return matrix[i, j]
+
+
+def in_blocks(matrix: NDArray[np.floating], block: int) -> NDArray[np.floating]:
+    """Means over blocks of ``block`` × ``block`` pairs, smaller ones at the end; NaN where nothing is known."""
+    if block == 1:
+        return matrix
+    size = -(-len(matrix) // block) * block
+    padded = np.full((size, size), np.nan)
+    padded[: len(matrix), : len(matrix)] = matrix
+    tiles = padded.reshape(size // block, block, size // block, block)
+    known = np.isfinite(tiles)
+    count = known.sum((1, 3))
+    total = np.where(known, tiles, 0.0).sum((1, 3))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def histogram_bytes(probability: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Histograms (P, B) as a stream: first used bin, number of bins n, then n probabilities in steps of 1/255, pair after pair.
+
+    A bin whose probability is not 0 never becomes 0.
+    """
+    level = np.where(probability > 0, np.clip(np.rint(probability * 255), 1, 255), 0).astype(np.uint8)
+    used = level > 0
+    any_used = used.any(1)
+    first = np.where(any_used, used.argmax(1), 0)
+    count = np.where(any_used, used.shape[1] - used[:, ::-1].argmax(1) - first, 0)
+    begin = np.concatenate(([0], np.cumsum(count + 2)))
+    stream = np.zeros(int(begin[-1]), np.uint8)
+    stream[begin[:-1]], stream[begin[:-1] + 1] = first, count
+    row = np.repeat(np.arange(len(level)), count)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    stream[begin[row] + 2 + within] = level[row, first[row] + within]
+    return stream
