@@ -45,7 +45,7 @@ def before_after(results: Results, methods: Sequence[str]) -> str:
         rows = results.rows(method)
         both = [t for t in rows if t in start]
         x, y = [start[t][MAIN.key] for t in both], [rows[t][MAIN.key] for t in both]
-        ax.scatter(x, y, s=16, color=COLOURS[k % len(COLOURS)], label=method, alpha=0.75)
+        ax.scatter(x, y, s=16, color=COLOURS[k % len(COLOURS)], label=method, alpha=0.75, zorder=3 - 0.01 * k)
     low, high = ax.get_xlim()
     ax.plot([low, high], [low, high], color="#999", linewidth=1, zorder=0)
     ax.set_xlabel(f"{MAIN.label} of the start")
@@ -74,7 +74,7 @@ def against_start(results: Results, methods: Sequence[str]) -> str:
     for k, method in enumerate(methods):
         change = changes(results.rows(method), start, MAIN.key)
         x = [start[t][MAIN.key] for t in change]
-        ax.scatter(x, list(change.values()), s=16, color=COLOURS[k % len(COLOURS)], label=method, alpha=0.75)
+        ax.scatter(x, list(change.values()), s=16, color=COLOURS[k % len(COLOURS)], label=method, alpha=0.75, zorder=3 - 0.01 * k)
     ax.axhline(0, color="#333", linewidth=0.8)
     ax.set_xlabel(f"{MAIN.label} of the start")
     ax.set_ylabel(f"Δ {MAIN.label}")

@@ -42,6 +42,8 @@ def change(metric: Metric, values: Mapping[str, Any], key: str = "delta_mean") -
     if found["value"] is None:
         return "–"
     digits = metric.digits
+    if found["value"] == found["low"] == found["high"] == 0:
+        return "0"
     if found["low"] is None:
         return f"{found['value']:+.{digits}f}"
     mark = "*" if found["low"] > 0 or found["high"] < 0 else ""
@@ -82,6 +84,23 @@ def quality_table(summary: Mapping[str, Any]) -> str:
         levels = [number(of["metrics"][m.key]["mean"], m.digits if m.key != "lddt" else 4) for m in shown]
         lines.append([name, *levels, number(of["move_mean"], 2)])
     return "Mean levels, model 1:\n\n" + table(head, lines)
+
+
+def metric_tables(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Every metric of each method but the start: levels, mean and median change, share improved, worst target."""
+    head = ["metric", "start", "model 1", "n", "mean Δ", "median Δ", "improved %", "worst Δ", "of"]
+    found = {}
+    for name, of in summary["methods"].items():
+        if of["kind"] == "start":
+            continue
+        lines = []
+        for m in METRICS:
+            v = of["metrics"][m.key]
+            cells = [m.label, number(v["start_mean"], m.digits), number(v["mean"], m.digits), str(v["n"])]
+            cells += [change(m, v), change(m, v, "delta_median"), number(v["improved_percent"], 0)]
+            lines.append([*cells, number(v["worst_loss"], m.digits, signed=True), v["worst_target"] or "–"])
+        found[name] = table(head, lines)
+    return found
 
 
 def pair_table(summary: Mapping[str, Any]) -> str:

@@ -77,6 +77,9 @@ def test_the_report_is_one_file_that_needs_nothing_else(results: list[Result]) -
     outside = re.findall(r'(?:src|href)="(?!#)([^"]*)"', text)
     assert outside == [] and "@import" not in text and "<script" not in text
     assert "ORACLE" in text and "ORACLE" in markdown(summary)
+    assert 'name="viewport"' in text and re.search(r"<td>[+-]\d+\.\d+\*?<small>\[[^\]]*\]</small></td>", text)
+    every = text[text.index("Every metric, ours") :]
+    assert all(f"<td>{metric.label}</td>" in every for metric in BY_KEY.values())
 
 
 def test_casp_files_hold_five_models_in_order(tmp_path: Path) -> None:
