@@ -44,6 +44,8 @@ class ExampleSettings:
         crop: most residues of one example (the nearest to a random centre).
         homologues: fraction threaded on a homologue's backbone.
         natives: fraction left nearly untouched, so that the network learns to hold still.
+        misaligned: mean number of stretches in the wrong register of a homologue example.
+        misfolded: fraction of the homologue examples in the wrong register throughout.
         blend: fraction of the homologue examples drawn part of the way towards the native.
         disturbed: fraction of the homologue examples perturbed on top.
         smooth: fraction of the perturbations that leave secondary structure well-formed.
@@ -53,6 +55,8 @@ class ExampleSettings:
     crop: int = 160
     homologues: float = 0.75
     natives: float = 0.05
+    misaligned: float = 0.0
+    misfolded: float = 0.0
     blend: float = 0.25
     disturbed: float = 0.4
     smooth: float = 0.7
@@ -164,7 +168,12 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             if rng.random() < _acceptance(likeness):
                 break
         whole, bonded = self.pack.backbone(pair.chain), self.pack.bonded(pair.chain)
-        rows, template = decoys.threaded(whole, pair.rows, template, bonded, rng)
+        rows = pair.rows
+        if rng.random() < self.settings.misfolded:
+            rows, template = decoys.misaligned(rows, template, rng, throughout=True)
+        for _ in range(rng.poisson(self.settings.misaligned)):
+            rows, template = decoys.misaligned(rows, template, rng)
+        rows, template = decoys.threaded(whole, rows, template, bonded, rng)
         keep = self._crop(template[:, 1], rng, self.settings.crop * 7 // 5)
         rows, template = rows[keep], template[keep]
         native, joined = whole[rows], bonded[rows] & np.r_[np.diff(rows) == 1, False]

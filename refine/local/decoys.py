@@ -168,6 +168,37 @@ def threaded(
     return every, restore_bonds(start, joined, 16)
 
 
+def misaligned(
+    rows: NDArray[np.int64], template: Backbone, rng: np.random.Generator, *, throughout: bool = False
+) -> tuple[NDArray[np.int64], Backbone]:
+    """An alignment with a mistake in its register: a stretch of residues lies 1–4 places off along the template.
+
+    Args:
+        rows: (A,) ascending residues of the target; template: (A, 4, 3) backbones of their partners.
+        throughout: the whole chain instead, up to a quarter of its length off: well-formed, and a wrong fold.
+
+    Returns:
+        the residues that keep a partner, and its backbone. Those pushed out at one end are left for ``threaded`` to rebuild, the gap at
+        the other end for it to close.
+    """
+    count = len(rows)
+    sign = 1 if rng.random() < 0.5 else -1
+    if throughout:
+        step = sign * int(rng.integers(2, max(3, count // 4)))
+        kept = slice(max(0, -step), min(count, count - step))
+        return rows[kept], template[kept.start + step : kept.stop + step]
+    step = sign * int(rng.integers(1, 5))
+    size = int(rng.integers(6, 31))
+    if count < size + 12:
+        return rows, template
+    first = int(rng.integers(5, count - size - 5))
+    last = first + size
+    source, kept = np.arange(count), np.ones(count, dtype=np.bool_)
+    source[first:last] += step
+    kept[(slice(last, last + step) if step > 0 else slice(first + step, first))] = False
+    return rows[kept], template[source[kept]]
+
+
 def compacted(backbone: Backbone, rng: np.random.Generator, spread: float) -> Backbone:
     """Drawn together or apart about the centre, by a factor that may differ along three random axes."""
     ca = backbone[:, 1].astype(np.float64)
