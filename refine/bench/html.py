@@ -43,7 +43,7 @@ def page(summary: Mapping[str, Any], results: Results) -> str:
         section("Paired tests", to_html(untitled(pair_table(summary)))),
         section("Δ GDT-HA by start quality and length", to_html(untitled(strata_table(summary)))),
         *(section(f"Every metric, {name}", to_html(text)) for name, text in metric_tables(summary).items()),
-        section("Oracle", f'<p class="oracle">{html.escape(oracle_lines(summary))}</p>' if summary["oracle"] else ""),
+        section("Oracle", "".join(f'<p class="oracle">{html.escape(line)}</p>' for line in oracle_lines(summary).splitlines())),
         section("Versions", f"<p>{html.escape(', '.join(f'{k} {v}' for k, v in bench['versions'].items()))}</p>"),
     ]
     head = f'<!doctype html><html lang="en"><head><meta charset="utf-8">{VIEWPORT}<title>refine bench</title><style>{STYLE}</style></head>'

@@ -62,7 +62,7 @@ def sorted_bars(results: Results, method: str) -> str:
     made, (ax,) = figure(max(5.2, 0.13 * len(names)), 3.6)
     ax.bar(range(len(names)), values, color=[GAIN if v >= 0 else LOSS for v in values])
     ax.axhline(0, color="#333", linewidth=0.8)
-    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
+    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=6 if len(names) > 40 else 9)
     ax.set_ylabel(f"Δ {MAIN.label}, {method}")
     return svg(made)
 
