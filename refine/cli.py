@@ -80,6 +80,13 @@ def parser() -> argparse.ArgumentParser:
     doctor = command(commands, "doctor", "say what is installed, which device is used, whether the trained files are good", doctor_command)
     doctor.add_argument("--settings", type=Path, metavar="FILE.toml")
     add_commands(commands, command)
+    app = command(commands, "app", "start the web app", app_command)
+    app.add_argument("--folder", type=Path, help="where the jobs are kept (default refine_jobs)")
+    app.add_argument("--host", help="address to listen on (default 127.0.0.1: this machine only)")
+    app.add_argument("--port", type=int, help="default 8501")
+    app.add_argument("--at-once", type=int, help="jobs that run at the same time (default 1)")
+    app.add_argument("--base", type=Path, metavar="FILE.toml", help="settings that every run starts from")
+    app.add_argument("--config", type=Path, metavar="FILE.toml", help="limits and all other settings of the app; options given here win")
     return top
 
 
@@ -168,6 +175,13 @@ def doctor_command(options: argparse.Namespace) -> int:
     text, code = examine(settings_of(options))
     sys.stdout.write(text)
     return code
+
+
+def app_command(options: argparse.Namespace) -> int:
+    from refine.queue.serve import serve, settings_with
+
+    given = {name: getattr(options, name) for name in ("folder", "host", "port", "at_once", "base")}
+    return serve(settings_with(options.config, {k: v for k, v in given.items() if v is not None}))
 
 
 def train(arguments: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ STAGES = (
     ("settings",),
     ("pipeline",),
     ("jobs", "doctor"),
+    ("queue",),
     ("bench",),
     ("cli",),
     ("__main__",),

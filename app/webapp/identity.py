@@ -1,0 +1,37 @@
+"""Who is looking: the name a reverse proxy gives, else a random cookie of the browser."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+import streamlit as st
+
+from webapp.server import settings
+
+COOKIE = "refine_user"
+_SET = """
+export default function ({ data }) {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `${data.name}=${data.value}; path=/; max-age=31536000; SameSite=Lax${secure}`;
+}
+"""
+_cookie = st.components.v2.component("refine_cookie", js=_SET)
+
+
+def user() -> str:
+    """Name of the user of this session, for the queue; never shown."""
+    header = settings().user_header
+    if header:
+        return "name:" + (st.context.headers.get(header) or "")
+    if "user" not in st.session_state:
+        known = st.context.cookies.get(COOKIE, "")
+        st.session_state["user"] = known if re.fullmatch(r"[0-9a-f]{32}", known) else secrets.token_hex(16)
+    return f"cookie:{st.session_state['user']}"
+
+
+def keep() -> None:
+    """Let the browser remember who it is."""
+    name = user()
+    if name.startswith("cookie:"):
+        _cookie(key="cookie", data={"name": COOKIE, "value": name.removeprefix("cookie:")}, height=1)

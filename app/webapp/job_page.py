@@ -1,0 +1,119 @@
+"""A job while it waits, runs and when it has ended; without a job in the address, the list of one's own."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from refine.errors import RefineError
+from refine.queue.job import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
+from refine.queue.request import RUN, from_dict
+from refine.queue.supervisor import delete
+from refine.queue.worker import CONSOLE
+from webapp import live, places, result
+from webapp.identity import user
+from webapp.server import settings, store
+from webapp.text import counted, duration, plain, size
+
+COLOURS = {QUEUED: "gray", RUNNING: "blue", DONE: "green", FAILED: "red", CANCELLED: "orange"}
+
+
+def page() -> None:
+    """The page."""
+    job_id = st.query_params.get("id", "")
+    if not job_id:
+        listing()
+        return
+    job = store().find(job_id)
+    if job is None:
+        st.title("No such job")
+        st.write("The address is wrong, or the job has been deleted.")
+        if st.button("To my jobs"):
+            places.go(places.JOBS)
+        return
+    head(job)
+    if job.active:
+        watch(job.id)
+    else:
+        ended(job)
+
+
+def head(job: Job) -> None:
+    """Name, state, and what can be done."""
+    st.title(plain(job.name))
+    st.markdown(
+        f":{COLOURS[job.state]}-badge[{job.state}] &nbsp; {counted(job.residues, 'residue')} · "
+        f"submitted {time.strftime('%d %B %Y, %H:%M', time.localtime(job.submitted))}"
+    )
+    mine = job.user == user()
+    with st.container(horizontal=True):
+        if job.active and mine and not job.cancel and st.button("Cancel", icon=":material/stop_circle:"):
+            act(lambda: store().cancel(job.id, user()))
+        if not job.active and mine and st.button("Delete", icon=":material/delete:"):
+            act(lambda: delete(store(), store().deletable(job.id, user())))
+    st.caption("This page can be bookmarked, and shared with people who reach this server.")
+
+
+def act(what: object) -> None:
+    """Do something to a job and show the page again, or say why not."""
+    try:
+        what()  # type: ignore[operator]
+    except RefineError as error:
+        st.error(plain(str(error)))
+    else:
+        st.rerun()
+
+
+@st.fragment(run_every=2.0)
+def watch(job_id: str) -> None:
+    """A job that waits or runs, every two seconds anew."""
+    job = store().find(job_id)
+    if job is None or not job.active:
+        st.rerun()
+    elif job.state == QUEUED:
+        ahead = store().place(job)
+        st.info(f"Waiting: {counted(ahead, 'job')} before this one. You can close this page and come back.", icon=":material/hourglass:")
+    elif job.cancel:
+        st.info("Being cancelled …", icon=":material/stop_circle:")
+    else:
+        live.show(job, store().root / "jobs" / job.id / RUN)
+
+
+def ended(job: Job) -> None:
+    """A job that has ended."""
+    try:
+        folder = store().folder(job.id)
+    except RefineError as error:
+        st.error(plain(str(error)))
+        return
+    if job.state == FAILED:
+        st.error(plain(job.message), icon=":material/error:")
+    elif job.state == CANCELLED:
+        st.warning("This job was cancelled.", icon=":material/stop_circle:")
+    else:
+        result.show(job, folder)
+    log = folder / CONSOLE
+    with st.expander("Log and command", expanded=job.state == FAILED):
+        st.code(from_dict(job.options).shown(job.file, settings().base), language="bash", wrap_lines=True)
+        if log.is_file() and not log.is_symlink():
+            st.code(log.read_text(encoding="utf-8", errors="replace")[-20_000:] or "(nothing)", language=None, wrap_lines=True, height=240)
+
+
+def listing() -> None:
+    """The jobs of this user."""
+    st.title("Jobs")
+    jobs = store().jobs(user=user())
+    if not jobs:
+        st.write("You have no jobs here yet.")
+        if st.button("Refine a model", type="primary"):
+            places.go(places.NEW)
+        return
+    used = sum(job.bytes for job in jobs)
+    st.caption(f"{counted(len(jobs), 'job')}, {size(used)} of {settings().user_mb:,} MB")
+    for job in jobs:
+        with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"row_{job.id}"):
+            when = time.strftime("%d %b, %H:%M", time.localtime(job.submitted))
+            took = f" · {duration(job.ended - job.started)}" if job.ended and job.started else ""
+            st.markdown(f":{COLOURS[job.state]}-badge[{job.state}] &nbsp; **{plain(job.name)}** · {job.residues} residues · {when}{took}")
+            st.link_button("Open", places.address(id=job.id))

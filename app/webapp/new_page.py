@@ -1,0 +1,145 @@
+"""Where a run begins: a model, what was read from it, the options, and the button."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import streamlit as st
+
+from refine.errors import RefineError
+from refine.queue.folder import read_plain
+from refine.queue.job import QUEUED, Job, new_id
+from refine.queue.request import RUN
+from refine.queue.uploads import Preview, Upload, check_upload, estimate, examine
+from webapp import options, places, viewer
+from webapp.identity import user
+from webapp.server import settings, store
+from webapp.text import counted, duration, plain
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "example" / "1a8o_model.pdb"
+ENDINGS = ["pdb", "ent", "cif", "mmcif", "bcif", "gz"]
+
+
+def page() -> None:
+    """The page."""
+    st.title("Refine a protein model")
+    st.write("Give a predicted or built model; refine moves it toward what an experiment would show, and says whether it got better.")
+    again()
+    source()
+    if "upload" in st.session_state:
+        prepared()
+
+
+def again() -> None:
+    """A model of an earlier job as input, named in the address."""
+    asked = (st.query_params.get("job", ""), st.query_params.get("model", ""))
+    if not asked[0] or st.session_state.get("again") == asked:
+        return
+    st.session_state["again"] = asked
+    try:
+        job = store().find(asked[0])
+        data = read_plain(store().folder(asked[0]) / RUN, f"{asked[1]}.cif")
+        stem = job.file.rpartition(".")[0] if job else "model"
+        take(f"{stem}_{asked[1]}.cif", data)
+    except RefineError as error:
+        st.error(plain(str(error)))
+
+
+def source() -> None:
+    """Upload, paste or example."""
+    way = st.segmented_control(
+        "Where is your model?", ["Upload a file", "Paste text", "Use the example"], default="Upload a file", required=True, key="way"
+    )
+    if way == "Upload a file":
+        limit = settings().max_upload_mb
+        given = st.file_uploader(f"PDB or mmCIF, plain or gzipped, up to {limit} MB", type=ENDINGS, key="file", max_upload_size=limit)
+        if given is not None and st.session_state.get("file_taken") != given.file_id:
+            st.session_state["file_taken"] = given.file_id
+            take(given.name, given.getvalue())
+    elif way == "Paste text":
+        text = st.text_area("The text of a PDB or mmCIF file", height=160, key="pasted", placeholder="ATOM      1  N   MET A   1 …")
+        if st.button("Read the text", disabled=not text.strip()):
+            take("pasted", text.encode("utf-8"))
+    else:
+        st.write("HIV capsid protein, C-terminal domain (PDB entry 1A8O), bent by 2.4 Å: 70 residues, about half a minute.")
+        if st.button("Take the example"):
+            take(EXAMPLE.name, EXAMPLE.read_bytes())
+    if "refused" in st.session_state:
+        st.error(plain(st.session_state["refused"]), icon=":material/error:")
+
+
+def take(name: str, data: bytes) -> None:
+    """Check a model and keep it for this session, or keep why it was refused."""
+    for key in ("upload", "preview", "refused"):
+        st.session_state.pop(key, None)
+    try:
+        upload = check_upload(name, data, settings())
+        st.session_state["preview"] = examine(upload, settings())
+        st.session_state["upload"] = upload
+        st.session_state["number"] = st.session_state.get("number", 0) + 1
+    except RefineError as error:
+        st.session_state["refused"] = str(error)
+
+
+def prepared() -> None:
+    """What was read, the options, and the button."""
+    upload: Upload = st.session_state["upload"]
+    preview: Preview = st.session_state["preview"]
+    st.header("What was read")
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        facts: dict[str, list[str]] = {}
+        for problem in preview.problems:
+            facts.setdefault(f"{problem.chain}:{problem.number}{problem.insertion}", []).append(problem.text)
+        marks = {f"{p.chain}:{p.number}{p.insertion}": p.kind for p in reversed(preview.problems)}
+        picked = viewer.show(
+            f"input_{st.session_state['number']}",
+            "The input in 3-D",
+            [viewer.Structure("input", "Input", preview.cif)],
+            facts=facts,
+            marks=marks,
+            pick=True,
+        )
+        st.caption("Click a residue to keep it fixed in the run.")
+    with right:
+        told(upload, preview)
+    st.header("Options")
+    request, problem = options.ask(upload, preview, picked)
+    seconds = estimate(preview.residues, request.steps or options.STEPS, request.models or options.MODELS)
+    waiting = len(store().jobs(states=(QUEUED,)))
+    queue = f", after {counted(waiting, 'job')} that {'waits' if waiting == 1 else 'wait'}" if waiting else ""
+    st.write(f"Estimated time: **about {duration(seconds)}** on one core{queue}.")
+    if problem:
+        st.error(plain(problem), icon=":material/error:")
+    if st.button("Refine", type="primary", icon=":material/play_arrow:", disabled=bool(problem)):
+        job = Job(
+            new_id(), user(), upload.name, upload.file, QUEUED, dataclasses.asdict(request), preview.residues, seconds, time.time()
+        )  # fmt: skip
+        try:
+            store().submit(job, upload.data)
+        except RefineError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+        else:
+            places.go(places.JOBS, id=job.id)
+
+
+def told(upload: Upload, preview: Preview) -> None:
+    """The summary beside the view."""
+    st.markdown(f"**{plain(upload.name)}** · {preview.format} · {counted(preview.residues, 'residue')}")
+    lines = [f"Chain {plain(c) or '(blank)'}: {plain(first)} to {plain(last)}, {n} residues" for c, first, last, n in preview.chains]
+    if preview.hetero:
+        lines.append("Carried along unmoved: " + ", ".join(f"{n} × {plain(name)}" for name, n in preview.hetero.items()))
+    if preview.models > 1:
+        lines.append(f"{preview.models} models in the file; the first is taken")
+    st.markdown("\n".join(f"- {line}" for line in lines[:12]))
+    kinds = [p.kind for p in preview.problems]
+    found = [f"{kinds.count(kind)} {facts['label']}" for kind, facts in viewer.KINDS.items() if kind in kinds]
+    st.markdown("**Problems by residue**" if found else "No problems found.")
+    st.markdown("\n".join(f"- {text}" for text in found))
+    quality = preview.quality
+    st.caption(f"Clashscore {quality['clashscore']:.0f}, Ramachandran favoured {quality['ramachandran_favoured']:.0f} %.")
+    if preview.notes:
+        with st.expander(f"Repairs and decisions ({len(preview.notes)})"):
+            st.text("\n".join(preview.notes[:200]))

@@ -1,0 +1,191 @@
+"""A run that is done: the verdict first, then the structures, the numbers, and what can be taken along."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from refine.errors import RefineError
+from refine.queue.folder import plain_files, read_plain, zipped
+from refine.queue.job import Job
+from refine.queue.request import RUN
+from refine.queue.uploads import check_upload, read_checked
+from refine.report.native import METRICS, compare_run
+from refine.report.page import REPORT_FILE
+from refine.report.result import COMPARISON_FILE, RunResult, read_run
+from webapp import charts, places, viewer
+from webapp.identity import user
+from webapp.server import settings
+from webapp.text import plain, size
+
+COLUMNS = {
+    "score": "score, kcal/mol", "confidence": "confidence", "predicted_error": "predicted error, Å", "clashscore": "clashscore",
+    "ramachandran_favoured": "Ramachandran favoured, %", "rotamer_outliers": "rotamer outliers, %", "bond_outliers": "bond outliers",
+    "angle_outliers": "angle outliers",
+}  # fmt: skip
+NAMES = {"input": "Input", "input_finished": "Input, finished"}
+INPUT_COLOUR, NATIVE_COLOUR = "#9aa3ad", "#2f9e44"
+
+
+def show(job: Job, folder: Path) -> None:
+    """Show the result in the job's ``folder``."""
+    run = read_run(folder / RUN)
+    verdict(run)
+    names = [name for name in run.scores.index if name.startswith("model_")]
+    model = st.selectbox("Model", names, format_func=title, key="model") if len(names) > 1 else names[0]
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        structures(job, run, model)
+    with right:
+        downloads(job, run, model)
+        if st.button("Refine again from this model", icon=":material/replay:"):
+            places.go(places.NEW, job=job.id, model=model)
+    st.header("Ranked models")
+    table(run)
+    charts.show(run, model)
+    native(job, run)
+    report(run)
+
+
+def verdict(run: RunResult) -> None:
+    """What came out, in a sentence and four numbers."""
+    say = st.success if run.improved else st.info
+    say(plain(run.verdict), icon=":material/trending_up:" if run.improved else ":material/info:")
+    before, after = run.scores.loc["input"], run.scores.loc["model_1"]
+    ours = run.per_residue[run.per_residue["model"] == "model_1"]
+    cells = st.columns(4)
+    cells[0].metric("Score, kcal/mol", f"{after['score']:.0f}", f"{after['score'] - before['score']:.0f}", delta_color="inverse")
+    cells[1].metric("Clashscore", f"{after['clashscore']:.1f}", f"{after['clashscore'] - before['clashscore']:.1f}", delta_color="inverse")
+    rama = "ramachandran_favoured"
+    cells[2].metric("Ramachandran favoured, %", f"{after[rama]:.1f}", f"{after[rama] - before[rama]:.1f}")
+    cells[3].metric("Mean confidence", f"{after['confidence']:.0f}", f"moved {ours['displacement'].mean():.2f} Å", "off")
+    st.caption("Model 1 against the input. The score is the run's own, lower is better; it knows no native structure.")
+
+
+def structures(job: Job, run: RunResult, model: str) -> None:
+    """Input and model superposed, coloured by what the run says of each residue."""
+    own = run.per_residue[run.per_residue["model"] == model]
+    at = [f"{c}:{n}{i}" for c, n, i in zip(own["chain"], own["number"], own["insertion"], strict=True)]
+    modes = [
+        viewer.Mode("confidence", "Confidence", values(at, own["confidence"]), "confidence", 30, 100, "30", "100"),
+        mode("displacement", "Displacement, Å", at, own["displacement"]),
+        mode("predicted_error", "Predicted error, Å", at, own["predicted_error"]),
+    ]
+    modes += [mode(term, f"{term} energy", at, own[term]) for term in terms(run)]
+    facts = {
+        key: [
+            f"confidence {row.confidence:.0f}, predicted error {row.predicted_error:.2f} Å, moved {row.displacement:.2f} Å",
+            ", ".join(f"{term} {getattr(row, term):.2f}" for term in terms(run)),
+        ]
+        for key, row in zip(at, own.itertuples(), strict=True)
+    }
+    shown = [viewer.Structure(model, title(model), text(run, model))]
+    if (run.out / "input.cif").is_file():
+        shown.append(viewer.Structure("input", "Input", text(run, "input"), INPUT_COLOUR, faint=True))
+    if (run.out / "native.cif").is_file():
+        shown.append(viewer.Structure("native", "Native", text(run, "native"), NATIVE_COLOUR, faint=True))
+    viewer.show(f"result_{job.id}_{model}", f"Input and {title(model)}, superposed", shown, modes=modes, facts=facts)
+    st.caption("Click a residue for its numbers. Terms in kcal/mol.")
+
+
+def text(run: RunResult, name: str) -> str:
+    """The mmCIF file of a structure of the run."""
+    return read_plain(run.out, f"{name}.cif").decode("utf-8")
+
+
+def terms(run: RunResult) -> list[str]:
+    """Names of the energy terms that the run has per residue and that are not the same everywhere."""
+    known = [c.removeprefix("term_") for c in run.scores.columns if c.startswith("term_")]
+    return [t for t in known if t in run.per_residue.columns and run.per_residue[t].nunique() > 1]
+
+
+def values(at: list[str], column: pd.Series) -> dict[str, float]:
+    """Values by residue, without those that are not known."""
+    return {key: round(float(v), 4) for key, v in zip(at, column, strict=True) if math.isfinite(v)}
+
+
+def mode(name: str, label: str, at: list[str], column: pd.Series) -> viewer.Mode:
+    """A colour mode that runs over the middle 96 % of the values."""
+    low, high = (float(column.quantile(q)) for q in (0.02, 0.98))
+    return viewer.Mode(name, label, values(at, column), "amount", low, high, f"{low:.2g}", f"{high:.2g}")
+
+
+def title(name: str) -> str:
+    """``model_2`` → ``Model 2``."""
+    return NAMES.get(name, name.replace("model_", "Model "))
+
+
+def downloads(job: Job, run: RunResult, model: str) -> None:
+    """Files to take along."""
+    st.markdown("**Downloads**")
+    stem = job.file.rpartition(".")[0]
+    files = {path.name: path.stat().st_size for path in plain_files(run.out)}
+    for ending in ("pdb", "cif"):
+        name = f"{model}.{ending}"
+        if name in files:
+            label = f"{title(model)} as {'PDB' if ending == 'pdb' else 'mmCIF'}, {size(files[name])}"
+            button(label, lambda name=name: read_plain(run.out, name), f"{stem}_{name}", "chemical/x-" + ending, f"get_{ending}")
+    if REPORT_FILE in files:
+        label = f"Report, {size(files[REPORT_FILE])}"
+        button(label, lambda: read_plain(run.out, REPORT_FILE), f"{stem}_{REPORT_FILE}", "text/html", "get_report")
+    label = f"Everything as zip, {size(sum(files.values()))} unpacked"
+    button(label, lambda: zipped(run.out, f"{stem}_refined"), f"{stem}_refined.zip", "application/zip", "get_zip")
+
+
+def button(label: str, data: object, name: str, mime: str, key: str) -> None:
+    """A download whose content is made when it is asked for; the page is not run again."""
+    st.download_button(label, data, name, mime, key=key, on_click="ignore", icon=":material/download:", width="stretch")  # type: ignore[arg-type]
+
+
+def table(run: RunResult) -> None:
+    """Input and models, one a row."""
+    frame = run.scores[[c for c in COLUMNS if c in run.scores.columns]].rename(columns=COLUMNS)
+    frame.index = pd.Index([title(name) for name in frame.index], name="")
+    st.dataframe(frame.style.format(precision=1, na_rep="–"))
+
+
+def report(run: RunResult) -> None:
+    """The report inside the page; its own policy lets no text of the input become a script."""
+    if (run.out / REPORT_FILE).is_file() and st.toggle("Show the full report here"):
+        st.iframe(read_plain(run.out, REPORT_FILE).decode("utf-8"), height=900, alt="The report of this run")
+
+
+def native(job: Job, run: RunResult) -> None:
+    """Compare with a structure that is known; what was found stays with the job."""
+    known = (run.out / COMPARISON_FILE).is_file()
+    if job.user != user() and not known:
+        return
+    with st.expander("Compare with a native structure", expanded=known):
+        if known:
+            comparison(run)
+        if job.user != user():
+            return
+        st.write("Is the experimental structure known? Upload it: input and models are measured against it.")
+        given = st.file_uploader("Native, PDB or mmCIF", key="native", max_upload_size=settings().max_upload_mb)
+        if given is None or st.session_state.get("native_taken") == given.file_id:
+            return
+        st.session_state["native_taken"] = given.file_id
+        try:
+            upload = check_upload(given.name, given.getvalue(), settings())
+            with tempfile.TemporaryDirectory(prefix="refine-native-") as place:
+                read_checked(upload, settings(), Path(place))
+                compare_run(run.out, Path(place) / upload.file)
+        except RefineError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+        else:
+            st.rerun()
+
+
+def comparison(run: RunResult) -> None:
+    """What ``refine compare`` found."""
+    found = json.loads(read_plain(run.out, COMPARISON_FILE))
+    frame = pd.DataFrame(found["scores"]).T
+    frame = frame[[m for m in METRICS if m in frame.columns]]
+    frame.index = pd.Index([title(name) for name in frame.index], name="")
+    st.dataframe(frame.style.format(precision=2, na_rep="–"))
+    st.caption(plain(found["matching"]))

@@ -1,0 +1,75 @@
+"""What a user asks for, and the command that does it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from refine.errors import InputError
+from refine.settings_file import build_settings
+
+RUN = "run"
+"""Name of the run folder inside the job folder."""
+BOUNDS = {"models": (1, 20), "steps": (0, 1000), "seed": (0, 2**31 - 1)}
+DEVICES = ("auto", "cpu", "cuda")
+B_COLUMNS = ("score", "error", "b")
+MAX_SELECTION = 2000
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """Options of one run; everything a user of the app can set.
+
+    Attributes:
+        models: how many ranked models; steps: of the propagation; None leaves it to the settings of the server.
+        seed: of the noise.
+        freeze: residues that stay, as ``refine run --freeze`` takes them.
+        device: auto, cpu or cuda.
+        bfactor: what the B column holds: score, error or b.
+        model: which MODEL of the file; None: the first.
+    """
+
+    models: int | None = None
+    steps: int | None = None
+    seed: int = 0
+    freeze: str = ""
+    device: str = "auto"
+    bfactor: str = "score"
+    model: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise InputError(f"{name} = {value} is outside {least} to {most}")
+        if self.model is not None and abs(self.model) >= 10**6:
+            raise InputError(f"there is no model {self.model}")
+        for name, known in (("device", DEVICES), ("bfactor", B_COLUMNS)):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} = {getattr(self, name)!r} is unknown", remedy=f"Use one of {', '.join(known)}")
+        if len(self.freeze) > MAX_SELECTION or not self.freeze.isprintable():
+            raise InputError("the selection of frozen residues cannot be read", remedy='Write chains and ranges, e.g. "A:10-25,B"')
+
+    def arguments(self, file: str, base: str = "") -> list[str]:
+        """Arguments of ``refine`` that run this on ``file``; ``base`` is a settings file or empty."""
+        given = [f"--settings={base}"] if base else []
+        for name in ("models", "steps", "model"):
+            value = getattr(self, name)
+            given += [] if value is None else [f"--{name}={value}"]
+        given += [f"--seed={self.seed}"]
+        for name, default in (("freeze", ""), ("device", "auto"), ("bfactor", "score")):
+            value = getattr(self, name)
+            given += [] if value == default else [f"--{name}={value}"]
+        return ["run", f"./{file}", f"--out={RUN}", *given]
+
+    def shown(self, file: str, base: str = "") -> str:
+        """The same as a line for a shell."""
+        return shlex.join(["refine", *self.arguments(file, Path(base).name)])
+
+
+def from_dict(values: Mapping[str, Any]) -> Request:
+    """A request of plain values; raises InputError on an unknown key or a wrong type."""
+    return build_settings(Request, values)

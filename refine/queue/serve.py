@@ -1,0 +1,75 @@
+"""``refine app``: the supervisor in a thread, and Streamlit, which serves the pages."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from refine.errors import InputError
+from refine.queue.settings import AppSettings, read_app_settings, to_environment
+from refine.queue.store import Store
+from refine.queue.supervisor import Supervisor
+from refine.resources import app_dir
+from refine.settings import read_settings
+
+
+def settings_with(config: Path | None, given: Mapping[str, Any]) -> AppSettings:
+    """Settings of a file (None: the defaults) with options that win; paths become full paths.
+
+    Raises:
+        InputError: the file or a value cannot be used.
+    """
+    settings = read_app_settings(config) if config else AppSettings()
+    changed: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
+    settings = dataclasses.replace(settings, **changed)
+    if settings.base:
+        read_settings(Path(settings.base))
+        settings = dataclasses.replace(settings, base=str(Path(settings.base).resolve()))
+    return dataclasses.replace(settings, folder=str(settings.root))
+
+
+def serve(settings: AppSettings) -> int:
+    """Serve until stopped; jobs that run go on after that.
+
+    Raises:
+        InputError: Streamlit is not installed, or the job folder cannot be used.
+    """
+    try:
+        streamlit = importlib.import_module("streamlit.web.cli")
+    except ImportError as error:
+        raise InputError("the web app needs Streamlit", remedy="Install refine with the extra 'app': pip install 'refine[app]'") from error
+    importlib.import_module("refine.queue.uploads")  # slow to import: not while the first visitor waits
+    supervisor = Supervisor(Store(settings))
+    to_environment(settings)
+    stop = threading.Event()
+    thread = threading.Thread(target=supervisor.watch, args=(stop,), name="supervisor", daemon=True)
+    thread.start()
+    try:
+        streamlit.main(["run", str(app_dir() / "main.py"), *options(settings)], standalone_mode=False)
+    finally:
+        stop.set()
+        thread.join(10)
+    return 0
+
+
+def options(settings: AppSettings) -> list[str]:
+    """Streamlit's own settings: nothing leaves the machine, errors are not shown with source code, uploads are limited."""
+    values = {
+        "server.address": settings.host,
+        "server.port": settings.port,
+        "server.headless": True,
+        "server.maxUploadSize": settings.max_upload_mb,
+        "server.enableXsrfProtection": True,
+        "server.enableCORS": True,
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+        "client.showErrorDetails": "none",
+        "client.toolbarMode": "minimal",
+        "theme.light.primaryColor": "#1f5fbf",
+        "theme.dark.primaryColor": "#7db3f2",
+    }
+    return [f"--{name}={str(value).lower()}" for name, value in values.items()]

@@ -1,0 +1,199 @@
+"""What comes from a browser: judged by its content, held to limits, and told before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from refine.assess.torsions import OUTLIER
+from refine.assess.validate import Validation, validate
+from refine.constants import ONE_TO_THREE
+from refine.errors import InputError, RefineError
+from refine.queue.settings import AppSettings
+from refine.structure.protein import Protein
+from refine.structure.read import ReadResult, read_structure
+from refine.structure.source import open_source, stem
+from refine.structure.write import write_cif
+
+ENDINGS = {"pdb": ".pdb", "mmcif": ".cif", "bcif": ".bcif"}
+MAX_NAME = 60
+PROPAGATION, FINISHING, OVERHEAD = 0.0011, 0.018, 10.0
+"""Seconds on one core: per residue and step of six replicas, per residue and finished structure, per run; together they give
+the 0.17 s a residue that the 75 targets of the README's table took at 50 steps and six structures."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Upload:
+    """A structure that was found usable, unpacked.
+
+    Attributes:
+        name: to be shown: printable, short; still to be escaped like any text.
+        file: name on disk: letters, digits, ``-``, ``_`` and ``.`` only, the ending by content.
+        data: the file itself.
+    """
+
+    name: str
+    file: str
+    data: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Something wrong at a residue.
+
+    Attributes:
+        chain, number, insertion: the residue.
+        kind: ``gap``, ``missing``, ``clash``, ``ramachandran``, ``geometry``.
+        text: one sentence.
+    """
+
+    chain: str
+    number: int
+    insertion: str
+    kind: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Preview:
+    """What was read from an upload.
+
+    Attributes:
+        chains: chain id, first and last residue, number of residues, of each chain.
+        residues: of all chains; models: in the file; format: ``pdb``, ``mmcif`` or ``bcif``.
+        hetero: residue name → how many (ligands, ions, waters, nucleotides), carried along.
+        notes: what was decided while reading.
+        problems: residue by residue, worst kinds first.
+        quality: numbers of ``assess.validate``.
+        cif: the protein and its hetero atoms, waters left out, for the viewer.
+        protein: as read, nothing rebuilt.
+    """
+
+    chains: tuple[tuple[str, str, str, int], ...]
+    residues: int
+    models: int
+    format: str
+    hetero: dict[str, int]
+    notes: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    quality: dict[str, float]
+    cif: str
+    protein: Protein
+
+
+def shown_name(name: str) -> str:
+    """A file name made fit to be shown: last part of any path, printable, at most ``MAX_NAME`` characters."""
+    last = re.split(r"[/\\]", name)[-1]
+    return "".join(c for c in last if c.isprintable()).strip()[:MAX_NAME] or "model"
+
+
+def disk_name(name: str, form: str) -> str:
+    """A file name for the disk of whatever a browser sent; ``form`` as ``Source.format``."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", stem(Path(shown_name(name)))).strip("._-")[:MAX_NAME]
+    return f"{safe or 'model'}{ENDINGS[form]}"
+
+
+def check_upload(name: str, data: bytes, settings: AppSettings) -> Upload:
+    """Unpack and recognise an upload by its content.
+
+    Raises:
+        InputError: too large, packed larger than allowed, an archive, or no structure; names the file.
+    """
+    shown = shown_name(name)
+    if len(data) > settings.max_upload_mb * 1e6:
+        raise InputError(f"the file is larger than {settings.max_upload_mb} MB", file=shown, remedy="Cut out the chains you want to refine")
+    with tempfile.TemporaryDirectory(prefix="refine-upload-") as place:
+        path = Path(place) / "upload"
+        path.write_bytes(data)
+        try:
+            source = open_source(path, max_bytes=int(settings.max_unpacked_mb * 1e6))
+        except RefineError as error:
+            raise InputError(error.message, file=shown, remedy=error.remedy) from error
+    return Upload(shown, disk_name(name, source.format), source.data)
+
+
+def examine(upload: Upload, settings: AppSettings, model: int | None = None) -> Preview:
+    """Read an upload and say what is there and what is wrong with it.
+
+    Args:
+        upload: as checked.
+        settings: for the limit of residues.
+        model: which MODEL of the file.
+
+    Raises:
+        InputError: it cannot be refined; names file, chain, residue and remedy.
+    """
+    with tempfile.TemporaryDirectory(prefix="refine-upload-") as place:
+        read = read_checked(upload, settings, Path(place), model)
+        dry = tuple(h for h in read.protein.hetero if h.residue_name not in ("HOH", "DOD", "WAT"))
+        view = Path(place) / "view.cif"
+        write_cif(dataclasses.replace(read.protein, hetero=dry), view)
+        cif = view.read_text(encoding="utf-8")
+    checked = validate(read.protein)
+    groups = {(h.chain, h.number, h.insertion, h.residue_name) for h in read.protein.hetero}
+    return Preview(
+        chains=tuple(_chains(read.protein)),
+        residues=len(read.protein),
+        models=read.models,
+        format=read.format,
+        hetero=dict(Counter(name for *_, name in sorted(groups)).most_common()),
+        notes=tuple(str(note) for note in read.notes),
+        problems=tuple(_problems(read, checked)),
+        quality=checked.totals(),
+        cif=cif,
+        protein=read.protein,
+    )
+
+
+def read_checked(upload: Upload, settings: AppSettings, place: Path, model: int | None = None) -> ReadResult:
+    """Read an upload in the folder ``place``; errors name the file as the user knows it. See ``examine``."""
+    path = place / upload.file
+    path.write_bytes(upload.data)
+    try:
+        return read_structure(path, model=model, max_residues=settings.max_residues)
+    except RefineError as error:
+        raise InputError(error.message, file=upload.name, chain=error.chain, residue=error.residue, remedy=error.remedy) from error
+
+
+def estimate(residues: int, steps: int, models: int) -> float:
+    """Seconds that a run takes on one core, roughly."""
+    return OVERHEAD + residues * (PROPAGATION * steps + FINISHING * (models + 1))
+
+
+def _chains(protein: Protein) -> list[tuple[str, str, str, int]]:
+    found = []
+    for chain in protein.chains:
+        inside = [r for r in protein.residue_ids if r.chain == chain]
+        found.append((chain, f"{inside[0].number}{inside[0].insertion}", f"{inside[-1].number}{inside[-1].insertion}", len(inside)))
+    return found
+
+
+def _problems(read: ReadResult, checked: Validation) -> list[Problem]:
+    protein = read.protein
+    found: list[Problem] = []
+
+    def add(i: int, kind: str, text: str) -> None:
+        identity = protein.residue_ids[i]
+        found.append(Problem(identity.chain, identity.number, identity.insertion, kind, text))
+
+    for i in range(len(protein) - 1):
+        if not protein.bonded[i] and protein.residue_ids[i].chain == protein.residue_ids[i + 1].chain:
+            add(i, "gap", "the chain is broken after this residue; the gap stays")
+    for i, letter in enumerate(protein.sequence):
+        names = protein.atom_names(i)
+        lost = [name for slot, name in enumerate(names) if not protein.mask[i, slot]]
+        if lost:
+            add(i, "missing", f"{len(lost)} of {len(names)} atoms of {ONE_TO_THREE[letter]} are missing and will be built")
+    for i in np.flatnonzero(checked.ramachandran == OUTLIER).tolist():
+        add(i, "ramachandran", "phi and psi are unlikely (Ramachandran outlier)")
+    for outlier in checked.outliers:
+        add(outlier.residue, "geometry", f"{outlier.kind} outlier: {' '.join(outlier.atoms)}")
+    for i in np.flatnonzero(checked.clashes_per_residue).tolist():
+        count = int(checked.clashes_per_residue[i])
+        add(i, "clash", f"{count} clash{'es' * (count > 1)} with other atoms")
+    return found
