@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -65,7 +66,7 @@ class Progress:
 
 
 class Bar:
-    """A live one-line bar on a terminal."""
+    """A live one-line bar on a terminal, cut to its width so that it stays one line."""
 
     WIDTH = 24
 
@@ -79,8 +80,9 @@ class Bar:
         if event.stage != "done" and event.step not in (0, event.total) and now - self._last < 0.1:
             return
         self._last = now
-        end = "\n" if event.stage == "done" else ""
-        self._stream.write(f"\r\x1b[2K{self._line(event)}{end}")
+        line = self._line(event)
+        shown = f"{line}\n" if event.stage == "done" else line[: shutil.get_terminal_size().columns - 1]
+        self._stream.write(f"\r\x1b[2K{shown}")
         self._stream.flush()
 
     def _line(self, event: Event) -> str:

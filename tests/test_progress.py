@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 
+import pytest
+
 from refine.progress import Bar, Event, JsonLines, PlainLines, Progress, describe
 
 
@@ -29,6 +31,13 @@ def test_bar_rewrites_one_line_and_ends_it() -> None:
     bar(Event("done", elapsed=3.0))
     text = stream.getvalue()
     assert text.count("\n") == 1 and text.endswith("\n") and text.count("\r") == 3 and "█" in text
+
+
+def test_bar_of_a_long_name_stays_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = io.StringIO()
+    Bar(stream, label="a_rather_long_name_of_a_model_from_a_server")(Event("propagate", 5, 10, energy=-1.0, remaining=9.0))
+    assert len(stream.getvalue().removeprefix("\r\x1b[2K")) == 59
 
 
 def test_description_names_stage_step_energy_and_time_left() -> None:

@@ -99,11 +99,17 @@ def run_bench(
     return write_reports(bench, workers=workers, scheduler=scheduler, seconds=time.monotonic() - began)
 
 
-def write_reports(bench: Bench, *, workers: int = 1, scheduler: str = "", seconds: float = 0.0) -> dict[str, Any]:
-    """Write results.csv, summary.json, table.md and report.html of what has been computed; gives the summary."""
+def write_reports(bench: Bench, *, workers: int = 1, scheduler: str = "", seconds: float | None = None) -> dict[str, Any]:
+    """Write results.csv, summary.json, table.md and report.html of what has been computed; gives the summary.
+
+    Without ``seconds`` nothing was computed now: time, workers and machine stay those of the summary that is there.
+    """
     results = bench.results()
     expected = len(bench.targets) * len(bench.methods)
-    summary = {"bench": record(bench, workers, scheduler, seconds), "expected": expected, "results": len(results)}
+    facts = record(bench, workers, scheduler, seconds or 0.0)
+    if seconds is None:
+        facts |= computed_on(bench.folder / SUMMARY)
+    summary = {"bench": facts, "expected": expected, "results": len(results)}
     summary |= {"keys": {m.key: {"label": m.label, "better": "more" if m.sign > 0 else "less"} for m in METRICS}}
     summary = plain(summary | summarise(Results.of(results), bench.against))
     write_table(bench.folder / TIDY_FILE, tidy_csv(results, bench.targets))
@@ -116,6 +122,15 @@ def write_reports(bench: Bench, *, workers: int = 1, scheduler: str = "", second
 
     write_table(bench.folder / REPORT, page(summary, Results.of(results)))
     return summary
+
+
+def computed_on(path: Path) -> dict[str, Any]:
+    """Time, workers and machine of an earlier summary; empty when there is none."""
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))["bench"]
+        return {key: earlier[key] for key in ("wall_seconds", "workers", "machine")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def record(bench: Bench, workers: int, scheduler: str, seconds: float) -> dict[str, Any]:

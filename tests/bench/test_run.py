@@ -18,7 +18,7 @@ import pytest
 from refine.bench.manifest import Target
 from refine.bench.methods import Method, plan_methods
 from refine.bench.result import read_result, result_path
-from refine.bench.run import SUMMARY, TABLE, TIDY_FILE, Bench, run_bench
+from refine.bench.run import SUMMARY, TABLE, TIDY_FILE, Bench, run_bench, write_reports
 from refine.bench.work import Task, run_task
 from refine.errors import InputError
 from refine.finishing.settings import FinishSettings
@@ -89,6 +89,13 @@ def test_the_summary_says_what_was_run(quick_run: tuple[Bench, dict]) -> None:
     assert [m["name"] for m in record["methods"]] == ["start", "ours", "relax", "random", "copy"]
     assert record["methods"][1]["settings"]["propagation"]["steps"] == 3 and "refine" in record["versions"]
     assert str(ROOT) not in (bench.folder / TIDY_FILE).read_text()
+
+
+def test_a_report_alone_keeps_how_long_the_work_took(quick_run: tuple[Bench, dict]) -> None:
+    bench, summary = quick_run
+    again = write_reports(bench)
+    assert again["bench"]["wall_seconds"] == summary["bench"]["wall_seconds"] > 0
+    assert {k: v for k, v in again.items() if k != "bench"} == {k: v for k, v in summary.items() if k != "bench"}
 
 
 def test_resume_computes_only_what_is_missing_or_changed(quick_run: tuple[Bench, dict]) -> None:
