@@ -5,6 +5,7 @@ The functions of the command line are here too; they are imported when first use
     refine_file(path, out, settings)   one structure into a run folder
     finish_file(path, out, settings)   side chains and relaxation only
     score_file(path, settings)         energies of a structure
+    read_run(folder)                   a finished run: models, scores, distance distributions
     RunSettings, read_settings         how
     read_structure, Protein            structures
 """
@@ -20,7 +21,8 @@ _WHERE = {
     "refine_file": "refine.pipeline",
     "finish_file": "refine.pipeline",
     "score_file": "refine.pipeline",
-    "RunResult": "refine.pipeline",
+    "RunResult": "refine.report.result",
+    "read_run": "refine.report.result",
     "RunSettings": "refine.settings",
     "read_settings": "refine.settings",
     "read_structure": "refine.structure.read",

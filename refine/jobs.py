@@ -106,6 +106,8 @@ def run_job(job: Job, work: Callable[[Job, Progress], RunResult], progress: Prog
     try:
         result = work(job, progress)
         said = "was done before" if result.skipped else result.verdict
+        unwritten = (result.record.get("report") or {}).get("error")
+        said += f" No report.html: {unwritten}." if unwritten else ""
         return Outcome(job, message=f"{job.path.name}: {said} -> {job.out}")
     except RefineError as error:
         named = error if error.file else type(error)(

@@ -196,12 +196,18 @@ def settings(record: Mapping[str, Any]) -> str:
 
 def verdict(record: Mapping[str, Any]) -> str:
     """The run's own judgement, in its own words."""
-    kind = str(record.get("outcome") or ("better" if record.get("improved") else "no better"))
-    state, title = {
-        "better": ("better", "Better than the input"),
-        "no better": ("worse", "No better than the input"),
-    }.get(kind, ("uncertain", "Uncertain"))
-    return f'<div class="verdict {state}" id="verdict"><b>{title}</b>{escape(str(record.get("verdict", "")))}</div>'
+    text = str(record.get("verdict", ""))
+    words = ("better", "no better", "uncertain")
+    word = next((w for w in words if text.lower().startswith(f"{w}:")), "better" if record.get("improved") else "no better")
+    state, title = dict(zip(words, _VERDICTS, strict=True))[word]
+    return f'<div class="verdict {state}" id="verdict"><b>{title}</b>{escape(text)}</div>'
+
+
+_VERDICTS = (
+    ("better", "Better than the input"),
+    ("worse", "No better than the input"),
+    ("uncertain", "Uncertain whether better than the input"),
+)
 
 
 def absent(found: Contents) -> str:

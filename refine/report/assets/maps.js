@@ -12,7 +12,7 @@ function triangle(i, j, n) {
 async function loadMaps() {
   const given = DATA.maps;
   const found = {};
-  for (const name of ['mean', 'std', 'start', 'native', 'contact']) {
+  for (const name of ['mean', 'std', 'start', 'native', 'location', 'scale', 'contact']) {
     if (!given[name]) continue;
     const raw = await unpack(given[name], Uint16Array);
     found[name] = Float32Array.from(raw, (v) => (v === UNKNOWN ? NaN : v * (name === 'contact' ? 1e-4 : given.step)));
@@ -77,7 +77,7 @@ function mapFigure(kind, found) {
   const draw = drawn(holder, (width) => {
     const whole = Math.min(width, 460);
     const ratio = window.devicePixelRatio || 1;
-    geometry.size = whole - geometry.left - 6;
+    geometry.size = whole - geometry.left - 16;
     const height = geometry.size + geometry.top + 24;
     canvas.width = Math.round(whole * ratio);
     canvas.height = Math.round(height * ratio);
@@ -193,34 +193,56 @@ function drawHistogram(found) {
   if (found.start) facts.push(`input ${fixed(found.start[k])} Å`);
   if (found.native) facts.push(`native ${fixed(found.native[k])} Å`);
   const title = element('h3', {}, pairName([i, j]));
-  const note = element('p', { class: 'note' }, `${facts.join(' · ')}. ${DATA.maps.frames} snapshots.`);
+  const tell = () => element('p', { class: 'note' }, `${facts.join(' · ')}. ${DATA.maps.frames} snapshots${DATA.maps.effective ? `, worth ${DATA.maps.effective} independent ones` : ''}.`);
   if (!found.histograms) {
     const why = DATA.maps.block > 1 ? 'Histograms of so long a protein are not in this page; rpdd.npz has what there is.' : 'rpdd.npz holds no histograms.';
-    holder.replaceChildren(title, note, element('p', { class: 'note' }, why));
+    holder.replaceChildren(title, tell(), element('p', { class: 'note' }, why));
     return;
   }
   const at = found.begin[k];
   const [first, count] = [found.histograms[at], found.histograms[at + 1]];
   const shares = Array.from({ length: count }, (_, b) => [first + b, found.histograms[at + 2 + b] / 255]);
+  const expected = found.location ? studentBins(found.location[k], found.scale[k], DATA.maps.freedom) : null;
+  if (expected) facts.push(`calibrated ${fixed(found.location[k])} ± ${fixed(found.scale[k])} Å`);
   const plot = element('div');
-  holder.replaceChildren(title, plot, swatches([['ensemble', colour('accent')], ['input', colour('input')], ...(found.native ? [['native', colour('native')]] : [])]), note);
-  histogramPlot(plot, shares, [['input', found.start && found.start[k]], ['native', found.native && found.native[k]]]);
+  const names = [['snapshots', colour('accent')], ['calibrated', SERIES[3], expected], ['input', colour('input'), found.start], ['native', colour('native'), found.native]];
+  holder.replaceChildren(title, plot, swatches(names.filter((name) => name.length < 3 || name[2])), tell());
+  histogramPlot(plot, shares, expected, [['input', found.start && found.start[k]], ['native', found.native && found.native[k]]]);
 }
 
-function histogramPlot(plot, shares, marks) {
+// Probability of each bin under Student's t at `location` with `scale`, cut to positive distances.
+function studentBins(location, scale, freedom) {
+  const edges = [0, ...DATA.maps.edges, Math.max(40, location + 60 * scale)];
+  const density = (d) => (1 + ((d - location) / scale) ** 2 / freedom) ** (-(freedom + 1) / 2);
+  const mass = edges.slice(1).map((to, b) => {
+    const parts = b === 0 || b === edges.length - 2 ? 400 : 16;
+    const width = (to - edges[b]) / parts;
+    let sum = 0;
+    for (let p = 0; p < parts; p += 1) sum += density(edges[b] + (p + 0.5) * width) * width;
+    return sum;
+  });
+  const total = mass.reduce((a, b) => a + b, 0);
+  return mass.map((m) => m / total);
+}
+
+function histogramPlot(plot, shares, expected, marks) {
   const edges = DATA.maps.edges;
   const step = edges[1] - edges[0];
   const width = Math.min(plot.clientWidth || 360, 460);
   const height = 240;
   const box = frame(width, height, 44);
   const sx = linear(edges[0] - step, edges[edges.length - 1] + step, box.left, box.right);
-  const top = Math.max(...shares.map((s) => s[1]), 0.05) * 1.1;
+  const top = Math.max(...shares.map((s) => s[1]), ...(expected || []), 0.05) * 1.1;
   const sy = linear(0, top, box.bottom, box.top);
   const svg = shape('svg', { width, height, role: 'img', 'aria-label': 'histogram of the distance' });
   axes(svg, box, sx, sy, { x: 'distance (Å); the last bin is open', y: 'probability' });
   for (const [bin, share] of shares) {
     const from = sx.at(edges[0] + (bin - 1) * step);
     svg.append(shape('rect', { x: from + 0.5, y: sy.at(share), width: Math.max(sx.at(edges[0] + bin * step) - from - 1, 1), height: box.bottom - sy.at(share), style: 'fill:var(--accent)' }));
+  }
+  if (expected) {
+    const path = expected.map((share, bin) => `${bin ? 'V' : 'M' + box.left + ' '}${sy.at(share).toFixed(1)}H${sx.at(edges[0] + bin * step).toFixed(1)}`).join('');
+    svg.append(shape('path', { d: path, fill: 'none', stroke: SERIES[3], 'stroke-width': 1.6 }));
   }
   for (const [name, value] of marks) {
     if (value === null || value === undefined || Number.isNaN(value)) continue;

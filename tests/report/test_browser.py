@@ -1,0 +1,141 @@
+"""The report in a real browser: drawn, linked together, readable on a phone, deaf to markup in names. Skipped without Chromium."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from refine.report.native import compare_run
+from refine.structure.write import write_cif
+from tests.report.run_folder import HOSTILE, make_run, two_chains
+
+api = pytest.importorskip("playwright.sync_api", reason="no playwright")
+CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+SOFTWARE = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser")
+    protein = two_chains(chain=HOSTILE)
+    run = make_run(folder / "run", protein, name=f"{HOSTILE}.pdb")
+    write_cif(protein, folder / "native.cif")
+    return compare_run(run, folder / "native.cif").report
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE)
+        yield started
+        started.close()
+
+
+def opened(browser: Any, report: Path, width: int, scheme: str) -> tuple[Any, list[str]]:
+    """The page, drawn, and what it complained about or asked the network for."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(120_000)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith(("file:", "blob:", "data:")) else said.append(request.url))
+    page.goto(report.as_uri())
+    page.wait_for_selector("html[data-drawn=yes]", state="attached")
+    return page, said
+
+
+@pytest.fixture(scope="module")
+def desktop(browser: Any, report: Path) -> Iterator[tuple[Any, list[str]]]:
+    page, said = opened(browser, report, 1280, "light")
+    yield page, said
+    page.close()
+
+
+def picture(page: Any, selector: str) -> np.ndarray:
+    """Pixels (H, W, 3) of an element as they are on the screen."""
+    return np.asarray(Image.open(io.BytesIO(page.locator(selector).first.screenshot())).convert("RGB")).astype(int)
+
+
+def share_drawn(pixels: np.ndarray) -> float:
+    """Share of the pixels, frame left out, that differ from the commonest colour."""
+    inner = pixels[4:-4, 4:-4].reshape(-1, 3)
+    colours, count = np.unique(inner, axis=0, return_counts=True)
+    return float((np.abs(inner - colours[count.argmax()]).sum(1) > 30).mean())
+
+
+def test_nothing_complains_and_nothing_is_fetched(desktop: tuple[Any, list[str]]) -> None:
+    page, said = desktop
+    assert said == []
+    assert page.locator("text=could not be drawn").count() == 0
+    assert "owned" != page.title() and HOSTILE in page.title() and page.locator("img").count() == 0
+    assert HOSTILE in page.locator("h1").inner_text()
+
+
+def test_the_structures_are_drawn_and_can_be_hidden(desktop: tuple[Any, list[str]]) -> None:
+    page, _ = desktop
+    assert share_drawn(picture(page, "#viewer")) > 0.01
+    boxes = page.locator("#view-structures input")
+    assert boxes.count() == 4
+    for k in range(4):
+        boxes.nth(k).uncheck()
+    page.wait_for_timeout(500)
+    nearly_empty = share_drawn(picture(page, "#viewer"))  # the ion stays
+    boxes.nth(1).check()
+    page.locator("#view-colour").select_option("displacement")
+    page.wait_for_timeout(500)
+    assert share_drawn(picture(page, "#viewer")) > nearly_empty + 0.003
+    assert "Displacement" in page.locator("#view-legend").inner_text()
+
+
+def test_a_click_on_a_map_shows_that_pair(desktop: tuple[Any, list[str]]) -> None:
+    page, _ = desktop
+    maps = page.locator("#maps figure.map canvas")
+    assert maps.count() >= 4
+    for k in range(maps.count()):
+        maps.nth(k).scroll_into_view_if_needed()
+        assert len(np.unique(picture(page, f"#maps figure.map:nth-of-type({k + 1}) canvas").reshape(-1, 3), axis=0)) > 40
+    before = page.locator("#histogram h3").inner_text()
+    box = maps.first.bounding_box()
+    maps.first.click(position={"x": 46 + 0.75 * (box["width"] - 62), "y": 6 + 0.1 * (box["width"] - 62)})
+    after = page.locator("#histogram h3").inner_text()
+    assert after != before and after.startswith("A ") and HOSTILE in after
+    assert page.locator("#histogram svg rect").count() >= 1 and "12 snapshots" in page.locator("#histogram").inner_text()
+    maps.first.press("ArrowDown")
+    assert page.locator("#histogram h3").inner_text() != after
+
+
+def test_charts_and_tracks_hold_the_residues(desktop: tuple[Any, list[str]]) -> None:
+    page, _ = desktop
+    assert page.locator("#trace-energy svg path[stroke]").count() == 2 and page.locator("#trace-temperature svg path[stroke]").count() == 1
+    page.locator("[data-trace=terms]").click()
+    assert page.locator("#trace-energy svg path[stroke]").count() == 1
+    assert page.locator("#rama-before circle").count() == 44 and page.locator("#rama-after circle").count() > 30
+    tracks = page.locator("#tracks svg")
+    assert "chain A" in tracks.text_content() and "14A" not in tracks.text_content() and "20" in tracks.text_content()
+    assert "lDDT to native" in page.locator("#tracks .names").inner_text()
+    tracks.click(position={"x": 12 * 5 + 6, "y": 80})
+    assert "14A" in page.locator("#track-readout").inner_text() and "14A" in page.locator("#view-readout").inner_text()
+    page.locator("#model").select_option("model_2")
+    assert page.locator("#rama-after h3").inner_text() == "model 2"
+
+
+def test_a_phone_in_the_dark(browser: Any, report: Path) -> None:
+    page, said = opened(browser, report, 400, "dark")
+    assert said == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert picture(page, "h1")[0, 0].max() < 60  # dark page
+    assert share_drawn(picture(page, "#viewer")) > 0.01
+    first = page.locator("#scores tbody tr:nth-child(2) th").bounding_box()
+    assert first["width"] > 90 and first["height"] < 80  # words are not broken letter by letter
+    page.locator("#theme").click()
+    assert picture(page, "h1")[0, 0].min() > 200
+    page.close()

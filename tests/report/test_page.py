@@ -1,0 +1,138 @@
+"""report.html: whole, small, safe, and honest about what a folder lacks."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refine import cli
+from refine.errors import InputError
+from refine.report import page as page_module
+from refine.report.page import try_report, write_report
+from refine.report.result import read_run
+from tests.report.run_folder import HOSTILE, make_run, two_chains
+
+
+class Page(HTMLParser):
+    """Elements, text, table cells and the data of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.data = ""
+        self.rows: list[list[str]] = []
+        self._inside = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._inside = "data" if dict(attrs).get("id") == "data" else tag
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+        assert not any(name.startswith("on") for name, _ in attrs), attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "data":
+            self.data += data
+        elif self._inside not in ("script", "style"):
+            self.text += data
+        if self._inside in ("td", "th") and self.rows:
+            self.rows[-1][-1] += data
+
+
+def test_it_says_what_the_folder_says(tmp_path: Path) -> None:
+    found = Page(write_report(make_run(tmp_path / "run", two_chains())))
+    assert "model_1 is better than the input." in found.text and "cao2021gsfe" in found.text
+    rows = {row[0]: row[1:] for row in found.rows if row}
+    assert rows["measure"] == ["input", "input finished", "model 1", "model 2"]
+    assert rows["free energy, sum"] == ["−3.0", "−8.0", "−9.0", "−10.0"] and rows["clashscore"] == ["30.0", "3.0", "3.0", "3.0"]
+    data = json.loads(found.data)
+    assert data["residues"]["numbers"][3:7] == ["13", "14", "14A", "15"] and data["residues"]["chains"] == ["A", "B"]
+    assert [s["name"] for s in data["structures"]] == ["input", "model_1", "model_2"]
+    assert set(data["structures"][1]["columns"]) == {"prior", "sterics", "spread", "displacement", "predicted_error", "confidence"}
+    assert data["hetero"]["elements"] == ["Zn"] and len(data["trace"]["step"]) == 10
+    assert "Not in this report" not in found.text
+
+
+def test_it_needs_no_network_and_is_the_same_each_time(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", two_chains())
+    text = write_report(run).read_text(encoding="utf-8")
+    assert write_report(run).read_text(encoding="utf-8") == text
+    assert not re.search(r"<(link|img|iframe|script[^>]+src)\b", text)
+    assert "default-src 'none'" in text and "script-src 'sha256-" in text and "unsafe-eval" not in text
+
+
+def test_300_residues_stay_below_5_megabytes(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", two_chains(150), models=5, frames=60)
+    assert write_report(run).stat().st_size < 5_000_000
+
+
+def test_names_that_are_markup_come_out_as_text(tmp_path: Path) -> None:
+    found = Page(write_report(make_run(tmp_path / "run", two_chains(chain=HOSTILE), name=f"{HOSTILE}.pdb")))
+    assert found.tags.count("script") == 3 and "img" not in found.tags
+    assert found.text.count(HOSTILE) >= 3  # title, heading, note
+    assert json.loads(found.data)["residues"]["chains"] == ["A", HOSTILE]
+
+
+@pytest.mark.parametrize("file", ["trace.csv", "rpdd.npz", "scores.csv", "per_residue.csv", "input.cif", "model_2.cif"])
+def test_a_missing_or_damaged_piece_is_named(file: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", two_chains())
+    (run / file).unlink()
+    assert Path(file).stem in Page(write_report(run)).text.split("Not in this report")[1]
+    (run / file).write_bytes(b"\xff\xfe")
+    assert Path(file).stem in Page(write_report(run)).text.split("Not in this report")[1]
+
+
+def test_maps_that_do_not_fit_the_models_are_left_out(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", two_chains())
+    other = make_run(tmp_path / "other", two_chains(12))
+    (run / "rpdd.npz").write_bytes((other / "rpdd.npz").read_bytes())
+    found = Page(write_report(run))
+    assert "24 residues, the models have 48" in found.text and json.loads(found.data)["maps"] is None
+
+
+def test_a_failing_report_is_told_and_sinks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / "run", two_chains())
+
+    def broken(_: object) -> str:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(page_module, "page", broken)
+    assert try_report(run) == {"error": "ZeroDivisionError: a bug"}
+    assert not (run / "report.html").exists()
+
+
+def test_the_command_rebuilds_it_and_refuses_other_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(tmp_path / "run", two_chains())
+    assert cli.main(["report", str(run)]) == 0 and (run / "report.html").is_file()
+    assert capsys.readouterr().out.strip() == str(run / "report.html")
+    assert cli.main(["report", str(tmp_path)]) == 2
+    assert "no run folder" in capsys.readouterr().err
+    record = json.loads((run / "run.json").read_text()) | {"status": "failed"}
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="not done"):
+        read_run(run)
+
+
+def test_the_result_object_reads_the_folder(tmp_path: Path) -> None:
+    protein = two_chains(chain="NA")  # a chain that tables like to read as "not available"
+    result = read_run(make_run(tmp_path / "run", protein))
+    assert [path.name for path in result.models] == ["model_1.cif", "model_2.cif"] and result.improved
+    assert result.scores.loc["model_1", "score"] == -9.0 and np.isnan(result.scores.loc["input", "bond_outliers"])
+    assert set(result.per_residue["chain"]) == {"A", "NA"} and result.per_residue["insertion"].unique().tolist() == ["", "A"]
+    assert result.rpdd.mean.shape == (48, 48) and result.rpdd.frames == 12
+    assert result.structure("input").residue_ids == protein.residue_ids
+    assert result.trace.loc[10, "energy_2"] == -20.0
+    with pytest.raises(InputError, match="native.cif"):
+        result.structure("native")
