@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import streamlit as st
-from webapp import identity, job_page, new_page, style, viewer
-from webapp.places import pages
+from webapp import identity, job_page, new_page, places, style, viewer
 
 st.set_page_config(page_title="refine", page_icon=style.ICON, layout="wide")
 style.apply()
 viewer.load()
 identity.keep()
-chosen = st.navigation(pages(new_page.page, job_page.page), position="top")
-chosen.run()
+places.menu()
+place, name = places.here()
+if place == places.JOB:
+    job_page.page(name)
+elif place == places.JOBS:
+    job_page.listing()
+else:
+    new_page.page(name)
 style.footer()

@@ -59,12 +59,13 @@ def tracks(run: RunResult, model: str) -> None:
     )
     for name in chosen:
         data = frame.assign(value=own[name])
-        chart = alt.Chart(data, height=120).mark_area(line=True, opacity=0.25, interpolate="step")
+        heading = alt.Title(known[name], anchor="start", fontSize=13)
+        chart = alt.Chart(data, height=110, title=heading).mark_area(line=True, opacity=0.25, interpolate="step")
         chart = chart.encode(
             x=alt.X(
                 "place:Q", title="residue of the file" if name == chosen[-1] else None, scale=alt.Scale(domain=[1, len(data)], nice=False)
             ),
-            y=alt.Y("value:Q", title=known[name].split(",")),
+            y=alt.Y("value:Q", title=None, axis=alt.Axis(minExtent=50, tickCount=4)),
             tooltip=["label", alt.Tooltip("value", format=".3g")],
         )
         st.altair_chart(chart, alt=f"{known[name]} along the chain")

@@ -1,4 +1,4 @@
-"""A job while it waits, runs and when it has ended; without a job in the address, the list of one's own."""
+"""A job while it waits, runs and when it has ended; and the list of one's own jobs."""
 
 from __future__ import annotations
 
@@ -19,18 +19,14 @@ from webapp.text import counted, duration, plain, size
 COLOURS = {QUEUED: "gray", RUNNING: "blue", DONE: "green", FAILED: "red", CANCELLED: "orange"}
 
 
-def page() -> None:
-    """The page."""
-    job_id = st.query_params.get("id", "")
-    if not job_id:
-        listing()
-        return
+def page(job_id: str) -> None:
+    """The page of a job."""
     job = store().find(job_id)
     if job is None:
         st.title("No such job")
         st.write("The address is wrong, or the job has been deleted.")
         if st.button("To my jobs"):
-            places.go(places.JOBS)
+            places.go(places.JOBS, "all")
         return
     head(job)
     if job.active:
@@ -116,4 +112,5 @@ def listing() -> None:
             when = time.strftime("%d %b, %H:%M", time.localtime(job.submitted))
             took = f" · {duration(job.ended - job.started)}" if job.ended and job.started else ""
             st.markdown(f":{COLOURS[job.state]}-badge[{job.state}] &nbsp; **{plain(job.name)}** · {job.residues} residues · {when}{took}")
-            st.link_button("Open", places.address(id=job.id))
+            if st.button("Open", key=f"open_{job.id}"):
+                places.go(places.JOB, job.id)

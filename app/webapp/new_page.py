@@ -22,19 +22,19 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "example" / "1a8o_model.pdb"
 ENDINGS = ["pdb", "ent", "cif", "mmcif", "bcif", "gz"]
 
 
-def page() -> None:
-    """The page."""
+def page(job_id: str) -> None:
+    """The page; ``job_id`` names the job a model is taken from, or nothing."""
     st.title("Refine a protein model")
     st.write("Give a predicted or built model; refine moves it toward what an experiment would show, and says whether it got better.")
-    again()
+    again(job_id)
     source()
     if "upload" in st.session_state:
         prepared()
 
 
-def again() -> None:
-    """A model of an earlier job as input, named in the address."""
-    asked = (st.query_params.get("job", ""), st.query_params.get("model", ""))
+def again(job_id: str) -> None:
+    """A model of an earlier job as input."""
+    asked = (job_id, st.query_params.get("model", ""))
     if not asked[0] or st.session_state.get("again") == asked:
         return
     st.session_state["again"] = asked
@@ -122,7 +122,7 @@ def prepared() -> None:
         except RefineError as error:
             st.error(plain(str(error)), icon=":material/error:")
         else:
-            places.go(places.JOBS, id=job.id)
+            places.go(places.JOB, job.id)
 
 
 def told(upload: Upload, preview: Preview) -> None:

@@ -1,30 +1,36 @@
-"""The pages and their addresses."""
+"""Where one is in the app: told by the query of the address alone.
+
+Pages with paths of their own would make Streamlit's client ask for its files below them first, with an error in the console each time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NoReturn
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
-NEW, JOBS = "new", "jobs"
-
-
-def pages(new: Callable[[], None], jobs: Callable[[], None]) -> list[StreamlitPage]:
-    """The pages, kept in the session so that they can be switched to from anywhere."""
-    made = {
-        NEW: st.Page(new, title="Refine a model", icon=":material/upload_file:", url_path=NEW, default=True),
-        JOBS: st.Page(jobs, title="Jobs", icon=":material/list_alt:", url_path=JOBS),
-    }
-    st.session_state["pages"] = made
-    return list(made.values())
+NEW, JOBS, JOB, AGAIN = "new", "jobs", "job", "again"
 
 
-def go(place: str, **query: str) -> None:
-    """Show another page; ``query`` becomes part of its address."""
-    st.switch_page(st.session_state["pages"][place], query_params=query)
+def here() -> tuple[str, str]:
+    """The place of this address and what it names: the id of a job, or nothing."""
+    for place in (JOB, JOBS, AGAIN):
+        if place in st.query_params:
+            return place, st.query_params[place]
+    return NEW, ""
 
 
-def address(**query: str) -> str:
-    """Address of the jobs page, relative to the server."""
-    return f"/{JOBS}?" + "&".join(f"{k}={v}" for k, v in query.items())
+def go(place: str, name: str = "", **more: str) -> NoReturn:
+    """Show another place."""
+    st.query_params.from_dict({} if place == NEW else {place: name, **more})
+    st.rerun()
+
+
+def menu() -> None:
+    """The two places that are always there, above every page."""
+    at, _ = here()
+    with st.container(horizontal=True, key="menu"):
+        for place, title, icon in ((NEW, "Refine a model", ":material/upload_file:"), (JOBS, "Jobs", ":material/list_alt:")):
+            inside = at == place or (place, at) in ((NEW, AGAIN), (JOBS, JOB))
+            if st.button(title, icon=icon, type="secondary" if inside else "tertiary", key=f"to_{place}"):
+                go(place, "all" if place == JOBS else "")

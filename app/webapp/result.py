@@ -44,7 +44,7 @@ def show(job: Job, folder: Path) -> None:
     with right:
         downloads(job, run, model)
         if st.button("Refine again from this model", icon=":material/replay:"):
-            places.go(places.NEW, job=job.id, model=model)
+            places.go(places.AGAIN, job.id, model=model)
     st.header("Ranked models")
     table(run)
     charts.show(run, model)
@@ -63,8 +63,11 @@ def verdict(run: RunResult) -> None:
     cells[1].metric("Clashscore", f"{after['clashscore']:.1f}", f"{after['clashscore'] - before['clashscore']:.1f}", delta_color="inverse")
     rama = "ramachandran_favoured"
     cells[2].metric("Ramachandran favoured, %", f"{after[rama]:.1f}", f"{after[rama] - before[rama]:.1f}")
-    cells[3].metric("Mean confidence", f"{after['confidence']:.0f}", f"moved {ours['displacement'].mean():.2f} Å", "off")
-    st.caption("Model 1 against the input. The score is the run's own, lower is better; it knows no native structure.")
+    cells[3].metric("Mean confidence", f"{after['confidence']:.0f}")
+    moved = f"Its CA atoms moved by {ours['displacement'].mean():.2f} Å on average."
+    st.caption(
+        f"Model 1, and its change from the input. {moved} The score is the run's own, lower is better; it knows no native structure."
+    )
 
 
 def structures(job: Job, run: RunResult, model: str) -> None:
