@@ -1,0 +1,277 @@
+"""The app in a real browser: upload, run, result, download; bad files; reload, restart, cancel, two users.
+
+Skipped where there is no Chromium.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refine.queue.job import CANCELLED, DONE, RUNNING
+from refine.queue.process import alive
+from refine.queue.settings import AppSettings
+from refine.queue.store import Store
+from tests.queue.places import quick_settings, short_model, wait_for
+
+pytest.importorskip("streamlit")
+sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
+Image = pytest.importorskip("PIL.Image")  # comes with Streamlit
+CHROMIUM = os.environ.get("REFINE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+SECONDS = 240.0
+"""Patience with one step; all tests together take about a minute on a machine that is not busy."""
+SCRIPT_NAME = "<img src=x onerror=window.evil=1>.pdb"
+
+
+class Server:
+    """``refine app`` as a user starts it, on a free port."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.settings: AppSettings = quick_settings(folder)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+        self.store = Store(self.settings)
+
+    def start(self) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "refine",
+            "app",
+            "--port",
+            str(self.port),
+            "--folder",
+            self.settings.folder,
+            "--base",
+            self.settings.base,
+        ]
+        self.process = subprocess.Popen(
+            command, stdout=(self.folder / "app.txt").open("ab"), stderr=subprocess.STDOUT, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+        wait_for(self.answers, SECONDS)
+
+    def answers(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, (self.folder / "app.txt").read_text()
+        try:
+            with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+        self.process.wait(60)
+
+    def state(self, job_id: str) -> str:
+        job = self.store.find(job_id)
+        return job.state if job else "gone"
+
+
+class Visitor:
+    """A browser of its own, which notes what it complains about and whom it asks."""
+
+    def __init__(self, browser: sync_api.Browser, server: Server, **settings: object) -> None:
+        self.context = browser.new_context(accept_downloads=True, **({"viewport": {"width": 1280, "height": 1600}} | settings))
+        self.context.set_default_timeout(SECONDS * 1000)
+        self.page = self.context.new_page()
+        self.server = server
+        self.complaints: list[str] = []
+        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
+        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.on("request", self.asked)
+
+    def asked(self, request: sync_api.Request) -> None:
+        if not request.url.startswith((self.server.url, f"ws://127.0.0.1:{self.server.port}", "data:", "blob:", "about:")):
+            self.complaints.append(f"asked {request.url}")
+
+    def goto(self, query: str = "") -> None:
+        self.page.goto(f"{self.server.url}/{query}")
+
+    def upload(self, name: str, data: bytes) -> None:
+        self.page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": "text/plain", "buffer": data})
+
+    def submit(self, steps: int | None = None) -> str:
+        """Press the button; gives the id of the job."""
+        if steps is not None:
+            self.page.get_by_text("Advanced", exact=True).click()
+            field = self.page.get_by_label("Steps", exact=True)
+            field.fill(str(steps))
+            field.press("Enter")
+            self.page.get_by_text(f"--steps={steps}").wait_for()
+        self.page.get_by_role("button", name="Refine", exact=True).click()
+        self.page.wait_for_url(re.compile(r"\?job=[0-9a-f]{20}"))
+        return self.page.url.rpartition("=")[2]
+
+    def badge(self, state: str) -> None:
+        self.page.get_by_text(state, exact=True).first.wait_for()
+
+    def drawn(self) -> np.ndarray:
+        """Pixels (h, w, 3) of the 3-D view once something was drawn."""
+        self.page.locator(".refine-viewer[data-drawn]").first.wait_for()
+        self.page.wait_for_timeout(300)
+        picture = self.page.locator(".refine-viewer .stage").first.screenshot(timeout=SECONDS * 1000)
+        return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=SECONDS * 1000)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("app"))
+    yield server
+    for job in server.store.jobs():
+        server.store.cancel(job.id, job.user)
+    wait_for(lambda: not any(job.active for job in server.store.jobs()), 60)
+    server.kill(signal.SIGTERM)
+
+
+def painted(picture: np.ndarray) -> float:
+    """Share of the pixels that are not the background."""
+    return float((np.abs(picture - picture[30, 30]).max(-1) > 25).mean())
+
+
+def test_upload_run_result_download(browser: sync_api.Browser, server: Server) -> None:
+    visitor = Visitor(browser, server)
+    page = visitor.page
+    visitor.goto()
+    visitor.upload("short.pdb", short_model())
+    page.get_by_text("Chain A: 151 to 170, 20 residues").wait_for()
+    before = visitor.drawn()
+    assert 0.01 < painted(before) < 0.6 and ((before[..., 0] - before[..., 2]) > 60).sum() > 50  # the red marks of clashes
+    job_id = visitor.submit()
+    visitor.badge(DONE)
+    assert server.state(job_id) == DONE
+    page.get_by_text("by the run's own score").first.wait_for()
+    coloured = visitor.drawn()
+    assert 0.01 < painted(coloured) < 0.6
+    page.get_by_label("Colour by").select_option("displacement")
+    page.get_by_label("Input", exact=True).uncheck()
+    assert np.abs(visitor.drawn() - coloured).max() > 60
+    with page.expect_download() as got:
+        page.get_by_role("button", name=re.compile("Model 1 as PDB")).click()
+    assert got.value.suggested_filename == "short_model_1.pdb"
+    assert Path(got.value.path()).read_bytes() == (server.store.folder(job_id) / "run" / "model_1.pdb").read_bytes()
+    with page.expect_download() as got:
+        page.get_by_role("button", name=re.compile("Everything as zip")).click()
+    with zipfile.ZipFile(got.value.path()) as archive:
+        assert {"short_refined/run.json", "short_refined/model_1.cif", "short_refined/report.html"} <= set(archive.namelist())
+    for tab in ("Distances", "Ramachandran", "Energy"):
+        page.get_by_role("tab", name=tab).click()
+        page.get_by_role("tabpanel", name=tab).locator("canvas, svg").first.wait_for()
+    page.get_by_role("button", name="Refine again from this model").click()
+    page.get_by_text("short_model_1.cif").first.wait_for()
+    assert visitor.complaints == []
+    visitor.context.close()
+
+
+def test_a_bad_file_and_a_script_as_its_name(browser: sync_api.Browser, server: Server) -> None:
+    visitor = Visitor(browser, server, viewport={"width": 400, "height": 900}, color_scheme="dark")
+    page = visitor.page
+    visitor.goto()
+    visitor.upload("picture.pdb", b"\x89PNG\r\n\x1a\n" + bytes(100))
+    page.get_by_text("The file is a picture, not a structure").wait_for()
+    assert page.get_by_role("button", name="Refine", exact=True).count() == 0
+    visitor.upload(SCRIPT_NAME, short_model())
+    page.locator("strong", has_text=SCRIPT_NAME).wait_for()
+    picture = visitor.drawn()
+    assert picture[30, 30].max() < 60 and painted(picture) > 0.01  # dark ground, something on it
+    assert page.evaluate("window.evil") is None and page.locator("img[src=x]").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert page.locator("[data-testid=stMain]").evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+    assert visitor.complaints == []
+    visitor.context.close()
+
+
+def test_the_keyboard_reaches_everything(browser: sync_api.Browser, server: Server) -> None:
+    visitor = Visitor(browser, server)
+    visitor.goto()
+    visitor.page.get_by_role("radio", name="Use the example").or_(
+        visitor.page.get_by_role("button", name="Use the example")
+    ).first.wait_for()
+    seen = set()
+    for _ in range(14):
+        visitor.page.keyboard.press("Tab")
+        seen.add(visitor.page.evaluate("document.activeElement.innerText || document.activeElement.tagName"))
+    text = "\n".join(seen)
+    assert all(word in text for word in ("Jobs", "Upload"))
+    visitor.context.close()
+
+
+def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: Server) -> None:
+    anna, bert = Visitor(browser, server), Visitor(browser, server)
+    anna.goto()
+    anna.upload("long.pdb", short_model())
+    long = anna.submit(steps=1000)
+    anna.badge(RUNNING)
+    bert.goto()
+    bert.upload("other.pdb", short_model())
+    other = bert.submit()
+    bert.page.get_by_text("Waiting: 0 jobs before this one").wait_for()
+
+    anna.page.get_by_text(re.compile("Moving the backbone")).first.wait_for()
+    anna.page.get_by_text("Free energy now").wait_for()
+    moving = anna.page.locator(".refine-viewer[data-drawn]").first
+    first = int(moving.get_attribute("data-drawn") or 0)
+    wait_for(lambda: int(moving.get_attribute("data-drawn") or 0) > first, SECONDS)  # the structure was drawn anew
+    anna.page.reload()
+    anna.badge(RUNNING)
+    bert.goto(f"?job={long}")  # a shared address shows the job, and lets nobody else stop it
+    bert.badge(RUNNING)
+    assert bert.page.get_by_role("button", name="Cancel").count() == 0
+
+    running = server.store.find(long)
+    assert running is not None
+    assert anna.complaints == bert.complaints == []
+    server.kill()
+    assert alive(running.pid, running.pid_start)
+    time.sleep(1)
+    server.start()
+    anna.goto(f"?job={long}")
+    anna.badge(RUNNING)
+    assert server.store.find(long) == running  # the same process, never started again
+    anna.page.get_by_role("button", name="Cancel").click()
+    anna.badge(CANCELLED)
+    wait_for(lambda: not alive(running.pid, running.pid_start), 30)
+    bert.goto(f"?job={other}")
+    bert.badge(DONE)
+    bert.page.get_by_role("button", name="Jobs").click()
+    bert.page.get_by_text("other.pdb").wait_for()
+    assert bert.page.get_by_text("long.pdb").count() == 0
+    bert.page.go_back()
+    bert.badge(DONE)
+    anna.context.close()
+    bert.context.close()
+
+
+def test_it_is_served_to_this_machine_alone(server: Server) -> None:
+    addresses = {line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"}
+    mine = {a for a in addresses if a.endswith(f":{server.port:04X}")}
+    assert mine == {f"0100007F:{server.port:04X}"}

@@ -1,0 +1,133 @@
+"""The pages without a browser: they run, say what they should, and show text of users as text."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("streamlit")
+from streamlit.testing.v1 import AppTest
+
+from refine.queue.job import FAILED
+from refine.queue.settings import to_environment
+from refine.queue.store import Store
+from tests.queue.places import ROOT, quick_settings, short_model, submitted
+
+SCRIPT = "<script>alert(1)</script> [x](http://evil) ![y](http://evil/z.png) $a$ :red[b]"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("REFINE_APP", "{}")
+    monkeypatch.setattr(sys, "path", [str(ROOT / "app"), *sys.path])
+    settings = quick_settings(tmp_path)
+    to_environment(settings)
+    from webapp import server
+
+    server.store.clear()
+    return Store(settings)
+
+
+def app(**query: str) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=120)
+    test.session_state["user"] = "0" * 32  # there is no browser with a cookie
+    for name, value in query.items():
+        test.query_params[name] = value
+    return test.run()
+
+
+def words(test: AppTest) -> str:
+    return "\n".join(str(e.value) for kind in (test.title, test.markdown, test.error, test.warning, test.info, test.caption) for e in kind)
+
+
+def test_the_example_is_read_and_submitted(store: Store) -> None:
+    test = app()
+    assert not test.exception and "toward what an experiment would show" in words(test)
+    assert "deleted 14 days after they ended" in words(test) and "20 MB a file" in words(test)
+    test.session_state["way"] = "Use the example"
+    test.run()
+    next(b for b in test.button if b.label == "Take the example").click().run()
+    assert not test.exception and "Chain A: 151 to 220, 70 residues" in words(test)
+    assert "refine run ./1a8o_model.pdb --out=run --settings=quick.toml --seed=0" in [c.value for c in test.code]
+    test.text_input[0].set_value("Z:1-9").run()
+    assert "names no chain" in words(test) and next(b for b in test.button if b.label == "Refine").disabled
+    test.text_input[0].set_value("A:151-160").run()
+    next(b for b in test.button if b.label == "Refine").click().run()
+    (job,) = store.jobs()
+    assert job.options["freeze"] == "A:151-160" and job.name == "1a8o_model.pdb" and job.residues == 70
+    assert (store.folder(job.id) / job.file).read_bytes() == (ROOT / "examples" / "1a8o_model.pdb").read_bytes()
+
+
+def test_a_bad_paste_is_refused(store: Store) -> None:
+    test = app()
+    test.session_state["way"] = "Paste text"
+    test.run()
+    test.text_area[0].set_value(">seq\nMKV").run()
+    next(b for b in test.button if b.label == "Read the text").click().run()
+    assert not test.exception and "FASTA" in words(test) and store.jobs() == []
+
+
+@pytest.mark.parametrize("text", ["nonsense", "../../etc/passwd", "0" * 20, SCRIPT])
+def test_no_such_job(store: Store, text: str) -> None:
+    test = app(job=text)
+    assert not test.exception and test.title[0].value == "No such job" and "passwd" not in words(test)
+
+
+def test_a_failed_job_shows_its_message_and_markup_stays_text(store: Store) -> None:
+    job = submitted(store, "cookie:someone", short_model())
+    with store._change() as database:
+        database.execute("UPDATE jobs SET name = ?, state = ?, message = ? WHERE id = ?", (SCRIPT, FAILED, SCRIPT, job.id))
+    (store.folder(job.id) / "console.txt").write_text(f"refine: {SCRIPT}\n")
+    test = app(job=job.id)
+    assert not test.exception
+    for shown in (test.title[0].value, test.error[0].value):
+        assert "\\<script\\>" in shown and "\\[x\\]\\(" in shown and "\\$a\\$" in shown and "\\:red" in shown
+    assert f"refine: {SCRIPT}" in [c.value for c in test.code]  # a code block shows text as it is
+    assert not any(b.label in ("Delete", "Cancel") for b in test.button)  # it is not this visitor's job
+
+
+def test_the_list_holds_ones_own_jobs_alone(store: Store) -> None:
+    submitted(store, "cookie:someone", short_model())
+    test = app(jobs="all")
+    assert not test.exception and "You have no jobs here yet" in words(test)
+
+
+def test_the_example_is_that_of_the_checkout() -> None:
+    assert (ROOT / "app" / "example" / "1a8o_model.pdb").read_bytes() == (ROOT / "examples" / "1a8o_model.pdb").read_bytes()
+
+
+def test_picked_residues_become_ranges(store: Store) -> None:
+    from webapp.options import ranges
+
+    assert ranges(["A:12", "A:14", "A:13", "A:20B", "B:-5", "B:-4", "C:1"]) == "A:12-14,B:-5--4,C:1,A:20B"
+
+
+def test_the_server_listens_on_this_machine_and_tells_nobody() -> None:
+    from refine.queue.serve import options
+    from refine.queue.settings import AppSettings
+
+    given = dict(o.removeprefix("--").split("=") for o in options(AppSettings(max_upload_mb=7)))
+    assert given["server.address"] == "127.0.0.1" and given["browser.gatherUsageStats"] == "false"
+    assert given["server.enableXsrfProtection"] == given["server.enableCORS"] == "true"
+    assert given["server.maxUploadSize"] == "7" and given["client.showErrorDetails"] == "none"
+
+
+def test_nothing_in_the_app_names_a_server_to_fetch_from() -> None:
+    for path in (ROOT / "app").rglob("*"):
+        if path.suffix in (".js", ".css", ".py", ".html"):
+            assert "http" not in path.read_text(encoding="utf-8").replace('"https:"', ""), path
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["app"]
+
+
+def test_events_leave_out_a_line_that_is_being_written(store: Store, tmp_path: Path) -> None:
+    from webapp.live import events
+
+    assert events(tmp_path) == []
+    line = json.dumps(dataclasses.asdict(store.settings))
+    (tmp_path / "progress.jsonl").write_text(f"{line}\n{line[:20]}")
+    assert len(events(tmp_path)) == 1
