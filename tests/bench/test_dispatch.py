@@ -55,6 +55,14 @@ def test_a_dask_cluster_gives_the_same_answers() -> None:
     assert "three" in next(e for e in ended if e.task == 3).error
 
 
+def test_a_killed_dask_worker_loses_nothing(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    paths = [tmp_path / f"task{i}" for i in range(3)]
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        ended = list(dispatch(tasks.die_once, paths, scheduler=cluster.scheduler_address))
+    assert sorted(e.answer for e in ended if not e.error) == [p.name for p in paths]
+
+
 def test_a_scheduler_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr("refine.bench.dispatch.CONNECT_SECONDS", 1)
