@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from refine.assess.validate import validate
 from refine.energy.assemble import assemble
 from refine.energy.free_energy import EnergyTable, FreeEnergy
-from refine.energy.learned import Density, learned_terms
+from refine.energy.learned import learned_terms
 from refine.energy.system import System
-from refine.ensemble.average import average
-from refine.ensemble.confidence import confidence, displacement, predicted_error, rmsf
-from refine.ensemble.ranking import Candidate, rank
-from refine.ensemble.rpdd import rpdd
+from refine.ensemble.calibration import packaged
+from refine.ensemble.confidence import Estimate, displacement, estimate
+from refine.ensemble.ensemble import Ensemble, ensemble_of, features_of, marginals
+from refine.ensemble.ranking import Candidate, chosen, rank
+from refine.ensemble.verdict import Verdict, judge
 from refine.errors import EngineError, InputError, RefineError
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
@@ -70,13 +71,18 @@ class Score:
     Attributes:
         terms: weighted terms and their ``total``, kcal/mol; per_residue: the same and clashes, column → (L,).
         quality: numbers that need no energy, by column of scores.csv.
-        confidence: (L,) 0–100 of the networks, None without networks.
+        estimate: expected lDDT and error of each residue.
     """
 
     terms: dict[str, float]
     per_residue: dict[str, NDArray[np.floating]]
     quality: dict[str, float]
-    confidence: NDArray[np.float32] | None
+    estimate: Estimate
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """(L,) 0–100."""
+        return self.estimate.confidence
 
 
 def prepare(path: Path, settings: RunSettings) -> Prepared:
@@ -122,8 +128,11 @@ def free_energy(
     return assemble(system, settings.energy, start, learned=learned, learned_weights=weights)
 
 
-def score(protein: Protein, networks: Networks | None, settings: RunSettings) -> Score:
-    """Free energy of replica 0 of ``protein``; learned targets and side chains are taken at ``protein`` itself."""
+def score(protein: Protein, networks: Networks | None, settings: RunSettings, spread: NDArray[np.float32] | None = None) -> Score:
+    """Free energy and confidence of replica 0 of ``protein``; learned targets and side chains are taken at ``protein`` itself.
+
+    ``spread`` (L,) Å is that of the ensemble it comes from, None for a structure alone.
+    """
     coords = backbone(protein.replica(0), choose_device(settings.device))
     energy = free_energy(protein.replica(0), networks, settings)
     with torch.no_grad():
@@ -131,16 +140,16 @@ def score(protein: Protein, networks: Networks | None, settings: RunSettings) ->
     per_residue: dict[str, NDArray[np.floating]] = {name: value[0].cpu().numpy() for name, value in table.per_residue.items()}
     checked = validate(protein)
     per_residue["clashes"] = checked.clashes_per_residue.astype(np.float32)
-    model = next((term.model for term in energy.terms if isinstance(term, Density)), None)
-    believed = None if model is None else 100 * model.fields(coords).lddt[0].cpu().numpy()
+    system = System.from_protein(protein, device=coords.device)
+    believed = estimate(features_of(energy, system, coords, spread)[0], packaged())
     return Score(table.replica(0), per_residue, checked.totals(), believed)
 
 
-def given_row(protein: Protein, networks: Networks | None, settings: RunSettings) -> ScoreRow:
+def given_row(found: Score) -> ScoreRow:
     """The row of the input as it came (repaired, not finished) in scores.csv."""
-    found = score(protein, networks, settings)
     terms = {k: v for k, v in found.terms.items() if k != "total"}
-    return ScoreRow("input", "", "input", found.terms["total"], terms, found.quality)
+    quality = {"confidence": found.estimate.overall, "predicted_error": float(found.estimate.error.mean()), **found.quality}
+    return ScoreRow("input", "", "input", found.terms["total"], terms, quality)
 
 
 def refine_file(
@@ -238,7 +247,7 @@ class Run:
     def __init__(self, prepared: Prepared, networks: Networks | None, settings: RunSettings, folder: RunFolder, progress: Progress) -> None:
         self.prepared, self.networks, self.settings, self.folder, self.progress = prepared, networks, settings, folder, progress
         self.device = choose_device(settings.device)
-        self.given = given_row(prepared.protein, networks, settings)
+        self.given = score(prepared.protein, networks, settings)
         self.record = Record(folder, prepared, settings)
         if networks is not None:
             self.record.values["networks"] = networks.facts
@@ -250,17 +259,17 @@ class Run:
         self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
         self.record.keep("input.cif")
         with self.record.timed("propagate"):
-            snapshots, ends, energies = self.propagate()
+            self.ensemble, energy = self.propagate()
         with self.record.timed("ensemble"):
-            self.write_ensemble(snapshots)
-        order = np.argsort(energies, kind="stable")[: self.settings.models]
+            self.write_ensemble(energy)
+            self.given = score(self.prepared.protein, self.networks, self.settings, self.ensemble.spread)
         with self.record.timed("finish"):
-            start, candidates = self.finish(pool, ends, [int(r) for r in order])
+            start, candidates = self.finish(pool)
         with self.record.timed("write"):
             return self.submit(start, candidates)
 
-    def propagate(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-        """Snapshots (F, L, 4, 3) kept for the ensemble, the replicas' ends (R, L, 4, 3) and their energies (R,)."""
+    def propagate(self) -> tuple[Ensemble, FreeEnergy]:
+        """The ensemble, and the energy that it was made with."""
         protein, settings = self.prepared.protein, self.settings
         energy = free_energy(protein, self.networks, settings, ~self.prepared.mobile, pull=True)
         replicas = max(settings.propagation.replicas, settings.models)
@@ -282,39 +291,36 @@ class Run:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.keep(TRACE_FILE)
-        snapshots = trajectory.snapshots.cpu().numpy()
-        ends = trajectory.final.cpu().numpy()
-        if settings.average:
-            late = snapshots[len(snapshots) // 2 :]
-            ends = np.stack([average(late[:, r]) for r in range(late.shape[1])])
-        with torch.no_grad():
-            at = torch.from_numpy(ends).to(self.device)
-            energies = energy.at(at)(at).total.double().cpu().numpy()
-        if not np.isfinite(energies).any():
+        found = ensemble_of(trajectory, energy, coords, mobile)
+        if not np.isfinite(found.energies).any():
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy="Use a smaller propagation.step_size")
-        return thin(snapshots.reshape(-1, *snapshots.shape[2:]), len(protein)), ends, energies
+        return dataclasses.replace(found, snapshots=thin(found.snapshots, len(protein))), energy
 
-    def write_ensemble(self, snapshots: NDArray[np.float32]) -> None:
-        """ensemble.pdb and rpdd.npz; the spread of the snapshots is kept for the confidence."""
-        protein = self.prepared.protein
-        self.progress("ensemble", message=f"{len(snapshots)} snapshots")
-        self.spread = rmsf(snapshots[:, :, 1])
-        self.folder.npz("rpdd.npz", rpdd(snapshots, protein.sequence).arrays())
+    def write_ensemble(self, energy: FreeEnergy) -> None:
+        """ensemble.pdb and rpdd.npz; how well the snapshots sample goes into run.json."""
+        protein, snapshots = self.prepared.protein, self.ensemble.snapshots
+        facts = self.ensemble.sampling.facts() | {"written": len(snapshots)}
+        self.record.values["sampling"] = facts
+        self.progress("ensemble", message=f"{len(snapshots)} snapshots, worth {facts['effective_samples']} independent ones")
+        system = System.from_protein(protein, device=self.device)
+        self.folder.npz("rpdd.npz", marginals(self.ensemble, energy, system, packaged()).arrays())
         self.record.keep("rpdd.npz")
         if fits_pdb(protein) is None:
             self.folder.write("ensemble.pdb", lambda path: write_ensemble_pdb(ride(protein, snapshots), path))
             self.record.keep("ensemble.pdb")
 
-    def finish(self, pool: FinishingPool, ends: NDArray[np.float32], order: list[int]) -> tuple[Finished, list[Finished]]:
-        """Finish the input and the chosen replicas; models are written as they finish, in the order of their energies so far."""
+    def finish(self, pool: FinishingPool) -> tuple[Finished, list[Finished]]:
+        """Finish the input and the chosen candidates; models are written as they finish, in the order of the ensemble."""
         protein = self.prepared.protein
-        moved = ride(protein, ends)
-        candidates = [protein, *(moved.replica(r) for r in order)]
-        names = ["input", *(f"replica {r + 1}" for r in order)]
+        names = [p.name for p in self.ensemble.proposals]
+        order = chosen(names, self.ensemble.energies, self.settings.models, self.settings.first)
+        moved = ride(protein, np.stack([self.ensemble.proposals[i].backbone for i in order]))
+        candidates = [protein, *(moved.replica(k) for k in range(len(order)))]
+        sources = ["input", *(names[i] for i in order)]
         found: dict[int, Finished] = {}
         self.progress("finish", 0, len(candidates))
         for i, result in pool.finish(candidates):
-            found[i] = self.scored(names[i], result)
+            found[i] = self.scored(sources[i], result)
             if i > 0:
                 write_model(self.folder, f"model_{i}", found[i], self.settings.bfactor)
             self.progress("finish", len(found), len(candidates), found[i].score)
@@ -323,42 +329,54 @@ class Run:
     def scored(self, source: str, result: FinishResult) -> Finished:
         """A finished structure with the run's own score, error and confidence."""
         moved = displacement(result.protein.coords[0, :, 1], self.prepared.protein.coords[0, :, 1])
-        found = score(result.protein, self.networks, self.settings)
-        error = predicted_error(self.spread, moved)
+        found = score(result.protein, self.networks, self.settings, self.ensemble.spread)
         return Finished(
             source=source,
             protein=dataclasses.replace(result.protein, name=self.prepared.protein.name),
             terms=found.terms,
-            per_residue=found.per_residue | {"spread": self.spread, "displacement": moved},
-            error=error,
-            confidence=confidence(error) if found.confidence is None else found.confidence,
+            per_residue=found.per_residue | {"spread": self.ensemble.spread, "displacement": moved},
+            error=found.estimate.error,
+            confidence=found.confidence,
             quality=found.quality,
             report=dataclasses.asdict(result.report),
         )
 
     def submit(self, start: Finished, candidates: list[Finished]) -> RunResult:
         """Rank, write the models under their final names, the tables and the verdict."""
-        ranking = rank([Candidate(c.source, c.score) for c in candidates], start.score)
+        ranking = rank([Candidate(c.source, c.score) for c in candidates], start.score, self.settings.first)
         models = [candidates[i] for i in ranking.order]
         if not ranking.improved:
             models = [start, *models][: self.settings.models]
         written = self.record.values["models"] = []
         for k, model in enumerate(models, start=1):
             files = write_model(self.folder, f"model_{k}", model, self.settings.bfactor)
-            written.append({"name": f"model_{k}", **files, "source": model.source, "score": model.score, "finishing": model.report})
+            numbers = {"score": model.score, "confidence": float(model.confidence.mean())}
+            written.append({"name": f"model_{k}", **files, "source": model.source, **numbers, "finishing": model.report})
             self.record.keep(*files.values())
-        self.record.keep(*write_tables(self.folder, start, models, self.given))
-        self.record.values["improved"], self.record.values["verdict"] = ranking.improved, ranking.verdict
-        self.progress("done", message=ranking.verdict)
+        self.record.keep(*write_tables(self.folder, start, models, given_row(self.given)))
+        verdict = self.judged(models[0], ranking.improved)
+        self.record.values["confidence"] = {"input": self.given.estimate.overall, "model_1": float(models[0].confidence.mean())}
+        self.record.values["improved"], self.record.values["verdict"] = verdict.word == "better", verdict.sentence
+        self.record.values["judgement"] = dataclasses.asdict(verdict)
+        self.progress("done", message=verdict.sentence)
         paths = tuple(self.folder.path / model["cif"] for model in written)
-        return RunResult(self.folder.path, paths, ranking.improved, ranking.verdict, self.record.values)
+        return RunResult(self.folder.path, paths, verdict.word == "better", verdict.sentence, self.record.values)
+
+    def judged(self, model: Finished, moved: bool) -> Verdict:
+        """The verdict on model 1; ``moved`` is False when it is the input, finished."""
+        if not moved:
+            return Verdict("no better", "no model scores better than the input by the run's own score: model_1 is the input, finished.")
+        calibration = packaged()
+        gain = (float(model.confidence.mean()) - self.given.estimate.overall) / 100.0
+        fitting = calibration.belongs_to(None if self.networks is None else self.networks.folder)
+        return judge(gain, calibration.change.get(self.given.estimate.form), fitting=fitting)
 
 
 def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
     """Energy terms and quality of a structure file as it is (repaired, not finished); see ``refine_file`` for the errors."""
     settings = settings or RunSettings()
     prepared = prepare(Path(path), settings)
-    row = given_row(prepared.protein, load(settings), settings)
+    row = given_row(score(prepared.protein, load(settings), settings))
     return dataclasses.replace(row, name=Path(path).name)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refine.energy.settings import EnergySettings
+from refine.ensemble.ranking import FIRST
 from refine.errors import InputError
 from refine.finishing.settings import FinishSettings
 from refine.local.weights import DEFAULT_MODEL
@@ -35,7 +36,7 @@ class RunSettings:
         freeze: residues that do not move, ``"A:10-25,B"``.
         bfactor: what the B column holds: ``score`` (confidence 0–100), ``error`` (Å) or ``b`` (Å²).
         workers: finishing processes, one thread each; the result does not depend on it.
-        average: models are the mean of each replica's snapshots in the second half of the run, not its last one.
+        first: what is model 1: ``average`` (the mean of the ensemble, its bonds restored) or ``energy`` (the lowest, whatever it is).
         learned: weights of the learned energy terms by term name, 1 for one that is not named; 0 switches a term off.
         energy, propagation, finishing: settings of these stages.
     """
@@ -48,7 +49,7 @@ class RunSettings:
     freeze: str = ""
     bfactor: str = "score"
     workers: int = 2
-    average: bool = False
+    first: str = "average"
     learned: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(LEARNED_WEIGHTS))
     energy: EnergySettings = dataclasses.field(default_factory=EnergySettings)
     propagation: PropagationSettings = dataclasses.field(default_factory=PropagationSettings)
@@ -56,6 +57,7 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         _one_of("bfactor", self.bfactor, B_COLUMNS)
+        _one_of("first", self.first, FIRST)
         _one_of("device", self.device, DEVICES)
         for name, least in (("seed", 0), ("models", 1), ("workers", 1)):
             if getattr(self, name) < least:

@@ -104,8 +104,8 @@ def test_rpdd_belongs_to_the_ensemble_in_the_folder(run: pipeline.RunResult) -> 
     ensemble = PDBParser(QUIET=True).get_structure("e", run.out / "ensemble.pdb")
     pair = [np.linalg.norm(m["x"][160]["CA"].coord - m["x"][170]["CA"].coord) for m in ensemble]
     with np.load(run.out / "rpdd.npz") as found:
-        assert found["frames"] == len(pair) == 9
-        assert found["distogram"].shape == (30, 30, 64) and found["bin_edges"].shape == (63,)
+        assert found["frames"] == len(pair) == run.record["sampling"]["kept"] and found["effective"] >= 1
+        assert found["logits"].shape == (30, 30, 64) and found["bin_edges"].shape == (63,)
         assert abs(found["mean"][2, 12] - np.mean(pair)) < 3.0
 
 
@@ -143,7 +143,7 @@ def test_an_interrupt_keeps_what_is_there_and_resume_finishes(run: pipeline.RunR
 
 
 def test_model_1_is_the_input_when_nothing_is_better(piece: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "rank", lambda candidates, start: Ranking((1, 0), False, "No model is better"))
+    monkeypatch.setattr(pipeline, "rank", lambda candidates, start, first: Ranking((1, 0), False, "No model is better"))
     result = refine_file(piece, tmp_path / "out", QUICK)
     assert not result.improved and [m["source"] for m in result.record["models"]][0] == "input"
     assert len(result.models) == 2

@@ -1,17 +1,19 @@
-"""Error estimate of each residue and the 0–100 confidence of the B column."""
+"""Spread and displacement of residues; the confidence (0–100) and expected error (Å) that the B column shows."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import erf
 
+from refine.ensemble.calibration import Calibration, form_of
+from refine.ensemble.features import Features
 from refine.structure.geometry import superpose
 
-CUTOFFS = (0.5, 1.0, 2.0, 4.0)
-FLOOR = 0.3
-"""Å, error below which no residue is claimed to lie: about the coordinate error of a 2 Å crystal structure."""
+SMALLEST, LARGEST = 0.2, 30.0
+"""Å, between which every expected error lies; 0.2 is about the coordinate error of a 2 Å crystal structure."""
 
 
 def rmsf(ca: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -29,25 +31,32 @@ def displacement(model: NDArray[np.float32], start: NDArray[np.float32]) -> NDAr
     return (mobile @ rot.T + shift - fixed).norm(dim=-1).numpy()
 
 
-def predicted_error(spread: NDArray[np.float32], moved: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Error (L,) Å from the replicas' spread and the displacement from the input, both (L,) Å.
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What is expected of each residue of a structure.
 
-    sqrt(floor² + spread² + moved²): where the replicas disagree or the input was left far behind, little is certain.
-    Not calibrated against natives.
+    Attributes:
+        confidence: (L,) 0–100, 100 × the expected CA lDDT; error: (L,) Å, what the CA's distance from the native is expected to be.
+        form: of ``calibration.FORMS``, what it was estimated from.
     """
-    return np.sqrt(FLOOR**2 + spread**2 + moved**2).astype(np.float32)
+
+    confidence: NDArray[np.float32]
+    error: NDArray[np.float32]
+    form: str
+
+    @property
+    def overall(self) -> float:
+        """Confidence of the whole structure, 0–100: the mean over residues."""
+        return float(self.confidence.mean())
 
 
-def confidence(error: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Confidence (L,) in 0–100 of errors (L,) Å.
-
-    100 × mean over ``CUTOFFS`` of the probability that a residue lies within the cutoff when its error vector is an
-    isotropic Gaussian of that root mean square length (Maxwell distribution): an expected GDT-HA-like share.
-    """
-    sigma = np.maximum(error, 1e-6)[:, None] / np.sqrt(3.0)
-    x = np.asarray(CUTOFFS)[None] / sigma
-    within = erf(x / np.sqrt(2.0)) - np.sqrt(2.0 / np.pi) * x * np.exp(-(x**2) / 2.0)
-    return (100.0 * within.mean(-1)).astype(np.float32)
+def estimate(features: Features, calibration: Calibration) -> Estimate:
+    """Confidence and error from ``features`` by the table of their form."""
+    form = form_of(features)
+    table = calibration.residues[form]
+    confidence = 100.0 * np.clip(table.lddt(features), 0.0, 1.0)
+    error = np.clip(np.exp(table.log_error(features)), SMALLEST, LARGEST)
+    return Estimate(confidence.astype(np.float32), error.astype(np.float32), form)
 
 
 def b_factors(error: NDArray[np.float32]) -> NDArray[np.float32]:

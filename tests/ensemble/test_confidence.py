@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from refine.ensemble.average import average
-from refine.ensemble.confidence import CUTOFFS, b_factors, confidence, displacement, predicted_error, rmsf
+from refine.ensemble.calibration import Calibration, Linear, Residues
+from refine.ensemble.confidence import b_factors, displacement, estimate, rmsf
 
 RNG = np.random.default_rng(1)
 CHAIN = np.cumsum(RNG.normal(0, 2.5, (30, 3)), axis=0).astype(np.float32)
@@ -26,22 +27,16 @@ def test_one_moving_residue_is_found() -> None:
     assert found.argmax() == 7 and found[7] > 2 and np.delete(found, 7).max() < 1
 
 
-def test_confidence_equals_sampled_share_within_the_cutoffs() -> None:
-    error = np.array([0.4, 1.0, 3.0], np.float32)
-    vectors = RNG.normal(0, 1, (200_000, 3)) / np.sqrt(3)
-    lengths = np.linalg.norm(vectors, axis=1)
-    expected = [100 * np.mean([(lengths * e < c).mean() for c in CUTOFFS]) for e in error]
-    np.testing.assert_allclose(confidence(error), expected, atol=0.5)
+def test_estimates_follow_their_table_and_stay_on_their_scales() -> None:
+    table = Residues(Linear(0.5, {"burial": 0.2}), Linear(0.0, {"burial": -1.0}))
+    calibration = Calibration({"geometry": table}, {}, {}, {}, "test")
+    found = estimate({"burial": np.array([-9.0, 0.0, 1.0, 9.0])}, calibration)
+    np.testing.assert_allclose(found.confidence, [0, 50, 70, 100], rtol=1e-5)
+    np.testing.assert_allclose(found.error, [30, 1, np.exp(-1), 0.2], rtol=1e-5)
+    assert found.form == "geometry" and abs(found.overall - 55) < 1e-4
 
 
-def test_confidence_falls_with_error_and_stays_on_its_scale() -> None:
-    values = confidence(np.linspace(0.01, 50, 100, dtype=np.float32))
-    assert (np.diff(values) <= 1e-4).all() and values.min() >= 0 and values.max() <= 100
-
-
-def test_error_has_a_floor_and_b_factors_a_ceiling() -> None:
-    zero = np.zeros(1, np.float32)
-    assert predicted_error(zero, zero)[0] == pytest.approx(0.3)
+def test_b_factors_have_a_ceiling() -> None:
     assert b_factors(np.array([1.0, 100.0], np.float32)).tolist() == pytest.approx([26.32, 999.0], abs=0.01)
 
 

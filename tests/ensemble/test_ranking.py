@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from refine.ensemble.ranking import Candidate, rank
+import numpy as np
+
+from refine.ensemble.ranking import Candidate, chosen, rank
 
 
 def test_order_is_by_score_and_stable() -> None:
@@ -20,3 +22,15 @@ def test_says_when_nothing_beats_the_input() -> None:
 
 def test_diverged_candidates_are_left_out() -> None:
     assert rank([Candidate("a", math.nan), Candidate("b", 9.0)], start=10.0).order == (1,)
+
+
+def test_the_average_comes_first_when_it_is_to_and_is_finite() -> None:
+    two = [Candidate("replica 1", 1.0), Candidate("average", 2.0)]
+    assert rank(two, 5.0, "average").order == (1, 0) and rank(two, 5.0).order == (0, 1)
+    assert rank([two[0], Candidate("average", math.nan)], 5.0, "average").order == (0,)
+
+
+def test_what_is_finished_is_chosen_by_energy_and_never_diverged() -> None:
+    names, energies = ["replica 1", "replica 2", "average", "medoid 1"], np.array([3.0, np.inf, 9.0, 1.0])
+    assert chosen(names, energies, 2, "energy") == [3, 0]
+    assert chosen(names, energies, 9, "average") == [2, 3, 0]

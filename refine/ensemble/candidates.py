@@ -1,0 +1,88 @@
+"""What an ensemble proposes as models: the replicas' ends, medoids of clusters, and averages with their bonds restored."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+
+from refine.ensemble.average import average
+from refine.ensemble.shapes import rmsd_matrix
+from refine.propagation.constraints import Constraints
+
+CLUSTERS = 3
+"""Most clusters the snapshots are divided into."""
+RESTORING_SWEEPS = 50
+"""Sweeps of the projection that give an average its bond lengths back."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposal:
+    """A backbone that may become a model.
+
+    Attributes:
+        name: ``replica 3``, ``medoid 1``, ``average``, ``average 1`` (of cluster 1, the largest).
+        backbone: (L, 4, 3) float32 Å.
+    """
+
+    name: str
+    backbone: NDArray[np.float32]
+
+    @property
+    def kind(self) -> str:
+        """``replica``, ``medoid`` or ``average``."""
+        return self.name.split()[0]
+
+
+def proposals(
+    ends: NDArray[np.float32], snapshots: NDArray[np.float32], constraints: Constraints | None, mobile: NDArray[np.bool_]
+) -> list[Proposal]:
+    """All candidates of an ensemble, replicas first.
+
+    Args:
+        ends: (R, L, 4, 3) Å, where the replicas stand at the end.
+        snapshots: (F, L, 4, 3) Å, those kept for the ensemble.
+        constraints: bonded geometry that averages are restored to; None leaves them as they are.
+        mobile: (L,) bool; the others stay where the snapshots have them.
+    """
+    labels, anchored = clusters(snapshots[:, :, 1]), not mobile.all()
+    found = [Proposal(f"replica {r + 1}", end) for r, end in enumerate(ends)]
+    averages, names = [average(snapshots, anchored=anchored)], ["average"]
+    for k in range(1, labels.max() + 1):
+        members = snapshots[labels == k]
+        found.append(Proposal(f"medoid {k}", members[medoid(members[:, :, 1])]))
+        if labels.max() > 1 and len(members) > 1:
+            averages.append(average(members, anchored=anchored))
+            names.append(f"average {k}")
+    restored = _restored(np.stack(averages), constraints, mobile)
+    return found + [Proposal(name, one) for name, one in zip(names, restored, strict=True)]
+
+
+def clusters(ca: NDArray[np.float32], most: int = CLUSTERS) -> NDArray[np.int64]:
+    """Cluster (F,) from 1, the largest first, of CA traces (F, L, 3) by average linkage of their RMSD; at most ``most`` of them."""
+    if len(ca) < 3 or most < 2:
+        return np.ones(len(ca), np.int64)
+    tree = linkage(squareform(rmsd_matrix(ca), checks=False), method="average")
+    raw = fcluster(tree, most, criterion="maxclust")
+    sizes = np.bincount(raw)[1:]
+    rank = np.empty(len(sizes), np.int64)
+    rank[np.argsort(-sizes, kind="stable")] = np.arange(1, len(sizes) + 1)
+    return rank[raw - 1]
+
+
+def medoid(ca: NDArray[np.float32]) -> int:
+    """The structure of (F, L, 3) with the least summed RMSD to the others."""
+    return int(rmsd_matrix(ca).sum(1).argmin())
+
+
+def _restored(backbones: NDArray[np.float32], constraints: Constraints | None, mobile: NDArray[np.bool_]) -> NDArray[np.float32]:
+    if constraints is None:
+        return backbones
+    device = constraints.joined.device
+    coords = torch.from_numpy(np.ascontiguousarray(backbones)).to(device)
+    with torch.no_grad():
+        return constraints.restore(coords, torch.from_numpy(mobile).to(device), RESTORING_SWEEPS).cpu().numpy()

@@ -1,0 +1,36 @@
+"""Distances between whole structures of the same atoms."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from refine.structure.geometry import superpose
+
+
+def laid_onto(points: NDArray[np.floating], fixed: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Structures (F, N, 3) each superposed on ``fixed`` (N, 3) with least squares; Å."""
+    mobile = torch.from_numpy(np.asarray(points, np.float64))
+    target = torch.from_numpy(np.asarray(fixed, np.float64)).expand_as(mobile)
+    rot, shift = superpose(mobile, target)
+    return (mobile @ rot.transpose(-1, -2) + shift.unsqueeze(-2)).numpy()
+
+
+def rmsd_to(points: NDArray[np.floating], fixed: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Least root mean square distance (F,) Å of structures (F, N, 3) to ``fixed`` (N, 3)."""
+    return np.sqrt(((laid_onto(points, fixed) - fixed) ** 2).sum(-1).mean(-1))
+
+
+def rmsd_matrix(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(F, F) Å, least root mean square distances among structures (F, N, 3); symmetric, zero diagonal."""
+    found = np.stack([rmsd_to(points, one) for one in points])
+    found = 0.5 * (found + found.T)
+    np.fill_diagonal(found, 0.0)
+    return found
+
+
+def radii_of_gyration(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(F,) Å of structures (F, N, 3)."""
+    centred = points - points.mean(-2, keepdims=True)
+    return np.sqrt((centred**2).sum(-1).mean(-1))

@@ -1,0 +1,44 @@
+"""Clusters, medoids and averages of ensembles made to have them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refine.ensemble.candidates import clusters, medoid, proposals
+
+RNG = np.random.default_rng(4)
+CHAIN = np.cumsum(RNG.normal(0, 2.2, (20, 4, 3)), axis=0).astype(np.float32)
+BENT = CHAIN.copy()
+BENT[10:, :, 0] += 6
+
+
+def noisy(backbone: np.ndarray, count: int) -> np.ndarray:
+    return (backbone + RNG.normal(0, 0.05, (count, *backbone.shape))).astype(np.float32)
+
+
+def test_two_conformations_are_two_clusters_the_larger_first() -> None:
+    frames = np.concatenate([noisy(BENT, 4), noisy(CHAIN, 9)])
+    assert clusters(frames[:, :, 1], most=2).tolist() == [2] * 4 + [1] * 9
+    assert clusters(frames[:2, :, 1]).tolist() == [1, 1]
+
+
+def test_the_medoid_is_the_middle() -> None:
+    line = np.stack([CHAIN, CHAIN + (BENT - CHAIN) * 0.5, BENT])
+    assert medoid(line[:, :, 1]) == 1
+
+
+def test_proposals_hold_replicas_medoids_and_averages_nearer_to_the_truth() -> None:
+    frames = noisy(CHAIN, 12)
+    found = proposals(frames[:3], frames, None, np.ones(20, bool))
+    assert [p.name for p in found][:3] == ["replica 1", "replica 2", "replica 3"]
+    assert {p.kind for p in found} == {"replica", "medoid", "average"}
+    average = next(p.backbone for p in found if p.name == "average")
+    off = [np.sqrt(((p - CHAIN) ** 2).sum(-1).mean()) for p in (average, frames[-1])]
+    assert off[0] < 0.75 * off[1]
+
+
+def test_frozen_residues_stay_in_every_proposal() -> None:
+    frames, mobile = noisy(CHAIN, 6), np.arange(20) < 12
+    frames[:, 12:] = CHAIN[12:]
+    for proposal in proposals(frames[:2], frames, None, mobile):
+        np.testing.assert_allclose(proposal.backbone[12:], CHAIN[12:], atol=1e-6)

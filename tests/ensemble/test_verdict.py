@@ -1,0 +1,25 @@
+"""The verdict says no more than the calibration can tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from refine.ensemble.calibration import Change
+from refine.ensemble.verdict import judge
+
+TABLE = Change(offset=0.0, slope=0.5, deviation=0.01, correlation=0.6, targets=29)
+
+
+@pytest.mark.parametrize(("estimated", "word"), [(0.05, "better"), (0.005, "uncertain"), (-0.005, "uncertain"), (-0.05, "no better")])
+def test_words_follow_the_probability(estimated: float, word: str) -> None:
+    found = judge(estimated, TABLE)
+    assert found.word == word and found.sentence.lower().startswith(f"{word}: ")
+    assert found.expected == pytest.approx(0.5 * estimated) and found.probability is not None
+
+
+def test_an_estimate_that_tells_nothing_is_uncertain_whatever_it_says() -> None:
+    assert judge(10.0, Change(0.001, 0.0, 0.01, 0.0, 29)).word == "uncertain"
+
+
+def test_other_networks_and_none_are_uncertain() -> None:
+    assert judge(0.5, TABLE, fitting=False).word == judge(0.5, None).word == "uncertain"
