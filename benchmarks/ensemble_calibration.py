@@ -52,7 +52,7 @@ SEPARATION = 3
 IN_REACH = 22.0
 """Å, pairs whose native distance lies within the histogram."""
 _PLACE = ("burial", "burial_wide", "end", "ramachandran_near")
-_LEARNED = ("expected", "expected_near", "log_distance_b_near", "likelihood_near", *_PLACE)
+_LEARNED = ("expected", "expected_near", "log_distance_b_near", "likelihood_near", "disagreement", *_PLACE)
 LDDT_NAMES = {"ensemble": (*_LEARNED, "log_spread"), "networks": _LEARNED, "geometry": (*_PLACE, "ramachandran")}
 PAIR_NAMES = {
     "ensemble": ("log_std", "log_error", "log_distance", "log_separation", "known", "known_log_scale"),
