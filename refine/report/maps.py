@@ -17,31 +17,34 @@ LARGEST = 500
 """Points along a side of a map; longer proteins are averaged over blocks of residues and have no histograms in the page."""
 
 
-def pair_maps(
-    rpdd: RPDD, start: NDArray[np.floating] | None, native: NDArray[np.floating] | None, contact: NDArray[np.floating] | None
-) -> dict[str, Any]:
+def pair_maps(rpdd: RPDD, start: NDArray[np.floating] | None, native: NDArray[np.floating] | None) -> dict[str, Any]:
     """What the page needs to draw the maps.
 
     Args:
         rpdd: of L residues.
         start, native: (L, L) Å distances of the input and of the native, NaN where unknown; None when there is none.
-        contact: (L, L) probability of a contact within 8 Å, or None.
 
     Returns:
         ``length`` L, ``block`` residues to a point, ``points`` to a side, ``step`` Å, ``frames``; ``mean``, ``std``, ``start``, ``native``
-        (uint16 steps, 65535 unknown), ``contact`` (uint16 of 1e-4) as packed upper triangles, row by row; ``histograms`` packed as
-        ``histogram_bytes`` says, ``edges`` Å.
+        and, where calibrated, ``location`` and ``scale`` of Student's t with ``freedom`` (uint16 steps, 65535 unknown), ``contact`` (uint16
+        of 1e-4) as packed upper triangles, row by row; ``histograms`` of the snapshots packed as ``histogram_bytes`` says, ``edges`` Å.
     """
     length = len(rpdd.mean)
     block = -(-length // LARGEST)
     found: dict[str, Any] = {"length": length, "block": block, "points": -(-length // block), "step": STEP, "frames": rpdd.frames}
-    for name, matrix in (("mean", rpdd.mean), ("std", rpdd.std), ("start", start), ("native", native)):
+    found["effective"] = round(rpdd.effective, 1) if np.isfinite(rpdd.effective) else None
+    matrices = {"mean": rpdd.mean, "std": rpdd.std, "start": start, "native": native}
+    if rpdd.predicted is not None:
+        matrices |= {"location": rpdd.predicted.location, "scale": rpdd.predicted.scale}
+        found["freedom"] = rpdd.predicted.freedom
+    for name, matrix in matrices.items():
         if matrix is not None:
             found[name] = packed(in_steps(upper(in_blocks(matrix, block)), STEP, np.uint16))
+    contact = rpdd.contact
     if contact is not None:
         found["contact"] = packed(in_steps(upper(in_blocks(contact, block)), 1e-4, np.uint16))
-    if rpdd.distogram is not None and block == 1:
-        found["histograms"] = packed(histogram_bytes(upper(rpdd.distogram)))
+    if rpdd.counts is not None and block == 1:
+        found["histograms"] = packed(histogram_bytes(upper(rpdd.counts) / np.float32(rpdd.frames)))
         found["edges"] = [round(float(edge), 4) for edge in BIN_EDGES]
     return found
 

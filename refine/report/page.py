@@ -86,7 +86,7 @@ def _body(found: Contents) -> str:
         "summary": ("Before and after", sections.score_table(found) + _native_note(found)),
         "structure": ("Structures", _STRUCTURE),
         "traces": ("Propagation", _TRACES if len(found.trace) > 1 else _missing("trace.csv")),
-        "rpdd": ("Residue-pair distances", _RPDD if found.rpdd is not None else _missing("rpdd.npz")),
+        "rpdd": ("Residue-pair distances", _RPDD + sections.sampling(record) if found.rpdd is not None else _missing("rpdd.npz")),
         "ramachandran": ("Ramachandran", _RAMACHANDRAN),
         "residues": ("Along the sequence", _RESIDUES),
         "repairs": ("Repairs", sections.repairs(found)),

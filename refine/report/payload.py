@@ -45,7 +45,7 @@ class Contents:
         structures: ``input``, ``native`` when compared, ``model_1``, … in the residues' order but ``native``.
         columns: structure → column of per_residue.csv → (L,) values, NaN where empty.
         trace: column of trace.csv → values.
-        rpdd: distances of the ensemble; contact: (L, L) probability within 8 Å.
+        rpdd: distances of the ensemble.
         comparison: comparison.json, or None.
         absent: sentences about what the folder lacks.
     """
@@ -58,7 +58,6 @@ class Contents:
     columns: Mapping[str, Mapping[str, NDArray[np.float64]]]
     trace: Mapping[str, NDArray[np.float64]]
     rpdd: RPDD | None
-    contact: NDArray[np.floating] | None
     comparison: Mapping[str, Any] | None
     absent: tuple[str, ...]
 
@@ -88,9 +87,9 @@ def contents(run: RunResult) -> Contents:
         except RefineError as error:
             absent.append(f"native: {error}")
         columns = _with_native(columns, comparison, residues)
-    rpdd, contact = _rpdd(run, len(residues), absent)
+    rpdd = _rpdd(run, len(residues), absent)
     series = {key: _numbers([row[key] for row in trace]) for key in trace[0]} if trace else {}
-    return Contents(run, tuple(scores), residues, sequence, structures, columns, series, rpdd, contact, comparison, tuple(absent))
+    return Contents(run, tuple(scores), residues, sequence, structures, columns, series, rpdd, comparison, tuple(absent))
 
 
 def payload(found: Contents) -> dict[str, Any]:
@@ -171,7 +170,7 @@ def _hetero(protein: Protein | None, places: Mapping[str, NDArray[np.float64]], 
 def _maps(found: Contents) -> dict[str, Any] | None:
     if found.rpdd is None:
         return None
-    return pair_maps(found.rpdd, _distances(found.structures.get("input")), _native_distances(found), found.contact)
+    return pair_maps(found.rpdd, _distances(found.structures.get("input")), _native_distances(found))
 
 
 def _distances(protein: Protein | None) -> NDArray[np.floating] | None:
@@ -277,13 +276,13 @@ def _with_native(
     return made
 
 
-def _rpdd(run: RunResult, length: int, absent: list[str]) -> tuple[RPDD | None, NDArray[np.floating] | None]:
+def _rpdd(run: RunResult, length: int, absent: list[str]) -> RPDD | None:
     try:
         found = run.rpdd
     except RefineError as error:
         absent.append(str(error))
-        return None, None
+        return None
     if len(found.mean) != length:
         absent.append(f"rpdd.npz has {len(found.mean)} residues, the models have {length}: no maps")
-        return None, None
-    return found, None
+        return None
+    return found

@@ -119,8 +119,6 @@ def read_rpdd(path: Path) -> RPDD:
     """Distributions of an ``rpdd.npz``; raises InputError when it cannot be read."""
     try:
         with np.load(path, allow_pickle=False) as found:
-            frames = int(found["frames"])
-            counts = np.rint(found["distogram"].astype(np.float32) * frames).astype(np.uint16) if "distogram" in found else None
-            return RPDD(found["mean"].astype(np.float32), found["std"].astype(np.float32), counts, frames)
+            return RPDD.of_arrays(found)
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"cannot read the distance distributions: {error}", file=str(path), remedy="Run refine again") from error

@@ -88,7 +88,7 @@ def _group(title: str, rows: Sequence[tuple[str, str, int, int]], columns: Mappi
         lines.append(f"<tr><th>{escape(words)}</th>{cells}</tr>")
     if not lines:
         return ""
-    return f'<tr class="group"><th>{escape(title)}</th><td colspan="{len(columns)}"></td></tr>{"".join(lines)}'
+    return f'<tr class="group"><th colspan="{1 + len(columns)}"><span>{escape(title)}</span></th></tr>{"".join(lines)}'
 
 
 def _cell(value: float, start: float, digits: int, better: int) -> str:
@@ -125,6 +125,15 @@ def tiles(found: Contents) -> str:
         small = "" if math.isnan(before) else f"<small>{number(before, digits)} → </small>"
         made.append(f'<div class="tile"><span>{escape(words)}</span><b>{small}{number(model[key], digits)}</b></div>')
     return f'<div class="tiles">{"".join(made)}</div>' if made else ""
+
+
+def sampling(record: Mapping[str, Any]) -> str:
+    """How well the snapshots sample, as run.json has it; nothing where it does not."""
+    facts = record.get("sampling")
+    if not isinstance(facts, Mapping) or not facts:
+        return ""
+    listed = "".join(f"<dt>{escape(str(name).replace('_', ' '))}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items())
+    return f'<details id="sampling"><summary>How well it is sampled</summary><dl class="facts">{listed}</dl></details>'
 
 
 def repairs(found: Contents) -> str:
@@ -181,11 +190,13 @@ def settings(record: Mapping[str, Any]) -> str:
         "Input": f"{record.get('input', '')}, SHA-256 {str(record.get('input_sha256', ''))[:16]}…",
         "Command": " ".join(map(str, record.get("command") or [])),
         "Started": record.get("started", ""),
-        "Time": f"{record.get('seconds', '–')} s ({', '.join(f'{stage} {seconds} s' for stage, seconds in took.items())})",
-        "Device": f"{record.get('device', '')}; {machine.get('system', '')}, {machine.get('processors', '–')} processors",
-        "Seed": record.get("seed", ""),
+        "Time": f"{record['seconds']} s ({', '.join(f'{stage} {seconds} s' for stage, seconds in took.items())})"
+        if "seconds" in record
+        else "",
+        "Device": "; ".join(str(v) for v in (record.get("device"), machine.get("system")) if v),
+        "Seed": str(record.get("seed", "")),
     }
-    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items())
+    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items() if value)
     every = "\n".join(_flat("", record.get("settings") or {}))
     versions = "\n".join(f"{name} {version}" for name, version in (record.get("versions") or {}).items())
     return (
@@ -198,8 +209,8 @@ def verdict(record: Mapping[str, Any]) -> str:
     """The run's own judgement, in its own words."""
     text = str(record.get("verdict", ""))
     words = ("better", "no better", "uncertain")
-    word = next((w for w in words if text.lower().startswith(f"{w}:")), "better" if record.get("improved") else "no better")
-    state, title = dict(zip(words, _VERDICTS, strict=True))[word]
+    word = (record.get("judgement") or {}).get("word") or ("better" if record.get("improved") else "no better")
+    state, title = dict(zip(words, _VERDICTS, strict=True)).get(word, _VERDICTS[-1])
     return f'<div class="verdict {state}" id="verdict"><b>{title}</b>{escape(text)}</div>'
 
 

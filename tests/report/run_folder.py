@@ -60,7 +60,8 @@ def make_run(path: Path, protein: Protein, *, models: int = 2, name: str = "mode
     found = [finished(ride(protein, moved(protein, 0.3, k)), f"replica {k}", k) for k in range(1, models + 1)]
     record = {
         "status": "done", "input": name, "input_sha256": "0" * 64, "residues": len(protein), "chains": list(protein.chains), "seed": 0,
-        "improved": True, "verdict": "model_1 is better than the input.", "settings": {"seed": 0, "energy": {"bonds": 1.0}},
+        "improved": True, "verdict": "model_1 is better than the input.", "sampling": {"effective_samples": 7.5},
+        "settings": {"seed": 0, "energy": {"bonds": 1.0}},
         "versions": {"refine": "0"}, "notes": [{"kind": "rebuilt", "message": HOSTILE, "chain": "A", "residue": "12 GLY"}],
         "models": [{"name": f"model_{k}", "cif": f"model_{k}.cif", "source": m.source, "score": m.score, "finishing": m.report}
                    for k, m in enumerate(found, 1)],

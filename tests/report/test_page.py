@@ -13,6 +13,7 @@ import pytest
 from refine import cli
 from refine.errors import InputError
 from refine.report import page as page_module
+from refine.report import sections
 from refine.report.page import try_report, write_report
 from refine.report.result import read_run
 from tests.report.run_folder import HOSTILE, make_run, two_chains
@@ -62,7 +63,15 @@ def test_it_says_what_the_folder_says(tmp_path: Path) -> None:
     assert [s["name"] for s in data["structures"]] == ["input", "model_1", "model_2"]
     assert set(data["structures"][1]["columns"]) == {"prior", "sterics", "spread", "displacement", "predicted_error", "confidence"}
     assert data["hetero"]["elements"] == ["Zn"] and len(data["trace"]["step"]) == 10
-    assert "Not in this report" not in found.text
+    assert "Not in this report" not in found.text and "effective samples" in found.text
+
+
+@pytest.mark.parametrize(
+    ("word", "title"), [("uncertain", "Uncertain whether"), ("no better", "No better than"), ("new word", "Uncertain")]
+)
+def test_the_verdict_is_the_runs_own(word: str, title: str) -> None:
+    said = sections.verdict({"improved": True, "verdict": "why <b>", "judgement": {"word": word}})
+    assert title in said and "why &lt;b&gt;" in said
 
 
 def test_it_needs_no_network_and_is_the_same_each_time(tmp_path: Path) -> None:

@@ -68,8 +68,12 @@ function label(column) {
 }
 
 function residueName(i) {
-  const chain = RESIDUES.chains[RESIDUES.chain[i]];
+  const chain = shortened(RESIDUES.chains[RESIDUES.chain[i]], 12);
   return `${chain === '' ? '' : `${chain} `}${DATA.names[RESIDUES.sequence[i]] || RESIDUES.sequence[i]} ${RESIDUES.numbers[i]}`;
+}
+
+function shortened(text, most) {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
 function structureLabel(name) {

@@ -123,7 +123,7 @@ function mapAxes(context, { left, top, size }) {
   context.font = '11px system-ui, sans-serif';
   context.strokeRect(left, top, size, size);
   const many = RESIDUES.chains.length > 1;
-  for (const i of roundResidues(Math.max(2, Math.floor(size / 55)))) {
+  for (const i of roundResidues(Math.max(2, Math.floor(size / 40)))) {
     const at = (((i + 0.5) / block) * size) / DATA.maps.points;
     const chain = RESIDUES.chains[RESIDUES.chain[i]].slice(0, 2);
     const text = `${many && chain ? `${chain}:` : ''}${RESIDUES.numbers[i]}`;

@@ -26,7 +26,7 @@ function sequenceHead(svg) {
     const starts = i === 0 || RESIDUES.chain[i] !== RESIDUES.chain[i - 1];
     if (starts) {
       const chain = RESIDUES.chains[RESIDUES.chain[i]];
-      svg.append(shape('text', { class: 'strong', x: i * TRACK.cell + 2, y: 11 }, chain === '' ? 'chain (blank)' : `chain ${chain.length > 24 ? `${chain.slice(0, 24)}…` : chain}`));
+      svg.append(shape('text', { class: 'strong', x: i * TRACK.cell + 2, y: 11 }, chain === '' ? 'chain (blank)' : `chain ${shortened(chain, 24)}`));
     }
     const number = RESIDUES.numbers[i];
     const x = xs[i] - (starts ? TRACK.cell / 2 - 2 : 0);
