@@ -118,13 +118,13 @@ class Finisher:
         assert protein.replicas == 1 and protein.sequence == self.reference.sequence
         setup = self._set_up()
         begun = time.monotonic()
-        deadline = begun + max(self.settings.max_seconds - setup, 0.0)
+        deadline = begun + self.settings.max_seconds
         completed: tuple[int, ...] = ()
         turned: tuple[int, ...] = ()
         start = protein
         if self.settings.side_chains:
             start, completed = complete_side_chains(protein)
-            start, turned = repack(start, self.mobile, self.ss_bonds, begun + 0.3 * max(deadline - begun, 0.0))
+            start, turned = repack(start, self.mobile, self.ss_bonds, begun + 0.3 * self.settings.max_seconds)
         stages = self._relax(protein, start, deadline)
         level, chosen, checks = self._choose(protein, start, stages)
         ids = protein.residue_ids

@@ -24,7 +24,8 @@ class FinishSettings:
         device: ``auto`` (CUDA, OpenCL, CPU, the first that works), ``cpu``, ``cuda`` or ``opencl``.
         threads: CPU threads of OpenMM. One thread gives the same bytes every time; more do not, not even with OpenMM's
             deterministic forces (measured).
-        max_seconds: time cap; what has been reached by then is returned with a flag.
+        max_seconds: time cap of each model, the set-up of the system not counted; what has been reached by then is returned
+            with a flag.
         max_iterations: minimiser iterations of the solvent stage, the longest one.
     """
 
