@@ -51,8 +51,8 @@ class FreeEnergy:
     Attributes:
         terms: with distinct names.
         weights: name → factor.
-        implicit: names of terms that count in the energy but exert no force, because the propagation restores them
-            by projection instead (``propagation.constraints``).
+        implicit: names of terms that count in the energy but exert no force, because the propagation treats them
+            apart: by projection (``propagation.constraints``) or preconditioned (``propagation.langevin``).
 
     Raises:
         InputError: two terms share a name, or a weight names no term.

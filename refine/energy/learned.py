@@ -17,14 +17,17 @@ import torch
 from torch import Tensor
 
 from refine.constants import BOLTZMANN
+from refine.energy.local_curvature import Curvature
 from refine.energy.system import System
 from refine.energy.term import Term
 from refine.local.environment import gather
-from refine.local.prior import PriorOutput, student
+from refine.local.prior import FREEDOM, PriorOutput, student
 from refine.local.weights import Networks
 from refine.structure.geometry import distance, frames, rotation_from_vector, to_global, vector_from_rotation, virtual_cb
 
 KT = BOLTZMANN * 298.15
+_CB_ARM = 1.53
+"""Å from CA to CB: the lever of a pull on CB."""
 _RESIDUES_AT_ONCE = 6000
 _BREAK = 20
 """Jump of the sequence position at a chain break, as in the training packs."""
@@ -151,6 +154,32 @@ def _distance_energy(coords: Tensor, fields: Fields) -> Tensor:
     return 0.5 * KT * (student(off, fields.distance_b.log(), 1).mean(-1) * fields.envelope).sum(-1)
 
 
+def _stiffness(square: Tensor, b: Tensor, dimensions: int) -> Tensor:
+    """kcal/mol per squared unit: kT (nu + p) / (nu b^2 + square), the force of ``student`` over the distance."""
+    return KT * (FREEDOM + dimensions) / (FREEDOM * b * b + square)
+
+
+def _frame_curvature(coords: Tensor, fields: Fields) -> Curvature:
+    """Of ``_frame_energy``: the same in all directions."""
+    n, ca, c, _ = coords.unbind(-2)
+    away = vector_from_rotation(fields.rot.transpose(-1, -2) @ frames(n, ca, c))
+    shift = _stiffness(((ca - fields.place) ** 2).sum(-1), fields.shift_b, 3)
+    eye = torch.eye(3, dtype=coords.dtype, device=coords.device)
+    return Curvature(shift[..., None, None] * eye, _stiffness((away**2).sum(-1), fields.turn_b, 3))
+
+
+def _distance_curvature(coords: Tensor, fields: Fields) -> Curvature:
+    """Of ``_distance_energy``, along the lines to the neighbours; the views of both ends of a pair are taken as alike."""
+    n, ca, c, _ = coords.unbind(-2)
+    off = (_pair_distances(coords, fields.index) - fields.distances) ** 2
+    stiff = 0.5 * _stiffness(off, fields.distance_b, 1) * fields.envelope.unsqueeze(-1)
+    shift = torch.zeros(*coords.shape[:2], 3, 3, dtype=coords.dtype, device=coords.device)
+    for k, points in enumerate((ca, virtual_cb(n, ca, c))):
+        line = torch.nn.functional.normalize(points.unsqueeze(2) - gather(points, fields.index), dim=-1)
+        shift = shift + (stiff[..., k, None] * line).transpose(-1, -2) @ line
+    return Curvature(shift, 2 / 3 * _CB_ARM**2 * stiff[..., 1].sum(-1))
+
+
 @dataclasses.dataclass(frozen=True)
 class Density:
     """The term "prior" (frames) or "mediated" (distances between overlapping regions).
@@ -172,6 +201,11 @@ class Density:
         if self.gradient == "full":
             return self
         return dataclasses.replace(self, fields=self.model.fields(coords))
+
+    def curvature(self, coords: Tensor) -> Curvature:
+        """How stiffly each residue is held, see ``local_curvature``."""
+        fields = self.fields or self.model.fields(coords)
+        return _frame_curvature(coords, fields) if self.name == "prior" else _distance_curvature(coords, fields)
 
 
 @dataclasses.dataclass(frozen=True)

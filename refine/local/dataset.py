@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from refine.errors import InputError
 from refine.local import decoys, targets
 from refine.local.pack import Pack
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 _HOLDOUT = 25  # one pair cluster in 25 is kept for validation
 
 

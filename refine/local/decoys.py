@@ -185,8 +185,8 @@ def misaligned(
     sign = 1 if rng.random() < 0.5 else -1
     if throughout:
         step = sign * int(rng.integers(2, max(3, count // 4)))
-        kept = slice(max(0, -step), min(count, count - step))
-        return rows[kept], template[kept.start + step : kept.stop + step]
+        begin, end = max(0, -step), min(count, count - step)
+        return rows[begin:end], template[begin + step : end + step]
     step = sign * int(rng.integers(1, 5))
     size = int(rng.integers(6, 31))
     if count < size + 12:

@@ -78,7 +78,7 @@ class OwnMoves:
         shift, turn = (v.detach().float().cpu().numpy() for v in (out.shift, out.turn))
         for b, example in enumerate(batch):
             stays = rng.random() < (entering if b < self.fresh else 1 - 1 / s.moves)
-            part = rng.uniform(s.least, s.most)
+            part = np.float32(rng.uniform(s.least, s.most))
             if stays and len(self.waiting) < s.pool:
                 length = len(example["residue"])
                 self.waiting.append(moved_on(example, part * shift[b, :length], part * turn[b, :length], self.noise, rng))

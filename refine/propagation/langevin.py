@@ -1,4 +1,4 @@
-"""Langevin simulators: the overdamped equation (3), and BAOAB with inertia."""
+"""Langevin simulators: the overdamped equation (3), plain and preconditioned, and BAOAB with inertia."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from refine.constants import BOLTZMANN
 from refine.energy.free_energy import FreeEnergy
+from refine.energy.local_curvature import curved_part, moved_rigidly, rigid_moves
 from refine.propagation.constraints import Constraints
 from refine.propagation.schedules import Point
 from refine.propagation.state import Simulator, State, advance, begin, normal
@@ -60,6 +61,52 @@ def overdamped(mobile: Tensor, max_step: float = 0.3, constraints: Constraints |
     def step(state: State, point: Point, refresh: bool) -> State:
         drift = limited(point.alpha_a * state.forces, max_step)
         rng, moved = state.rng, state.coords + drift
+        if point.alpha_b > 0:
+            noise, rng = normal(state.rng, state.coords)
+            moved = moved + math.sqrt(point.alpha_b) * noise
+        moved = hold(moved, state.coords, mobile)
+        if constraints is not None and projected:
+            moved = hold(constraints.restore(moved, mobile, sweeps), state.coords, mobile)
+        return advance(state, moved, rng, refresh)
+
+    return Simulator(init, step)
+
+
+def preconditioned(
+    mobile: Tensor, fraction: float, max_step: float = 0.3, constraints: Constraints | None = None, sweeps: int = 0
+) -> Simulator:
+    """Equation (3) with the learned drift in every residue's own unit: X ← X + f M F_learned + α_a F_static + ε.
+
+    M is the inverse of residue i's block of the learned terms' curvature (``energy.local_curvature``), a shift and a turn of
+    the residue as a rigid body, so f is the part of the way to where the residue's own density is highest: residues the
+    network is sure of and residues it is not arrive together, while with one α_a for all the sure ones, whose b is a fifth
+    of an Å, set the pace and the others hardly move. Static terms, bonded projection and noise are those of ``overdamped``.
+
+    Args:
+        mobile: (L,) bool; the others never move.
+        fraction: f, in (0, 1].
+        max_step: Å, limit on the learned shift and on the static drift of a residue in one step.
+        constraints, sweeps: as in ``overdamped``.
+    """
+    projected = constraints is not None and sweeps > 0
+
+    def init(energy: FreeEnergy, coords: Tensor, rng: Tensor, point: Point) -> State:
+        learned = curved_part(energy)
+        handled = frozenset(() if learned is None else learned.names)
+        if constraints is not None and projected:
+            handled |= constraints.replaces
+        return begin(energy.with_implicit(handled), coords, rng)
+
+    def step(state: State, point: Point, refresh: bool) -> State:
+        rng, moved = state.rng, state.coords
+        learned = curved_part(state.energy)
+        if learned is not None:
+            shift, turn = rigid_moves(learned, state.coords)
+            shift, turn = fraction * shift, fraction * turn
+            length = shift.norm(dim=-1, keepdim=True)
+            shorter = max_step / length.clamp_min(max_step)
+            moved = moved_rigidly(moved, shorter * shift, shorter * turn)
+        moved = moved + limited(point.alpha_a * state.forces, max_step)
         if point.alpha_b > 0:
             noise, rng = normal(state.rng, state.coords)
             moved = moved + math.sqrt(point.alpha_b) * noise

@@ -7,7 +7,7 @@ import math
 
 from refine.errors import InputError
 
-METHODS = ("overdamped", "baoab", "minimise")
+METHODS = ("preconditioned", "overdamped", "baoab", "minimise")
 SCHEDULES = ("constant", "annealing", "cycles")
 
 
@@ -16,10 +16,13 @@ class PropagationSettings:
     """How the ensemble is generated.
 
     Attributes:
-        method: ``overdamped`` (equation 3), ``baoab`` (inertial Langevin at ``temperature``) or ``minimise`` (FIRE).
+        method: ``preconditioned`` (equation 3 with the learned drift in the unit of each residue's own density),
+            ``overdamped`` (equation 3 as it stands), ``baoab`` (inertial Langevin at ``temperature``) or ``minimise`` (FIRE).
         replicas: structures propagated together.
         steps: inner steps; 0 gives back the start.
         step_size: alpha_a of equation (3), Å^2 mol/kcal: displacement per force.
+            ``preconditioned`` uses it for the static terms.
+        fraction: for ``preconditioned``: part of the way to each residue's most likely place that a step makes.
         noise: alpha_b of equation (3), Å^2: variance of the noise on each coordinate and step. At equilibrium at
             temperature T it is 2 alpha_a kT; it is free here.
         max_step: Å, limit on the drift of any atom in one step; the residue's drift is shortened as a whole.
@@ -36,6 +39,7 @@ class PropagationSettings:
     replicas: int = 6
     steps: int = 50
     step_size: float = 0.01
+    fraction: float = 0.4
     noise: float = 0.0002
     max_step: float = 0.3
     sweeps: int = 4
@@ -56,7 +60,9 @@ class PropagationSettings:
                 raise InputError(f"propagation: {name} = {getattr(self, name)} must be at least {least}")
         for name in ("step_size", "noise", "cold", "temperature", "friction"):
             _number(name, getattr(self, name), positive=False)
-        for name in ("max_step", "time_step"):
+        if self.fraction > 1:
+            raise InputError(f"propagation: fraction = {self.fraction} must be at most 1")
+        for name in ("max_step", "time_step", "fraction"):
             _number(name, getattr(self, name), positive=True)
 
 
