@@ -88,7 +88,10 @@ def ended(job: Job) -> None:
     elif job.state == CANCELLED:
         st.warning("This job was cancelled.", icon=":material/stop_circle:")
     else:
-        result.show(job, folder)
+        try:
+            result.show(job, folder)
+        except RefineError as error:
+            st.error(plain(str(error)), icon=":material/error:")
     log = folder / CONSOLE
     with st.expander("Log and command", expanded=job.state == FAILED):
         st.code(from_dict(job.options).shown(job.file, settings().base), language="bash", wrap_lines=True)

@@ -29,6 +29,8 @@ COLUMNS = {
     "angle_outliers": "angle outliers",
 }  # fmt: skip
 NAMES = {"input": "Input", "input_finished": "Input, finished"}
+SAID = {"better": (st.success, ":material/trending_up:"), "uncertain": (st.warning, ":material/help:")}
+"""How a verdict is shown, by its word."""
 INPUT_COLOUR, NATIVE_COLOUR = "#9aa3ad", "#2f9e44"
 
 
@@ -54,8 +56,9 @@ def show(job: Job, folder: Path) -> None:
 
 def verdict(run: RunResult) -> None:
     """What came out, in a sentence and four numbers."""
-    say = st.success if run.improved else st.info
-    say(plain(run.verdict), icon=":material/trending_up:" if run.improved else ":material/info:")
+    word = (run.record.get("judgement") or {}).get("word", "")
+    say, icon = SAID.get(word, (st.info, ":material/info:"))
+    say(plain(run.verdict), icon=icon)
     before, after = run.scores.loc["input"], run.scores.loc["model_1"]
     ours = run.per_residue[run.per_residue["model"] == "model_1"]
     cells = st.columns(4)

@@ -6,6 +6,7 @@ Skipped where there is no Chromium.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
@@ -26,7 +27,7 @@ from refine.queue.job import CANCELLED, DONE, RUNNING
 from refine.queue.process import alive
 from refine.queue.settings import AppSettings
 from refine.queue.store import Store
-from tests.queue.places import quick_settings, short_model, wait_for
+from tests.queue.places import example, quick_settings, short_model, wait_for
 
 pytest.importorskip("streamlit")
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
@@ -169,7 +170,8 @@ def test_upload_run_result_download(browser: sync_api.Browser, server: Server) -
     job_id = visitor.submit()
     visitor.badge(DONE)
     assert server.state(job_id) == DONE
-    page.get_by_text("by the run's own score").first.wait_for()
+    verdict = json.loads((server.store.folder(job_id) / "run" / "run.json").read_text())["verdict"]
+    page.get_by_text(verdict).first.wait_for()
     coloured = visitor.drawn()
     assert 0.01 < painted(coloured) < 0.6
     page.get_by_label("Colour by").select_option("displacement")
@@ -228,8 +230,8 @@ def test_the_keyboard_reaches_everything(browser: sync_api.Browser, server: Serv
 def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: Server) -> None:
     anna, bert = Visitor(browser, server), Visitor(browser, server)
     anna.goto()
-    anna.upload("long.pdb", short_model())
-    long = anna.submit(steps=1000)
+    anna.upload("long.pdb", example())
+    long = anna.submit(steps=5000)
     anna.badge(RUNNING)
     bert.goto()
     bert.upload("other.pdb", short_model())

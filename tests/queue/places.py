@@ -26,9 +26,14 @@ relax = false
 """
 
 
+def example() -> bytes:
+    """The whole example."""
+    return (ROOT / "examples" / "1a8o_model.pdb").read_bytes()
+
+
 def short_model() -> bytes:
     """Twenty residues of the example."""
-    lines = (ROOT / "examples" / "1a8o_model.pdb").read_text().splitlines()
+    lines = example().decode().splitlines()
     return "\n".join([*(x for x in lines if x.startswith("ATOM") and int(x[22:26]) < 171), "END", ""]).encode()
 
 

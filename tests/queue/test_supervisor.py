@@ -18,7 +18,7 @@ from refine.queue.supervisor import Supervisor
 from refine.queue.worker import CONSOLE, told
 from tests.queue.places import quick_settings, short_model, submitted, wait_for
 
-LONG = Request(steps=1000)
+LONG = Request(steps=5000)
 SECONDS = 240.0
 
 
@@ -44,7 +44,7 @@ def test_done_and_failed(tmp_path: Path) -> None:
     good, bad = submitted(store, data=short_model()), submitted(store, data=short_model(), request=Request(freeze="Z:1-9"))
     wait_for(lambda: not any(j.active for j in store.jobs()), SECONDS, supervisor.tick)
     done, failed = store.find(good.id), store.find(bad.id)
-    assert done is not None and done.state == DONE and "input" in done.message and done.bytes > 10_000
+    assert done is not None and done.state == DONE and done.message.endswith("-> run") and done.bytes > 10_000
     assert json.loads((store.folder(good.id) / RUN / "run.json").read_text())["status"] == "done"
     assert failed is not None and failed.state == FAILED
     assert failed.message.startswith("the selection 'Z:1-9' names no chain") and str(tmp_path) not in failed.message
