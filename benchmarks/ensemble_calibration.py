@@ -34,6 +34,7 @@ from refine.energy.system import System
 from refine.ensemble.calibration import TABLE, Calibration, Change, Pairs, Residues, network_hashes, write_calibration
 from refine.ensemble.candidates import Proposal
 from refine.ensemble.ensemble import Ensemble, average_pairs, ensemble_of, features_of
+from refine.ensemble.features import START
 from refine.ensemble.fit import PairSample, fit_change, fit_linear, fit_pairs
 from refine.ensemble.pairs import NetworkPairs, pair_features, separations
 from refine.ensemble.rpdd import pair_distances, reference_points, rpdd
@@ -53,7 +54,8 @@ IN_REACH = 22.0
 """Å, pairs whose native distance lies within the histogram."""
 _PLACE = ("burial", "burial_wide", "end", "ramachandran_near")
 _LEARNED = ("expected", "expected_near", "log_distance_b_near", "likelihood_near", "disagreement", *_PLACE)
-LDDT_NAMES = {"ensemble": (*_LEARNED, "log_spread"), "networks": _LEARNED, "geometry": (*_PLACE, "ramachandran")}
+_RUN = tuple(f"start_{name}" for name in START)
+LDDT_NAMES = {"ensemble": (*_RUN, *_PLACE, "log_spread"), "networks": _LEARNED, "geometry": (*_PLACE, "ramachandran")}
 PAIR_NAMES = {
     "ensemble": ("log_std", "log_error", "log_distance", "log_separation", "known", "known_log_scale"),
     "geometry": ("log_std", "log_error", "log_distance", "log_separation"),
@@ -99,7 +101,7 @@ def measure(target: Target, networks: Networks, settings: RunSettings) -> Measur
     system = System.from_protein(protein)
     energy = free_energy(protein, networks, settings, ~prepared.mobile, pull=True)
     start = backbone(protein, torch.device("cpu"))
-    ensemble = ensemble_of(propagate(energy, start, settings.propagation, settings.seed, mobile), energy, start, mobile)
+    ensemble = ensemble_of(propagate(energy, start, settings.propagation, settings.seed, mobile), energy, system, start, mobile)
     native = read_structure(target.native).protein
     models = {"input": start[0].numpy()} | {p.name: p.backbone for p in shown(ensemble)}
     moved = ride(protein, np.stack(list(models.values())))
@@ -107,7 +109,7 @@ def measure(target: Target, networks: Networks, settings: RunSettings) -> Measur
     rows, columns = found["input"].matching.model_index, found["input"].matching.native_index
     judged = {"input": "input", "replica": lowest(ensemble, "replica").name, "average": "average"}
     coords = torch.from_numpy(np.stack([models[name] for name in judged.values()]))
-    features = features_of(energy, system, coords, ensemble.spread)
+    features = features_of(energy, system, coords, ensemble.context)
     network = average_pairs(ensemble, energy, system)
     assert network is not None
     plain = rpdd(ensemble.snapshots, protein.sequence)

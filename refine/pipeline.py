@@ -22,6 +22,7 @@ from refine.energy.system import System
 from refine.ensemble.calibration import packaged
 from refine.ensemble.confidence import Estimate, displacement, estimate
 from refine.ensemble.ensemble import Ensemble, ensemble_of, features_of, marginals
+from refine.ensemble.features import Context
 from refine.ensemble.ranking import Candidate, chosen, rank
 from refine.ensemble.verdict import Verdict, judge
 from refine.errors import EngineError, InputError, RefineError
@@ -128,10 +129,10 @@ def free_energy(
     return assemble(system, settings.energy, start, learned=learned, learned_weights=weights)
 
 
-def score(protein: Protein, networks: Networks | None, settings: RunSettings, spread: NDArray[np.float32] | None = None) -> Score:
+def score(protein: Protein, networks: Networks | None, settings: RunSettings, context: Context | None = None) -> Score:
     """Free energy and confidence of replica 0 of ``protein``; learned targets and side chains are taken at ``protein`` itself.
 
-    ``spread`` (L,) Å is that of the ensemble it comes from, None for a structure alone.
+    ``context`` is that of the run it comes from, None for a structure alone.
     """
     coords = backbone(protein.replica(0), choose_device(settings.device))
     energy = free_energy(protein.replica(0), networks, settings)
@@ -141,7 +142,7 @@ def score(protein: Protein, networks: Networks | None, settings: RunSettings, sp
     checked = validate(protein)
     per_residue["clashes"] = checked.clashes_per_residue.astype(np.float32)
     system = System.from_protein(protein, device=coords.device)
-    believed = estimate(features_of(energy, system, coords, spread)[0], packaged())
+    believed = estimate(features_of(energy, system, coords, context)[0], packaged())
     return Score(table.replica(0), per_residue, checked.totals(), believed)
 
 
@@ -262,7 +263,7 @@ class Run:
             self.ensemble, energy = self.propagate()
         with self.record.timed("ensemble"):
             self.write_ensemble(energy)
-            self.given = score(self.prepared.protein, self.networks, self.settings, self.ensemble.spread)
+            self.given = score(self.prepared.protein, self.networks, self.settings, self.ensemble.context)
         with self.record.timed("finish"):
             start, candidates = self.finish(pool)
         with self.record.timed("write"):
@@ -291,7 +292,7 @@ class Run:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.keep(TRACE_FILE)
-        found = ensemble_of(trajectory, energy, coords, mobile)
+        found = ensemble_of(trajectory, energy, System.from_protein(protein, device=self.device), coords, mobile)
         if not np.isfinite(found.energies).any():
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy="Use a smaller propagation.step_size")
         return dataclasses.replace(found, snapshots=thin(found.snapshots, len(protein))), energy
@@ -329,7 +330,7 @@ class Run:
     def scored(self, source: str, result: FinishResult) -> Finished:
         """A finished structure with the run's own score, error and confidence."""
         moved = displacement(result.protein.coords[0, :, 1], self.prepared.protein.coords[0, :, 1])
-        found = score(result.protein, self.networks, self.settings, self.ensemble.spread)
+        found = score(result.protein, self.networks, self.settings, self.ensemble.context)
         return Finished(
             source=source,
             protein=dataclasses.replace(result.protein, name=self.prepared.protein.name),
@@ -354,7 +355,7 @@ class Run:
             written.append({"name": f"model_{k}", **files, "source": model.source, **numbers, "finishing": model.report})
             self.record.keep(*files.values())
         self.record.keep(*write_tables(self.folder, start, models, given_row(self.given)))
-        verdict = self.judged(models[0], ranking.improved)
+        verdict = self.judged(models[0], start, ranking.improved)
         self.record.values["confidence"] = {"input": self.given.estimate.overall, "model_1": float(models[0].confidence.mean())}
         self.record.values["improved"], self.record.values["verdict"] = verdict.word == "better", verdict.sentence
         self.record.values["judgement"] = dataclasses.asdict(verdict)
@@ -362,12 +363,12 @@ class Run:
         paths = tuple(self.folder.path / model["cif"] for model in written)
         return RunResult(self.folder.path, paths, verdict.word == "better", verdict.sentence, self.record.values)
 
-    def judged(self, model: Finished, moved: bool) -> Verdict:
-        """The verdict on model 1; ``moved`` is False when it is the input, finished."""
+    def judged(self, model: Finished, start: Finished, moved: bool) -> Verdict:
+        """The verdict on model 1 against the input, both finished; ``moved`` is False when model 1 is the input."""
         if not moved:
             return Verdict("no better", "no model scores better than the input by the run's own score: model_1 is the input, finished.")
         calibration = packaged()
-        gain = (float(model.confidence.mean()) - self.given.estimate.overall) / 100.0
+        gain = (float(model.confidence.mean()) - float(start.confidence.mean())) / 100.0
         fitting = calibration.belongs_to(None if self.networks is None else self.networks.folder)
         return judge(gain, calibration.change.get(self.given.estimate.form), fitting=fitting)
 

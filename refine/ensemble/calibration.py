@@ -21,7 +21,7 @@ from refine.errors import ModelError
 
 TABLE = Path(__file__).resolve().parent / "tables" / "calibration.json"
 FORMS = ("ensemble", "networks", "geometry")
-"""What was at hand when the features were taken: networks and an ensemble, networks alone, neither."""
+"""What was at hand when the features were taken: networks and a run with its ensemble, networks alone, neither."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,7 @@ def form_of(features: Features) -> str:
     """The form of ``FORMS`` that ``features`` suffice for."""
     if "expected" not in features:
         return "geometry"
-    return "ensemble" if "log_spread" in features else "networks"
+    return "ensemble" if "start_expected" in features else "networks"
 
 
 def network_hashes(folder: Path) -> dict[str, str]:

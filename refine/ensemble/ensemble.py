@@ -15,7 +15,7 @@ from refine.energy.system import System
 from refine.ensemble.calibration import Calibration
 from refine.ensemble.candidates import Proposal, proposals
 from refine.ensemble.confidence import estimate, rmsf
-from refine.ensemble.features import residue_features
+from refine.ensemble.features import Context, residue_features
 from refine.ensemble.pairs import NetworkPairs, network_pairs, pair_features, predict, separations
 from refine.ensemble.rpdd import RPDD, pair_distances, reference_points, rpdd
 from refine.ensemble.sampling import Sampling, observables, sampling
@@ -32,6 +32,7 @@ class Ensemble:
         sampling: which they are.
         spread: (L,) Å, root mean square fluctuation of CA.
         proposals: candidates for models; energies: (P,) kcal/mol of each, learned targets taken at it.
+        context: what confidence needs to know of the run.
     """
 
     snapshots: NDArray[np.float32]
@@ -39,17 +40,18 @@ class Ensemble:
     spread: NDArray[np.float32]
     proposals: tuple[Proposal, ...]
     energies: NDArray[np.float64]
+    context: Context
 
     def proposal(self, name: str) -> Proposal:
         """The proposal called ``name``."""
         return next(p for p in self.proposals if p.name == name)
 
 
-def ensemble_of(trajectory: Trajectory, energy: FreeEnergy, start: Tensor, mobile: Tensor) -> Ensemble:
+def ensemble_of(trajectory: Trajectory, energy: FreeEnergy, system: System, start: Tensor, mobile: Tensor) -> Ensemble:
     """The ensemble of a trajectory.
 
     Args:
-        trajectory: what ``propagate`` gave for ``energy``.
+        trajectory: what ``propagate`` gave for ``energy`` of ``system``.
         start: (1, L, 4, 3) Å, where it began; mobile: (L,) bool.
     """
     frames = trajectory.snapshots.cpu().numpy()
@@ -60,7 +62,9 @@ def ensemble_of(trajectory: Trajectory, energy: FreeEnergy, start: Tensor, mobil
     at = torch.from_numpy(np.stack([p.backbone for p in models])).to(start)
     with torch.no_grad():
         energies = energy.at(at)(at).total.double().cpu().numpy()
-    return Ensemble(snapshots, found, rmsf(snapshots[:, :, 1]), tuple(models), energies)
+    spread = rmsf(snapshots[:, :, 1])
+    context = Context(spread, features_of(energy, system, start)[0])
+    return Ensemble(snapshots, found, spread, tuple(models), energies, context)
 
 
 def learned_model(energy: FreeEnergy) -> LearnedModel | None:
@@ -68,14 +72,12 @@ def learned_model(energy: FreeEnergy) -> LearnedModel | None:
     return next((term.model for term in energy.terms if isinstance(term, Density)), None)
 
 
-def features_of(
-    energy: FreeEnergy, system: System, coords: Tensor, spread: NDArray[np.floating] | None = None
-) -> list[dict[str, NDArray[np.float64]]]:
+def features_of(energy: FreeEnergy, system: System, coords: Tensor, context: Context | None = None) -> list[dict[str, NDArray[np.float64]]]:
     """``features.residue_features`` of R structures (R, L, 4, 3) Å of ``system`` under ``energy``."""
     term = next(term for term in energy.terms if term.name == "ramachandran")
     with torch.no_grad():
         torsion = term(coords)
-    return residue_features(system, coords, learned_model(energy), torsion, spread)
+    return residue_features(system, coords, learned_model(energy), torsion, context)
 
 
 def average_pairs(ensemble: Ensemble, energy: FreeEnergy, system: System) -> NetworkPairs | None:
@@ -94,7 +96,7 @@ def marginals(ensemble: Ensemble, energy: FreeEnergy, system: System, calibratio
     """Pair distances of the ensemble with the calibrated distribution of the native's."""
     plain = rpdd(ensemble.snapshots, system.sequence, ensemble.sampling.effective)
     coords = torch.from_numpy(ensemble.proposal("average").backbone[None]).to(device=system.device, dtype=system.dtype)
-    error = estimate(features_of(energy, system, coords, ensemble.spread)[0], calibration).error
+    error = estimate(features_of(energy, system, coords, ensemble.context)[0], calibration).error
     network = average_pairs(ensemble, energy, system)
     apart = separations(system.position.cpu().numpy(), system.chain_index.cpu().numpy())
     table = calibration.pairs["geometry" if network is None else "ensemble"]

@@ -5,6 +5,7 @@ Only such numbers are taken as finishing hardly changes, so that one calibration
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,13 +23,27 @@ NETWORK = (
     "expected", "expected_near", "expected_mean", "log_shift_b", "log_distance_b", "log_distance_b_near", "log_shift",
     "likelihood", "likelihood_near", "likelihood_mean", "disagreement",
 )  # fmt: skip
-ENSEMBLE = ("log_spread",)
+START = ("expected", "expected_near", "log_distance_b_near", "likelihood_near", "disagreement")
+"""Of ``NETWORK``, what is also taken at the input of a run: there the networks are not yet convinced by their own moves."""
 
 Features = Mapping[str, NDArray[np.float64]]
 
 
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What a run knows besides a structure.
+
+    Attributes:
+        spread: (L,) Å root mean square fluctuation in the ensemble.
+        start: features of the run's input.
+    """
+
+    spread: NDArray[np.floating]
+    start: Features
+
+
 def residue_features(
-    system: System, coords: Tensor, model: LearnedModel | None, ramachandran: Tensor, spread: NDArray[np.floating] | None = None
+    system: System, coords: Tensor, model: LearnedModel | None, ramachandran: Tensor, context: Context | None = None
 ) -> list[dict[str, NDArray[np.float64]]]:
     """Features of R structures, by name (L,).
 
@@ -37,15 +52,19 @@ def residue_features(
         coords: (R, L, 4, 3) Å.
         model: the networks; None leaves the names in ``NETWORK`` out.
         ramachandran: (R, L) energy of that term, unweighted, kcal/mol.
-        spread: (L,) Å root mean square fluctuation in the ensemble; None leaves ``ENSEMBLE`` out.
+        context: of the run; adds ``log_spread`` and, with networks, ``start_`` and each name in ``START``.
     """
     with torch.no_grad():
         found = _geometry(system, coords, ramachandran)
         if model is not None:
             found |= _network(model.fields(coords), coords, model.likelihood(coords), system)
-    if spread is not None:
-        found["log_spread"] = torch.log(torch.from_numpy(np.asarray(spread, np.float64)) + 0.05).expand(len(coords), -1)
-    return [{name: value[r].double().cpu().numpy() for name, value in found.items()} for r in range(len(coords))]
+    shared = {} if context is None else _shared(context)
+    return [{name: value[r].double().cpu().numpy() for name, value in found.items()} | shared for r in range(len(coords))]
+
+
+def _shared(context: Context) -> dict[str, NDArray[np.float64]]:
+    found = {f"start_{name}": context.start[name] for name in START if name in context.start}
+    return found | {"log_spread": np.log(np.asarray(context.spread, np.float64) + 0.05)}
 
 
 def _geometry(system: System, coords: Tensor, ramachandran: Tensor) -> dict[str, Tensor]:
