@@ -13,6 +13,7 @@ import torch
 from refine.errors import InputError, ModelError
 from refine.local import evaluation, training
 from refine.local.dataset import Examples, ExampleSettings, collate
+from refine.local.own_moves import OwnMovesSettings
 from refine.local.pack import Pack
 from refine.local.training import TrainingSettings, build, load_weights, train
 from refine.local.weights import load_network, load_networks, save_network
@@ -44,9 +45,11 @@ def test_an_example_is_a_function_of_seed_and_number(pack: Path) -> None:
     assert batch["start"].shape == (2, 44, 4, 3) and batch["mask"].all()
 
 
-@pytest.mark.parametrize("network", ["prior", "likelihood"])
-def test_resume_equals_an_uninterrupted_run(network: str, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = dataclasses.replace(TINY, network=network)
+@pytest.mark.parametrize(("network", "share"), [("prior", 0.0), ("prior", 0.5), ("likelihood", 0.0)])
+def test_resume_equals_an_uninterrupted_run(
+    network: str, share: float, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(TINY, network=network, own_moves=OwnMovesSettings(share=share, moves=2))
     train(pack, None, tmp_path / "whole", settings)
     rate = training.rate
 
@@ -62,6 +65,7 @@ def test_resume_equals_an_uninterrupted_run(network: str, pack: Path, tmp_path: 
     monkeypatch.setattr(training, "rate", rate)
     train(pack, None, tmp_path / "parts", settings)
     one, two = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "parts"))
+    assert len(one["pool"]) == len(two["pool"]) and (share == 0) == (len(one["pool"]) == 0)
     assert one["step"] == two["step"] == 6 and one["running"] == two["running"] and one["data"] == two["data"] != ""
     for part in ("network", "averaged"):
         assert all(torch.equal(one[part][key], two[part][key]) for key in one[part])
