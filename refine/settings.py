@@ -19,7 +19,7 @@ B_COLUMNS = ("score", "error", "b")
 DEVICES = ("auto", "cpu", "cuda")
 
 
-LEARNED_WEIGHTS = {"prior": 0.3, "mediated": 1.0, "likelihood": 0.0}
+LEARNED_WEIGHTS = {"prior": 1.0, "mediated": 0.2, "likelihood": 0.0}
 """Weights of the learned terms; the likelihood is kept out of the force until it is measured to help."""
 
 

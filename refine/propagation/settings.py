@@ -35,22 +35,22 @@ class PropagationSettings:
         keep_every: inner steps between snapshots.
     """
 
-    method: str = "overdamped"
+    method: str = "preconditioned"
     replicas: int = 6
-    steps: int = 50
+    steps: int = 20
     step_size: float = 0.01
     fraction: float = 0.4
     noise: float = 0.0002
     max_step: float = 0.3
     sweeps: int = 4
-    refresh_every: int = 5
+    refresh_every: int = 1
     schedule: str = "annealing"
     cold: float = 0.0
     cycles: int = 3
     temperature: float = 300.0
     time_step: float = 0.001
     friction: float = 5.0
-    keep_every: int = 5
+    keep_every: int = 1
 
     def __post_init__(self) -> None:
         _one_of("method", self.method, METHODS)
