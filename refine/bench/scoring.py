@@ -30,7 +30,7 @@ from refine.structure.read import read_structure
 
 SCORES = "scores"
 VOROMQA_SECONDS = 300
-FORMAT = 2
+FORMAT = 3
 QUALITY = ("clashscore", "ramachandran_favoured", "rotamer_outliers")
 HIGHER_IS_BETTER = ("confidence", "voromqa", "ramachandran_favoured", "compactness")
 """Of the score columns; of all others less is better."""
@@ -112,8 +112,7 @@ def scores(task: ScoreTask) -> dict[str, Any]:
     found = score(protein, networks_of(settings), heard)
     columns: dict[str, float] = {name: value for name, value in found.terms.items() if name != "total"}
     columns = {"energy": found.terms["total"] - sum(columns.get(name, 0.0) for name in silent)} | columns
-    if found.confidence is not None:
-        columns["confidence"] = float(np.mean(found.confidence))
+    columns["confidence"] = found.estimate.overall
     columns |= {name: found.quality[name] for name in QUALITY}
     columns["compactness"] = -radius_of_gyration(protein)
     if task.voromqa and (program := shutil.which(task.voromqa)):

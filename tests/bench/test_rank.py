@@ -46,7 +46,8 @@ def test_a_folder_of_decoys_is_scored_and_ranked(decoys: Path, tmp_path: Path) -
     energy = of["columns"]["energy"]
     assert energy["spearman_bb_lddt"] > 0.7 and energy["native_rank"] == 1.0 and energy["roc_auc"] > 0.7
     assert energy["top1_loss_oligo_gdtts"] >= 0
-    assert {"sterics", "ramachandran", "clashscore", "compactness"} <= set(of["columns"]) and "confidence" not in of["columns"]
+    assert {"sterics", "ramachandran", "clashscore", "compactness", "confidence"} <= set(of["columns"])
+    assert "likelihood" not in of["columns"]
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "scores").rglob("*.json")}
     again = run_ranking(ranking, resume=True)
     assert {p: p.stat().st_mtime_ns for p in before} == before and again["targets"] == summary["targets"]
