@@ -149,7 +149,7 @@ def test_projection_of_torn_bonds() -> None:
     assert float((fixed.mean((1, 2)) - torn.mean((1, 2))).abs().max()) < 1e-4  # no push
     before, after = energy()(torn).replica(0), energy()(fixed).replica(0)
     for name in ("bonds", "angles", "omega"):
-        assert after[name] < 0.1 * before[name], name
+        assert after[name] < 0.25 * before[name], name
 
 
 def test_projection_leaves_good_geometry_alone_to_the_bit_and_does_not_see_rotation() -> None:
