@@ -130,8 +130,8 @@ picture.</p>
 <button type="button" data-trace="terms">Terms</button></div>
 <div id="trace-energy"></div><div id="trace-temperature"></div>"""
 
-_RPDD = """<p class="note">Distances between Cβ atoms (Cα for glycine) over the ensemble. Click a pair for its histogram; arrow keys move
-it.</p>
+_RPDD = """<p class="note">Distances between Cβ atoms (Cα for glycine) over the ensemble; where calibrated, also what that says of the
+native's distances. Click a pair for its histogram; arrow keys move it.</p>
 <div class="pair" id="maps"></div>"""
 
 _RAMACHANDRAN = """<p class="note">Shaded: where 98 % of the residues of good crystal structures lie, and the allowed region around it.</p>

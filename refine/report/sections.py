@@ -207,9 +207,10 @@ def settings(record: Mapping[str, Any]) -> str:
 
 def verdict(record: Mapping[str, Any]) -> str:
     """The run's own judgement, in its own words."""
-    text = str(record.get("verdict", ""))
+    judgement = record.get("judgement") or {}
+    text = str(judgement.get("reason") or record.get("verdict", ""))
     words = ("better", "no better", "uncertain")
-    word = (record.get("judgement") or {}).get("word") or ("better" if record.get("improved") else "no better")
+    word = judgement.get("word") or ("better" if record.get("improved") else "no better")
     state, title = dict(zip(words, _VERDICTS, strict=True)).get(word, _VERDICTS[-1])
     return f'<div class="verdict {state}" id="verdict"><b>{title}</b>{escape(text)}</div>'
 

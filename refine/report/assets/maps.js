@@ -44,6 +44,7 @@ function mapKinds(found) {
   ];
   if (found.difference) kinds.push({ title: 'Mean − input', values: found.difference, scale: DIVERGING, low: -limit(found.difference), high: limit(found.difference), unit: 'Å' });
   if (found.error) kinds.push({ title: 'Mean − native', values: found.error, scale: DIVERGING, low: -limit(found.error), high: limit(found.error), unit: 'Å' });
+  if (found.scale) kinds.push({ title: 'Calibrated width', values: found.scale, scale: VIRIDIS, low: 0, high: limit(found.scale), unit: 'Å' });
   if (found.contact) kinds.push({ title: 'Contact probability (8 Å)', values: found.contact, scale: VIRIDIS, low: 0, high: 1, unit: '' });
   return kinds;
 }
@@ -54,7 +55,7 @@ function paintMap(kind, n) {
   const image = context.createImageData(n, n);
   for (let i = 0; i < n; i += 1) {
     for (let j = i; j < n; j += 1) {
-      const value = i === j ? (kind.low < 0 || kind.unit === 'Å' ? 0 : NaN) : kind.values[triangle(i, j, n)];
+      const value = i === j ? (kind.unit === 'Å' ? 0 : 1) : kind.values[triangle(i, j, n)];
       const rgb = Number.isNaN(value) ? [128, 128, 128] : kind.scale((value - kind.low) / (kind.high - kind.low || 1));
       for (const at of [4 * (i * n + j), 4 * (j * n + i)]) {
         image.data.set(rgb, at);
