@@ -21,7 +21,7 @@ from refine.energy.free_energy import FreeEnergy
 from refine.energy.omega import Omega
 
 WIDTH = 3.0
-"""Standard deviations of bonds and angles that are let be; less was measured to cost accuracy (benchmarks/LOG.md, 1 and 7)."""
+"""Standard deviations of bonds and angles that are let be; less was measured to cost accuracy (benchmarks/LOG.md, 1 and 9)."""
 CLASS_TOLERANCE = 0.2
 """Å on 1–4 distances across the peptide bond: wide, because they only tell trans from cis; the volumes make it flat."""
 OMEGA_TOLERANCE = math.radians(8.0)
