@@ -21,7 +21,7 @@ from refine.energy.learned import learned_terms
 from refine.energy.system import System
 from refine.ensemble.calibration import packaged
 from refine.ensemble.confidence import Estimate, displacement, estimate
-from refine.ensemble.ensemble import Ensemble, ensemble_of, features_of, marginals
+from refine.ensemble.ensemble import Ensemble, ensemble_of, expected_gain, features_of, marginals
 from refine.ensemble.features import Context
 from refine.ensemble.ranking import Candidate, chosen, rank
 from refine.ensemble.verdict import Verdict, judge
@@ -260,9 +260,9 @@ class Run:
         self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
         self.record.keep("input.cif")
         with self.record.timed("propagate"):
-            self.ensemble, energy = self.propagate()
+            self.ensemble, self.energy = self.propagate()
         with self.record.timed("ensemble"):
-            self.write_ensemble(energy)
+            self.write_ensemble()
             self.given = score(self.prepared.protein, self.networks, self.settings, self.ensemble.context)
         with self.record.timed("finish"):
             start, candidates = self.finish(pool)
@@ -297,14 +297,14 @@ class Run:
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy="Use a smaller propagation.step_size")
         return dataclasses.replace(found, snapshots=thin(found.snapshots, len(protein))), energy
 
-    def write_ensemble(self, energy: FreeEnergy) -> None:
+    def write_ensemble(self) -> None:
         """ensemble.pdb and rpdd.npz; how well the snapshots sample goes into run.json."""
         protein, snapshots = self.prepared.protein, self.ensemble.snapshots
         facts = self.ensemble.sampling.facts() | {"written": len(snapshots)}
         self.record.values["sampling"] = facts
         self.progress("ensemble", message=f"{len(snapshots)} snapshots, worth {facts['effective_samples']} independent ones")
         system = System.from_protein(protein, device=self.device)
-        self.folder.npz("rpdd.npz", marginals(self.ensemble, energy, system, packaged()).arrays())
+        self.folder.npz("rpdd.npz", marginals(self.ensemble, self.energy, system, packaged()).arrays())
         self.record.keep("rpdd.npz")
         if fits_pdb(protein) is None:
             self.folder.write("ensemble.pdb", lambda path: write_ensemble_pdb(ride(protein, snapshots), path))
@@ -355,7 +355,7 @@ class Run:
             written.append({"name": f"model_{k}", **files, "source": model.source, **numbers, "finishing": model.report})
             self.record.keep(*files.values())
         self.record.keep(*write_tables(self.folder, start, models, given_row(self.given)))
-        verdict = self.judged(models[0], start, ranking.improved)
+        verdict = self.judged(models[0].source, ranking.improved)
         self.record.values["confidence"] = {"input": self.given.estimate.overall, "model_1": float(models[0].confidence.mean())}
         self.record.values["improved"], self.record.values["verdict"] = verdict.word == "better", verdict.sentence
         self.record.values["judgement"] = dataclasses.asdict(verdict)
@@ -363,12 +363,14 @@ class Run:
         paths = tuple(self.folder.path / model["cif"] for model in written)
         return RunResult(self.folder.path, paths, verdict.word == "better", verdict.sentence, self.record.values)
 
-    def judged(self, model: Finished, start: Finished, moved: bool) -> Verdict:
-        """The verdict on model 1 against the input, both finished; ``moved`` is False when model 1 is the input."""
+    def judged(self, source: str, moved: bool) -> Verdict:
+        """The verdict on the proposal that became model 1; ``moved`` is False when model 1 is the input."""
         if not moved:
             return Verdict("no better", "no model scores better than the input by the run's own score: model_1 is the input, finished.")
         calibration = packaged()
-        gain = (float(model.confidence.mean()) - float(start.confidence.mean())) / 100.0
+        protein = self.prepared.protein
+        system = System.from_protein(protein, device=self.device)
+        gain = expected_gain(self.ensemble, source, self.energy, system, backbone(protein, self.device), calibration)
         fitting = calibration.belongs_to(None if self.networks is None else self.networks.folder)
         return judge(gain, calibration.change.get(self.given.estimate.form), fitting=fitting)
 

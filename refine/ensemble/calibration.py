@@ -66,7 +66,7 @@ class Change:
     Attributes:
         deviation: standard deviation about that line on targets left out of the fit.
         correlation: of estimated and true change there.
-        targets: how many they were.
+        targets: how many they were; low, high: the least and the largest estimate among them, beyond which nothing was measured.
     """
 
     offset: float
@@ -74,6 +74,8 @@ class Change:
     deviation: float
     correlation: float
     targets: int
+    low: float
+    high: float
 
 
 @dataclasses.dataclass(frozen=True)

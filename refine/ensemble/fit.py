@@ -92,7 +92,11 @@ def fit_change(estimated: NDArray[np.floating], true: NDArray[np.floating]) -> C
     every = np.arange(len(true))
     left = np.array([np.dot(_line(estimated[every != k], true[every != k]), (1.0, estimated[k])) for k in every])
     correlation = float(np.corrcoef(left, true)[0, 1]) if np.ptp(left) > 0 else 0.0
-    return Change(offset, slope, float(np.sqrt(np.mean((left - true) ** 2))), correlation, len(true))
+    return Change(offset, slope, float(np.sqrt(np.mean((left - true) ** 2))), correlation, len(true), *_range(estimated))
+
+
+def _range(values: NDArray[np.floating]) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
 
 
 def _line(x: NDArray[np.floating], y: NDArray[np.floating]) -> tuple[float, float]:

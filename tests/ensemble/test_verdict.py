@@ -7,7 +7,7 @@ import pytest
 from refine.ensemble.calibration import Change
 from refine.ensemble.verdict import judge
 
-TABLE = Change(offset=0.0, slope=0.5, deviation=0.01, correlation=0.6, targets=29)
+TABLE = Change(offset=0.0, slope=0.5, deviation=0.01, correlation=0.6, targets=29, low=-0.05, high=0.05)
 
 
 @pytest.mark.parametrize(("estimated", "word"), [(0.05, "better"), (0.005, "uncertain"), (-0.005, "uncertain"), (-0.05, "no better")])
@@ -18,7 +18,11 @@ def test_words_follow_the_probability(estimated: float, word: str) -> None:
 
 
 def test_an_estimate_that_tells_nothing_is_uncertain_whatever_it_says() -> None:
-    assert judge(10.0, Change(0.001, 0.0, 0.01, 0.0, 29)).word == "uncertain"
+    assert judge(10.0, Change(0.001, 0.0, 0.01, 0.0, 29, -0.1, 0.1)).word == "uncertain"
+
+
+def test_estimates_beyond_the_fit_count_as_its_extremes() -> None:
+    assert judge(9.0, TABLE).expected == judge(0.05, TABLE).expected
 
 
 def test_other_networks_and_none_are_uncertain() -> None:
