@@ -125,7 +125,7 @@ zooms.</p>
 <div id="viewer"></div><div class="readout" id="view-readout"></div><div id="view-legend"></div>"""
 
 _TRACES = """<p class="note">Energies at every step, with the pull towards the input where that is on; the highest two percent may leave the
-picture.</p>
+picture. Temperature: the thermostat's, or the one at which the noise would be that of equilibrium under the unpreconditioned terms.</p>
 <div class="controls"><button type="button" data-trace="replicas">Replicas</button>
 <button type="button" data-trace="terms">Terms</button></div>
 <div id="trace-energy"></div><div id="trace-temperature"></div>"""
@@ -139,5 +139,6 @@ _RAMACHANDRAN = """<p class="note">Shaded: where 98 % of the residues of good cr
 <option value="all">all, on the general background</option></select></label></div>
 <div class="pair"><div id="rama-before"></div><div id="rama-after"></div></div>"""
 
-_RESIDUES = """<p class="note">Bars: the chosen model. Line: the input, finished in the same way. A click marks the residue everywhere.</p>
+_RESIDUES = """<p class="note">Bars: the chosen model. Line: the input, finished in the same way (against a
+native: as it came). A click marks the residue everywhere.</p>
 <div class="readout" id="track-readout"></div><div class="tracks" id="tracks"></div>"""

@@ -37,7 +37,7 @@ class Trace:
     def temperature(self, step: int) -> float | None:
         """K at ``step`` (from 0): the thermostat's; without inertia alpha_b / (2 alpha_a k_B), of which the noise is that of equilibrium.
 
-        None where nothing is random.
+        For ``preconditioned`` that holds for the static terms alone. None where nothing is random.
         """
         point = self._point(step)
         if self._inertial:
