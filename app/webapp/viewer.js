@@ -59,7 +59,19 @@ class View {
     }
     this.stage.setAttribute("aria-label", `${data.label}. Arrow keys turn it, plus and minus zoom.`);
     this.controls();
-    this.start(Date.now());
+    this.request();
+  }
+
+  // Draw the newest data, never sooner than three times as long as the last drawing took: a slow machine stays usable. A page that
+  // is not seen gets no frames and draws nothing.
+  request() {
+    if (this.free === Infinity) this.late = true;
+    if (this.waiting || this.late) return;
+    this.waiting = true;
+    setTimeout(() => {
+      this.waiting = false;
+      if (!this.closed) this.start(Date.now());
+    }, Math.max(0, (this.free ?? 0) - performance.now()));
   }
 
   start(since) {
@@ -90,6 +102,14 @@ class View {
   }
 
   place() {
+    const began = performance.now();
+    this.free = Infinity;
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      this.free = performance.now() + 3 * (performance.now() - began);
+      const late = this.late;
+      this.late = false;
+      if (late) this.request();
+    }));
     const wanted = new Map(this.data.structures.map((item) => [item.id, item]));
     const known = this.models.size > 0;
     for (const [id, entry] of this.models) {

@@ -233,21 +233,22 @@ def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: 
     anna.upload("long.pdb", example())
     long = anna.submit(steps=5000)
     anna.badge(RUNNING)
-    bert.goto()
-    bert.upload("other.pdb", short_model())
-    other = bert.submit()
-    bert.page.get_by_text("Waiting: 0 jobs before this one").wait_for()
-
-    anna.page.get_by_text(re.compile("Moving the backbone")).first.wait_for()
     anna.page.get_by_text("Free energy now").wait_for()
     moving = anna.page.locator(".refine-viewer[data-drawn]").first
     first = int(moving.get_attribute("data-drawn") or 0)
     wait_for(lambda: int(moving.get_attribute("data-drawn") or 0) > first, SECONDS)  # the structure was drawn anew
     anna.page.reload()
     anna.badge(RUNNING)
+    anna.page.goto("about:blank")  # she leaves; the job goes on
+    bert.goto()
+    bert.upload("other.pdb", short_model())
+    other = bert.submit()
+    bert.page.get_by_text("Waiting: 0 jobs before this one").wait_for()
+
     bert.goto(f"?job={long}")  # a shared address shows the job, and lets nobody else stop it
     bert.badge(RUNNING)
     assert bert.page.get_by_role("button", name="Cancel").count() == 0
+    bert.page.goto("about:blank")
 
     running = server.store.find(long)
     assert running is not None
@@ -265,7 +266,8 @@ def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: 
     bert.goto(f"?job={other}")
     bert.badge(DONE)
     bert.page.get_by_role("button", name="Jobs").click()
-    bert.page.get_by_text("other.pdb").wait_for()
+    bert.page.get_by_role("button", name="Open").wait_for()
+    bert.page.locator("strong", has_text="other.pdb").wait_for()
     assert bert.page.get_by_text("long.pdb").count() == 0
     bert.page.go_back()
     bert.badge(DONE)
