@@ -38,13 +38,13 @@ def refined_example(page: Page, url: str) -> None:
 
 
 def picture(page: Page, out: Path) -> None:
-    """Wait until the result is drawn and write it, in 128 colours to be small."""
+    """Wait until the result is drawn and write it, in 256 colours to be small."""
     page.get_by_text("DONE", exact=True).first.wait_for()
     page.locator(".refine-viewer[data-drawn]").first.wait_for()
-    page.locator("[data-testid=stVegaLiteChart]").first.wait_for()
+    page.get_by_role("tab", name="Distances").wait_for()
     page.wait_for_timeout(4000)
     taken = Image.open(io.BytesIO(page.screenshot(timeout=PATIENCE))).convert("RGB")
-    taken.quantize(128, dither=Image.Dither.NONE).save(out, optimize=True)
+    taken.quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
 
 
 def wait_until_up(url: str, app: subprocess.Popen[bytes]) -> None:
@@ -64,7 +64,7 @@ def main() -> None:
     options.add_argument("--out", type=Path, default=Path("app/screenshot.png"))
     options.add_argument("--job", help="address of a job that is done")
     options.add_argument("--width", type=int, default=1280)
-    options.add_argument("--height", type=int, default=1500)
+    options.add_argument("--height", type=int, default=1180)
     options.add_argument("--dark", action="store_true")
     given = options.parse_args()
     with socket.socket() as free:

@@ -62,7 +62,7 @@ class View {
     this.request();
   }
 
-  // Draw the newest data, never sooner than three times as long as the last drawing took: a slow machine stays usable. A page that
+  // Draw the newest data, with a pause of three times what the last drawing took (10 s at most): a slow machine stays usable. A page that
   // is not seen gets no frames and draws nothing.
   request() {
     if (this.free === Infinity) this.late = true;
@@ -105,7 +105,7 @@ class View {
     const began = performance.now();
     this.free = Infinity;
     requestAnimationFrame(() => requestAnimationFrame(() => {
-      this.free = performance.now() + 3 * (performance.now() - began);
+      this.free = performance.now() + Math.min(10000, 3 * (performance.now() - began));
       const late = this.late;
       this.late = false;
       if (late) this.request();
