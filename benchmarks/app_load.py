@@ -134,7 +134,12 @@ def served(folder: Path) -> Iterator[tuple[int, Store]]:
         app = subprocess.Popen(command, stdout=told, stderr=told, env=os.environ | {"OMP_NUM_THREADS": "1"})
     try:
         wait_until_up(port, app)
-        yield port, Store(AppSettings(folder=str(jobs), base=str(base)))
+        store = Store(AppSettings(folder=str(jobs), base=str(base)))
+        yield port, store
+        for job in store.jobs():
+            store.cancel(job.id, job.user)
+        while any(job.active for job in store.jobs()):
+            time.sleep(0.5)
     finally:
         app.terminate()
         app.wait(60)
