@@ -56,6 +56,7 @@ class Session:
         self.seen: list[str] = []
         self.kept: dict[str, Any] = {}
         self.query = ""
+        self.cache: dict[str, ForwardMsg] = {}
 
     async def show(self, query: str | None = None, press: str = "", choose: tuple[str, str] | None = None) -> float:
         """Ask for the page, perhaps with a button pressed or a choice made; gives the seconds until it was complete."""
@@ -64,6 +65,7 @@ class Session:
         if query is not None:
             self.query = query
         rerun.query_string = self.query
+        rerun.cached_message_hashes.extend(self.cache)  # as a browser does: what it has is not sent again
         if choose:
             widget, options = self.choices[choose[0]]
             self.kept[widget] = [options[options.index(choose[1])]]
@@ -80,6 +82,10 @@ class Session:
         while True:
             answer = ForwardMsg()
             answer.ParseFromString(await asyncio.wait_for(self.socket.recv(), PATIENCE))
+            if answer.WhichOneof("type") == "ref_hash":
+                answer = self.cache[answer.ref_hash]
+            elif answer.hash and answer.metadata.cacheable:
+                self.cache[answer.hash] = answer
             kind = answer.WhichOneof("type")
             if kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
                 self.note(answer.delta.new_element)

@@ -30,7 +30,7 @@ def page(job_id: str) -> None:
         return
     head(job)
     if job.active:
-        watch(job.id)
+        watch(job)
     else:
         ended(job)
 
@@ -62,10 +62,10 @@ def act(what: object) -> None:
 
 
 @st.fragment(run_every=2.0)
-def watch(job_id: str) -> None:
-    """A job that waits or runs, every two seconds anew."""
-    job = store().find(job_id)
-    if job is None or not job.active:
+def watch(shown: Job) -> None:
+    """A job that waits or runs, every two seconds anew; the whole page when its state is no longer the one ``shown`` above."""
+    job = store().find(shown.id)
+    if job is None or (job.state, job.cancel) != (shown.state, shown.cancel):
         st.rerun()
     elif job.state == QUEUED:
         ahead = store().place(job)
