@@ -34,6 +34,20 @@ def limited(drift: Tensor, longest: float) -> Tensor:
     return drift * (longest / length.clamp_min(longest))
 
 
+def _settled(
+    state: State, moved: Tensor, point: Point, refresh: bool, mobile: Tensor, constraints: Constraints | None, sweeps: int
+) -> State:
+    """The end of an overdamped step: noise, what must not move put back, bonded geometry restored."""
+    rng = state.rng
+    if point.alpha_b > 0:
+        noise, rng = normal(state.rng, state.coords)
+        moved = moved + math.sqrt(point.alpha_b) * noise
+    moved = hold(moved, state.coords, mobile)
+    if constraints is not None:
+        moved = hold(constraints.restore(moved, mobile, sweeps), state.coords, mobile)
+    return advance(state, moved, rng, refresh)
+
+
 def overdamped(mobile: Tensor, max_step: float = 0.3, constraints: Constraints | None = None, sweeps: int = 0) -> Simulator:
     """X ← X − α_a ∂F/∂X + ε, ε ~ N(0, α_b) on every coordinate: equation (3), with independent α_a and α_b.
 
@@ -60,14 +74,7 @@ def overdamped(mobile: Tensor, max_step: float = 0.3, constraints: Constraints |
 
     def step(state: State, point: Point, refresh: bool) -> State:
         drift = limited(point.alpha_a * state.forces, max_step)
-        rng, moved = state.rng, state.coords + drift
-        if point.alpha_b > 0:
-            noise, rng = normal(state.rng, state.coords)
-            moved = moved + math.sqrt(point.alpha_b) * noise
-        moved = hold(moved, state.coords, mobile)
-        if constraints is not None and projected:
-            moved = hold(constraints.restore(moved, mobile, sweeps), state.coords, mobile)
-        return advance(state, moved, rng, refresh)
+        return _settled(state, state.coords + drift, point, refresh, mobile, constraints if projected else None, sweeps)
 
     return Simulator(init, step)
 
@@ -98,8 +105,7 @@ def preconditioned(
         return begin(energy.with_implicit(handled), coords, rng)
 
     def step(state: State, point: Point, refresh: bool) -> State:
-        rng, moved = state.rng, state.coords
-        learned = curved_part(state.energy)
+        moved, learned = state.coords, curved_part(state.energy)
         if learned is not None:
             shift, turn = rigid_moves(learned, state.coords)
             shift, turn = fraction * shift, fraction * turn
@@ -107,13 +113,7 @@ def preconditioned(
             shorter = max_step / length.clamp_min(max_step)
             moved = moved_rigidly(moved, shorter * shift, shorter * turn)
         moved = moved + limited(point.alpha_a * state.forces, max_step)
-        if point.alpha_b > 0:
-            noise, rng = normal(state.rng, state.coords)
-            moved = moved + math.sqrt(point.alpha_b) * noise
-        moved = hold(moved, state.coords, mobile)
-        if constraints is not None and projected:
-            moved = hold(constraints.restore(moved, mobile, sweeps), state.coords, mobile)
-        return advance(state, moved, rng, refresh)
+        return _settled(state, moved, point, refresh, mobile, constraints if projected else None, sweeps)
 
     return Simulator(init, step)
 
