@@ -25,7 +25,7 @@ SCRIPT = "<script>alert(1)</script> [x](http://evil) ![y](http://evil/z.png) $a$
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("REFINE_APP", "{}")
     monkeypatch.setattr(sys, "path", [str(ROOT / "app"), *sys.path])
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # AppTest leaves the page there; processes that are spawned run it
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # AppTest leaves its page there, and spawned processes run it
     settings = quick_settings(tmp_path)
     to_environment(settings)
     from webapp import server
