@@ -237,6 +237,9 @@ def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: 
     moving = anna.page.locator(".refine-viewer[data-drawn]").first
     first = int(moving.get_attribute("data-drawn") or 0)
     wait_for(lambda: int(moving.get_attribute("data-drawn") or 0) > first, SECONDS)  # the structure was drawn anew
+    running = server.store.find(long)
+    assert running is not None and running.pid is not None
+    os.killpg(running.pid, signal.SIGSTOP)  # so that it does not end before it is cancelled, however slow the pages are
     anna.page.reload()
     anna.badge(RUNNING)
     anna.page.goto("about:blank")  # she leaves; the job goes on
@@ -250,8 +253,6 @@ def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: 
     assert bert.page.get_by_role("button", name="Cancel").count() == 0
     bert.page.goto("about:blank")
 
-    running = server.store.find(long)
-    assert running is not None
     assert anna.complaints == bert.complaints == []
     server.kill()
     assert alive(running.pid, running.pid_start)
@@ -260,6 +261,7 @@ def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: 
     anna.goto(f"?job={long}")
     anna.badge(RUNNING)
     assert server.store.find(long) == running  # the same process, never started again
+    os.killpg(running.pid, signal.SIGCONT)
     anna.page.get_by_role("button", name="Cancel").click()
     anna.badge(CANCELLED)
     wait_for(lambda: not alive(running.pid, running.pid_start), 30)
