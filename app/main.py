@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import streamlit as st
-from webapp import identity, job_page, new_page, places, style, viewer
+from webapp import identity, job_page, new_page, places, server, style, viewer
 
 st.set_page_config(page_title="refine", page_icon=style.ICON, layout="wide")
+server.settle()
 style.apply()
 viewer.load()
 identity.keep()

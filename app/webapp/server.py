@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import streamlit as st
 
 from refine.queue.settings import AppSettings, from_environment
@@ -17,3 +19,14 @@ def store() -> Store:
 def settings() -> AppSettings:
     """How the app was started."""
     return store().settings
+
+
+@st.cache_resource
+def settle() -> None:
+    """Leave what has been imported out of all later searches for garbage, once all of it is there.
+
+    Streamlit collects garbage after every run of a page; looking through the objects of the libraries each time took nine tenths of
+    the page.
+    """
+    gc.collect()
+    gc.freeze()
