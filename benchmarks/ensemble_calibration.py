@@ -4,8 +4,9 @@
     python benchmarks/ensemble_calibration.py --fit --tune-only      the same without a look at the check half
     python benchmarks/ensemble_calibration.py --verdicts bench_out   how often the verdicts of a finished ``refine bench`` were right
 
-Engine only: nothing is finished with OpenMM. Measured targets are kept in ``--cache`` by networks and settings, so that an interrupted run
-goes on. Writes refine/ensemble/tables/calibration.json, benchmarks/results/ensemble_calibration.json and ensemble_reliability.png.
+Engine only: the input is relaxed as in a run, but no proposal is finished. Measured targets are kept in ``--cache`` by networks and
+settings, so that an interrupted run goes on; relaxed inputs by the settings of the finishing alone. Writes
+refine/ensemble/tables/calibration.json, benchmarks/results/ensemble_calibration.json and ensemble_reliability.png.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from scipy.stats import t as student_t
 
 from refine.assess.compare import compare
 from refine.bench.manifest import Target, read_manifest
+from refine.bench.methods import NO_CAP
 from refine.bench.statistics import mean_interval
 from refine.energy.system import System
 from refine.ensemble.calibration import TABLE, Calibration, Change, Pairs, Residues, network_hashes, write_calibration
@@ -39,10 +41,12 @@ from refine.ensemble.fit import PairSample, fit_change, fit_linear, fit_pairs
 from refine.ensemble.pairs import NetworkPairs, pair_features, separations
 from refine.ensemble.rpdd import pair_distances, reference_points, rpdd
 from refine.ensemble.verdict import judge
+from refine.finishing.finish import Finisher
 from refine.local.weights import Networks
-from refine.pipeline import backbone, free_energy, load, prepare
+from refine.pipeline import Prepared, backbone, free_energy, load, prepare
 from refine.propagation.propagate import propagate
 from refine.settings import RunSettings
+from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.structure.ride import ride
 
@@ -94,16 +98,34 @@ class Measured:
     sampling: Mapping[str, Any]
 
 
-def measure(target: Target, networks: Networks, settings: RunSettings) -> Measured:
+def relaxed(prepared: Prepared, settings: RunSettings, path: Path) -> Protein:
+    """The protein from which the propagation starts; its coordinates are kept in ``path``."""
+    protein = prepared.protein
+    if not settings.relaxes_first:
+        return protein
+    if not path.is_file():
+        finished = Finisher(protein, settings.finishing, prepared.mobile).finish(protein).protein
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".partial-{path.name}")
+        np.savez(temporary, allow_pickle=False, coords=finished.coords, mask=finished.mask)
+        temporary.replace(path)
+    with np.load(path, allow_pickle=False) as file:
+        return protein.with_coords(file["coords"], mask=file["mask"])
+
+
+def measure(target: Target, networks: Networks, settings: RunSettings, cache: Path) -> Measured:
     """Run the engine on a target as ``refine run`` does, and compare what it proposes with the native."""
     prepared = prepare(target.model, settings)
-    protein, mobile = prepared.protein, torch.from_numpy(prepared.mobile)
+    mark = hashlib.sha256(target.model.read_bytes() + repr(settings.finishing).encode()).hexdigest()[:12]
+    protein = relaxed(prepared, settings, cache / "relaxed" / f"{target.name}-{mark}.npz")
+    mobile = torch.from_numpy(prepared.mobile)
     system = System.from_protein(protein)
     energy = free_energy(protein, networks, settings, ~prepared.mobile, pull=True)
     start = backbone(protein, torch.device("cpu"))
     ensemble = ensemble_of(propagate(energy, start, settings.propagation, settings.seed, mobile), energy, system, start, mobile)
     native = read_structure(target.native).protein
-    models = {"input": start[0].numpy()} | {p.name: p.backbone for p in shown(ensemble)}
+    given = backbone(prepared.protein, torch.device("cpu"))
+    models = {"input": given[0].numpy()} | {p.name: p.backbone for p in shown(ensemble)}
     moved = ride(protein, np.stack(list(models.values())))
     found = {name: compare(moved.replica(k), native) for k, name in enumerate(models)}
     rows, columns = found["input"].matching.model_index, found["input"].matching.native_index
@@ -118,7 +140,7 @@ def measure(target: Target, networks: Networks, settings: RunSettings) -> Measur
     truth[~complete] = truth[:, ~complete] = np.nan
     apart = separations(system.position.numpy(), system.chain_index.numpy())
     within = np.ix_(rows, rows)
-    at_start = pair_distances(reference_points(start.numpy(), protein.sequence)[0])
+    at_start = pair_distances(reference_points(given.numpy(), protein.sequence)[0])
     energies = dict(zip((p.name for p in ensemble.proposals), ensemble.energies.tolist(), strict=True))
     return Measured(
         name=target.name,
@@ -182,6 +204,7 @@ def restore(path: Path) -> Measured:
 def measured_targets(args: argparse.Namespace, split: str, networks: Networks) -> list[Measured]:
     """All targets of a half; those in the cache are not measured again."""
     settings = RunSettings(device="cpu", networks=args.networks)
+    settings = dataclasses.replace(settings, finishing=dataclasses.replace(settings.finishing, threads=1, max_seconds=NO_CAP))
     key = json.dumps([network_hashes(networks.folder), dataclasses.asdict(settings)], sort_keys=True)
     folder = args.cache / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
@@ -189,7 +212,7 @@ def measured_targets(args: argparse.Namespace, split: str, networks: Networks) -
     for count, target in enumerate(sorted(targets, key=lambda t: t.model.stat().st_size), start=1):
         path = folder / f"{target.name}.npz"
         if not path.is_file():
-            save(measure(target, networks, settings), path)
+            save(measure(target, networks, settings, args.cache), path)
             print(f"{split} {count}/{len(targets)} {target.name}, {time.process_time():.0f} CPU s", file=sys.stderr, flush=True)
     return [restore(folder / f"{target.name}.npz") for target in targets]
 

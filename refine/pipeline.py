@@ -1,4 +1,4 @@
-"""The order of a run: read, repair, energy, propagate, ensemble, finish, rank, write. The only place that states it."""
+"""The order of a run: read, repair, energy, relax, propagate, ensemble, finish, rank, write. The only place that states it."""
 
 from __future__ import annotations
 
@@ -259,6 +259,9 @@ class Run:
         self.folder.text("cite.bib", CITE_BIB)
         self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
         self.record.keep("input.cif")
+        with self.record.timed("relax"):
+            self.relaxed = self.relax(pool)
+            self.start = self.prepared.protein if self.relaxed is None else self.relaxed.protein
         with self.record.timed("propagate"):
             self.ensemble, self.energy = self.propagate()
         with self.record.timed("ensemble"):
@@ -269,9 +272,22 @@ class Run:
         with self.record.timed("write"):
             return self.submit(start, candidates)
 
+    def relax(self, pool: FinishingPool) -> FinishResult | None:
+        """The input finished, from which the propagation starts; None where that is switched off.
+
+        Clashes and strain that a force field removes are no business of the learned terms, and moving away from them first gains
+        more than finishing alone does at the end (benchmarks/LOG.md, entry 13).
+        """
+        if not self.settings.relaxes_first:
+            return None
+        self.progress("relax", 0, 1)
+        _, result = next(pool.finish([self.prepared.protein]))
+        self.progress("relax", 1, 1)
+        return result
+
     def propagate(self) -> tuple[Ensemble, FreeEnergy]:
         """The ensemble, and the energy that it was made with."""
-        protein, settings = self.prepared.protein, self.settings
+        protein, settings = self.start, self.settings
         energy = free_energy(protein, self.networks, settings, ~self.prepared.mobile, pull=True)
         replicas = max(settings.propagation.replicas, settings.models)
         plan = dataclasses.replace(settings.propagation, replicas=replicas)
@@ -299,7 +315,7 @@ class Run:
 
     def write_ensemble(self) -> None:
         """ensemble.pdb and rpdd.npz; how well the snapshots sample goes into run.json."""
-        protein, snapshots = self.prepared.protein, self.ensemble.snapshots
+        protein, snapshots = self.start, self.ensemble.snapshots
         facts = self.ensemble.sampling.facts() | {"written": len(snapshots)}
         self.record.values["sampling"] = facts
         self.progress("ensemble", message=f"{len(snapshots)} snapshots, worth {facts['effective_samples']} independent ones")
@@ -312,20 +328,25 @@ class Run:
 
     def finish(self, pool: FinishingPool) -> tuple[Finished, list[Finished]]:
         """Finish the input and the chosen candidates; models are written as they finish, in the order of the ensemble."""
-        protein = self.prepared.protein
         names = [p.name for p in self.ensemble.proposals]
         order = chosen(names, self.ensemble.energies, self.settings.models, self.settings.first)
-        moved = ride(protein, np.stack([self.ensemble.proposals[i].backbone for i in order]))
-        candidates = [protein, *(moved.replica(k) for k in range(len(order)))]
+        moved = ride(self.start, np.stack([self.ensemble.proposals[i].backbone for i in order]))
+        candidates = {k: moved.replica(k - 1) for k in range(1, len(order) + 1)}
         sources = ["input", *(names[i] for i in order)]
         found: dict[int, Finished] = {}
-        self.progress("finish", 0, len(candidates))
-        for i, result in pool.finish(candidates):
-            found[i] = self.scored(sources[i], result)
-            if i > 0:
-                write_model(self.folder, f"model_{i}", found[i], self.settings.bfactor)
-            self.progress("finish", len(found), len(candidates), found[i].score)
-        return found[0], [found[i] for i in range(1, len(candidates))]
+        if self.relaxed is None:
+            candidates[0] = self.prepared.protein
+        else:
+            found[0] = self.scored(sources[0], self.relaxed)
+        total, numbers = len(sources), sorted(candidates)
+        self.progress("finish", len(found), total)
+        for i, result in pool.finish([candidates[k] for k in numbers]):
+            k = numbers[i]
+            found[k] = self.scored(sources[k], result)
+            if k > 0:
+                write_model(self.folder, f"model_{k}", found[k], self.settings.bfactor)
+            self.progress("finish", len(found), total, found[k].score)
+        return found[0], [found[k] for k in range(1, total)]
 
     def scored(self, source: str, result: FinishResult) -> Finished:
         """A finished structure with the run's own score, error and confidence."""

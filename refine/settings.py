@@ -36,6 +36,8 @@ class RunSettings:
         freeze: residues that do not move, ``"A:10-25,B"``.
         bfactor: what the B column holds: ``score`` (confidence 0–100), ``error`` (Å) or ``b`` (Å²).
         workers: finishing processes, one thread each; the result does not depend on it.
+        relax_first: finish the input before the propagation, which then starts from it; off, or with ``finishing.relax`` off, it
+            starts from the input as it came.
         first: what is model 1: ``average`` (the mean of the ensemble, its bonds restored) or ``energy`` (the lowest, whatever it is).
         learned: weights of the learned energy terms by term name, 1 for one that is not named; 0 switches a term off.
         energy, propagation, finishing: settings of these stages.
@@ -49,6 +51,7 @@ class RunSettings:
     freeze: str = ""
     bfactor: str = "score"
     workers: int = 2
+    relax_first: bool = True
     first: str = "average"
     learned: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(LEARNED_WEIGHTS))
     energy: EnergySettings = dataclasses.field(default_factory=EnergySettings)
@@ -62,6 +65,11 @@ class RunSettings:
         for name, least in (("seed", 0), ("models", 1), ("workers", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"setting {name} = {getattr(self, name)} is below {least}")
+
+    @property
+    def relaxes_first(self) -> bool:
+        """Whether the propagation starts from the finished input."""
+        return self.relax_first and self.finishing.relax
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as written to run.json and as ``from_dict`` reads them."""

@@ -62,7 +62,7 @@ def test_the_folder_holds_what_the_design_names(run: pipeline.RunResult) -> None
     record = json.loads((run.out / "run.json").read_text())
     assert record["status"] == "done" and record["seed"] == 0 and len(record["input_sha256"]) == 64
     assert record["settings"]["propagation"]["steps"] == 6 and record["versions"]["torch"].startswith("2.")
-    assert set(record["timings"]) == {"propagate", "ensemble", "finish", "write"}
+    assert set(record["timings"]) == {"relax", "propagate", "ensemble", "finish", "write"}
     assert [m["name"] for m in record["models"]] == ["model_1", "model_2"] and record["verdict"]
 
 
@@ -118,6 +118,21 @@ def test_same_seed_same_bytes_and_any_number_of_workers(run: pipeline.RunResult,
 def test_another_seed_gives_another_ensemble(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
     other = refine_file(piece, tmp_path / "other", dataclasses.replace(QUICK, seed=1, models=1))
     assert (other.out / "ensemble.pdb").read_bytes() != (run.out / "ensemble.pdb").read_bytes()
+
+
+def test_the_propagation_starts_from_the_finished_input(piece: Path, tmp_path: Path) -> None:
+    still = dataclasses.replace(QUICK, models=1, propagation=dataclasses.replace(QUICK.propagation, steps=0))
+    starts = {}
+    for relaxes in (True, False):
+        run = refine_file(piece, tmp_path / str(relaxes), dataclasses.replace(still, relax_first=relaxes), report=False)
+        ensemble = PDBParser(QUIET=True).get_structure("e", run.out / "ensemble.pdb")
+        starts[relaxes] = np.array([r["CA"].coord for r in ensemble[0]["x"]])
+    given = np.array([r["CA"].coord for r in PDBParser(QUIET=True).get_structure("p", piece)[0]["x"]])
+    np.testing.assert_allclose(starts[False], given, atol=2e-3)
+    finished = finish_file(piece, tmp_path / "finished", QUICK).out / "finished.pdb"
+    alone = np.array([r["CA"].coord for r in PDBParser(QUIET=True).get_structure("f", finished)[0]["x"]])
+    np.testing.assert_allclose(starts[True], alone, atol=2e-3)
+    assert np.abs(alone - given).max() > 0.02
 
 
 def test_resume_skips_a_finished_run_and_redoes_another(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:

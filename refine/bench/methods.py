@@ -27,7 +27,8 @@ class Method:
     Attributes:
         name: unique; a column of tables and the name of a folder.
         kind: ``start`` (the input resubmitted), ``ours`` (a default run), ``relax`` (side chains and restrained minimisation alone),
-            ``random`` (the displacements of the method ``like`` in a random direction, then the same finishing) or ``command``.
+            ``random`` (the displacements of the method ``like`` from where its propagation starts, in a random direction, then the same
+            finishing) or ``command``.
         settings: of ours, relax and random, as ``RunSettings.to_dict`` gives them.
         command: template of another program; ``{model}`` is its input, ``{out}`` the PDB file it must write, ``{target}`` the name
             of the target, ``{folder}`` a scratch folder of its own.

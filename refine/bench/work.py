@@ -174,24 +174,30 @@ class OneTarget:
         return list(result.models), {"improved_by_own_score": result.improved, "verdict": result.verdict, "flags": flags}
 
     def finish(self, method: Method, place: Path, prepared: Prepared, moved: Protein) -> tuple[list[Path], Mapping[str, Any]]:
-        settings = method.run_settings()
-        key = repr(settings.finishing)
-        if key not in self._finishers:
-            self._finishers[key] = Finisher(prepared.protein, settings.finishing, prepared.mobile)
-        result = self._finishers[key].finish(moved)
+        result = self.finisher(method.run_settings(), prepared).finish(moved)
         path = RunFolder(place).write("model_1.cif", lambda p: write_cif(result.protein, p))
         return [path], {"flags": [result.report.flag]}
 
+    def finisher(self, settings: RunSettings, prepared: Prepared) -> Finisher:
+        """The finisher of these settings, made once."""
+        key = repr(settings.finishing)
+        if key not in self._finishers:
+            self._finishers[key] = Finisher(prepared.protein, settings.finishing, prepared.mobile)
+        return self._finishers[key]
+
     def random(self, method: Method, prepared: Prepared) -> Protein:
-        """The input with its backbone moved as far as the method ``like`` moved it, in a random direction."""
+        """The backbone from which the method ``like`` propagates, moved as far as that method moved it, in a random direction."""
         like = read_result(self.task.folder, self.target.name, method.like)
         if like is None or like.status != DONE:
             raise EngineError(f"method {method.like} has no result to take the size of the move from", file=str(self.target.model))
         model = read_structure(self.task.folder / like.models[0]["file"]).protein
         if len(model) != len(prepared.protein):
             raise EngineError(f"model 1 of {method.like} has another number of residues", file=str(self.target.model))
-        sizes = move_sizes(model.coords[0, :, 1], prepared.protein.coords[0, :, 1])
-        return ride(prepared.protein, random_direction(prepared.protein, sizes, seed_of(self.target.name, self.task.seed)))
+        settings, start = method.run_settings(), prepared.protein
+        if settings.relaxes_first:
+            start = self.finisher(settings, prepared).finish(start).protein
+        sizes = move_sizes(model.coords[0, :, 1], start.coords[0, :, 1])
+        return ride(start, random_direction(start, sizes, seed_of(self.target.name, self.task.seed)))
 
     def call(self, method: Method, place: Path) -> tuple[list[Path], Mapping[str, Any]]:
         """Run another program; its output goes to ``output.txt`` beside its model."""

@@ -39,6 +39,7 @@ class FinishingPool:
     def __init__(self, workers: int, reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None = None) -> None:
         self._arguments = (reference, settings, mobile)
         self._executor: ProcessPoolExecutor | None = None
+        self._own: Finisher | None = None
         self._before = set(multiprocessing.active_children())
         if workers > 1:
             context = multiprocessing.get_context("spawn")
@@ -71,9 +72,9 @@ class FinishingPool:
                 log.warning("a finishing process died; what it left is finished in this process")
         if len(done) == len(candidates):
             return
-        own = Finisher(*self._arguments)
+        self._own = self._own or Finisher(*self._arguments)
         for i in sorted(set(range(len(candidates))) - done):
-            yield i, own.finish(candidates[i])
+            yield i, self._own.finish(candidates[i])
 
 
 def _prepare(reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None) -> None:
