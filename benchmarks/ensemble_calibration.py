@@ -98,11 +98,20 @@ class Measured:
     sampling: Mapping[str, Any]
 
 
-def relaxed(prepared: Prepared, settings: RunSettings, path: Path) -> Protein:
-    """The protein from which the propagation starts; its coordinates are kept in ``path``."""
+def engine_settings(networks: str) -> RunSettings:
+    """Those of a benchmark run, on the CPU."""
+    settings = RunSettings(device="cpu", networks=networks)
+    return dataclasses.replace(settings, finishing=dataclasses.replace(settings.finishing, threads=1, max_seconds=NO_CAP))
+
+
+def relaxed(target: Target, settings: RunSettings, cache: Path) -> tuple[Prepared, Protein]:
+    """A target's input, and the protein from which its propagation starts; what that costs is kept in ``cache``."""
+    prepared = prepare(target.model, settings)
     protein = prepared.protein
     if not settings.relaxes_first:
-        return protein
+        return prepared, protein
+    mark = hashlib.sha256(target.model.read_bytes() + repr(settings.finishing).encode()).hexdigest()[:12]
+    path = cache / "relaxed" / f"{target.name}-{mark}.npz"
     if not path.is_file():
         finished = Finisher(protein, settings.finishing, prepared.mobile).finish(protein).protein
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,14 +119,12 @@ def relaxed(prepared: Prepared, settings: RunSettings, path: Path) -> Protein:
         np.savez(temporary, allow_pickle=False, coords=finished.coords, mask=finished.mask)
         temporary.replace(path)
     with np.load(path, allow_pickle=False) as file:
-        return protein.with_coords(file["coords"], mask=file["mask"])
+        return prepared, protein.with_coords(file["coords"], mask=file["mask"])
 
 
 def measure(target: Target, networks: Networks, settings: RunSettings, cache: Path) -> Measured:
     """Run the engine on a target as ``refine run`` does, and compare what it proposes with the native."""
-    prepared = prepare(target.model, settings)
-    mark = hashlib.sha256(target.model.read_bytes() + repr(settings.finishing).encode()).hexdigest()[:12]
-    protein = relaxed(prepared, settings, cache / "relaxed" / f"{target.name}-{mark}.npz")
+    prepared, protein = relaxed(target, settings, cache)
     mobile = torch.from_numpy(prepared.mobile)
     system = System.from_protein(protein)
     energy = free_energy(protein, networks, settings, ~prepared.mobile, pull=True)
@@ -203,8 +210,7 @@ def restore(path: Path) -> Measured:
 
 def measured_targets(args: argparse.Namespace, split: str, networks: Networks) -> list[Measured]:
     """All targets of a half; those in the cache are not measured again."""
-    settings = RunSettings(device="cpu", networks=args.networks)
-    settings = dataclasses.replace(settings, finishing=dataclasses.replace(settings.finishing, threads=1, max_seconds=NO_CAP))
+    settings = engine_settings(args.networks)
     key = json.dumps([network_hashes(networks.folder), dataclasses.asdict(settings)], sort_keys=True)
     folder = args.cache / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)

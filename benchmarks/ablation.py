@@ -1,0 +1,163 @@
+"""What each part of the engine adds, on the tune half of refined150-dev: the table of the README's section "What does what".
+
+    python benchmarks/ablation.py --bench BENCH_FOLDER --out benchmarks/results/ablation.json [--rows NAME,NAME]
+
+Engine only: every row starts from the input finished as in a run (one row from the input as it came), nothing is finished afterwards, and
+the mean change of CA GDT-HA and lDDT against the input as it came is shown. Rows of one replica have no noise unless they say so. Rows that
+are in ``--out`` already with the same networks and settings are not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ensemble_calibration import engine_settings, relaxed
+from numpy.typing import NDArray
+
+from refine.assess.compare import compare
+from refine.bench.manifest import Target, read_manifest
+from refine.bench.statistics import mean_interval
+from refine.energy.assemble import assemble
+from refine.energy.learned import learned_terms
+from refine.energy.system import System
+from refine.ensemble.calibration import network_hashes
+from refine.ensemble.ensemble import ensemble_of
+from refine.local.weights import Networks
+from refine.pipeline import load
+from refine.propagation.propagate import propagate
+from refine.settings import RunSettings
+from refine.structure.protein import Protein
+from refine.structure.read import read_structure
+from refine.structure.ride import ride
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row: what differs from the default with one replica and no noise.
+
+    Attributes:
+        label: as the table shows it.
+        learned: weights of the learned terms; None for the default's.
+        propagation: changed settings of the propagation.
+        energy: changed settings of the static terms.
+        gradient: of the learned terms.
+        whole: displacements towards the native laid onto the whole model.
+        start: "relaxed" or "given".
+        mean: the average of the replicas instead of the mean over them.
+    """
+
+    label: str
+    learned: Mapping[str, float] | None = None
+    propagation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    energy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    gradient: str = "central"
+    whole: bool = False
+    start: str = "relaxed"
+    mean: bool = False
+
+
+_OFF = {"prior": 0.0, "mediated": 0.0, "likelihood": 0.0}
+_NOISY = {"replicas": 6, "noise": RunSettings().propagation.noise, "schedule": "annealing"}
+ROWS = {
+    "relaxed": Row("input finished, engine not run", propagation={"steps": 0}),
+    "static": Row("static terms alone", _OFF),
+    "likelihood": Row("likelihood alone", _OFF | {"likelihood": 1.0}),
+    "prior": Row("prior alone", _OFF | {"prior": 1.0}),
+    "mediated": Row("mediated alone", _OFF | {"mediated": 1.0}),
+    "default": Row("prior and mediated (default weights)"),
+    "with_likelihood": Row("the same, and the likelihood at 0.3", {"prior": 1.0, "mediated": 0.2, "likelihood": 0.3}),
+    "mediated_1": Row("the same, mediated at 1", {"prior": 1.0, "mediated": 1.0, "likelihood": 0.0}),
+    "full": Row("full gradient, through the surroundings too", gradient="full"),
+    "whole": Row("native laid on the whole model instead of the region", whole=True),
+    "steps_5": Row("5 steps", propagation={"steps": 5}),
+    "steps_10": Row("10 steps", propagation={"steps": 10}),
+    "steps_40": Row("40 steps", propagation={"steps": 40}),
+    "pull": Row("pull to the start, 1 kcal/mol/Å²", energy={"start_pull": 1.0}),
+    "noise": Row("annealed noise, mean of 6 replicas", propagation=_NOISY),
+    "constant_noise": Row("constant noise, mean of 6 replicas", propagation=_NOISY | {"schedule": "constant"}),
+    "average": Row("annealed noise, average of 6 replicas", propagation=_NOISY, mean=True),
+    "given": Row("from the input as it came", start="given"),
+}
+
+
+def moved(row: Row, protein: Protein, mobile: NDArray[np.bool_], networks: Networks, settings: RunSettings) -> NDArray[np.float32]:
+    """Backbones (R, L, 4, 3) Å that a row makes of a protein."""
+    system = System.from_protein(protein, ~mobile, torch.device("cpu"))
+    start = torch.from_numpy(protein.coords[:, :, :4].copy())
+    learned = learned_terms(networks, system, row.gradient, whole=row.whole)
+    weights = dict(settings.learned if row.learned is None else row.learned)
+    static = dataclasses.replace(settings.energy, **row.energy)
+    energy = assemble(system, static, start[0], learned=learned, learned_weights=weights)
+    quiet = {"replicas": 1, "noise": 0.0, "schedule": "constant"}
+    plan = dataclasses.replace(settings.propagation, **{**quiet, **row.propagation})
+    free = torch.from_numpy(mobile)
+    trajectory = propagate(energy, start, plan, settings.seed, free)
+    if row.mean:
+        return ensemble_of(trajectory, energy, system, start, free).proposal("average").backbone[None]
+    return trajectory.final.cpu().numpy()
+
+
+def measure(row: Row, target: Target, networks: Networks, settings: RunSettings, cache: Path) -> tuple[float, float]:
+    """Change of GDT-HA (points) and of CA lDDT against the input as it came, mean over replicas."""
+    prepared, begun = relaxed(target, settings, cache)
+    protein = prepared.protein if row.start == "given" else begun
+    native = read_structure(target.native).protein
+    models = ride(protein, moved(row, protein, prepared.mobile, networks, settings))
+    before = compare(prepared.protein, native).totals()
+    after = [compare(models.replica(k), native).totals() for k in range(models.replicas)]
+    ha, lddt = (float(np.mean([a[key] for a in after]) - before[key]) for key in ("gdt_ha", "lddt_ca"))
+    return ha, lddt
+
+
+def fresh(args: argparse.Namespace, mark: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``--out`` holds of the same networks and settings."""
+    if args.out.is_file():
+        known: dict[str, Any] = json.loads(args.out.read_text())
+        if {k: known.get(k) for k in mark} == mark:
+            return known
+    return {**mark, "rows": {}}
+
+
+def main(arguments: list[str] | None = None, tell: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)) -> int:
+    """Measure the rows that are missing and write them after each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bench", type=Path, default=Path("../shared/bench"), help="folder of targets.tsv")
+    parser.add_argument("--cache", type=Path, default=Path("ablation_cache"), help="where relaxed inputs are kept")
+    parser.add_argument("--networks", default="small")
+    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    settings = engine_settings(args.networks)
+    networks = load(settings)
+    assert networks is not None
+    targets = read_manifest(args.bench / "targets.tsv", chosen_set="refined150-dev", split="tune")
+    mark = {"networks": network_hashes(networks.folder), "settings": json.loads(json.dumps(dataclasses.asdict(settings)))}
+    found = fresh(args, mark)
+    for name in args.rows.split(","):
+        if name in found["rows"]:
+            continue
+        begun = time.process_time()
+        values = np.array([measure(ROWS[name], target, networks, settings, args.cache) for target in targets])
+        means = [[float(v) for v in dataclasses.astuple(mean_interval(values[:, k]))] for k in (0, 1)]
+        found["rows"][name] = {
+            "label": ROWS[name].label, "n": len(values), "gdt_ha": means[0], "lddt": means[1],
+            "improved_percent": float((values[:, 0] > 0).mean() * 100), "worst": float(values[:, 0].min()),
+            "cpu_seconds": round((time.process_time() - begun) / len(values), 2),
+        }  # fmt: skip
+        args.out.write_text(json.dumps(found, indent=1) + "\n")
+        tell(f"{name}: {found['rows'][name]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
