@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None, tell: Callable[[str], None] = lambd
             continue
         begun = time.process_time()
         values = np.array([measure(ROWS[name], target, networks, settings, args.cache) for target in targets])
-        means = [[float(v) for v in dataclasses.astuple(mean_interval(values[:, k]))] for k in (0, 1)]
+        means = [dataclasses.asdict(mean_interval(values[:, k])) for k in (0, 1)]
         found["rows"][name] = {
             "label": ROWS[name].label, "n": len(values), "gdt_ha": means[0], "lddt": means[1],
             "improved_percent": float((values[:, 0] > 0).mean() * 100), "worst": float(values[:, 0].min()),

@@ -5,7 +5,8 @@
     python benchmarks/make_readme_tables.py --check                                 exit code 1 when the section is not what the files say
 
 Collected are numbers alone: ``bench_NAME.json`` and ``bench_NAME.csv``, or ``rank_NAME.json`` and ``rank_NAME.csv``; commands, folders and
-error texts of other programs stay behind. ``md_cost.json`` is written by benchmarks/md_cost.py.
+error texts of other programs stay behind. ``md_cost.json`` is written by benchmarks/md_cost.py and
+``ablation.json`` by benchmarks/ablation.py.
 """
 
 from __future__ import annotations
@@ -85,6 +86,21 @@ def cost_section(values: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def ablation_section(values: Mapping[str, Any]) -> Iterator[str]:
+    """What each part of the engine adds."""
+    rows = values["rows"].values()
+    counts = sorted({row["n"] for row in rows})
+    yield (
+        f"**What does what**: the engine alone on the tune half of refined150-dev ({', '.join(map(str, counts))} targets), change against "
+        "the input as it came, before the last finishing; one replica without noise from the finished input, unless a row says otherwise:"
+    )
+    lines = [
+        [row["label"], change(MAIN, row, "gdt_ha"), change(BY_KEY["bb_lddt"], row, "lddt"), number(row["improved_percent"], 0)]
+        for row in rows
+    ]
+    yield table(["engine", "Δ GDT-HA", "Δ lDDT Cα", "improved %"], lines)
+
+
 def section(results: Path) -> str:
     """The whole section, from the files there are."""
     parts: list[str] = []
@@ -92,6 +108,8 @@ def section(results: Path) -> str:
         parts += bench_section(path.stem.removeprefix("bench_"), json.loads(path.read_text(encoding="utf-8")))
     for path in sorted(results.glob("rank_*.json")):
         parts += rank_section(path.stem.removeprefix("rank_"), json.loads(path.read_text(encoding="utf-8")))
+    if (results / "ablation.json").is_file():
+        parts += ablation_section(json.loads((results / "ablation.json").read_text(encoding="utf-8")))
     if (results / "md_cost.json").is_file():
         parts += cost_section(json.loads((results / "md_cost.json").read_text(encoding="utf-8")))
     return "\n\n".join(parts or ["No results yet."])
