@@ -25,7 +25,8 @@ from playwright.sync_api import Page, sync_playwright
 
 PATIENCE = 1_200_000.0
 """Milliseconds."""
-FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-gpu-compositing", "--disable-gpu-rasterization"]
+"""WebGL in software, and nothing else on that path, which is slow."""
 
 
 def refined_example(page: Page, url: str) -> None:

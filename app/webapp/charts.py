@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -24,6 +26,8 @@ TRACKS = {
 CELLS = 90
 """Cells along a side of a distance map; longer proteins are averaged over blocks of residues."""
 DEGREES = 180 / np.pi
+PADDING = {"left": 5, "top": 8, "right": 5, "bottom": 5}
+"""Around a chart with a title: without it the ring of an Å is cut off."""
 
 
 def show(run: RunResult, model: str) -> None:
@@ -39,10 +43,10 @@ def show(run: RunResult, model: str) -> None:
         tell(lambda: traces(run))
 
 
-def tell(draw: object) -> None:
+def tell(draw: Callable[[], None]) -> None:
     """Draw a chart, or say which file it lacks."""
     try:
-        draw()  # type: ignore[operator]
+        draw()
     except RefineError as error:
         st.info(plain(str(error)))
 
@@ -60,7 +64,7 @@ def tracks(run: RunResult, model: str) -> None:
     for name in chosen:
         data = frame.assign(value=own[name])
         heading = alt.Title(known[name], anchor="start", fontSize=13)
-        chart = alt.Chart(data, height=110, title=heading).mark_area(line=True, opacity=0.25, interpolate="step")
+        chart = alt.Chart(data, height=170, title=heading, padding=PADDING).mark_area(line=True, opacity=0.25, interpolate="step")
         chart = chart.encode(
             x=alt.X(
                 "place:Q", title="residue of the file" if name == chosen[-1] else None, scale=alt.Scale(domain=[1, len(data)], nice=False)
@@ -76,14 +80,16 @@ def maps(run: RunResult) -> None:
     rpdd = run.rpdd
     st.caption(f"Residue-pair distances between CB atoms (CA for glycine) over {rpdd.frames} snapshots of the ensemble.")
     block = -(-len(rpdd.mean) // CELLS)
-    for column, (name, matrix, scheme) in zip(
-        st.columns(2), (("mean distance, Å", rpdd.mean, "viridis"), ("spread (standard deviation), Å", rpdd.std, "magma")), strict=True
-    ):
-        chart = alt.Chart(cells(matrix, block), height=380, title=name).mark_rect()
+    both = (
+        ("mean distance, Å", rpdd.mean, alt.Scale(scheme="viridis")),
+        ("spread (standard deviation), Å", rpdd.std, alt.Scale(scheme="magma")),
+    )
+    for column, (name, matrix, colours) in zip(st.columns(2), both, strict=True):
+        chart = alt.Chart(cells(matrix, block), height=380, title=name, padding=PADDING).mark_rect()
         chart = chart.encode(
             x=alt.X("i:O", title="residue of the file", axis=axis(len(matrix), block)),
             y=alt.Y("j:O", title=None, axis=axis(len(matrix), block)),
-            color=alt.Color("value:Q", title=None, scale=alt.Scale(scheme=scheme)),
+            color=alt.Color("value:Q", title=None, scale=colours),
             tooltip=["i", "j", alt.Tooltip("value", format=".2f", title=name)],
         )
         column.altair_chart(chart, alt=f"Map of the {name}")
@@ -134,7 +140,7 @@ def rama(run: RunResult, model: str) -> None:
         )  # fmt: skip
         outliers = int((own["verdict"] == "outlier").sum())
         text = f"{'Input' if name == 'input' else name.replace('model_', 'Model ')}: {outliers} outlier{'s' * (outliers != 1)}"
-        column.altair_chart((regions() + dots).properties(height=380, title=text), alt=f"Ramachandran plot, {text}")
+        column.altair_chart((regions() + dots).properties(height=440, title=text), alt=f"Ramachandran plot, {text}")
     st.caption("Shaded: favoured and allowed regions of most residues; glycine, proline and others are judged by their own.")
 
 

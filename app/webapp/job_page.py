@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -33,6 +34,7 @@ def page(job_id: str) -> None:
         watch(job)
     else:
         ended(job)
+    st.caption("This page can be bookmarked, and shared with people who reach this server.")
 
 
 def head(job: Job) -> None:
@@ -42,19 +44,14 @@ def head(job: Job) -> None:
         f":{COLOURS[job.state]}-badge[{job.state}] &nbsp; {counted(job.residues, 'residue')} · "
         f"submitted {time.strftime('%d %B %Y, %H:%M', time.localtime(job.submitted))}"
     )
-    mine = job.user == user()
-    with st.container(horizontal=True):
-        if job.active and mine and not job.cancel and st.button("Cancel", icon=":material/stop_circle:"):
-            act(lambda: store().cancel(job.id, user()))
-        if not job.active and mine and st.button("Delete", icon=":material/delete:"):
-            act(lambda: delete(store(), store().deletable(job.id, user())))
-    st.caption("This page can be bookmarked, and shared with people who reach this server.")
+    if job.active and job.user == user() and not job.cancel and st.button("Cancel", icon=":material/stop_circle:"):
+        act(lambda: store().cancel(job.id, user()))
 
 
-def act(what: object) -> None:
+def act(what: Callable[[], None]) -> None:
     """Do something to a job and show the page again, or say why not."""
     try:
-        what()  # type: ignore[operator]
+        what()
     except RefineError as error:
         st.error(plain(str(error)))
     else:
@@ -77,7 +74,7 @@ def watch(shown: Job) -> None:
 
 
 def ended(job: Job) -> None:
-    """A job that has ended."""
+    """A job that has ended: what came of it first."""
     try:
         folder = store().folder(job.id)
     except RefineError as error:
@@ -97,6 +94,8 @@ def ended(job: Job) -> None:
         st.code(from_dict(job.options).shown(job.file, settings().base), language="bash", wrap_lines=True)
         if log.is_file() and not log.is_symlink():
             st.code(log.read_text(encoding="utf-8", errors="replace")[-20_000:] or "(nothing)", language=None, wrap_lines=True, height=240)
+    if job.user == user() and st.button("Delete this job", icon=":material/delete:"):
+        act(lambda: delete(store(), store().deletable(job.id, user())))
 
 
 def listing() -> None:

@@ -58,7 +58,7 @@ def structure(folder: Path) -> None:
     files = {path.name: path for path in plain_files(folder)}
     models = sorted(name for name in files if name.startswith("model_") and name.endswith(".cif"))
     name = CURRENT_FILE if CURRENT_FILE in files else models[-1] if models else ""
-    found = [(name, "Now", None)] if name else []
+    found = [(name, "Now", "#2f7ed8")] if name else []
     if "input.cif" in files:
         found.append(("input.cif", "Input", "#9aa3ad"))
     shown = []
@@ -67,7 +67,7 @@ def structure(folder: Path) -> None:
             text = files[file].read_text(encoding="utf-8")
         except FileNotFoundError:  # taken away between the listing and now
             continue
-        shown.append(viewer.Structure(title.lower(), title, text, colour or "#2f7ed8", faint=colour is not None))
+        shown.append(viewer.Structure(title.lower(), title, text, colour, faint=title == "Input"))
     if shown:
         viewer.show("live", "The structure as it moves", shown)
 

@@ -12,7 +12,7 @@ from refine.errors import RefineError
 from refine.queue.folder import read_plain
 from refine.queue.job import QUEUED, Job, new_id
 from refine.queue.request import RUN
-from refine.queue.uploads import Preview, Upload, check_upload, estimate, examine
+from refine.queue.uploads import Preview, Problem, Upload, check_upload, estimate, examine
 from webapp import options, places, viewer
 from webapp.identity import user
 from webapp.server import settings, store
@@ -20,6 +20,8 @@ from webapp.text import counted, duration, plain
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "example" / "1a8o_model.pdb"
 ENDINGS = ["pdb", "ent", "cif", "mmcif", "bcif", "gz"]
+LINES = 200
+"""Lines of a list that are shown."""
 
 
 def page(job_id: str) -> None:
@@ -54,7 +56,7 @@ def source() -> None:
     )
     if way == "Upload a file":
         limit = settings().max_upload_mb
-        given = st.file_uploader(f"PDB or mmCIF, plain or gzipped, up to {limit} MB", type=ENDINGS, key="file", max_upload_size=limit)
+        given = st.file_uploader("PDB or mmCIF, plain or gzipped", type=ENDINGS, key="file", max_upload_size=limit)
         if given is not None and st.session_state.get("file_taken") != given.file_id:
             st.session_state["file_taken"] = given.file_id
             take(given.name, given.getvalue())
@@ -63,7 +65,7 @@ def source() -> None:
         if st.button("Read the text", disabled=not text.strip()):
             take("pasted", text.encode("utf-8"))
     else:
-        st.write("HIV capsid protein, C-terminal domain (PDB entry 1A8O), bent by 2.4 Å: 70 residues, about half a minute.")
+        st.write("HIV capsid protein, C-terminal domain (PDB entry 1A8O), bent by 2.4 Å: 70 residues.")
         if st.button("Take the example"):
             take(EXAMPLE.name, EXAMPLE.read_bytes())
     if "refused" in st.session_state:
@@ -88,12 +90,12 @@ def prepared() -> None:
     upload: Upload = st.session_state["upload"]
     preview: Preview = st.session_state["preview"]
     st.header("What was read")
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([3, 2], gap="medium")
     with left:
         facts: dict[str, list[str]] = {}
-        for problem in preview.problems:
-            facts.setdefault(f"{problem.chain}:{problem.number}{problem.insertion}", []).append(problem.text)
-        marks = {f"{p.chain}:{p.number}{p.insertion}": p.kind for p in reversed(preview.problems)}
+        for found in preview.problems:
+            facts.setdefault(at(found), []).append(found.text)
+        marks = {at(p): p.kind for p in reversed(preview.problems)}
         picked = viewer.show(
             f"input_{st.session_state['number']}",
             "The input in 3-D",
@@ -102,7 +104,7 @@ def prepared() -> None:
             marks=marks,
             pick=True,
         )
-        st.caption("Click a residue to keep it fixed in the run.")
+        st.caption("Click a residue to keep it fixed in the run. On the keyboard, full stop and comma go along the chain and Enter picks.")
     with right:
         told(upload, preview)
     st.header("Options")
@@ -134,12 +136,23 @@ def told(upload: Upload, preview: Preview) -> None:
     if preview.models > 1:
         lines.append(f"{preview.models} models in the file; the first is taken")
     st.markdown("\n".join(f"- {line}" for line in lines[:12]))
-    kinds = [p.kind for p in preview.problems]
-    found = [f"{kinds.count(kind)} {facts['label']}" for kind, facts in viewer.KINDS.items() if kind in kinds]
-    st.markdown("**Problems by residue**" if found else "No problems found.")
-    st.markdown("\n".join(f"- {text}" for text in found))
+    st.markdown("**Problems**" if preview.problems else "No problems found.")
+    places_of = {kind: len({at(p) for p in preview.problems if p.kind == kind}) for kind in viewer.KINDS}
+    st.markdown("\n".join(f"- {facts['label']}: {counted(places_of[k], 'residue')}" for k, facts in viewer.KINDS.items() if places_of[k]))
     quality = preview.quality
     st.caption(f"Clashscore {quality['clashscore']:.0f}, Ramachandran favoured {quality['ramachandran_favoured']:.0f} %.")
-    if preview.notes:
-        with st.expander(f"Repairs and decisions ({len(preview.notes)})"):
-            st.text("\n".join(preview.notes[:200]))
+    if preview.problems:
+        with st.expander("Residue by residue"):
+            st.text("\n".join(f"{at(p)}: {p.text}" for p in preview.problems[:LINES]))
+    missing = places_of["missing"]
+    repairs = [*preview.notes[:LINES], *([f"atoms will be built in {counted(missing, 'residue')}"] if missing else [])]
+    if repairs:
+        with st.expander(f"Repairs and decisions ({len(repairs)})"):
+            st.text("\n".join(repairs))
+    else:
+        st.caption("Nothing to repair.")
+
+
+def at(problem: Problem) -> str:
+    """The residue of a problem, as the 3-D view names it."""
+    return f"{problem.chain}:{problem.number}{problem.insertion}"

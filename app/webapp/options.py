@@ -20,7 +20,8 @@ MEANING = {"score": "confidence, 0–100", "error": "predicted error, Å", "b": 
 
 def ask(upload: Upload, preview: Preview, picked: list[str]) -> tuple[Request, str]:
     """Show the widgets; gives the request and what is wrong with it, or an empty text."""
-    one, two, three, four = st.columns(4)
+    with st.container(key="pairs_options"):
+        one, two, three, four = st.columns(4)
     models = one.number_input("Models", *BOUNDS["models"], value=None, placeholder="5", help="How many ranked models you get.")
     length = two.selectbox("Length of run", list(LENGTHS), index=1, help="A longer run explores more and takes longer.")
     seed = three.number_input("Seed", *BOUNDS["seed"], value=0, help="The same seed gives the same result; another seed another run.")
@@ -44,7 +45,6 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> tuple[Request, s
         steps = one.number_input("Steps", *BOUNDS["steps"], value=None, placeholder="as the length", help="Steps of the propagation.")
         bfactor = two.selectbox("B column", B_COLUMNS, format_func=MEANING.__getitem__, help="What the B column of the models holds.")
         model = three.number_input("MODEL of the file", value=None, step=1, placeholder="the first", help="For files of several models.")
-        shown = st.container()
     try:
         request = Request(
             models=models,
@@ -58,9 +58,8 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> tuple[Request, s
         problem = check(request, preview)
     except RefineError as error:
         return Request(), str(error)
-    with shown:
-        st.caption("The same in a terminal:")
-        st.code(request.shown(upload.file, settings().base), language="bash", wrap_lines=True)
+    st.caption("The same in a terminal:")
+    st.code(request.shown(upload.file, settings().base), language="bash", wrap_lines=True)
     return request, problem
 
 
@@ -80,10 +79,10 @@ def ranges(picked: list[str]) -> str:
     plain = sorted((key.rpartition(":")[0], int(number)) for key in picked if (number := key.rpartition(":")[2]).lstrip("-").isdigit())
     parts = [key for key in picked if not key.rpartition(":")[2].lstrip("-").isdigit()]
     groups: list[list[tuple[str, int]]] = []
-    for chain, number in plain:
-        if groups and groups[-1][-1] == (chain, number - 1):
-            groups[-1].append((chain, number))
+    for residue in plain:
+        if groups and groups[-1][-1] == (residue[0], residue[1] - 1):
+            groups[-1].append(residue)
         else:
-            groups.append([(chain, number)])
+            groups.append([residue])
     joined = [f"{g[0][0]}:{g[0][1]}" + (f"-{g[-1][1]}" if len(g) > 1 else "") for g in groups]
     return ",".join(joined + parts)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -40,7 +42,7 @@ def show(job: Job, folder: Path) -> None:
     verdict(run)
     names = [name for name in run.scores.index if name.startswith("model_")]
     model = st.selectbox("Model", names, format_func=title, key="model") if len(names) > 1 else names[0]
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([3, 2], gap="medium")
     with left:
         structures(job, run, model)
     with right:
@@ -61,7 +63,8 @@ def verdict(run: RunResult) -> None:
     say(plain(run.verdict), icon=icon)
     before, after = run.scores.loc["input"], run.scores.loc["model_1"]
     ours = run.per_residue[run.per_residue["model"] == "model_1"]
-    cells = st.columns(4)
+    with st.container(key="pairs_numbers"):
+        cells = st.columns(4)
     cells[0].metric("Score, kcal/mol", f"{after['score']:.0f}", f"{after['score'] - before['score']:.0f}", delta_color="inverse")
     cells[1].metric("Clashscore", f"{after['clashscore']:.1f}", f"{after['clashscore'] - before['clashscore']:.1f}", delta_color="inverse")
     rama = "ramachandran_favoured"
@@ -96,7 +99,7 @@ def structures(job: Job, run: RunResult, model: str) -> None:
     if (run.out / "native.cif").is_file():
         shown.append(viewer.Structure("native", "Native", text(run, "native"), NATIVE_COLOUR, faint=True))
     viewer.show(f"result_{job.id}_{model}", f"Input and {title(model)}, superposed", shown, modes=modes, facts=facts)
-    st.caption("Click a residue for its numbers. Terms in kcal/mol.")
+    st.caption("Click a residue for its numbers (terms in kcal/mol), or go along the chain with full stop and comma.")
 
 
 def text(run: RunResult, name: str) -> str:
@@ -135,7 +138,7 @@ def downloads(job: Job, run: RunResult, model: str) -> None:
         name = f"{model}.{ending}"
         if name in files:
             label = f"{title(model)} as {'PDB' if ending == 'pdb' else 'mmCIF'}, {size(files[name])}"
-            button(label, lambda name=name: read_plain(run.out, name), f"{stem}_{name}", "chemical/x-" + ending, f"get_{ending}")
+            button(label, functools.partial(read_plain, run.out, name), f"{stem}_{name}", "chemical/x-" + ending, f"get_{ending}")
     if REPORT_FILE in files:
         label = f"Report, {size(files[REPORT_FILE])}"
         button(label, lambda: read_plain(run.out, REPORT_FILE), f"{stem}_{REPORT_FILE}", "text/html", "get_report")
@@ -143,16 +146,16 @@ def downloads(job: Job, run: RunResult, model: str) -> None:
     button(label, lambda: zipped(run.out, f"{stem}_refined"), f"{stem}_refined.zip", "application/zip", "get_zip")
 
 
-def button(label: str, data: object, name: str, mime: str, key: str) -> None:
+def button(label: str, data: Callable[[], bytes], name: str, mime: str, key: str) -> None:
     """A download whose content is made when it is asked for; the page is not run again."""
-    st.download_button(label, data, name, mime, key=key, on_click="ignore", icon=":material/download:", width="stretch")  # type: ignore[arg-type]
+    st.download_button(label, data, name, mime, key=key, on_click="ignore", icon=":material/download:", width="stretch")
 
 
 def table(run: RunResult) -> None:
     """Input and models, one a row."""
     frame = run.scores[[c for c in COLUMNS if c in run.scores.columns]].rename(columns=COLUMNS)
     frame.index = pd.Index([title(name) for name in frame.index], name="")
-    st.dataframe(frame.style.format(precision=1, na_rep="–"))
+    st.table(frame.style.format(precision=1, na_rep="–"), border="horizontal", alt="Numbers of the input and of the models")
 
 
 def report(run: RunResult) -> None:
@@ -193,5 +196,5 @@ def comparison(run: RunResult) -> None:
     frame = pd.DataFrame(found["scores"]).T
     frame = frame[[m for m in METRICS if m in frame.columns]]
     frame.index = pd.Index([title(name) for name in frame.index], name="")
-    st.dataframe(frame.style.format(precision=2, na_rep="–"))
+    st.table(frame.style.format(precision=2, na_rep="–"), border="horizontal", alt="Input and models against the native")
     st.caption(plain(found["matching"]))

@@ -57,7 +57,8 @@ class View {
       this.picked = new Set(data.picked);
       for (const item of data.structures) if (!item.shown) this.hidden.add(item.id);
     }
-    this.stage.setAttribute("aria-label", `${data.label}. Arrow keys turn it, plus and minus zoom.`);
+    const pick = data.pick ? ", Enter picks the residue" : "";
+    this.stage.setAttribute("aria-label", `${data.label}. Arrow keys turn it, plus and minus zoom, full stop and comma go along the chain${pick}.`);
     this.controls();
     this.request();
   }
@@ -167,14 +168,29 @@ class View {
   }
 
   click(atom) {
+    this.tell(atom);
+    if (this.data.pick) this.pick(keyOf(atom));
+  }
+
+  pick(at) {
+    if (!this.picked.delete(at)) this.picked.add(at);
+    this.send("picked", [...this.picked]);
+    this.paint();
+  }
+
+  tell(atom) {
     const at = keyOf(atom);
-    if (this.data.pick) {
-      if (!this.picked.delete(at)) this.picked.add(at);
-      this.send("picked", [...this.picked]);
-      this.paint();
-    }
     this.note.textContent = [`${atom.resn} ${at}`, ...(this.data.facts[at] ?? [])].join("\n");
     this.root.dataset.clicked = at;
+  }
+
+  // The residue before or after the one that is told of, for those who do not click.
+  go(step) {
+    const main = this.data.structures.find((item) => item.colour === null) ?? this.data.structures[0];
+    const chain = this.models.get(main?.id)?.model.selectedAtoms({ atom: "CA", hetflag: false }) ?? [];
+    if (!chain.length) return;
+    const now = chain.findIndex((atom) => keyOf(atom) === this.root.dataset.clicked);
+    this.tell(chain[now < 0 ? 0 : (now + step + chain.length) % chain.length]);
   }
 
   key(event) {
@@ -183,6 +199,8 @@ class View {
     if (turns[event.key]) this.viewer.rotate(...turns[event.key]);
     else if (event.key === "+" || event.key === "=") this.viewer.zoom(1.15);
     else if (event.key === "-") this.viewer.zoom(0.87);
+    else if (event.key === "." || event.key === ",") this.go(event.key === "." ? 1 : -1);
+    else if (event.key === "Enter" && this.data.pick && this.root.dataset.clicked) this.pick(this.root.dataset.clicked);
     else return;
     event.preventDefault();
     this.viewer.render();
