@@ -30,6 +30,9 @@ COLUMNS = {
     "ramachandran_favoured": "Ramachandran favoured, %", "rotamer_outliers": "rotamer outliers, %", "bond_outliers": "bond outliers",
     "angle_outliers": "angle outliers",
 }  # fmt: skip
+METRIC_NAMES = {
+    "gdt_ha": "GDT-HA", "gdt_ts": "GDT-TS", "tm_score": "TM-score", "lddt_ca": "CA lDDT", "lddt": "lDDT", "rmsd": "CA RMSD, Å",
+}  # fmt: skip
 NAMES = {"input": "Input", "input_finished": "Input, finished"}
 SAID = {"better": (st.success, ":material/trending_up:"), "uncertain": (st.warning, ":material/help:")}
 """How a verdict is shown, by its word."""
@@ -97,7 +100,7 @@ def structures(job: Job, run: RunResult, model: str) -> None:
     if (run.out / "input.cif").is_file():
         shown.append(viewer.Structure("input", "Input", text(run, "input"), INPUT_COLOUR, faint=True))
     if (run.out / "native.cif").is_file():
-        shown.append(viewer.Structure("native", "Native", text(run, "native"), NATIVE_COLOUR, faint=True))
+        shown.append(viewer.Structure("native", "Native", text(run, "native"), NATIVE_COLOUR))
     viewer.show(f"result_{job.id}_{model}", f"Input and {title(model)}, superposed", shown, modes=modes, facts=facts)
     st.caption("Click a residue for its numbers (terms in kcal/mol), or go along the chain with full stop and comma.")
 
@@ -194,7 +197,7 @@ def comparison(run: RunResult) -> None:
     """What ``refine compare`` found."""
     found = json.loads(read_plain(run.out, COMPARISON_FILE))
     frame = pd.DataFrame(found["scores"]).T
-    frame = frame[[m for m in METRICS if m in frame.columns]]
+    frame = frame[[m for m in METRICS if m in frame.columns]].rename(columns=METRIC_NAMES)
     frame.index = pd.Index([title(name) for name in frame.index], name="")
     st.table(frame.style.format(precision=2, na_rep="–"), border="horizontal", alt="Input and models against the native")
     st.caption(plain(found["matching"]))

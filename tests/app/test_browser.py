@@ -27,15 +27,18 @@ from refine.queue.job import CANCELLED, DONE, RUNNING
 from refine.queue.process import alive
 from refine.queue.settings import AppSettings
 from refine.queue.store import Store
-from tests.queue.places import example, quick_settings, short_model, wait_for
+from refine.report.result import read_run
+from tests.queue.places import ROOT, example, quick_settings, short_model, wait_for
 
 pytest.importorskip("streamlit")
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
 Image = pytest.importorskip("PIL.Image")  # comes with Streamlit
 CHROMIUM = os.environ.get("REFINE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-gpu-compositing", "--disable-gpu-rasterization"]
+"""WebGL in software, and nothing else on that path: to compose the pages by it as well took three times as long."""
 SECONDS = 240.0
-"""Patience with one step; all tests together take about a minute on a machine that is not busy."""
+"""Patience with one step."""
 SCRIPT_NAME = "<img src=x onerror=window.evil=1>.pdb"
 
 
@@ -134,12 +137,25 @@ class Visitor:
         picture = self.page.locator(".refine-viewer .stage").first.screenshot(timeout=SECONDS * 1000)
         return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
 
+    def click_residue(self) -> str:
+        """Click with the mouse into the drawn protein; gives the residue that the view says was hit."""
+        mask = not_background(self.drawn())
+        for shift in (-3, 3):  # well inside of what is drawn
+            mask &= np.roll(mask, shift, 0) & np.roll(mask, shift, 1)
+        mask[int(0.8 * len(mask)) :] = False  # where the note with the numbers is
+        places = np.argwhere(mask)
+        view = self.page.locator(".refine-viewer").first
+        for y, x in places[:: max(1, len(places) // 20)].tolist():
+            view.locator(".stage").click(position={"x": x, "y": y})
+            if hit := view.get_attribute("data-clicked"):
+                return hit
+        raise AssertionError("no click hit a residue")
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     with sync_api.sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=SECONDS * 1000)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=SECONDS * 1000)
         yield browser
         browser.close()
 
@@ -154,9 +170,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.kill(signal.SIGTERM)
 
 
+def not_background(picture: np.ndarray) -> np.ndarray:
+    """Which pixels (h, w) are drawn."""
+    return np.abs(picture - picture[30, 30]).max(-1) > 25
+
+
 def painted(picture: np.ndarray) -> float:
-    """Share of the pixels that are not the background."""
-    return float((np.abs(picture - picture[30, 30]).max(-1) > 25).mean())
+    """Share of the pixels that are drawn."""
+    return float(not_background(picture).mean())
+
+
+def strong(picture: np.ndarray, channel: int) -> int:
+    """How many pixels have more of one of red, green, blue than of each of the others, by a quarter of the scale."""
+    others = np.delete(picture, channel, -1).max(-1)
+    return int((picture[..., channel] - others > 50).sum())
 
 
 def test_upload_run_result_download(browser: sync_api.Browser, server: Server) -> None:
@@ -166,7 +193,10 @@ def test_upload_run_result_download(browser: sync_api.Browser, server: Server) -
     visitor.upload("short.pdb", short_model())
     page.get_by_text("Chain A: 151 to 170, 20 residues").wait_for()
     before = visitor.drawn()
-    assert 0.01 < painted(before) < 0.6 and ((before[..., 0] - before[..., 2]) > 60).sum() > 50  # the red marks of clashes
+    assert 0.01 < painted(before) < 0.6 and strong(before, 0) > 50  # red marks of clashes
+    fixed = visitor.click_residue()
+    page.get_by_text(f"--freeze={fixed}").wait_for()
+    assert strong(visitor.drawn(), 2) > strong(before, 2) + 20  # the picked residue is violet
     job_id = visitor.submit()
     visitor.badge(DONE)
     assert server.state(job_id) == DONE
@@ -176,7 +206,18 @@ def test_upload_run_result_download(browser: sync_api.Browser, server: Server) -
     assert 0.01 < painted(coloured) < 0.6
     page.get_by_label("Colour by").select_option("displacement")
     page.get_by_label("Input", exact=True).uncheck()
-    assert np.abs(visitor.drawn() - coloured).max() > 60
+    moved = visitor.drawn()
+    assert np.abs(moved - coloured).max() > 60
+    assert strong(moved, 2) > 500 and strong(moved, 0) == 0  # blue: without networks model 1 is the input, finished, in its place
+    residue = visitor.click_residue()
+    note = page.locator(".refine-viewer .note")
+    shown = read_run(server.store.folder(job_id) / "run")
+    row = shown.per_residue[(shown.per_residue["model"] == "model_1") & (shown.per_residue["number"] == int(residue[2:]))].iloc[0]
+    assert f"moved {row['displacement']:.2f} Å" in note.inner_text() and f" {residue}\n" in note.inner_text()
+    page.locator(".refine-viewer .stage").press(".")
+    assert f"A:{int(residue[2:]) + 1 if residue != 'A:170' else 151}\n" in note.inner_text()
+    model_row = page.get_by_role("row").filter(has_text="Model 1").first
+    assert f"{shown.scores.loc['model_1', 'score']:.1f}" in model_row.inner_text()
     with page.expect_download() as got:
         page.get_by_role("button", name=re.compile("Model 1 as PDB")).click()
     assert got.value.suggested_filename == "short_model_1.pdb"
@@ -188,10 +229,33 @@ def test_upload_run_result_download(browser: sync_api.Browser, server: Server) -
     for tab in ("Distances", "Ramachandran", "Energy"):
         page.get_by_role("tab", name=tab).click()
         page.get_by_role("tabpanel", name=tab).locator("canvas, svg").first.wait_for()
+    compared_with_a_native(visitor, server.store.folder(job_id) / "run")
+    page.get_by_text("Show the full report here").click()
+    report = page.frame_locator("iframe")
+    report.locator("#verdict", has_text="No better").wait_for()
+    report.get_by_text("Along the sequence").first.wait_for()
+    page.set_viewport_size({"width": 400, "height": 900})
+    assert page.locator("[data-testid=stMain]").evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+    model_row.scroll_into_view_if_needed()
+    assert strong(np.asarray(Image.open(io.BytesIO(model_row.screenshot())).convert("RGB")).astype(int), 0) == 0
+    assert "\t" in model_row.inner_text() and (model_row.bounding_box() or {})["width"] > 300
     page.get_by_role("button", name="Refine again from this model").click()
     page.get_by_text("short_model_1.cif").first.wait_for()
     assert visitor.complaints == []
     visitor.context.close()
+
+
+def compared_with_a_native(visitor: Visitor, run: Path) -> None:
+    """Upload the native on the page of a result: numbers appear, and it lies in the view, in green."""
+    page = visitor.page
+    assert strong(visitor.drawn(), 1) < 20
+    visitor.upload("native.pdb", (ROOT / "examples" / "1a8o_native.pdb").read_bytes())
+    table = page.get_by_role("table").filter(has_text="GDT-HA")
+    table.wait_for()
+    found = json.loads((run / "comparison.json").read_text())["scores"]["model_1"]["gdt_ha"]
+    assert f"{found:.2f}" in table.get_by_role("row").filter(has_text="Model 1").inner_text()
+    page.get_by_label("Native", exact=True).wait_for()
+    wait_for(lambda: strong(visitor.drawn(), 1) > 50, SECONDS)
 
 
 def test_a_bad_file_and_a_script_as_its_name(browser: sync_api.Browser, server: Server) -> None:
