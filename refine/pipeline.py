@@ -21,7 +21,7 @@ from refine.energy.learned import learned_terms
 from refine.energy.system import System
 from refine.ensemble.calibration import packaged
 from refine.ensemble.confidence import Estimate, displacement, estimate
-from refine.ensemble.ensemble import Ensemble, ensemble_of, expected_gain, features_of, marginals
+from refine.ensemble.ensemble import Ensemble, ensemble_of, expected_gain, features_of, learned_model, marginals
 from refine.ensemble.features import Context
 from refine.ensemble.ranking import Candidate, chosen, rank
 from refine.ensemble.verdict import Verdict, judge
@@ -70,7 +70,8 @@ class Score:
     """The numbers of one structure.
 
     Attributes:
-        terms: weighted terms and their ``total``, kcal/mol; per_residue: the same and clashes, column → (L,).
+        terms: weighted terms and their ``total``, kcal/mol; per_residue: the same, clashes and, with several networks, their
+            ``disagreement`` on where CA belongs (Å), column → (L,).
         quality: numbers that need no energy, by column of scores.csv.
         estimate: expected lDDT and error of each residue.
     """
@@ -141,6 +142,10 @@ def score(protein: Protein, networks: Networks | None, settings: RunSettings, co
     per_residue: dict[str, NDArray[np.floating]] = {name: value[0].cpu().numpy() for name, value in table.per_residue.items()}
     checked = validate(protein)
     per_residue["clashes"] = checked.clashes_per_residue.astype(np.float32)
+    if networks is not None and len(networks.priors) > 1:
+        model = learned_model(energy)
+        assert model is not None
+        per_residue["disagreement"] = model.fields(coords).disagreement[0].cpu().numpy()
     system = System.from_protein(protein, device=coords.device)
     believed = estimate(features_of(energy, system, coords, context)[0], packaged())
     return Score(table.replica(0), per_residue, checked.totals(), believed)
