@@ -43,6 +43,8 @@ def picture(page: Page, out: Path) -> None:
     page.get_by_text("DONE", exact=True).first.wait_for()
     page.locator(".refine-viewer[data-drawn]").first.wait_for()
     page.get_by_role("tab", name="Distances").wait_for()
+    page.get_by_text("Free energy now").wait_for(state="detached")  # what the page of the running job showed is gone
+    page.locator("[data-test-script-state=notRunning]").wait_for()
     page.wait_for_timeout(4000)
     taken = Image.open(io.BytesIO(page.screenshot(timeout=PATIENCE))).convert("RGB")
     taken.quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
