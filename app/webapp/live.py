@@ -18,10 +18,11 @@ from webapp import viewer
 from webapp.text import duration, plain
 
 TITLES = {
-    "read": "Reading", "repair": "Repairing", "energy": "Preparing the energy", "propagate": "Moving the backbone",
+    "read": "Reading", "repair": "Repairing", "energy": "Preparing the energy", "relax": "Relaxing the input",
+    "propagate": "Moving the backbone",
     "ensemble": "Describing the ensemble", "finish": "Side chains and relaxation", "write": "Ranking and writing", "done": "Done",
 }  # fmt: skip
-SHARE = {"propagate": (0.05, 0.4), "ensemble": (0.4, 0.45), "finish": (0.45, 0.97), "done": (1.0, 1.0)}
+SHARE = {"relax": (0.05, 0.15), "propagate": (0.15, 0.4), "ensemble": (0.4, 0.45), "finish": (0.45, 0.97), "done": (1.0, 1.0)}
 """Where in the bar a stage begins and ends."""
 
 
