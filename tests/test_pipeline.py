@@ -17,6 +17,7 @@ from refine import pipeline
 from refine.ensemble.ranking import Ranking
 from refine.errors import EngineError, InputError
 from refine.finishing.settings import FinishSettings
+from refine.local.weights import load_networks
 from refine.pipeline import finish_file, refine_file, score_file
 from refine.progress import Event, Progress
 from refine.propagation.settings import PropagationSettings
@@ -192,3 +193,16 @@ def test_finish_and_score_alone(piece: Path, tmp_path: Path) -> None:
     assert json.loads((result.out / "run.json").read_text())["status"] == "done"
     row = score_file(piece, QUICK)
     assert row.name == "piece.pdb" and sum(row.terms.values()) == pytest.approx(row.score, abs=1e-3)
+
+
+def test_several_networks_say_where_they_disagree(piece: Path) -> None:
+    networks = load_networks()
+    assert len(networks.priors) == 2
+    settings = RunSettings(device="cpu")
+    protein = pipeline.prepare(piece, settings).protein
+    both = pipeline.score(protein, networks, settings).per_residue
+    assert both["disagreement"].shape == (30,) and (both["disagreement"] > 0).all()
+    one = dataclasses.replace(networks, priors=networks.priors[:1])
+    assert "disagreement" not in pipeline.score(protein, one, settings).per_residue
+    same = dataclasses.replace(networks, priors=(networks.priors[0], networks.priors[0]))
+    assert np.abs(pipeline.score(protein, same, settings).per_residue["disagreement"]).max() < 1e-5
