@@ -67,6 +67,8 @@ def rank_section(name: str, summary: Mapping[str, Any]) -> Iterator[str]:
     """Means over targets of every score column."""
     targets = ", ".join(f"{target} ({of['decoys']})" for target, of in summary["targets"].items())
     yield f"**{name}**, ranking of decoys without moving them, mean over {targets}:"
+    if "note" in summary:
+        yield summary["note"]
     head = ["score", "Spearman lDDT Cα", "Spearman GDT-TS", "top-1 loss GDT-TS", "rank of the native", "ROC AUC"]
     lines = [
         [column, *(number(of.get(key), 1 if key == "native_rank" else 2) for key in RANK_KEYS)] for column, of in summary["mean"].items()
