@@ -280,8 +280,8 @@ class Run:
     def relax(self, pool: FinishingPool) -> FinishResult | None:
         """The input finished, from which the propagation starts; None where that is switched off.
 
-        Clashes and strain that a force field removes are no business of the learned terms, and moving away from them first gains
-        more than finishing alone does at the end (benchmarks/LOG.md, entry 13).
+        Clashes and strain that a force field removes are no business of the learned terms, which lead further from a start without
+        them (benchmarks/LOG.md, entry 13).
         """
         if not self.settings.relaxes_first:
             return None
