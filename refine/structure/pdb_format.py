@@ -74,8 +74,8 @@ def _atom(line: str, row: int, segment: int, file: str, last: bool) -> AtomRecor
         raise InputError(
             f"{cut} line {row}: {line.strip()[:54]!r}",
             file=file,
-            chain=chain,
-            residue=label,
+            chain=chain or None,
+            residue=label or None,
             remedy="The file may be cut off: copy it again",
         )
     try:
