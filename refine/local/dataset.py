@@ -24,6 +24,8 @@ from refine.local import decoys, targets
 from refine.local.pack import Pack
 
 Arrays = dict[str, NDArray[Any]]
+KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated")
+"""Kinds of example; the last two are of ``rivals`` alone."""
 _HOLDOUT = 25  # one pair cluster in 25 is kept for validation
 
 
@@ -107,8 +109,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
     """Examples as dictionaries of arrays; ``split`` is train, valid or test.
 
     Keys: start, native (L, 4, 3) Å; residue, position, chain (L,); shift, turn, whole_shift, whole_turn (L, 3) in the
-    start's residue frames; centroid (L, 3) of the side chains, riding on the start; lddt (L,); kind, 0 perturbed,
-    1 homologue, 2 native.
+    start's residue frames; centroid (L, 3) of the side chains, riding on the start; lddt (L,); kind, a place in ``KINDS``.
     """
 
     def __init__(self, pack: Pack, pairs: list[list[Pair]], split: str, settings: ExampleSettings, seed: int, count: int) -> None:
@@ -143,7 +144,8 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             start = decoys.deformed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.0)))))
         else:
             start = decoys.perturbed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.4)))))
-        return self._example(chain, keep, decoys.disguised(start, bonded, rng, self.settings.noise), native, 2 if still else 0, rng)
+        kind = "native" if still else "perturbed"
+        return self._example(chain, keep, decoys.disguised(start, bonded, rng, self.settings.noise), native, kind, rng)
 
     def _chain(self, rng: np.random.Generator) -> int:
         members = self.clusters[rng.integers(len(self.clusters))]
@@ -163,11 +165,17 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             template = self.pack.backbone(pair.template)[pair.template_rows]
             if len(native) < 40:
                 continue
-            rot, shift = targets.whole_superposition(template[:, 1].astype(np.float64), native[:, 1].astype(np.float64))
-            template = (template @ rot.T + shift).astype(np.float32)
             likeness = float(targets.lddt_ca(native[:, 1].astype(np.float64), template[:, 1].astype(np.float64)).mean())
             if rng.random() < _acceptance(likeness):
                 break
+        return self._threaded(pair, rng)
+
+    def _threaded(self, pair: Pair, rng: np.random.Generator) -> Arrays:
+        """The target of ``pair`` on its template's backbone."""
+        native = self.pack.backbone(pair.chain)[pair.rows]
+        template = self.pack.backbone(pair.template)[pair.template_rows]
+        rot, shift = targets.whole_superposition(template[:, 1].astype(np.float64), native[:, 1].astype(np.float64))
+        template = (template @ rot.T + shift).astype(np.float32)
         whole, bonded = self.pack.backbone(pair.chain), self.pack.bonded(pair.chain)
         rows = pair.rows
         if rng.random() < self.settings.misfolded:
@@ -183,7 +191,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         if rng.random() < self.settings.disturbed:
             change = decoys.deformed if rng.random() < self.settings.smooth else decoys.perturbed
             template = change(template, rng, float(rng.uniform(0.05, 0.8)))
-        return self._example(pair.chain, rows, decoys.disguised(template, joined, rng, self.settings.noise), native, 1, rng)
+        return self._example(pair.chain, rows, decoys.disguised(template, joined, rng, self.settings.noise), native, "homologue", rng)
 
     def _example(
         self,
@@ -191,7 +199,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         rows: NDArray[np.int64],
         start: NDArray[np.float32],
         native: NDArray[np.float32],
-        kind: int,
+        kind: str,
         rng: np.random.Generator,
     ) -> Arrays:
         keep = self._crop(start[:, 1], rng, self.settings.crop)
@@ -201,7 +209,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             "residue": self.pack.residue(chain)[kept].astype(np.int64),
             "position": self.pack.position(chain)[kept].astype(np.int64),
             "centroid": _carried(self.pack.centroid(chain)[kept], packed, start[keep]),
-            "kind": np.array(kind),
+            "kind": np.array(KINDS.index(kind)),
             **_targets(start, native, keep),
         }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from refine.constants import ANGLE_C_N_CA, ANGLE_CA_C_N, ANGLE_CA_C_O, ANGLE_N_C_O, ANGLE_N_CA_C, BOND_C_N, BOND_C_O, BOND_CA_C, BOND_N_CA
 from refine.local.targets import whole_superposition
@@ -197,6 +198,34 @@ def misaligned(
     source[first:last] += step
     kept[(slice(last, last + step) if step > 0 else slice(first + step, first))] = False
     return rows[kept], template[source[kept]]
+
+
+def rearranged(backbone: Backbone, rng: np.random.Generator, hinges: int, compactness: float, tries: int = 8) -> Backbone:
+    """The right pieces put together wrongly: everything behind each of ``hinges`` residues turned about its N–CA and CA–C bonds.
+
+    Geometry stays what it was but for the torsions of the hinges. Of ``tries`` turns of a hinge the one is taken that makes fewest clashes
+    and, by the weight ``compactness`` (0 unfolds), the smallest radius of gyration.
+    """
+    x = backbone.astype(np.float64)
+    if len(x) < 8:
+        return backbone
+    for i in rng.integers(3, len(x) - 3, hinges):
+        best, least = x, np.inf
+        for _ in range(tries):
+            made = x.copy()
+            for first, second, behind in ((0, 1, 2), (1, 2, 3)):  # phi moves C, O and what follows; psi moves O and what follows
+                pivot = made[i, second].copy()
+                axis = pivot - made[i, first]
+                rot = rotation_matrices(axis / np.linalg.norm(axis) * rng.uniform(-np.pi, np.pi))
+                made[i, behind:] = (made[i, behind:] - pivot) @ rot.T + pivot
+                made[i + 1 :] = (made[i + 1 :] - pivot) @ rot.T + pivot
+            ca = made[:, 1]
+            between = cdist(ca[: i + 1], ca[i + 1 :])
+            cost = np.count_nonzero(between < 4.2) + compactness * np.sqrt(ca.var(0).sum())
+            if cost < least:
+                best, least = made, cost
+        x = best
+    return x.astype(np.float32)
 
 
 def compacted(backbone: Backbone, rng: np.random.Generator, spread: float) -> Backbone:

@@ -7,11 +7,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from refine.local.environment import gather
+from refine.local.judge import Judge
 from refine.local.likelihood import Likelihood
 from refine.local.prior import Prior, PriorOutput, student
 from refine.structure.geometry import distance, virtual_cb
 
 Batch = dict[str, Tensor]
+_TELLING = 0.02  # lDDT; decoys nearer to each other have no order
 _FARTHEST_CHANGE = 10.0  # Å; a pair that differs by more says nothing local
 
 
@@ -95,3 +97,25 @@ def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str
         right = (logits.argmax(-1) == batch["residue"]).float()
         figures = {"cross_entropy": loss.item(), "top1": masked_mean(right, batch["mask"]).item()}
     return loss, figures, None
+
+
+def judge_loss(network: Judge, batch: Batch) -> tuple[Tensor, dict[str, float], None]:
+    """Mean absolute error of each residue's lDDT, and of the differences in mean lDDT between decoys of one native.
+
+    Returns:
+        the loss, and figures: ``lddt_error``, ``difference_error``, and ``order``, the share of pairs of one native, at least 0.02 apart, that come in
+        the right order (absent without such a pair).
+    """
+    mask = batch["mask"]
+    said = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), mask)
+    error = masked_mean((said - batch["lddt"]).abs(), mask)
+    count = mask.sum(-1).clamp_min(1)
+    mean, true = (said * mask).sum(-1) / count, (batch["lddt"] * mask).sum(-1) / count
+    rivals = (batch["set"][:, None] == batch["set"][None]).triu(1)
+    apart, wanted = (mean[:, None] - mean[None])[rivals], (true[:, None] - true[None])[rivals]
+    difference = (apart - wanted).abs().sum() / max(1, len(wanted))
+    figures = {"lddt_error": error.item(), "difference_error": difference.item()}
+    told = wanted.abs() >= _TELLING
+    if bool(told.any()):
+        figures["order"] = ((apart * wanted)[told] > 0).float().mean().item()
+    return error + 2.0 * difference, figures, None

@@ -25,6 +25,9 @@ from refine.local.network import Trunk, TrunkSettings, head
 FREEDOM = 2.0
 """Degrees of freedom of the t densities."""
 
+LDDT_OUTPUT = 14
+"""Place of the expected lDDT among the outputs of the frame head."""
+
 _LOG_B_RANGE = (-1.6, 2.5)  # b between 0.2 and 12 Å: near-perfect examples must not outweigh all others
 _LOG_TURN_RANGE = (-2.6, 0.7)  # rad
 
@@ -101,7 +104,7 @@ class Prior(nn.Module):
             whole_turn=frame[..., 11:14],
             delta=pair[..., 0:2],
             delta_log_b=bounded(pair[..., 2:4], *_LOG_B_RANGE),
-            lddt=torch.sigmoid(frame[..., 14]),
+            lddt=torch.sigmoid(frame[..., LDDT_OUTPUT]),
             region=region,
         )
 

@@ -22,19 +22,19 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from refine.errors import InputError, ModelError
-from refine.local.dataset import Arrays, Examples, ExampleSettings, collate, read_pairs
+from refine.local.dataset import KINDS, Arrays, Examples, ExampleSettings, Pair, collate, read_pairs
+from refine.local.judge import Judge, JudgeSettings, begun_by_prior
 from refine.local.likelihood import Likelihood, LikelihoodSettings
-from refine.local.losses import likelihood_loss, prior_loss
+from refine.local.losses import judge_loss, likelihood_loss, prior_loss
 from refine.local.network import parameter_count
 from refine.local.own_moves import OwnMoves, OwnMovesSettings
 from refine.local.pack import Pack
 from refine.local.prior import Prior, PriorOutput, PriorSettings
+from refine.local.rivals import Rivals, RivalSettings
 
 log = logging.getLogger(__name__)
 
-NETWORKS = ("prior", "likelihood")
-KINDS = ("perturbed", "homologue", "native")
-"""Kinds of example, as ``dataset.Examples`` numbers them."""
+NETWORKS = ("prior", "likelihood", "judge")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class TrainingSettings:
     """One training run.
 
     Attributes:
-        network: "prior" or "likelihood".
+        network: "prior", "likelihood" or "judge".
         steps: optimiser steps in all.
         batch: examples a step.
         learning_rate: of AdamW, reached after ``warmup`` steps, held, then lowered linearly to zero over the last
@@ -73,10 +73,12 @@ class TrainingSettings:
     own_moves: OwnMovesSettings = OwnMovesSettings()
     prior: PriorSettings = PriorSettings()
     likelihood: LikelihoodSettings = LikelihoodSettings()
+    judge: JudgeSettings = JudgeSettings()
+    rivals: RivalSettings = RivalSettings()
 
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
-            raise InputError(f"there is no network '{self.network}'", remedy=f"Use {' or '.join(NETWORKS)}.")
+            raise InputError(f"there is no network '{self.network}'", remedy=f"Use {', '.join(NETWORKS)}.")
         if self.own_moves.share > 0 and self.network != "prior":
             raise InputError("own_moves.share is for the prior", remedy="Set it to 0 for another network.")
         for name, least in (("steps", 1), ("batch", 1), ("seed", 0), ("every", 1), ("workers", 1)):
@@ -84,10 +86,19 @@ class TrainingSettings:
                 raise InputError(f"setting {name} = {getattr(self, name)} is below {least}")
 
 
-def build(settings: TrainingSettings) -> nn.Module:
+def build(settings: TrainingSettings) -> Prior | Likelihood | Judge:
     """An untrained network, the same for the same seed."""
     torch.manual_seed(settings.seed)
-    return Prior(settings.prior) if settings.network == "prior" else Likelihood(settings.likelihood)
+    if settings.network == "prior":
+        return Prior(settings.prior)
+    return Judge(settings.judge) if settings.network == "judge" else Likelihood(settings.likelihood)
+
+
+def examples_of(pack: Pack, pairs: list[list[Pair]], split: str, settings: TrainingSettings, seed: int, count: int) -> Examples:
+    """The examples that the network of ``settings`` is trained on."""
+    if settings.network == "judge":
+        return Rivals(pack, pairs, split, settings.examples, settings.rivals, seed, count)
+    return Examples(pack, pairs, split, settings.examples, seed, count)
 
 
 def rate(step: int, settings: TrainingSettings) -> float:
@@ -103,7 +114,9 @@ def loss_of(
     """Loss, figures and, for a prior, what it said, of the network that ``settings`` names."""
     device = next(network.parameters()).device.type
     with torch.autocast(device, torch.bfloat16, enabled=settings.bf16):
-        return prior_loss(network, batch) if isinstance(network, Prior) else likelihood_loss(network, batch)  # type: ignore[arg-type]
+        if isinstance(network, Prior):
+            return prior_loss(network, batch)
+        return judge_loss(network, batch) if isinstance(network, Judge) else likelihood_loss(network, batch)  # type: ignore[arg-type]
 
 
 def fresh_examples(examples: Examples, settings: TrainingSettings, each: int, first: int) -> Iterator[list[Arrays]]:
@@ -126,14 +139,15 @@ def moved(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
 
 
 def validate(network: nn.Module, examples: Examples, settings: TrainingSettings) -> dict[str, float]:
-    """Mean figures over all of ``examples`` (one at a time, so that structures weigh alike), by kind of example."""
+    """Mean figures over all of ``examples`` (one at a time, so that structures weigh alike), by kind of example; rivals by sets."""
     device = next(network.parameters()).device
     network.eval()
     sums: dict[str, list[float]] = {}
+    size = examples.rivals.of_one if isinstance(examples, Rivals) else 1
     with torch.no_grad():
-        for n in range(len(examples)):
-            batch = moved(collate([examples[n]]), device)
-            kind = KINDS[int(batch["kind"][0])]
+        for n in range(0, len(examples), size):
+            batch = moved(collate([examples[k] for k in range(n, min(n + size, len(examples)))]), device)
+            kind = "rivals" if isinstance(examples, Rivals) else KINDS[int(batch["kind"][0])]
             for name, value in loss_of(network, batch, settings)[1].items():
                 sums.setdefault(f"{kind}/{name}", []).append(value)
     network.train()
@@ -161,7 +175,7 @@ def train(
         pack_folder, pairs: the data; without ``pairs`` there are no homologue examples.
         settings: of the run.
         device: where the network is.
-        init: weights of the same architecture to begin from, unless the run is resumed.
+        init: weights to begin from, unless the run is resumed: of the same architecture, or a prior's for a judge.
 
     Raises:
         InputError: the data lack a split.
@@ -170,8 +184,8 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     pack = Pack(pack_folder)
     groups = read_pairs(pairs, pack) if pairs else []
-    data = Examples(pack, groups, "train", settings.examples, settings.seed, settings.steps * settings.batch)
-    check = Examples(pack, groups, "valid", settings.examples, settings.seed + 1, 96)
+    data = examples_of(pack, groups, "train", settings, settings.seed, settings.steps * settings.batch)
+    check = examples_of(pack, groups, "valid", settings, settings.seed + 1, 96)
     network = build(settings).to(device)
     if init is not None:
         load_weights(network, init)
@@ -179,7 +193,7 @@ def train(
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     pool = OwnMoves(settings.own_moves, settings.batch, settings.examples.noise, settings.examples.crop, settings.seed)
     first = _resume(out / "checkpoint.pt", network, averaged, optimiser, pool, data_hash(pack_folder))
-    if settings.compiled and isinstance(network, (Prior, Likelihood)):
+    if settings.compiled:
         network.trunk.forward = torch.compile(network.trunk.forward, dynamic=False)  # type: ignore[method-assign]
     (out / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1))
     log.info("%s: %d parameters, step %d of %d", settings.network, parameter_count(network), first.step, settings.steps)
@@ -239,13 +253,15 @@ def data_hash(pack_folder: Path) -> str:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Loads a state dict (``weights.pt``) or a trained safetensors file into ``network``.
+    """Loads a state dict (``weights.pt``) or a trained safetensors file into ``network``; a judge may begin as a prior.
 
     Raises:
         ModelError: missing, damaged, or of another architecture.
     """
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True, map_location="cpu")
+        if isinstance(network, Judge) and any(name.startswith("frame_head.") for name in state):
+            state = begun_by_prior(state)
         network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError, TypeError, AttributeError, ValueError, pickle.UnpicklingError) as error:
         remedy = "Give weights.pt of a run, or a .safetensors file, of the same network and size."
