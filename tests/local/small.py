@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from refine.constants import AMINO_ACIDS
 from refine.local.environment import RegionSettings
+from refine.local.judge import Judge, JudgeSettings
 from refine.local.likelihood import Likelihood, LikelihoodSettings
 from refine.local.network import TrunkSettings
 from refine.local.packing import PackSettings, build_pack
@@ -25,6 +26,7 @@ N = TypeVar("N", bound=nn.Module)
 REGION = RegionSettings(neighbours=64)
 PRIOR = PriorSettings(TrunkSettings(width=16, layers=2), REGION)
 LIKELIHOOD = LikelihoodSettings(TrunkSettings(width=16, layers=2, identities=False), REGION)
+JUDGE = JudgeSettings(TrunkSettings(width=16, layers=2), REGION)
 
 
 def randomised(make: Callable[[], N], seed: int) -> N:
@@ -43,6 +45,10 @@ def prior(dtype: torch.dtype = torch.float64, seed: int = 0) -> Prior:
 
 def likelihood(dtype: torch.dtype = torch.float64) -> Likelihood:
     return randomised(lambda: Likelihood(LIKELIHOOD), 0).to(dtype)
+
+
+def judge(dtype: torch.dtype = torch.float64) -> Judge:
+    return randomised(lambda: Judge(JUDGE), 0).to(dtype)
 
 
 def compact_protein() -> Protein:

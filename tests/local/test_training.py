@@ -17,9 +17,9 @@ from refine.local.own_moves import OwnMovesSettings
 from refine.local.pack import Pack
 from refine.local.training import TrainingSettings, build, load_weights, train
 from refine.local.weights import load_network, load_networks, save_network
-from tests.local.small import LIKELIHOOD, PRIOR, likelihood, prior, small_pack
+from tests.local.small import JUDGE, LIKELIHOOD, PRIOR, likelihood, prior, small_pack
 
-TINY = TrainingSettings(steps=6, batch=2, warmup=2, cooldown=2, every=3, bf16=False, prior=PRIOR, likelihood=LIKELIHOOD)
+TINY = TrainingSettings(steps=6, batch=2, warmup=2, cooldown=2, every=3, bf16=False, prior=PRIOR, likelihood=LIKELIHOOD, judge=JUDGE)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_an_example_is_a_function_of_seed_and_number(pack: Path) -> None:
     assert batch["start"].shape == (2, 44, 4, 3) and batch["mask"].all()
 
 
-@pytest.mark.parametrize(("network", "share"), [("prior", 0.0), ("prior", 0.5), ("likelihood", 0.0)])
+@pytest.mark.parametrize(("network", "share"), [("prior", 0.0), ("prior", 0.5), ("likelihood", 0.0), ("judge", 0.0)])
 def test_resume_equals_an_uninterrupted_run(
     network: str, share: float, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
