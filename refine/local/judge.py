@@ -1,7 +1,7 @@
 """The judge: how right each residue of a model is, learned from rival decoys of the same natives (estimation of model accuracy).
 
-The prior expects an lDDT too, but of structures near enough to refine; the judge is trained on all that servers hand in, wrong folds included,
-and to tell decoys of one native from each other. It takes no part in the free energy.
+The prior expects an lDDT too, but of structures near enough to refine; the judge is trained on wrong folds as well, and to tell decoys of
+one native from each other. It takes no part in the free energy.
 """
 
 from __future__ import annotations

@@ -103,8 +103,8 @@ def judge_loss(network: Judge, batch: Batch) -> tuple[Tensor, dict[str, float], 
     """Mean absolute error of each residue's lDDT, and of the differences in mean lDDT between decoys of one native.
 
     Returns:
-        the loss, and figures: ``lddt_error``, ``difference_error``, and ``order``, the share of pairs of one native, at least 0.02 apart, that come in
-        the right order (absent without such a pair).
+        the loss, and figures: ``lddt_error``, ``difference_error``, and ``order``, the share of pairs of one native, at least 0.02 apart,
+        that come in the right order (absent without such a pair).
     """
     mask = batch["mask"]
     said = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), mask)
