@@ -56,8 +56,10 @@ def _networks(settings: RunSettings) -> str:
     if settings.networks == "none":
         return "none: the run uses no learned terms"
     networks = load_networks(settings.networks)
-    values = sum(parameter_count(n) for n in (*networks.priors, networks.likelihood))
-    return f"{settings.networks}: {len(networks.priors)} prior, 1 likelihood, {values / 1e6:.2f} M values, loaded"
+    judges = () if networks.judge is None else (networks.judge,)
+    values = sum(parameter_count(n) for n in (*networks.priors, networks.likelihood, *judges))
+    counts = f"{len(networks.priors)} prior, 1 likelihood, {len(judges)} judge"
+    return f"{settings.networks}: {counts}, {values / 1e6:.2f} M values, loaded"
 
 
 def _attempt(name: str, work: Callable[[], str]) -> Check:

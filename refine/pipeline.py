@@ -72,7 +72,7 @@ class Score:
     Attributes:
         terms: weighted terms and their ``total``, kcal/mol; per_residue: the same, clashes and, with several networks, their
             ``disagreement`` on where CA belongs (Å), column → (L,).
-        quality: numbers that need no energy, by column of scores.csv.
+        quality: numbers that need no energy, by column of scores.csv, and with networks the ``judge``'s mean expected CA lDDT × 100.
         estimate: expected lDDT and error of each residue.
     """
 
@@ -142,13 +142,15 @@ def score(protein: Protein, networks: Networks | None, settings: RunSettings, co
     per_residue: dict[str, NDArray[np.floating]] = {name: value[0].cpu().numpy() for name, value in table.per_residue.items()}
     checked = validate(protein)
     per_residue["clashes"] = checked.clashes_per_residue.astype(np.float32)
-    if networks is not None and len(networks.priors) > 1:
-        model = learned_model(energy)
-        assert model is not None
-        per_residue["disagreement"] = model.fields(coords).disagreement[0].cpu().numpy()
+    quality = checked.totals()
+    model = learned_model(energy)
+    if model is not None:
+        quality["judge"] = 100.0 * float(model.judged(coords).mean())
+        if len(model.networks.priors) > 1:
+            per_residue["disagreement"] = model.fields(coords).disagreement[0].cpu().numpy()
     system = System.from_protein(protein, device=coords.device)
     believed = estimate(features_of(energy, system, coords, context)[0], packaged())
-    return Score(table.replica(0), per_residue, checked.totals(), believed)
+    return Score(table.replica(0), per_residue, quality, believed)
 
 
 def given_row(found: Score) -> ScoreRow:
@@ -286,8 +288,13 @@ class Run:
         if not self.settings.relaxes_first:
             return None
         self.progress("relax", 0, 1)
-        _, result = next(pool.finish([self.prepared.protein]))
+        result = self.finished_input(pool)
         self.progress("relax", 1, 1)
+        return result
+
+    def finished_input(self, pool: FinishingPool) -> FinishResult:
+        """The input with side chains and minimisation alone."""
+        _, result = next(pool.finish([self.prepared.protein]))
         return result
 
     def propagate(self) -> tuple[Ensemble, FreeEnergy]:
@@ -336,20 +343,14 @@ class Run:
         names = [p.name for p in self.ensemble.proposals]
         order = chosen(names, self.ensemble.energies, self.settings.models, self.settings.first)
         moved = ride(self.start, np.stack([self.ensemble.proposals[i].backbone for i in order]))
-        candidates = {k: moved.replica(k - 1) for k in range(1, len(order) + 1)}
         sources = ["input", *(names[i] for i in order)]
-        found: dict[int, Finished] = {}
-        if self.relaxed is None:
-            candidates[0] = self.prepared.protein
-        else:
-            found[0] = self.scored(sources[0], self.relaxed)
-        total, numbers = len(sources), sorted(candidates)
+        total = len(sources)
+        found = {0: self.scored(sources[0], self.relaxed or self.finished_input(pool))}
         self.progress("finish", len(found), total)
-        for i, result in pool.finish([candidates[k] for k in numbers]):
-            k = numbers[i]
+        for i, result in pool.finish([moved.replica(i) for i in range(len(order))], refined=True):
+            k = i + 1
             found[k] = self.scored(sources[k], result)
-            if k > 0:
-                write_model(self.folder, f"model_{k}", found[k], self.settings.bfactor)
+            write_model(self.folder, f"model_{k}", found[k], self.settings.bfactor)
             self.progress("finish", len(found), total, found[k].score)
         return found[0], [found[k] for k in range(1, total)]
 

@@ -30,9 +30,9 @@ from refine.structure.read import read_structure
 
 SCORES = "scores"
 VOROMQA_SECONDS = 300
-FORMAT = 3
+FORMAT = 4
 QUALITY = ("clashscore", "ramachandran_favoured", "rotamer_outliers")
-HIGHER_IS_BETTER = ("confidence", "voromqa", "ramachandran_favoured", "compactness")
+HIGHER_IS_BETTER = ("confidence", "judge", "voromqa", "ramachandran_favoured", "compactness")
 """Of the score columns; of all others less is better."""
 
 
@@ -113,7 +113,7 @@ def scores(task: ScoreTask) -> dict[str, Any]:
     columns: dict[str, float] = {name: value for name, value in found.terms.items() if name != "total"}
     columns = {"energy": found.terms["total"] - sum(columns.get(name, 0.0) for name in silent)} | columns
     columns["confidence"] = found.estimate.overall
-    columns |= {name: found.quality[name] for name in QUALITY}
+    columns |= {name: found.quality[name] for name in ("judge", *QUALITY) if name in found.quality}
     columns["compactness"] = -radius_of_gyration(protein)
     if task.voromqa and (program := shutil.which(task.voromqa)):
         columns["voromqa"] = voromqa(program, task.decoy.path)

@@ -162,7 +162,12 @@ class OneTarget:
         if method.kind == "command":
             return self.call(method, place)
         prepared = prepare(self.target.model, method.run_settings())
-        return self.finish(method, place, prepared, self.random(method, prepared) if method.kind == "random" else prepared.protein)
+        moved = self.random(method, prepared) if method.kind == "random" else None
+        result = self.finisher(method.run_settings(), prepared).finish(
+            prepared.protein if moved is None else moved, refined=moved is not None
+        )
+        path = RunFolder(place).write("model_1.cif", lambda p: write_cif(result.protein, p))
+        return [path], {"flags": [result.report.flag]}
 
     def refine(self, method: Method, place: Path) -> tuple[list[Path], Mapping[str, Any]]:
         settings = method.run_settings()
@@ -172,11 +177,6 @@ class OneTarget:
                 (place / name).unlink(missing_ok=True)
         flags = [model["finishing"]["flag"] for model in result.record["models"]]
         return list(result.models), {"improved_by_own_score": result.improved, "verdict": result.verdict, "flags": flags}
-
-    def finish(self, method: Method, place: Path, prepared: Prepared, moved: Protein) -> tuple[list[Path], Mapping[str, Any]]:
-        result = self.finisher(method.run_settings(), prepared).finish(moved)
-        path = RunFolder(place).write("model_1.cif", lambda p: write_cif(result.protein, p))
-        return [path], {"flags": [result.report.flag]}
 
     def finisher(self, settings: RunSettings, prepared: Prepared) -> Finisher:
         """The finisher of these settings, made once."""

@@ -119,6 +119,15 @@ class LearnedModel:
             disagreement=spread.sqrt(),
         )
 
+    def judged(self, coords: Tensor) -> Tensor:
+        """Expected CA lDDT (R, L) in [0, 1], without gradient: the judge's, or the priors' where the model has no judge."""
+        judge = self.networks.judge
+        if judge is None:
+            return self.fields(coords).lddt
+        per_call = max(1, _RESIDUES_AT_ONCE // len(self.system))
+        with torch.no_grad():
+            return torch.cat([judge(chunk, *self._inputs(len(chunk))) for chunk in coords.split(per_call)])
+
     def likelihood(self, coords: Tensor) -> Tensor:
         """log P(a | y_i) (R, L, 20) of every residue's region, with gradient."""
         rot = frames(coords[..., 0, :], coords[..., 1, :], coords[..., 2, :])

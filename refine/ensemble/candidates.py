@@ -1,4 +1,4 @@
-"""What an ensemble proposes as models: the replicas' ends, medoids of clusters, and averages with their bonds restored."""
+"""What an ensemble proposes as models: the replicas' ends and their average, medoids and averages of clusters, bonds restored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Proposal:
     """A backbone that may become a model.
 
     Attributes:
-        name: ``replica 3``, ``medoid 1``, ``average``, ``average 1`` (of cluster 1, the largest).
+        name: ``replica 3``, ``medoid 1``, ``average`` (of the replicas), ``average 1`` (of the snapshots of cluster 1, the largest).
         backbone: (L, 4, 3) float32 Å.
     """
 
@@ -41,7 +41,7 @@ class Proposal:
 def proposals(
     ends: NDArray[np.float32], snapshots: NDArray[np.float32], constraints: Constraints | None, mobile: NDArray[np.bool_]
 ) -> list[Proposal]:
-    """All candidates of an ensemble, replicas first.
+    """All candidates of an ensemble, replicas first; ``average`` is that of their ends, which have settled, the snapshots not all have.
 
     Args:
         ends: (R, L, 4, 3) Å, where the replicas stand at the end.
@@ -51,7 +51,7 @@ def proposals(
     """
     labels, anchored = clusters(snapshots[:, :, 1]), not mobile.all()
     found = [Proposal(f"replica {r + 1}", end) for r, end in enumerate(ends)]
-    averages, names = [average(snapshots, anchored=anchored)], ["average"]
+    averages, names = [average(ends, anchored=anchored)], ["average"]
     for k in range(1, labels.max() + 1):
         members = snapshots[labels == k]
         found.append(Proposal(f"medoid {k}", members[medoid(members[:, :, 1])]))

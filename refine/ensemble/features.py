@@ -21,9 +21,9 @@ NEAR = 6.0
 GEOMETRY = ("burial", "burial_wide", "end", "log_length", "ramachandran", "ramachandran_near", "burial_mean")
 NETWORK = (
     "expected", "expected_near", "expected_mean", "log_shift_b", "log_distance_b", "log_distance_b_near", "log_shift",
-    "likelihood", "likelihood_near", "likelihood_mean", "disagreement",
+    "likelihood", "likelihood_near", "likelihood_mean", "disagreement", "judged", "judged_near", "judged_mean",
 )  # fmt: skip
-START = ("expected", "expected_near", "log_distance_b_near", "likelihood_near", "disagreement")
+START = ("expected", "expected_near", "log_distance_b_near", "likelihood_near", "disagreement", "judged", "judged_near", "judged_mean")
 """Of ``NETWORK``, what is also taken at the input of a run: there the networks are not yet convinced by their own moves."""
 
 Features = Mapping[str, NDArray[np.float64]]
@@ -58,6 +58,8 @@ def residue_features(
         found = _geometry(system, coords, ramachandran)
         if model is not None:
             found |= _network(model.fields(coords), coords, model.likelihood(coords), system)
+            judged = torch.logit(model.judged(coords).clamp(0.02, 0.98))
+            found |= {"judged": judged, "judged_near": _near(judged, coords[:, :, 1]), "judged_mean": _mean(judged)}
     shared = {} if context is None else _shared(context)
     return [{name: value[r].double().cpu().numpy() for name, value in found.items()} | shared for r in range(len(coords))]
 

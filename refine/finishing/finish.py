@@ -105,7 +105,7 @@ class Finisher:
             log.warning("%s: not relaxed: %s", self.reference.name, error)
         return time.monotonic() - begun
 
-    def finish(self, protein: Protein) -> FinishResult:
+    def finish(self, protein: Protein, *, refined: bool = False) -> FinishResult:
         """Finish one model of the reference protein.
 
         Completes and repacks side chains, then minimises with the backbone restrained. The most relaxed structure that has no
@@ -114,6 +114,7 @@ class Finisher:
 
         Args:
             protein: R = 1, same residues as the reference.
+            refined: its backbone comes from the propagation and is held harder, see ``FinishSettings.refined_restraint``.
         """
         assert protein.replicas == 1 and protein.sequence == self.reference.sequence
         setup = self._set_up()
@@ -125,7 +126,7 @@ class Finisher:
         if self.settings.side_chains:
             start, completed = complete_side_chains(protein)
             start, turned = repack(start, self.mobile, self.ss_bonds, begun + 0.3 * self.settings.max_seconds)
-        stages = self._relax(protein, start, deadline)
+        stages = self._relax(protein, start, deadline, refined)
         level, chosen, checks = self._choose(protein, start, stages)
         ids = protein.residue_ids
         notes: tuple[str, ...] = (self._problem,) if self._problem else ()
@@ -150,18 +151,18 @@ class Finisher:
         )
         return FinishResult(chosen, report)
 
-    def _relax(self, protein: Protein, start: Protein, deadline: float) -> list[Stage]:
+    def _relax(self, protein: Protein, start: Protein, deadline: float, refined: bool) -> list[Stage]:
         """Minimise; when that turned a centre or a peptide bond over, once more with those residues held hard."""
         if self._relaxer is None:
             return []
-        stages = self._relaxer.relax(start, deadline)
+        stages = self._relaxer.relax(start, deadline, refined=refined)
         before, after = stereo(protein), stereo(_moved(start, stages[-1]))
         spoiled = (after.wrong_chirality - before.wrong_chirality) | (after.cis ^ before.cis)
         spoiled |= {i + 1 for i in after.cis ^ before.cis}
         if not spoiled or time.monotonic() >= deadline:
             return stages
         log.info("%s: minimised again with %d residues held, to keep their stereochemistry", protein.name, len(spoiled))
-        return stages + self._relaxer.relax(start, deadline, frozenset(spoiled))
+        return stages + self._relaxer.relax(start, deadline, frozenset(spoiled), refined=refined)
 
     def _clashes(self, protein: Protein) -> int:
         atoms = AtomList.from_protein(protein, self.ss_bonds)

@@ -58,12 +58,12 @@ class FinishingPool:
                 child.terminate()
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def finish(self, candidates: Sequence[Protein]) -> Iterator[tuple[int, FinishResult]]:
-        """Finish ``candidates`` (R = 1 each) and give index and result as each is done, in no fixed order."""
+    def finish(self, candidates: Sequence[Protein], *, refined: bool = False) -> Iterator[tuple[int, FinishResult]]:
+        """Finish ``candidates`` (R = 1 each; ``refined`` as of ``Finisher.finish``) and give index and result as each is done."""
         done: set[int] = set()
         if self._executor is not None:
             try:
-                futures: dict[Future[FinishResult], int] = {self._executor.submit(_finish, c): i for i, c in enumerate(candidates)}
+                futures: dict[Future[FinishResult], int] = {self._executor.submit(_finish, c, refined): i for i, c in enumerate(candidates)}
                 for future in as_completed(futures):
                     result = future.result()
                     done.add(futures[future])
@@ -74,7 +74,7 @@ class FinishingPool:
             return
         self._own = self._own or Finisher(*self._arguments)
         for i in sorted(set(range(len(candidates))) - done):
-            yield i, self._own.finish(candidates[i])
+            yield i, self._own.finish(candidates[i], refined=refined)
 
 
 def _prepare(reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None) -> None:
@@ -89,6 +89,6 @@ def _warm() -> None:
     """Nothing: starting the process was the work."""
 
 
-def _finish(candidate: Protein) -> FinishResult:
+def _finish(candidate: Protein, refined: bool) -> FinishResult:
     assert _finisher is not None
-    return _finisher.finish(candidate)
+    return _finisher.finish(candidate, refined=refined)

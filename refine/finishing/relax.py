@@ -32,6 +32,7 @@ SOLVENT_MAX_ATOMS = 8000
 GUARD = 50.0
 """How many times harder the backbone of guarded residues is held."""
 _HETERO_REACH = 12.0
+_RESTRAINT, _FREE = "restraint_k", "restraint_flat"
 _OMEGA_K = 2.0 * KJ_PER_KCAL
 _BONDED, _NONBONDED, _SOLVENT = 0, 1, 3
 # OBC radii in Å and scales by element (Onufriev, Bashford & Case 2004; mbondi2: hydrogen on nitrogen 1.3).
@@ -229,9 +230,9 @@ class Relaxer:
 
     def _backbone_restraint(self, mobile: NDArray[np.bool_]) -> openmm.CustomExternalForce:
         """Flat-bottomed harmonic restraint on N, CA, C, O (and CB of guarded residues); positions are set for each model."""
-        force = openmm.CustomExternalForce("0.5*weight*restraint_k*max(0, sqrt((x-x0)^2+(y-y0)^2+(z-z0)^2+1e-10)-restraint_flat)^2")
-        force.addGlobalParameter("restraint_k", self.settings.restraint * KJ_PER_KCAL / _NM**2)
-        force.addGlobalParameter("restraint_flat", self.settings.flat_bottom * _NM)
+        force = openmm.CustomExternalForce(f"0.5*weight*{_RESTRAINT}*max(0, sqrt((x-x0)^2+(y-y0)^2+(z-z0)^2+1e-10)-{_FREE})^2")
+        for name in (_RESTRAINT, _FREE):
+            force.addGlobalParameter(name, 0.0)  # set for each model
         for name in ("x0", "y0", "z0", "weight"):
             force.addPerParticleParameter(name)
         moving = np.nonzero(self.included & mobile)[0].tolist()
@@ -253,7 +254,7 @@ class Relaxer:
         """Whether the solvent step is run: asked for, and not too slow for this size and platform."""
         return self.settings.solvent and (self.platform != "CPU" or self._topology.getNumAtoms() <= SOLVENT_MAX_ATOMS)
 
-    def relax(self, protein: Protein, deadline: float, guarded: frozenset[int] = frozenset()) -> list[Stage]:
+    def relax(self, protein: Protein, deadline: float, guarded: frozenset[int] = frozenset(), *, refined: bool = False) -> list[Stage]:
         """Minimise replica 0 of ``protein`` step by step until the ladder ends or ``time.monotonic()`` reaches ``deadline``.
 
         The steps are soft spheres, force field without solvent and damped charges, force field with solvent. A step that fails
@@ -263,12 +264,17 @@ class Relaxer:
             protein: R = 1, same residues and atoms as the protein the system was built for.
             deadline: when to stop, on the clock of ``time.monotonic()``.
             guarded: residues whose N, CA, C, O and CB are held ``GUARD`` times harder, to keep their stereochemistry.
+            refined: hold as the settings have it for backbones that the propagation has refined.
 
         Returns:
             the steps in order, each with its coordinates.
         """
         x = self._positions(protein)
         self._aim(protein, guarded)
+        s = self.settings
+        hold, free = (s.refined_restraint, s.refined_flat_bottom) if refined else (s.restraint, s.flat_bottom)
+        self._context.setParameter(_RESTRAINT, hold * KJ_PER_KCAL / _NM**2)
+        self._context.setParameter(_FREE, free * _NM)
         stages: list[Stage] = []
         for step in self._ladder():
             if time.monotonic() >= deadline:

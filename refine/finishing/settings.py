@@ -20,6 +20,7 @@ class FinishSettings:
         solvent: generalised Born solvent (OBC) in the last stage of the minimisation; without it the last stage is skipped.
         restraint: force constant of the backbone restraint in kcal/mol/Å^2 (N, CA, C, O to where the engine put them).
         flat_bottom: displacement in Å up to which the backbone restraint is not felt.
+        refined_restraint, refined_flat_bottom: the same for backbones that the propagation has refined.
         ph: pH at which hydrogens are added (they steer the relaxation and are not written).
         device: ``auto`` (CUDA, OpenCL, CPU, the first that works), ``cpu``, ``cuda`` or ``opencl``.
         threads: CPU threads of OpenMM. One thread gives the same bytes every time; more do not, not even with OpenMM's
@@ -34,6 +35,8 @@ class FinishSettings:
     solvent: bool = True
     restraint: float = 5.0
     flat_bottom: float = 0.05
+    refined_restraint: float = 50.0
+    refined_flat_bottom: float = 0.0
     ph: float = 7.0
     device: str = "auto"
     threads: int = 1
@@ -43,7 +46,7 @@ class FinishSettings:
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
             raise InputError(f"finishing: unknown device {self.device!r}", remedy=f"Use one of {', '.join(DEVICES)}")
-        for name in ("restraint", "flat_bottom", "max_seconds"):
+        for name in ("restraint", "flat_bottom", "refined_restraint", "refined_flat_bottom", "max_seconds"):
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:
                 raise InputError(f"finishing: {name} = {value} must be a number of at least 0")

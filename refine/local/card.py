@@ -17,9 +17,14 @@ _MEASURED = {
         "pairs, whose chains training may have met as perturbed natives. "
         "Ratios: mean error left over mean error before (1 = nothing learned)."
     ),
+    "judge": (
+        "Measured on sets of generated decoys of test chains and of targets of the pair clusters kept out of training: mean absolute "
+        "error of CA lDDT by residue, of the difference between two decoys of one native, and the share of such pairs in the right order."
+    ),
 }
 _UNMEASURED = {
     "likelihood": "Not measured here: real models instead of crystal structures, calibration, complexes of several chains.",
+    "judge": "Not measured here: models by servers (see the benchmarks), complexes of several chains.",
     "prior": "Not measured here: the change that refinement with these weights brings to real models (see the benchmarks), and complexes.",
 }
 

@@ -22,11 +22,9 @@ from refine.errors import InputError
 from refine.local.card import write_card
 from refine.local.dataset import read_pairs
 from refine.local.evaluation import test_metrics
-from refine.local.likelihood import Likelihood
 from refine.local.network import parameter_count
 from refine.local.pack import Pack
 from refine.local.packing import PackSettings, build_pack
-from refine.local.prior import Prior
 from refine.local.training import NETWORKS, TrainingSettings, build, load_weights, train
 from refine.local.weights import save_network
 from refine.settings_file import build_settings, read_toml
@@ -179,7 +177,6 @@ def export(out: Path, pack_folder: Path, pairs: Path | None, settings: TrainingS
     if not manifest_path.is_file():
         raise InputError("the pack has no manifest.json", file=str(pack_folder), remedy="Make it with `refine train DATA --pack-only`.")
     network = build(settings)
-    assert isinstance(network, (Prior, Likelihood))
     load_weights(network, out / "weights.pt")
     network = network.to(device).eval()
     pack = Pack(pack_folder)

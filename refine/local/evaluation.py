@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from refine.errors import InputError
-from refine.local.dataset import Examples, Pair
+from refine.local.dataset import Pair
+from refine.local.judge import Judge
 from refine.local.likelihood import Likelihood
 from refine.local.pack import Pack
 from refine.local.prior import Prior
-from refine.local.training import TrainingSettings, validate
+from refine.local.training import TrainingSettings, examples_of, validate
 
 TEST_SEED = 1_000_003
 """Of the test examples: the same for every network, none of a training's."""
 
 
 def test_metrics(
-    network: Prior | Likelihood, pack: Pack, pairs: Sequence[list[Pair]] = (), settings: TrainingSettings | None = None, count: int = 240
+    network: Prior | Likelihood | Judge,
+    pack: Pack,
+    pairs: Sequence[list[Pair]] = (),
+    settings: TrainingSettings | None = None,
+    count: int = 240,
 ) -> dict[str, float]:
     """Figures of ``network`` on the pack's test split.
 
     Args:
         network: on its device, with evaluation weights.
         pack, pairs: the data.
-        settings: how the prior's examples are made.
-        count: number of the prior's examples.
+        settings: how the examples of a prior or a judge are made.
+        count: number of them.
 
     Returns:
-        for a likelihood see ``likelihood_metrics``, for a prior ``prior_metrics``.
+        for a likelihood see ``likelihood_metrics``, for the others ``decoy_metrics``.
 
     Raises:
         InputError: no chain to test on.
     """
     if isinstance(network, Likelihood):
         return likelihood_metrics(network, pack)
-    return prior_metrics(network, pack, pairs, settings or TrainingSettings(), count)
+    name = "judge" if isinstance(network, Judge) else "prior"
+    return decoy_metrics(network, pack, pairs, dataclasses.replace(settings or TrainingSettings(), network=name, bf16=False), count)
 
 
 def likelihood_metrics(network: Likelihood, pack: Pack, split: str = "test") -> dict[str, float]:
@@ -84,11 +91,12 @@ def likelihood_metrics(network: Likelihood, pack: Pack, split: str = "test") -> 
     }
 
 
-def prior_metrics(network: Prior, pack: Pack, pairs: Sequence[list[Pair]], settings: TrainingSettings, count: int) -> dict[str, float]:
-    """Figures of ``losses.prior_loss`` by kind of example, in float32.
+def decoy_metrics(
+    network: Prior | Judge, pack: Pack, pairs: Sequence[list[Pair]], settings: TrainingSettings, count: int
+) -> dict[str, float]:
+    """Figures of ``losses.prior_loss`` by kind of example, or of ``losses.judge_loss``.
 
     Perturbed and native examples are of test chains. Homologue examples are of the pair clusters that training leaves out of its pairs;
     their chains lie in the train split, so training may have met them as perturbed natives.
     """
-    examples = Examples(pack, list(pairs), "test", settings.examples, TEST_SEED, count)
-    return validate(network, examples, TrainingSettings(network="prior", bf16=False, examples=settings.examples))
+    return validate(network, examples_of(pack, list(pairs), "test", settings, TEST_SEED, count), settings)

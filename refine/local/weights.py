@@ -1,7 +1,8 @@
 """Trained files: safetensors weights that rebuild their network from settings in the same file, no pickle.
 
-A model is a folder: ``prior.safetensors`` (several networks may stand beside each other as ``prior_2.safetensors`` …)
-and ``likelihood.safetensors``, each carrying its settings and metrics as JSON in the header, and ``CARD.md``.
+A model is a folder: ``prior.safetensors`` (several networks may stand beside each other as ``prior_2.safetensors`` …),
+``likelihood.safetensors`` and, if there is one, ``judge.safetensors``, each carrying its settings and metrics as JSON in the header, and
+``CARD.md``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import nn
 
 from refine.errors import ModelError
 from refine.local.environment import RegionSettings
+from refine.local.judge import Judge, JudgeSettings
 from refine.local.likelihood import Likelihood, LikelihoodSettings
 from refine.local.network import TrunkSettings
 from refine.local.prior import Prior, PriorSettings
@@ -36,17 +38,19 @@ class Networks:
     Attributes:
         priors: one or more prior networks; their disagreement is part of the uncertainty.
         likelihood: the identity likelihood.
+        judge: the estimator of accuracy; None in a model that has none, where the priors' own expectation stands in.
         folder: where they came from.
         facts: settings and metrics of each file, for run.json.
     """
 
     priors: tuple[Prior, ...]
     likelihood: Likelihood
+    judge: Judge | None
     folder: Path
     facts: dict[str, Any]
 
 
-def save_network(network: Prior | Likelihood, path: Path, facts: dict[str, Any]) -> None:
+def save_network(network: Prior | Likelihood | Judge, path: Path, facts: dict[str, Any]) -> None:
     """Writes weights, settings and ``facts`` (JSON-serialisable: data hash, metrics, command) to one safetensors file."""
     header = {
         "format": FORMAT,
@@ -57,8 +61,8 @@ def save_network(network: Prior | Likelihood, path: Path, facts: dict[str, Any])
     save_file({name: value.detach().contiguous().cpu() for name, value in network.state_dict().items()}, path, metadata=header)
 
 
-def load_network(path: Path, kind: str, dtype: torch.dtype = torch.float32) -> tuple[Prior | Likelihood, dict[str, Any]]:
-    """Rebuilds one network ("prior" or "likelihood") and returns it with its facts.
+def load_network(path: Path, kind: str, dtype: torch.dtype = torch.float32) -> tuple[Prior | Likelihood | Judge, dict[str, Any]]:
+    """Rebuilds one network ("prior", "likelihood" or "judge") and returns it with its facts.
 
     Raises:
         ModelError: the file is missing, damaged, of another kind, or its tensors do not fit its settings.
@@ -80,10 +84,12 @@ def load_network(path: Path, kind: str, dtype: torch.dtype = torch.float32) -> t
     return network, json.loads(header.get("facts", "{}"))
 
 
-def _build(kind: str, settings: dict[str, Any]) -> Prior | Likelihood:
+def _build(kind: str, settings: dict[str, Any]) -> Prior | Likelihood | Judge:
     trunk, region = TrunkSettings(**settings.pop("trunk")), RegionSettings(**settings.pop("region"))
     if kind == "prior":
         return Prior(PriorSettings(trunk=trunk, region=region, **settings))
+    if kind == "judge":
+        return Judge(JudgeSettings(trunk=trunk, region=region, **settings))
     return Likelihood(LikelihoodSettings(trunk=trunk, region=region, **settings))
 
 
@@ -107,7 +113,12 @@ def load_networks(model: str | Path = DEFAULT_MODEL, device: str = "cpu", dtype:
         priors.append(network.to(device))
     likelihood, facts["likelihood"] = load_network(folder / "likelihood.safetensors", "likelihood", dtype)
     assert isinstance(likelihood, Likelihood)
-    return Networks(tuple(priors), likelihood.to(device), folder, facts)
+    judge = None
+    if (folder / "judge.safetensors").is_file():
+        found, facts["judge"] = load_network(folder / "judge.safetensors", "judge", dtype)
+        assert isinstance(found, Judge)
+        judge = found.to(device)
+    return Networks(tuple(priors), likelihood.to(device), judge, folder, facts)
 
 
 def shipped_models() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ NAMES = ("prior", "mediated", "likelihood")
 
 
 def networks(count: int = 1) -> Networks:
-    return Networks(tuple(prior(seed=k) for k in range(count)), likelihood(), Path("."), {})
+    return Networks(tuple(prior(seed=k) for k in range(count)), likelihood(), None, Path("."), {})
 
 
 def system() -> System:

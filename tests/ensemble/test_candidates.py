@@ -30,12 +30,15 @@ def test_the_medoid_is_the_middle() -> None:
 
 def test_proposals_hold_replicas_medoids_and_averages_nearer_to_the_truth() -> None:
     frames = noisy(CHAIN, 12)
-    found = proposals(frames[:3], frames, None, np.ones(20, bool))
-    assert [p.name for p in found][:3] == ["replica 1", "replica 2", "replica 3"]
+    ends = noisy(CHAIN, 7)
+    found = proposals(ends, frames, None, np.ones(20, bool))
+    assert [p.name for p in found][:8] == [*(f"replica {r}" for r in range(1, 8)), "medoid 1"]
     assert {p.kind for p in found} == {"replica", "medoid", "average"}
     average = next(p.backbone for p in found if p.name == "average")
     near, single = (rmsd_to(x.reshape(len(x), -1, 3), CHAIN.reshape(-1, 3)).mean() for x in (average[None], frames))
     assert near < 0.5 * single
+    only_ends = proposals(ends, frames + 30, None, np.ones(20, bool))
+    np.testing.assert_allclose(next(p.backbone for p in only_ends if p.name == "average"), average, atol=1e-4)
 
 
 def test_frozen_residues_stay_in_every_proposal() -> None:

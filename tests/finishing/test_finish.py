@@ -106,12 +106,22 @@ def test_guarded_residues_are_held_harder_than_others(bent: Protein) -> None:
     assert moved[1] < 0.5 * moved[0]
 
 
+def test_refined_backbones_are_held_harder_and_the_next_model_is_not(bent: Protein) -> None:
+    finisher = Finisher(bent, SETTINGS)
+    found = [finisher.finish(bent, refined=refined) for refined in (False, True, False)]
+    moved = [float(np.linalg.norm(f.protein.coords[0, :, :4] - bent.coords[0, :, :4], axis=-1).mean()) for f in found]
+    assert moved[1] < 0.7 * moved[0] and moved[2] == moved[0]
+    assert np.abs(peptide_bond_lengths(found[1].protein) - 1.335).max() < 0.1 and found[1].report.checks.introduced == 0
+
+
 def test_spoiled_stereochemistry_is_not_returned(bent: Protein, monkeypatch: pytest.MonkeyPatch) -> None:
     finisher = Finisher(bent, SETTINGS)
     plain, spoil = Relaxer.relax, {"times": 0}
 
-    def spoiling(self: Relaxer, protein: Protein, deadline: float, guarded: frozenset[int] = frozenset()) -> list[Stage]:
-        stages = plain(self, protein, deadline, guarded)
+    def spoiling(
+        self: Relaxer, protein: Protein, deadline: float, guarded: frozenset[int] = frozenset(), *, refined: bool = False
+    ) -> list[Stage]:
+        stages = plain(self, protein, deadline, guarded, refined=refined)
         spoil["times"] += 1
         mirrored = stages[-1].coords * np.array([1, 1, -1], np.float32)
         return [*stages[:-1], dataclasses.replace(stages[-1], coords=mirrored)]
