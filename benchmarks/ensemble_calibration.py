@@ -1,4 +1,4 @@
-"""Fits every calibration of the ensemble stage on the tune half of refined150-dev and shows it on the check half.
+"""Fits every calibration of the ensemble stage on the tune half of refined150-dev and some natives; shows it on the check half.
 
     python benchmarks/ensemble_calibration.py --fit                  all 75 targets: measure, fit, write tables, figures and plot
     python benchmarks/ensemble_calibration.py --fit --tune-only      the same without a look at the check half
@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from native_manifest import natives
 from numpy.typing import NDArray
 from scipy.stats import norm, spearmanr
 from scipy.stats import t as student_t
@@ -57,7 +58,9 @@ SEPARATION = 3
 IN_REACH = 22.0
 """Å, pairs whose native distance lies within the histogram."""
 _PLACE = ("burial", "burial_wide", "end", "ramachandran_near")
-_LEARNED = ("expected", "expected_near", "log_distance_b_near", "likelihood_near", "disagreement", *_PLACE)
+_LEARNED = (
+    "expected", "expected_near", "log_distance_b_near", "likelihood_near", "disagreement", "judged", "judged_near", "judged_mean", *_PLACE,
+)  # fmt: skip
 _RUN = tuple(f"start_{name}" for name in START)
 LDDT_NAMES = {"ensemble": (*_RUN, *_PLACE, "log_spread"), "networks": _LEARNED, "geometry": (*_PLACE, "ramachandran")}
 PAIR_NAMES = {
@@ -66,6 +69,8 @@ PAIR_NAMES = {
 }
 JUDGED = ("input", "replica", "average")
 """Structures of a target that the residue tables are fitted on: the input, the replica of lowest energy, the average."""
+NATIVES = 12
+"""Crystal structures of the valid split, given as inputs, that the fit sees beside the predicted models: they have nothing to gain."""
 FIT_PAIRS = 3000
 """Pairs of each target in the fit, drawn evenly; all are shown."""
 
@@ -208,13 +213,12 @@ def restore(path: Path) -> Measured:
     )  # fmt: skip
 
 
-def measured_targets(args: argparse.Namespace, split: str, networks: Networks) -> list[Measured]:
-    """All targets of a half; those in the cache are not measured again."""
+def measured_targets(args: argparse.Namespace, split: str, targets: Sequence[Target], networks: Networks) -> list[Measured]:
+    """All ``targets``, which are those of ``split``; those in the cache are not measured again."""
     settings = engine_settings(args.networks)
     key = json.dumps([network_hashes(networks.folder), dataclasses.asdict(settings)], sort_keys=True)
     folder = args.cache / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
-    targets = read_manifest(args.bench / "targets.tsv", chosen_set="refined150-dev", split=split)
     for count, target in enumerate(sorted(targets, key=lambda t: t.model.stat().st_size), start=1):
         path = folder / f"{target.name}.npz"
         if not path.is_file():
@@ -286,8 +290,15 @@ def fit_all_pairs(data: Sequence[Measured], believed: Sequence[Believed], form: 
 
 def fit_changes(data: Sequence[Measured], believed: Sequence[Believed], model: str) -> Change:
     """Table of changes from the input to ``model``."""
-    estimated = np.array([b.lddt[model].mean() - b.lddt["input"].mean() for b in believed])
-    return fit_change(estimated, true_changes(data, model))
+    estimated, room = estimates(believed, model)
+    natives = np.array([m.candidates["input"]["lddt_ca"] == 1.0 for m in data])
+    return fit_change(estimated, room, true_changes(data, model), natives)
+
+
+def estimates(believed: Sequence[Believed], model: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Estimated change and room of each target, the arguments of ``verdict.judge``."""
+    after, before = (np.array([b.lddt[kind].mean() for b in believed]) for kind in (model, "input"))
+    return after - before, 1.0 - before
 
 
 def true_changes(data: Sequence[Measured], model: str, key: str = "lddt_ca") -> NDArray[np.float64]:
@@ -474,8 +485,8 @@ def of_kind(candidates: Candidates, kind: str) -> list[Mapping[str, float]]:
 def verdict_figures(data: Sequence[Measured], believed: Sequence[Believed], tables: Sequence[Change], model: str) -> dict[str, Any]:
     """How often the verdict on ``model`` is right, by CA lDDT; tables: one for each target."""
     true = true_changes(data, model)
-    estimated = np.array([b.lddt[model].mean() - b.lddt["input"].mean() for b in believed])
-    words = [judge(x, t).word for x, t in zip(estimated, tables, strict=True)]
+    estimated, room = estimates(believed, model)
+    words = [judge(x, r, t).word for x, r, t in zip(estimated, room, tables, strict=True)]
     agreement = float(np.corrcoef(estimated, true)[0, 1])
     return count_verdicts(words, true) | {"pearson_estimated_true": agreement, "mean_true": float(true.mean())}
 
@@ -540,19 +551,22 @@ def half(
     )
 
 
-def calibrate(data: Sequence[Measured], hashes: Mapping[str, str], model: str) -> tuple[Calibration, dict[str, Distribution]]:
-    """All tables of these targets, and the baselines of the pairs."""
-    outside = {form: left_out(data, form) for form in LDDT_NAMES}
+def calibrate(
+    data: Sequence[Measured], natives: Sequence[Measured], hashes: Mapping[str, str], model: str
+) -> tuple[Calibration, dict[str, Distribution]]:
+    """All tables of these targets, and the baselines of the pairs; ``natives`` help with those of residues and of the change alone."""
+    every = [*data, *natives]
+    outside = {form: left_out(every, form) for form in LDDT_NAMES}
     calibration = Calibration(
-        residues={form: fit_residues(data, form) for form in LDDT_NAMES},
-        pairs={form: fit_all_pairs(data, outside[form], form) for form in PAIR_NAMES},
-        change={"ensemble": fit_changes(data, outside["ensemble"], model)},
+        residues={form: fit_residues(every, form) for form in LDDT_NAMES},
+        pairs={form: fit_all_pairs(data, outside[form][: len(data)], form) for form in PAIR_NAMES},
+        change={"ensemble": fit_changes(every, outside["ensemble"], model)},
         networks=dict(hashes),
         source="python benchmarks/ensemble_calibration.py --fit",
     )
     return calibration, {
         "Gaussian about the input, one width": fixed_width(data),
-        "Gaussian about the input, width by confidence": width_by_confidence(data, outside["ensemble"]),
+        "Gaussian about the input, width by confidence": width_by_confidence(data, outside["ensemble"][: len(data)]),
     }
 
 
@@ -560,17 +574,23 @@ def fit(args: argparse.Namespace) -> int:
     """Measure, fit on tune, cross-validate there, show on check; write everything."""
     networks = load(RunSettings(device="cpu", networks=args.networks))
     assert networks is not None
+
+    def halves(split: str) -> Sequence[Target]:
+        return read_manifest(args.bench / "targets.tsv", chosen_set="refined150-dev", split=split)
+
     hashes = network_hashes(networks.folder)
-    tune = measured_targets(args, "tune", networks)
-    calibration, base = calibrate(tune, hashes, args.model)
+    tune = measured_targets(args, "tune", halves("tune"), networks)
+    right = [Target(t.name, args.data / t.model, args.data / t.native) for t in natives(args.data, "valid", NATIVES)]
+    stay = measured_targets(args, "natives", right, networks)
+    calibration, base = calibrate(tune, stay, hashes, args.model)
     folds = [k % args.folds for k in range(len(tune))]
-    parts = [calibrate([m for m, f in zip(tune, folds, strict=True) if f != fold], hashes, args.model) for fold in range(args.folds)]
+    parts = [calibrate([m for m, f in zip(tune, folds, strict=True) if f != fold], stay, hashes, args.model) for fold in range(args.folds)]
     figures: dict[str, Any] = {
         "networks": hashes,
         "tune_cross_validated": dataclasses.asdict(half(tune, lambda k: parts[folds[k]][0], lambda k: parts[folds[k]][1], args.model)),
     }
     if not args.tune_only:
-        check = measured_targets(args, "check", networks)
+        check = measured_targets(args, "check", halves("check"), networks)
         figures["check"] = dataclasses.asdict(half(check, lambda k: calibration, lambda k: base, args.model))
     figures["cpu_seconds"] = round(time.process_time(), 1)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -684,6 +704,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--folds", type=int, default=5, help="of the cross-validation within tune")
     shared = Path(os.environ.get("REFINE_SHARED") or ROOT.parent / "shared")
     parser.add_argument("--bench", type=Path, default=shared / "bench", help="folder of targets.tsv")
+    parser.add_argument("--data", type=Path, default=shared / "data", help="folder of the training data, for natives of its valid split")
     parser.add_argument("--cache", type=Path, default=Path("calibration_cache"), help="measured targets (default calibration_cache)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of figures and plot")
     parser.add_argument("--table", type=Path, default=TABLE, help="where the tables go")

@@ -13,17 +13,25 @@ import hashlib
 import sys
 from pathlib import Path
 
+from refine.bench.manifest import Target
+
 COUNT, SHORTEST, LONGEST, QUALITY = 20, 60, 250, "xray_2.5"
 
 
+def natives(data: Path, split: str, count: int) -> list[Target]:
+    """The chains of a split whose ids have the smallest hashes, each its own model, relative to ``data``."""
+    with (data / "index.tsv").open(encoding="utf-8") as stream:
+        rows = [r for r in csv.DictReader(stream, delimiter="\t") if r["split"] == split and r["quality"] == QUALITY]
+    fitting = [r["id"] for r in rows if SHORTEST <= int(r["residues"]) <= LONGEST]
+    chosen = sorted(fitting, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:count]
+    files = [Path("chains") / f"{name}.bcif.gz" for name in chosen]
+    return [Target(name, file, file) for name, file in zip(chosen, files, strict=True)]
+
+
 def main() -> None:
-    with (Path(sys.argv[1]) / "index.tsv").open(encoding="utf-8") as stream:
-        rows = [r for r in csv.DictReader(stream, delimiter="\t") if r["split"] == "test" and r["quality"] == QUALITY]
-    fitting = [r for r in rows if SHORTEST <= int(r["residues"]) <= LONGEST]
-    chosen = sorted(fitting, key=lambda r: hashlib.sha256(r["id"].encode()).hexdigest())[:COUNT]
     writer = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
     writer.writerow(("target", "model", "native"))
-    writer.writerows((r["id"], f"chains/{r['id']}.bcif.gz", f"chains/{r['id']}.bcif.gz") for r in chosen)
+    writer.writerows((t.name, t.model, t.native) for t in natives(Path(sys.argv[1]), "test", COUNT))
 
 
 if __name__ == "__main__":

@@ -397,9 +397,9 @@ class Run:
         calibration = packaged()
         protein = self.prepared.protein
         system = System.from_protein(protein, device=self.device)
-        gain = expected_gain(self.ensemble, source, self.energy, system, backbone(protein, self.device), calibration)
+        gain, room = expected_gain(self.ensemble, source, self.energy, system, backbone(protein, self.device), calibration)
         fitting = calibration.belongs_to(None if self.networks is None else self.networks.folder)
-        return judge(gain, calibration.change.get(self.given.estimate.form), fitting=fitting)
+        return judge(gain, room, calibration.change.get(self.given.estimate.form), fitting=fitting)
 
 
 def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:

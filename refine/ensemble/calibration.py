@@ -61,16 +61,18 @@ class Pairs:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """Of a model: true change of CA lDDT against the input = offset + slope · estimated change, with ``deviation``.
+    """Of a model: true change of CA lDDT against the input = offset + slope · estimated change + room · (1 − lDDT expected of the input).
 
     Attributes:
-        deviation: standard deviation about that line on targets left out of the fit.
-        correlation: of estimated and true change there.
-        targets: how many they were; low, high: the least and the largest estimate among them, beyond which nothing was measured.
+        room: what right inputs cannot gain and wrong ones can.
+        deviation: standard deviation about that on predicted models left out of the fit.
+        correlation: of what is expected and the true change there.
+        targets: how many they were; low, high: the least and the largest estimated change in the fit, beyond which nothing was measured.
     """
 
     offset: float
     slope: float
+    room: float
     deviation: float
     correlation: float
     targets: int

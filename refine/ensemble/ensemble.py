@@ -92,14 +92,16 @@ def average_pairs(ensemble: Ensemble, energy: FreeEnergy, system: System) -> Net
     return network_pairs(parts[0], parts[1], parts[2], parts[3], now, np.array([aa == "G" for aa in system.sequence]))
 
 
-def expected_gain(ensemble: Ensemble, name: str, energy: FreeEnergy, system: System, start: Tensor, calibration: Calibration) -> float:
-    """Expected CA lDDT (0–1) of the proposal ``name`` minus that of the input at ``start`` (1, L, 4, 3) Å.
+def expected_gain(
+    ensemble: Ensemble, name: str, energy: FreeEnergy, system: System, start: Tensor, calibration: Calibration
+) -> tuple[float, float]:
+    """Expected CA lDDT (0–1) of the proposal ``name`` minus that of the input at ``start`` (1, L, 4, 3) Å, and 1 − the latter.
 
     Both before finishing, as the fit has them: finishing moves the estimates of all structures.
     """
     proposal = torch.from_numpy(ensemble.proposal(name).backbone[None]).to(start)
     before, after = (estimate(f, calibration) for f in features_of(energy, system, torch.cat((start, proposal)), ensemble.context))
-    return (after.overall - before.overall) / 100.0
+    return (after.overall - before.overall) / 100.0, 1.0 - before.overall / 100.0
 
 
 def marginals(ensemble: Ensemble, energy: FreeEnergy, system: System, calibration: Calibration) -> RPDD:

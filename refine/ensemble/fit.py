@@ -86,20 +86,32 @@ def student_loss(off: torch.Tensor, log_scale: torch.Tensor, freedom: torch.Tens
     return (freedom + 1) / 2 * torch.log1p(z * z / freedom) + log_scale - constant
 
 
-def fit_change(estimated: NDArray[np.floating], true: NDArray[np.floating]) -> Change:
-    """Line of true on estimated changes (n,) of n targets, never falling; deviation and correlation are of targets left out in turn."""
-    offset, slope = _line(estimated, true)
+def fit_change(
+    estimated: NDArray[np.floating], room: NDArray[np.floating], true: NDArray[np.floating], natives: NDArray[np.bool_] | None = None
+) -> Change:
+    """True changes (n,) of n targets as linear in the estimated ones, never falling, and in the room above the input.
+
+    Args:
+        room: (n,) 1 − the CA lDDT expected of the input.
+        natives: (n,) which inputs are natives: fitted, but left out of deviation and correlation, which are of targets left out in turn.
+    """
+    shown = np.ones(len(true), np.bool_) if natives is None else ~natives
+    x = np.stack((np.ones(len(true)), estimated, room), 1)
     every = np.arange(len(true))
-    left = np.array([np.dot(_line(estimated[every != k], true[every != k]), (1.0, estimated[k])) for k in every])
-    correlation = float(np.corrcoef(left, true)[0, 1]) if np.ptp(left) > 0 else 0.0
-    return Change(offset, slope, float(np.sqrt(np.mean((left - true) ** 2))), correlation, len(true), *_range(estimated))
+    left = np.array([_plane(x[every != k], true[every != k]) @ x[k] for k in every])[shown]
+    correlation = float(np.corrcoef(left, true[shown])[0, 1]) if np.ptp(left) > 0 else 0.0
+    deviation = float(np.sqrt(np.mean((left - true[shown]) ** 2)))
+    offset, slope, gain = (float(v) for v in _plane(x, true))
+    return Change(offset, slope, gain, deviation, correlation, int(shown.sum()), *_range(estimated))
 
 
 def _range(values: NDArray[np.floating]) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def _line(x: NDArray[np.floating], y: NDArray[np.floating]) -> tuple[float, float]:
-    variance = float(x.var())
-    slope = max(0.0, float(np.mean((x - x.mean()) * (y - y.mean()))) / variance) if variance > 0 else 0.0
-    return float(y.mean() - slope * x.mean()), slope
+def _plane(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Least-squares weights (3,) of the columns of ``x`` (n, 3), the second not negative; constant columns get none."""
+    found = np.linalg.lstsq(x, y, rcond=1e-8)[0]
+    if found[1] < 0:
+        found = np.insert(np.linalg.lstsq(x[:, [0, 2]], y, rcond=1e-8)[0], 1, 0.0)
+    return found

@@ -34,11 +34,12 @@ class Verdict:
         return f"{self.word.capitalize()}: {self.reason}"
 
 
-def judge(estimated: float, table: Change | None, *, fitting: bool = True) -> Verdict:
+def judge(estimated: float, room: float, table: Change | None, *, fitting: bool = True) -> Verdict:
     """Verdict on a model.
 
     Args:
         estimated: mean CA lDDT expected of the model minus that of the input, by the same estimator.
+        room: 1 − the mean CA lDDT expected of the input.
         table: what such estimates were worth on targets with known natives; None without networks.
         fitting: whether the table belongs to the networks that made the estimate.
 
@@ -48,7 +49,7 @@ def judge(estimated: float, table: Change | None, *, fitting: bool = True) -> Ve
         return Verdict("uncertain", "without networks nothing tells a better model from a worse one.")
     if not fitting:
         return Verdict("uncertain", "the estimates are calibrated for other networks than those of this run.")
-    expected = table.offset + table.slope * min(max(estimated, table.low), table.high)
+    expected = table.offset + table.slope * min(max(estimated, table.low), table.high) + table.room * room
     probability = 0.5 * math.erfc(-expected / (table.deviation * math.sqrt(2.0)))
     points = f"{100 * expected:+.2f} ± {100 * table.deviation:.2f} points"
     worth = f"expected change of CA lDDT {points}, probability of a gain {probability:.2f}"

@@ -43,13 +43,21 @@ def test_pairs_find_scale_pull_and_tails() -> None:
 
 
 def test_changes_that_do_not_agree_have_no_slope() -> None:
-    x = RNG.normal(0, 1, 60)
-    agreeing = fit_change(x, 0.1 + 0.5 * x + RNG.normal(0, 0.1, 60))
+    x, room = RNG.normal(0, 1, 60), RNG.uniform(0, 0.5, 60)
+    agreeing = fit_change(x, room, 0.1 + 0.5 * x + 0.8 * room + RNG.normal(0, 0.1, 60))
     assert (
         agreeing.slope == pytest.approx(0.5, abs=0.06) and agreeing.correlation > 0.9 and agreeing.deviation == pytest.approx(0.1, rel=0.3)
     )
-    opposed = fit_change(x, -x)
-    assert opposed.slope == 0.0 and opposed.offset == pytest.approx(-x.mean())
+    assert agreeing.room == pytest.approx(0.8, abs=0.3)
+    opposed = fit_change(x, np.zeros(60), -x)
+    assert opposed.slope == opposed.room == 0.0 and opposed.offset == pytest.approx(-x.mean())
+
+
+def test_natives_are_fitted_and_do_not_make_the_verdict_surer() -> None:
+    x, room = RNG.normal(0, 0.01, 60), np.r_[RNG.uniform(0.2, 0.5, 40), np.zeros(20)]
+    true = 0.05 * room + np.r_[RNG.normal(0, 0.01, 40), np.zeros(20)]
+    found = fit_change(x, room, true, room == 0)
+    assert found.targets == 40 and found.deviation == pytest.approx(0.01, rel=0.4) and found.offset == pytest.approx(0, abs=0.004)
 
 
 def test_tables_are_written_and_read_and_damage_is_named(tmp_path: Path) -> None:
