@@ -35,7 +35,7 @@ class FinishSettings:
     solvent: bool = True
     restraint: float = 5.0
     flat_bottom: float = 0.05
-    refined_restraint: float = 50.0
+    refined_restraint: float = 20.0
     refined_flat_bottom: float = 0.0
     ph: float = 7.0
     device: str = "auto"
