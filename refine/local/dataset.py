@@ -161,14 +161,15 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         for _ in range(20):
             group = self.pairs[rng.integers(len(self.pairs))]
             pair = group[rng.integers(len(group))]
-            native = self.pack.backbone(pair.chain)[pair.rows]
-            template = self.pack.backbone(pair.template)[pair.template_rows]
-            if len(native) < 40:
-                continue
-            likeness = float(targets.lddt_ca(native[:, 1].astype(np.float64), template[:, 1].astype(np.float64)).mean())
-            if rng.random() < _acceptance(likeness):
+            if len(pair.rows) >= 40 and rng.random() < self._kept(pair):
                 break
         return self._threaded(pair, rng)
+
+    def _kept(self, pair: Pair) -> float:
+        """Probability of keeping a homologue pair by its likeness, so that examples are about as wrong as real models."""
+        native, template = self.pack.backbone(pair.chain)[pair.rows], self.pack.backbone(pair.template)[pair.template_rows]
+        likeness = float(targets.lddt_ca(native[:, 1].astype(np.float64), template[:, 1].astype(np.float64)).mean())
+        return float(np.interp(likeness, (0.3, 0.4, 0.72, 0.82, 0.92, 1.0), (0.0, 1.0, 1.0, 0.4, 0.1, 0.03)))
 
     def _threaded(self, pair: Pair, rng: np.random.Generator) -> Arrays:
         """The target of ``pair`` on its template's backbone."""
@@ -261,11 +262,6 @@ def _carried(points: NDArray[np.float32], old: NDArray[np.float32], new: NDArray
     before, after = old.astype(np.float64), new.astype(np.float64)
     local = _frames(before).transpose(0, 2, 1) @ (points - before[:, 1])[..., None]
     return ((_frames(after) @ local)[..., 0] + after[:, 1]).astype(np.float32)
-
-
-def _acceptance(likeness: float) -> float:
-    """Probability of keeping a homologue pair of this mean lDDT, so that examples are about as wrong as real models."""
-    return float(np.interp(likeness, (0.3, 0.4, 0.72, 0.82, 0.92, 1.0), (0.0, 1.0, 1.0, 0.4, 0.1, 0.03)))
 
 
 def _frame_motion(

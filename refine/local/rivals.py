@@ -23,16 +23,18 @@ class RivalSettings:
         homologue, perturbed, rearranged, unrelated: weights of the kinds of decoy; what is left of 1 stays nearly native. Where there
             is no homologue its weight goes to the perturbed.
         severity: least and most of ``decoys.perturbed`` and ``decoys.deformed``.
-        hinges: most hinges of a rearranged decoy.
+        hinge_every: residues for each hinge of the most rearranged decoys; the least have one.
+        spoiled: fraction of the rearranged decoys whose pieces are disturbed too.
     """
 
     of_one: int = 4
-    homologue: float = 0.35
-    perturbed: float = 0.2
-    rearranged: float = 0.2
+    homologue: float = 0.3
+    perturbed: float = 0.15
+    rearranged: float = 0.3
     unrelated: float = 0.15
     severity: tuple[float, float] = (0.3, 5.0)
-    hinges: int = 5
+    hinge_every: int = 5
+    spoiled: float = 0.7
 
 
 class Rivals(Examples):
@@ -59,7 +61,11 @@ class Rivals(Examples):
     def _rival(self, chain: int, templates: list[Pair], rng: np.random.Generator) -> Arrays:
         r, u = self.rivals, rng.random()
         if u < r.homologue and templates:
-            return self._threaded(templates[rng.integers(len(templates))], rng)
+            for _ in range(4):
+                pair = templates[rng.integers(len(templates))]
+                if rng.random() < self._kept(pair):
+                    break
+            return self._threaded(pair, rng)
         u -= r.homologue + r.perturbed
         if u >= r.rearranged and u < r.rearranged + r.unrelated:
             return self._unrelated(chain, rng)
@@ -71,9 +77,12 @@ class Rivals(Examples):
             change = decoys.deformed if rng.random() < self.settings.smooth else decoys.perturbed
             kind, start = "perturbed", change(native, rng, severity)
         elif u < r.rearranged:
-            base = decoys.deformed(native, rng, float(rng.uniform(0.1, 1.0))) if rng.random() < self.settings.disturbed else native
-            kind = "rearranged"
-            start = decoys.rearranged(base, rng, int(rng.integers(1, r.hinges + 1)), float(rng.choice((0.0, 1.0, 3.0))))
+            base, kind = native, "rearranged"
+            if rng.random() < r.spoiled:
+                change = decoys.deformed if rng.random() < self.settings.smooth else decoys.perturbed
+                base = change(native, rng, float(np.exp(rng.uniform(np.log(0.1), np.log(2.0)))))
+            hinges = np.exp(rng.uniform(0, np.log(max(2.0, len(rows) / r.hinge_every))))
+            start = decoys.rearranged(base, rng, int(hinges), float(rng.choice((0.0, 1.0, 3.0))))
         else:
             kind, start = "native", decoys.jittered(native, rng, rng.uniform(0.0, 0.12))
         return self._example(chain, rows, decoys.disguised(start, bonded, rng, self.settings.noise), native, kind, rng)
