@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from refine.energy.learned import Density, LearnedModel, learned_terms
 from refine.energy.system import System
 from refine.local.weights import Networks
 from refine.structure.geometry import rotation_from_vector
-from tests.local.small import compact_protein, likelihood, prior
+from tests.local.small import compact_protein, judge, likelihood, prior
 
 NAMES = ("prior", "mediated", "likelihood")
 
@@ -119,3 +120,13 @@ def _moved(x: Tensor, by: float) -> Tensor:
     y = x.clone()
     y[:, 9] += torch.tensor([by, 0.0, 0.0], dtype=x.dtype)
     return y
+
+
+def test_the_judge_is_asked_where_there_is_one_and_the_priors_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, without = coords(3), LearnedModel(networks(2), system())
+    torch.testing.assert_close(without.judged(x), without.fields(x).lddt)
+    with_judge = LearnedModel(dataclasses.replace(networks(2), judge=judge()), system())
+    found = with_judge.judged(x)
+    assert found.shape == (3, 28) and float((found - without.judged(x)).abs().max()) > 1e-3
+    monkeypatch.setattr("refine.energy.learned._RESIDUES_AT_ONCE", 28)  # one structure a call
+    torch.testing.assert_close(with_judge.judged(x), found)

@@ -17,7 +17,7 @@ from refine.local.own_moves import OwnMovesSettings
 from refine.local.pack import Pack
 from refine.local.training import TrainingSettings, build, load_weights, train
 from refine.local.weights import load_network, load_networks, save_network
-from tests.local.small import JUDGE, LIKELIHOOD, PRIOR, likelihood, prior, small_pack
+from tests.local.small import JUDGE, LIKELIHOOD, PRIOR, judge, likelihood, prior, small_pack
 
 TINY = TrainingSettings(steps=6, batch=2, warmup=2, cooldown=2, every=3, bf16=False, prior=PRIOR, likelihood=LIKELIHOOD, judge=JUDGE)
 
@@ -107,6 +107,18 @@ def test_safetensors_round_trip_and_refusals(tmp_path: Path) -> None:
         load_weights(warm, path)
     with pytest.raises(ModelError, match="no model"):
         load_networks(tmp_path / "none")
+
+
+def test_a_model_may_have_a_judge(tmp_path: Path) -> None:
+    save_network(prior(torch.float32), tmp_path / "prior.safetensors", {})
+    save_network(likelihood(torch.float32), tmp_path / "likelihood.safetensors", {})
+    assert load_networks(tmp_path).judge is None
+    save_network(judge(torch.float32), tmp_path / "judge.safetensors", {"metrics": {"order": 0.9}})
+    found = load_networks(tmp_path)
+    assert found.judge is not None and found.judge.settings == JUDGE and found.facts["judge"] == {"metrics": {"order": 0.9}}
+    begun = build(dataclasses.replace(TINY, network="judge"))
+    load_weights(begun, tmp_path / "prior.safetensors")
+    assert torch.equal(begun.state_dict()["trunk.node_in.weight"], prior(torch.float32).state_dict()["trunk.node_in.weight"])
 
 
 def test_likelihood_metrics_count_right(pack: Path) -> None:
