@@ -24,6 +24,7 @@ from ensemble_calibration import engine_settings, relaxed
 from numpy.typing import NDArray
 
 from refine.assess.compare import compare
+from refine.bench.control import move_sizes, random_direction, seed_of
 from refine.bench.manifest import Target, read_manifest
 from refine.bench.statistics import mean_interval
 from refine.energy.assemble import assemble
@@ -53,6 +54,7 @@ class Row:
         whole: displacements towards the native laid onto the whole model.
         start: "relaxed" or "given".
         mean: the average of the replicas instead of the mean over them.
+        random: as far as this row would move, but in a random smooth direction.
     """
 
     label: str
@@ -63,12 +65,14 @@ class Row:
     whole: bool = False
     start: str = "relaxed"
     mean: bool = False
+    random: bool = False
 
 
 _OFF = {"prior": 0.0, "mediated": 0.0, "likelihood": 0.0}
 _NOISY = {"replicas": 6, "noise": RunSettings().propagation.noise, "schedule": "annealing"}
 ROWS = {
     "relaxed": Row("input finished, engine not run", propagation={"steps": 0}),
+    "random": Row("random direction, as far as the default weights move", random=True),
     "static": Row("static terms alone", _OFF),
     "likelihood": Row("likelihood alone", _OFF | {"likelihood": 1.0}),
     "prior": Row("prior alone", _OFF | {"prior": 1.0}),
@@ -111,7 +115,11 @@ def measure(row: Row, target: Target, networks: Networks, settings: RunSettings,
     prepared, begun = relaxed(target, settings, cache)
     protein = prepared.protein if row.start == "given" else begun
     native = read_structure(target.native).protein
-    models = ride(protein, moved(row, protein, prepared.mobile, networks, settings))
+    backbones = moved(row, protein, prepared.mobile, networks, settings)
+    if row.random:
+        sizes = move_sizes(backbones[0, :, 1], protein.coords[0, :, 1])
+        backbones = random_direction(protein, sizes, seed_of(target.name, settings.seed))
+    models = ride(protein, backbones)
     before = compare(prepared.protein, native).totals()
     after = [compare(models.replica(k), native).totals() for k in range(models.replicas)]
     ha, lddt = (float(np.mean([a[key] for a in after]) - before[key]) for key in ("gdt_ha", "lddt_ca"))
@@ -141,7 +149,10 @@ def main(arguments: list[str] | None = None, tell: Callable[[str], None] = lambd
     networks = load(settings)
     assert networks is not None
     targets = read_manifest(args.bench / "targets.tsv", chosen_set="refined150-dev", split="tune")
-    mark = {"networks": network_hashes(networks.folder), "settings": json.loads(json.dumps(dataclasses.asdict(settings)))}
+    hashes = {
+        name: value for name, value in network_hashes(networks.folder).items() if name != "judge.safetensors"
+    }  # no part of the engine
+    mark = {"networks": hashes, "settings": json.loads(json.dumps(dataclasses.asdict(settings)))}
     found = fresh(args, mark)
     for name in args.rows.split(","):
         if name in found["rows"]:
