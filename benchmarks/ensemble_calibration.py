@@ -239,11 +239,15 @@ class Believed:
 
 
 def fit_residues(data: Sequence[Measured], form: str) -> Residues:
-    """Tables of one form; the three structures of a target count together as much as those of any other."""
+    """Tables of one form; the structures of a target count together as much as those of any other.
+
+    The form ``networks`` is for structures that no run has moved, so it sees inputs alone.
+    """
     names = LDDT_NAMES[form]
-    features = [joined([m.features[kind] for kind in JUDGED]) for m in data]
-    lddt = [np.concatenate([m.lddt[kind] for kind in JUDGED]) for m in data]
-    error = [np.log(np.maximum(np.concatenate([m.distance[kind] for kind in JUDGED]), 0.2)) for m in data]
+    kinds = JUDGED[:1] if form == "networks" else JUDGED
+    features = [joined([m.features[kind] for kind in kinds]) for m in data]
+    lddt = [np.concatenate([m.lddt[kind] for kind in kinds]) for m in data]
+    error = [np.log(np.maximum(np.concatenate([m.distance[kind] for kind in kinds]), 0.2)) for m in data]
     return Residues(fit_linear(features, lddt, names), fit_linear(features, error, names))
 
 
@@ -258,9 +262,14 @@ def believe(table: Residues, m: Measured) -> Believed:
     return Believed(lddt, {kind: np.clip(np.exp(table.log_error(m.features[kind])), 0.2, 30.0) for kind in JUDGED})
 
 
-def left_out(data: Sequence[Measured], form: str) -> list[Believed]:
-    """Estimates for every target by tables fitted on the others."""
-    return [believe(fit_residues([o for o in data if o is not m], form), m) for m in data]
+def left_out(data: Sequence[Measured], natives: Sequence[Measured], form: str) -> list[Believed]:
+    """Estimates for every target of ``data`` by tables fitted on the others, and on the natives where the form takes them."""
+    return [believe(fit_residues([*(o for o in data if o is not m), *taken(natives, form)], form), m) for m in data]
+
+
+def taken(natives: Sequence[Measured], form: str) -> Sequence[Measured]:
+    """The natives that the residue tables of a form are fitted on: a run's own tables got worse by them (LOG, 18)."""
+    return natives if form == "networks" else ()
 
 
 def pair_sample(m: Measured, error: NDArray[np.float64], form: str, most: int | None) -> PairSample:
@@ -554,19 +563,20 @@ def half(
 def calibrate(
     data: Sequence[Measured], natives: Sequence[Measured], hashes: Mapping[str, str], model: str
 ) -> tuple[Calibration, dict[str, Distribution]]:
-    """All tables of these targets, and the baselines of the pairs; ``natives`` help with those of residues and of the change alone."""
-    every = [*data, *natives]
-    outside = {form: left_out(every, form) for form in LDDT_NAMES}
+    """All tables of these targets, and the baselines of the pairs; the ``natives`` tell what has no room to gain."""
+    outside = {form: left_out(data, natives, form) for form in LDDT_NAMES}
+    residues = {form: fit_residues([*data, *taken(natives, form)], form) for form in LDDT_NAMES}
+    right = [believe(residues["ensemble"], m) for m in natives]
     calibration = Calibration(
-        residues={form: fit_residues(every, form) for form in LDDT_NAMES},
-        pairs={form: fit_all_pairs(data, outside[form][: len(data)], form) for form in PAIR_NAMES},
-        change={"ensemble": fit_changes(every, outside["ensemble"], model)},
+        residues=residues,
+        pairs={form: fit_all_pairs(data, outside[form], form) for form in PAIR_NAMES},
+        change={"ensemble": fit_changes([*data, *natives], [*outside["ensemble"], *right], model)},
         networks=dict(hashes),
         source="python benchmarks/ensemble_calibration.py --fit",
     )
     return calibration, {
         "Gaussian about the input, one width": fixed_width(data),
-        "Gaussian about the input, width by confidence": width_by_confidence(data, outside["ensemble"][: len(data)]),
+        "Gaussian about the input, width by confidence": width_by_confidence(data, outside["ensemble"]),
     }
 
 

@@ -23,7 +23,7 @@ NETWORK = (
     "expected", "expected_near", "expected_mean", "log_shift_b", "log_distance_b", "log_distance_b_near", "log_shift",
     "likelihood", "likelihood_near", "likelihood_mean", "disagreement", "judged", "judged_near", "judged_mean",
 )  # fmt: skip
-START = ("expected", "expected_near", "log_distance_b_near", "likelihood_near", "disagreement", "judged", "judged_near", "judged_mean")
+START = ("expected", "expected_near", "log_distance_b_near", "likelihood_near", "disagreement")
 """Of ``NETWORK``, what is also taken at the input of a run: there the networks are not yet convinced by their own moves."""
 
 Features = Mapping[str, NDArray[np.float64]]

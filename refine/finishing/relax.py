@@ -32,6 +32,7 @@ SOLVENT_MAX_ATOMS = 8000
 GUARD = 50.0
 """How many times harder the backbone of guarded residues is held."""
 _HETERO_REACH = 12.0
+_ELSEWHERE = 50.0
 _RESTRAINT, _FREE = "restraint_k", "restraint_flat"
 _OMEGA_K = 2.0 * KJ_PER_KCAL
 _BONDED, _NONBONDED, _SOLVENT = 0, 1, 3
@@ -275,6 +276,7 @@ class Relaxer:
         hold, free = (s.refined_restraint, s.refined_flat_bottom) if refined else (s.restraint, s.flat_bottom)
         self._context.setParameter(_RESTRAINT, hold * KJ_PER_KCAL / _NM**2)
         self._context.setParameter(_FREE, free * _NM)
+        self._forget(x)
         stages: list[Stage] = []
         for step in self._ladder():
             if time.monotonic() >= deadline:
@@ -284,6 +286,11 @@ class Relaxer:
             stages.append(stage)
             log.debug("%s: %s, %.0f → %.0f kcal/mol", protein.name, step.name, stage.energy_before, stage.energy)
         return stages
+
+    def _forget(self, x: NDArray[np.float64]) -> None:
+        """Make OpenMM list neighbours anew for positions ``x``: a list left by a model that ended nearby sums in another order."""
+        self._context.setPositions((x + _ELSEWHERE) * _NM)
+        self._energy((_BONDED,))
 
     def _positions(self, protein: Protein) -> NDArray[np.float64]:
         """Positions (particles, 3) in Å; coincident heavy atoms are moved apart by a fixed tiny pattern."""

@@ -55,6 +55,8 @@ def test_same_input_same_bytes(bent: Protein) -> None:
     finisher.finish(joints_bent(bent, 0.1, seed=5))
     assert finisher.finish(bent).protein.coords.tobytes() == first
     assert finish(bent, SETTINGS).protein.coords.tobytes() == first
+    after = finisher.finish(bent, refined=True)  # one that begins near where the last one ended
+    assert after.protein.coords.tobytes() == Finisher(bent, SETTINGS).finish(bent, refined=True).protein.coords.tobytes()
 
 
 def test_frozen_residues_stay_to_the_bit(bent: Protein) -> None:
@@ -110,7 +112,7 @@ def test_refined_backbones_are_held_harder_and_the_next_model_is_not(bent: Prote
     finisher = Finisher(bent, SETTINGS)
     found = [finisher.finish(bent, refined=refined) for refined in (False, True, False)]
     moved = [float(np.linalg.norm(f.protein.coords[0, :, :4] - bent.coords[0, :, :4], axis=-1).mean()) for f in found]
-    assert moved[1] < 0.7 * moved[0] and moved[2] == moved[0]
+    assert moved[1] < 0.85 * moved[0] and moved[2] == moved[0]
     assert np.abs(peptide_bond_lengths(found[1].protein) - 1.335).max() < 0.1 and found[1].report.checks.introduced == 0
 
 
