@@ -32,7 +32,7 @@ SOLVENT_MAX_ATOMS = 8000
 GUARD = 50.0
 """How many times harder the backbone of guarded residues is held."""
 _HETERO_REACH = 12.0
-_ELSEWHERE = 50.0
+_ELSEWHERE = 50.0  # Å
 _RESTRAINT, _FREE = "restraint_k", "restraint_flat"
 _OMEGA_K = 2.0 * KJ_PER_KCAL
 _BONDED, _NONBONDED, _SOLVENT = 0, 1, 3

@@ -18,7 +18,7 @@ class FinishSettings:
         side_chains: complete missing side-chain atoms and repack severely clashing side chains.
         relax: restrained minimisation with OpenMM (amber14 protein force field) after that.
         solvent: generalised Born solvent (OBC) in the last stage of the minimisation; without it the last stage is skipped.
-        restraint: force constant of the backbone restraint in kcal/mol/Å^2 (N, CA, C, O to where the engine put them).
+        restraint: force constant of the backbone restraint in kcal/mol/Å^2 (N, CA, C, O to where they are given).
         flat_bottom: displacement in Å up to which the backbone restraint is not felt.
         refined_restraint, refined_flat_bottom: the same for backbones that the propagation has refined.
         ph: pH at which hydrogens are added (they steer the relaxation and are not written).
