@@ -31,6 +31,7 @@ from refine.local.own_moves import OwnMoves, OwnMovesSettings
 from refine.local.pack import Pack
 from refine.local.prior import Prior, PriorOutput, PriorSettings
 from refine.local.rivals import Rivals, RivalSettings
+from refine.local.unrolled import UnrolledSettings, unrolled_loss
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class TrainingSettings:
     compiled: bool = False
     examples: ExampleSettings = ExampleSettings()
     own_moves: OwnMovesSettings = OwnMovesSettings()
+    unrolled: UnrolledSettings = UnrolledSettings()
     prior: PriorSettings = PriorSettings()
     likelihood: LikelihoodSettings = LikelihoodSettings()
     judge: JudgeSettings = JudgeSettings()
@@ -79,8 +81,9 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
             raise InputError(f"there is no network '{self.network}'", remedy=f"Use {', '.join(NETWORKS)}.")
-        if self.own_moves.share > 0 and self.network != "prior":
-            raise InputError("own_moves.share is for the prior", remedy="Set it to 0 for another network.")
+        for name, used in (("own_moves.share", self.own_moves.share), ("unrolled.steps", self.unrolled.steps)):
+            if used > 0 and self.network != "prior":
+                raise InputError(f"{name} is for the prior", remedy="Set it to 0 for another network.")
         for name, least in (("steps", 1), ("batch", 1), ("seed", 0), ("every", 1), ("workers", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"setting {name} = {getattr(self, name)} is below {least}")
@@ -115,7 +118,11 @@ def loss_of(
     device = next(network.parameters()).device.type
     with torch.autocast(device, torch.bfloat16, enabled=settings.bf16):
         if isinstance(network, Prior):
-            return prior_loss(network, batch)
+            loss, figures, said = prior_loss(network, batch)
+            if settings.unrolled.steps > 0:
+                further, more = unrolled_loss(network, batch, said, settings.unrolled)
+                loss, figures = loss + settings.unrolled.weight * further, figures | more
+            return loss, figures, said
         return judge_loss(network, batch) if isinstance(network, Judge) else likelihood_loss(network, batch)  # type: ignore[arg-type]
 
 

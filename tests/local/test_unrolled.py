@@ -1,0 +1,82 @@
+"""Unrolled refinement: moves as the propagation makes them, an error that needs no superposition, gradients through every step."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from refine.errors import InputError
+from refine.local.prior import PriorOutput
+from refine.local.training import TrainingSettings, loss_of
+from refine.local.unrolled import UnrolledSettings, local_error, moved, unrolled_loss
+from refine.structure.geometry import frames, rotation_from_vector, to_global, vector_from_rotation
+from tests.local.small import Structure, compact_protein, prior, small_pack
+
+TURN = rotation_from_vector(torch.tensor([0.7, -1.1, 0.4], dtype=torch.float64))
+
+
+def said(s: Structure) -> PriorOutput:
+    return prior()(s.backbone, *s.labels())
+
+
+def test_a_whole_move_ends_where_the_density_has_its_centre() -> None:
+    s = Structure(compact_protein())
+    out = said(s)
+    x = moved(s.backbone, out, 1.0)
+    torch.testing.assert_close(x[:, :, 1], to_global(out.region.rot, out.region.origin, out.shift))
+    turned = vector_from_rotation(out.region.rot.transpose(-1, -2) @ frames(*x.unbind(-2)[:3]))
+    torch.testing.assert_close(turned, out.turn, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(moved(s.backbone, out, 0.0), s.backbone)
+    for a, b in ((0, 1), (1, 2), (2, 3), (0, 2)):  # residues stay rigid
+        torch.testing.assert_close((x[:, :, a] - x[:, :, b]).norm(dim=-1), (s.backbone[:, :, a] - s.backbone[:, :, b]).norm(dim=-1))
+
+
+def test_the_error_is_zero_for_the_native_anywhere_and_saturates() -> None:
+    s = Structure(compact_protein())
+    region = said(s).region
+    native = s.backbone @ TURN.T + 7.0
+    assert float(local_error(s.backbone, native, region)) == pytest.approx(0, abs=1e-9)
+    assert float(local_error(s.backbone * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64), native, region)) > 0.5
+    sizes = [
+        float(local_error(s.backbone + size * torch.randn(s.backbone.shape, dtype=torch.float64), native, region))
+        for size in (0.1, 1.0, 50.0)
+    ]
+    assert 0 < sizes[0] < sizes[1] < sizes[2] < 4.0
+
+
+def test_gradients_reach_the_first_step_through_the_second() -> None:
+    s = Structure(compact_protein())
+    network = prior().requires_grad_(True)
+    labels = s.labels()
+    native = s.backbone + 0.5 * torch.randn(s.backbone.shape, dtype=torch.float64)
+    batch: dict[str, Tensor] = {"start": s.backbone, "native": native}
+    batch |= {"residue": labels[0], "position": labels[1], "mask": labels[3]}
+    out = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"])
+    first = out.shift.detach().requires_grad_(True)
+    held = dataclasses.replace(out, shift=first)
+    loss, figures = unrolled_loss(network, batch, held, UnrolledSettings(steps=2))
+    (slope,) = torch.autograd.grad(loss, first)
+    assert figures["unrolled_ratio"] > 0 and float(slope.norm()) > 1e-6
+    step = 1e-5 * torch.randn(first.shape, dtype=torch.float64)
+    there = [
+        unrolled_loss(network, batch, dataclasses.replace(out, shift=first.detach() + k * step), UnrolledSettings(steps=2))[0]
+        for k in (1, -1)
+    ]
+    assert float((there[0] - there[1]).detach()) / 2 == pytest.approx(float((slope * step).sum()), rel=1e-4)
+
+
+def test_it_is_part_of_the_loss_and_for_the_prior_alone(tmp_path: Path) -> None:
+    from refine.local.dataset import Examples, ExampleSettings, collate
+    from refine.local.pack import Pack
+
+    batch = collate([Examples(Pack(small_pack(tmp_path)), [], "train", ExampleSettings(), 0, 4)[n] for n in range(2)])
+    network, plain = prior(torch.float32), TrainingSettings(bf16=False)
+    with_it = dataclasses.replace(plain, unrolled=UnrolledSettings(steps=1, weight=2.0))
+    (one, few, _), (two, more, _) = loss_of(network, batch, plain), loss_of(network, batch, with_it)
+    assert set(more) - set(few) == {"unrolled_ratio"} and float(two - one) > 0
+    with pytest.raises(InputError, match="unrolled.steps is for the prior"):
+        dataclasses.replace(with_it, network="judge")
