@@ -28,7 +28,7 @@ from refine.bench.control import move_sizes, random_direction, seed_of
 from refine.bench.manifest import Target, read_manifest
 from refine.bench.statistics import mean_interval
 from refine.energy.assemble import assemble
-from refine.energy.learned import learned_terms
+from refine.energy.learned import LearnedModel, learned_terms
 from refine.energy.system import System
 from refine.ensemble.calibration import network_hashes
 from refine.ensemble.ensemble import ensemble_of
@@ -55,6 +55,7 @@ class Row:
         start: "relaxed" or "given".
         mean: the average of the replicas instead of the mean over them.
         random: as far as this row would move, but in a random smooth direction.
+        pull_by_confidence: kcal/mol/Å^2 of the pull to the start where the priors expect an lDDT of 1, falling to 0 at one half.
     """
 
     label: str
@@ -66,6 +67,7 @@ class Row:
     start: str = "relaxed"
     mean: bool = False
     random: bool = False
+    pull_by_confidence: float = 0.0
 
 
 _OFF = {"prior": 0.0, "mediated": 0.0, "likelihood": 0.0}
@@ -86,6 +88,7 @@ ROWS = {
     "steps_10": Row("10 steps", propagation={"steps": 10}),
     "steps_40": Row("40 steps", propagation={"steps": 40}),
     "pull": Row("pull to the start, 1 kcal/mol/Å²", energy={"start_pull": 1.0}),
+    "pull_confidence": Row("pull to the start by confidence, up to 2 kcal/mol/Å²", pull_by_confidence=2.0),
     "noise": Row("annealed noise, mean of 6 replicas", propagation=_NOISY),
     "constant_noise": Row("constant noise, mean of 6 replicas", propagation=_NOISY | {"schedule": "constant"}),
     "average": Row("annealed noise, average of 6 replicas", propagation=_NOISY, mean=True),
@@ -100,7 +103,11 @@ def moved(row: Row, protein: Protein, mobile: NDArray[np.bool_], networks: Netwo
     learned = learned_terms(networks, system, row.gradient, whole=row.whole)
     weights = dict(settings.learned if row.learned is None else row.learned)
     static = dataclasses.replace(settings.energy, **row.energy)
-    energy = assemble(system, static, start[0], learned=learned, learned_weights=weights)
+    pull = None
+    if row.pull_by_confidence > 0:
+        expected = LearnedModel(networks, system).fields(start).lddt[0]
+        pull = row.pull_by_confidence * (2 * expected - 1).clamp_min(0)
+    energy = assemble(system, static, start[0], pull, learned=learned, learned_weights=weights)
     quiet = {"replicas": 1, "noise": 0.0, "schedule": "constant"}
     plan = dataclasses.replace(settings.propagation, **{**quiet, **row.propagation})
     free = torch.from_numpy(mobile)
