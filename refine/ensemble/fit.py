@@ -101,8 +101,8 @@ def fit_change(
     left = np.array([_plane(x[every != k], true[every != k]) @ x[k] for k in every])[shown]
     correlation = float(np.corrcoef(left, true[shown])[0, 1]) if np.ptp(left) > 0 else 0.0
     deviation = float(np.sqrt(np.mean((left - true[shown]) ** 2)))
-    offset, slope, gain = (float(v) for v in _plane(x, true))
-    return Change(offset, slope, gain, deviation, correlation, int(shown.sum()), *_range(estimated))
+    offset, slope, above = (float(v) for v in _plane(x, true))
+    return Change(offset, slope, above, deviation, correlation, int(shown.sum()), *_range(estimated))
 
 
 def _range(values: NDArray[np.floating]) -> tuple[float, float]:

@@ -24,6 +24,8 @@ from refine.local import decoys, targets
 from refine.local.pack import Pack
 
 Arrays = dict[str, NDArray[Any]]
+SHORTEST = 40
+"""Residues that a chain, or an alignment of homologues, must have to give examples."""
 KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated")
 """Kinds of example; the last two are of ``rivals`` alone."""
 _HOLDOUT = 25  # one pair cluster in 25 is kept for validation
@@ -118,11 +120,11 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         self.pairs = [group for group in pairs if held_out(group, pack) != wanted]
         clusters: dict[str, list[int]] = {}
         for k, chain in enumerate(pack.chains):
-            if chain.split == split and chain.length >= 40:
+            if chain.split == split and chain.length >= SHORTEST:
                 clusters.setdefault(chain.cluster, []).append(k)
         self.clusters = [clusters[name] for name in sorted(clusters)]
         if not self.clusters:
-            raise InputError(f"no chain of the split '{split}' has 40 residues or more", remedy="Give more structures.")
+            raise InputError(f"no chain of the split '{split}' has {SHORTEST} residues or more", remedy="Give more structures.")
 
     def __len__(self) -> int:
         return self.count
@@ -161,7 +163,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         for _ in range(20):
             group = self.pairs[rng.integers(len(self.pairs))]
             pair = group[rng.integers(len(group))]
-            if len(pair.rows) >= 40 and rng.random() < self._kept(pair):
+            if len(pair.rows) >= SHORTEST and rng.random() < self._kept(pair):
                 break
         return self._threaded(pair, rng)
 

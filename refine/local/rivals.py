@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.local import decoys
-from refine.local.dataset import Arrays, Examples, ExampleSettings, Pair
+from refine.local.dataset import SHORTEST, Arrays, Examples, ExampleSettings, Pair
 from refine.local.pack import Pack
-
-_SHORTEST = 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Rivals(Examples):
         if self.pairs and shared.random() < self.settings.homologues:
             group = self.pairs[shared.integers(len(self.pairs))]
             chain = group[shared.integers(len(group))].chain
-            templates = [pair for pair in group if pair.chain == chain and len(pair.rows) >= _SHORTEST]
+            templates = [pair for pair in group if pair.chain == chain and len(pair.rows) >= SHORTEST]
         else:
             chain = self._chain(shared)
         return {**self._rival(chain, templates, rng), "set": np.array(number)}
