@@ -64,8 +64,8 @@ class OwnMoves:
         chosen = sorted(rng.choice(len(self.waiting), count, replace=False), reverse=True) if count else []
         return [*fresh, *(self.waiting.pop(k) for k in chosen)]
 
-    def keep(self, batch: list[Arrays], out: PriorOutput, step: int) -> None:
-        """Move on the examples of a batch that stay.
+    def keep(self, batch: list[Arrays], out: PriorOutput, step: int, *, whole: bool = False) -> None:
+        """Move on the examples of a batch that stay, ``whole`` as in ``UnrolledSettings``.
 
         A new example stays with the probability that keeps the pool in balance, one that was moved with 1 − 1 / moves.
         """
@@ -75,7 +75,7 @@ class OwnMoves:
         if drawn == 0:
             return
         entering = min(1.0, 1.5 * drawn / (self.fresh * s.moves))
-        shift, turn = (v.detach().float().cpu().numpy() for v in (out.shift, out.turn))
+        shift, turn = (v.detach().float().cpu().numpy() for v in ((out.whole_shift, out.whole_turn) if whole else (out.shift, out.turn)))
         for b, example in enumerate(batch):
             stays = rng.random() < (entering if b < self.fresh else 1 - 1 / s.moves)
             part = np.float32(rng.uniform(s.least, s.most))

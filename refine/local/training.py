@@ -121,7 +121,7 @@ def loss_of(
             loss, figures, said = prior_loss(network, batch)
             if settings.unrolled.steps > 0:
                 further, more = unrolled_loss(network, batch, said, settings.unrolled)
-                loss, figures = loss + settings.unrolled.weight * further, figures | more
+                loss, figures = loss + further, figures | more
             return loss, figures, said
         return judge_loss(network, batch) if isinstance(network, Judge) else likelihood_loss(network, batch)  # type: ignore[arg-type]
 
@@ -210,7 +210,7 @@ def train(
         batch = moved(pool.collated(examples), torch.device(device))
         figures, said = _step(network, averaged, optimiser, batch, rate(step, settings), settings)
         if said is not None:
-            pool.keep(examples, said, step)
+            pool.keep(examples, said, step, whole=settings.unrolled.whole)
         for name, value in figures.items():
             running[name] = 0.98 * running.get(name, value) + 0.02 * value
         done = step + 1
