@@ -51,7 +51,7 @@ class Row:
         propagation: changed settings of the propagation.
         energy: changed settings of the static terms.
         gradient: of the learned terms.
-        whole: displacements towards the native laid onto the whole model.
+        region: displacements towards the native laid onto each residue's region.
         start: "relaxed" or "given".
         mean: the average of the replicas instead of the mean over them.
         random: as far as this row would move, but in a random smooth direction.
@@ -63,7 +63,7 @@ class Row:
     propagation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     energy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     gradient: str = "central"
-    whole: bool = False
+    region: bool = False
     start: str = "relaxed"
     mean: bool = False
     random: bool = False
@@ -79,11 +79,11 @@ ROWS = {
     "likelihood": Row("likelihood alone", _OFF | {"likelihood": 1.0}),
     "prior": Row("prior alone", _OFF | {"prior": 1.0}),
     "mediated": Row("mediated alone", _OFF | {"mediated": 1.0}),
-    "default": Row("prior and mediated (default weights)"),
-    "with_likelihood": Row("default weights, and the likelihood at 0.3", {"prior": 1.0, "mediated": 0.2, "likelihood": 0.3}),
-    "mediated_1": Row("default weights, mediated at 1", {"prior": 1.0, "mediated": 1.0, "likelihood": 0.0}),
+    "both": Row("prior and mediated at 0.2", _OFF | {"prior": 1.0, "mediated": 0.2}),
+    "default": Row("prior, mediated at 0.2 and likelihood at 0.3 (default weights)"),
+    "mediated_1": Row("default weights, mediated at 1", RunSettings().learned | {"mediated": 1.0}),
     "full": Row("full gradient, through the surroundings too", gradient="full"),
-    "whole": Row("native laid on the whole model instead of the region", whole=True),
+    "region": Row("native laid on each residue's region instead of the whole model", region=True),
     "steps_5": Row("5 steps", propagation={"steps": 5}),
     "steps_10": Row("10 steps", propagation={"steps": 10}),
     "steps_40": Row("40 steps", propagation={"steps": 40}),
@@ -100,7 +100,7 @@ def moved(row: Row, protein: Protein, mobile: NDArray[np.bool_], networks: Netwo
     """Backbones (R, L, 4, 3) Å that a row makes of a protein."""
     system = System.from_protein(protein, ~mobile, torch.device("cpu"))
     start = torch.from_numpy(protein.coords[:, :, :4].copy())
-    learned = learned_terms(networks, system, row.gradient, whole=row.whole)
+    learned = learned_terms(networks, system, row.gradient, whole=not row.region)
     weights = dict(settings.learned if row.learned is None else row.learned)
     static = dataclasses.replace(settings.energy, **row.energy)
     pull = None

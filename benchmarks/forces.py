@@ -4,7 +4,8 @@
 
 Force cosine: between the force on a residue (its four backbone atoms together) and the true local error of its CA (the native laid onto
 the 13 Å neighbourhood), mean over the residues that are 0.5–4 Å off; intervals by bootstrap over targets. Control: the same forces dealt
-out to other residues of the target. Smoothness: every atom moved by 0.01 Å in a random direction, the networks evaluated anew; the largest
+out to other residues of the target. "prior, region" is the prior whose displacements lay the native onto each residue's region instead of
+the whole model. Smoothness: every atom moved by 0.01 Å in a random direction, the networks evaluated anew; the largest
 change of the force on any residue, and the median, relative to the root mean square force of the target.
 """
 
@@ -28,14 +29,17 @@ from refine.energy.learned import learned_terms
 from refine.energy.system import System
 from refine.ensemble.calibration import network_hashes
 from refine.local.targets import local_superpositions
+from refine.local.weights import Networks
 from refine.pipeline import backbone, load, prepare
 from refine.settings import RunSettings
 from refine.structure.read import read_structure
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAST, MOST, MOVE, SEED = 0.5, 4.0, 0.01, 0
+REGION = "prior, region"
 TERMS = {
     "prior": {"prior": 1.0},
+    REGION: {"prior": 1.0},
     "mediated": {"mediated": 1.0},
     "likelihood": {"likelihood": 1.0},
     "default": RunSettings().learned,
@@ -44,12 +48,12 @@ TERMS = {
 Array = NDArray[np.float64]
 
 
-def forces(energy: FreeEnergy, coords: torch.Tensor) -> dict[str, Array]:
+def forces(networks: Networks, system: System, coords: torch.Tensor) -> dict[str, Array]:
     """Force (L, 3) kcal/mol/Å on each residue, by entry of ``TERMS``."""
     found = {}
-    held = energy.at(coords)
+    held = {whole: FreeEnergy(learned_terms(networks, system, whole=whole)).at(coords) for whole in (True, False)}
     for name, weights in TERMS.items():
-        terms = tuple(term for term in held.terms if weights.get(term.name))
+        terms = tuple(term for term in held[name != REGION].terms if weights.get(term.name))
         one = FreeEnergy(terms, {term.name: weights[term.name] for term in terms})
         found[name] = one.forces(coords)[0][0].sum(1).double().cpu().numpy()
     return found
@@ -84,11 +88,11 @@ def main() -> None:
         size = np.linalg.norm(error, axis=-1)
         chosen = (size > LEAST) & (size < MOST)
         coords = backbone(protein, torch.device("cpu"))
-        energy = FreeEnergy(learned_terms(networks, System.from_protein(protein)))
-        here = forces(energy, coords)
+        system = System.from_protein(protein)
+        here = forces(networks, system, coords)
         direction = rng.normal(size=coords.shape)
         direction *= MOVE / np.linalg.norm(direction, axis=-1, keepdims=True)
-        there = forces(energy, coords + torch.from_numpy(direction).to(coords))
+        there = forces(networks, system, coords + torch.from_numpy(direction).to(coords))
         for name, force in here.items():
             pointing[name].append(float(cosine(force[rows], error)[chosen].mean()))
             change = np.linalg.norm(there[name] - force, axis=-1) / np.sqrt((force**2).sum(-1).mean())

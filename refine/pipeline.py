@@ -121,7 +121,7 @@ def free_energy(
 ) -> FreeEnergy:
     """The free energy of a run for ``protein``; ``pull`` adds the pull towards it, which no score contains."""
     system = System.from_protein(protein, frozen, choose_device(settings.device))
-    learned = () if networks is None else learned_terms(networks, system)
+    learned = () if networks is None else learned_terms(networks, system, whole=settings.whole)
     weights = {term.name: settings.learned.get(term.name, 1.0) for term in learned}
     unknown = sorted(set(settings.learned) - set(LEARNED_WEIGHTS))
     if unknown:

@@ -64,10 +64,11 @@ class LearnedModel:
     Args:
         networks: loaded networks, of the system's device and dtype.
         system: what they need to know besides coordinates.
-        whole: take the displacement towards the native laid onto the whole model instead of the residue's region.
+        whole: take the displacement towards the native laid onto the whole model, with the scales that the density has for the residue's
+            region; False takes the region's displacement too.
     """
 
-    def __init__(self, networks: Networks, system: System, whole: bool = False) -> None:
+    def __init__(self, networks: Networks, system: System, whole: bool = True) -> None:
         self.networks, self.system, self.whole = networks, system, whole
         breaks = torch.cat((torch.zeros(1, dtype=torch.int64, device=system.device), (~system.bonded[:-1]).long().cumsum(0)))
         self.position = torch.arange(len(system), device=system.device) + _BREAK * breaks
@@ -232,7 +233,7 @@ class IdentityLikelihood:
         return self
 
 
-def learned_terms(networks: Networks, system: System, gradient: str = "central", *, whole: bool = False) -> tuple[Term, ...]:
+def learned_terms(networks: Networks, system: System, gradient: str = "central", *, whole: bool = True) -> tuple[Term, ...]:
     """The three learned terms of ``system``, which share one evaluation of the networks; arguments as in ``LearnedModel``."""
     model = LearnedModel(networks, system, whole)
     return (Density("prior", model, gradient), Density("mediated", model, gradient), IdentityLikelihood(model))
