@@ -26,7 +26,7 @@ from refine.local.pack import Pack
 Arrays = dict[str, NDArray[Any]]
 SHORTEST = 40
 """Residues that a chain, or an alignment of homologues, must have to give examples."""
-KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated")
+KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated", "thermal")
 """Kinds of example; the last two are of ``rivals`` alone."""
 _HOLDOUT = 25  # one pair cluster in 25 is kept for validation
 
@@ -48,6 +48,7 @@ class ExampleSettings:
     Attributes:
         crop: most residues of one example (the nearest to a random centre).
         homologues: fraction threaded on a homologue's backbone.
+        thermal: fraction as dynamics leave a structure.
         natives: fraction left nearly untouched, so that the network learns to hold still.
         misaligned: mean number of stretches in the wrong register of a homologue example.
         misfolded: fraction of the homologue examples in the wrong register throughout.
@@ -59,6 +60,7 @@ class ExampleSettings:
 
     crop: int = 160
     homologues: float = 0.75
+    thermal: float = 0.0
     natives: float = 0.05
     misaligned: float = 0.0
     misfolded: float = 0.0
@@ -139,14 +141,17 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         keep = self._crop(native[:, 1], rng, self.settings.crop * 7 // 5)
         native = native[keep]
         bonded = self.pack.bonded(chain)[keep] & np.r_[np.diff(keep) == 1, False]
-        still = u > 1 - self.settings.natives
-        if still:
+        kind = "perturbed"
+        if u > 1 - self.settings.natives:
+            kind = "native"
             start = decoys.jittered(native, rng, rng.uniform(0.0, 0.12))
+        elif u > 1 - self.settings.natives - self.settings.thermal:
+            kind = "thermal"
+            start = decoys.thermal(native, rng, float(rng.uniform(0.5, 1.4)))
         elif rng.random() < self.settings.smooth:
             start = decoys.deformed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.0)))))
         else:
             start = decoys.perturbed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.4)))))
-        kind = "native" if still else "perturbed"
         return self._example(chain, keep, decoys.disguised(start, bonded, rng, self.settings.noise), native, kind, rng)
 
     def _chain(self, rng: np.random.Generator) -> int:

@@ -276,6 +276,20 @@ def deformed(native: Backbone, rng: np.random.Generator, severity: float) -> Bac
     return x
 
 
+def thermal(native: Backbone, rng: np.random.Generator, severity: float) -> Backbone:
+    """As dynamics leave a structure: closed torsion noise everywhere, drifting parts, a few torsions turned far, swollen.
+
+    At severity 1 the errors have the size, the correlation along the sequence and the swelling of the perturbed crystal structures
+    of the loop modelling benchmarks (benchmarks/LOG.md, 22).
+    """
+    x = crankshafts(native, rng, severity * rng.uniform(3, 9), int(len(native) * rng.uniform(0.3, 1.0)))
+    x = crankshafts(x, rng, severity * rng.uniform(15, 30), int(len(native) * rng.uniform(0.0, 0.15)))
+    if rng.random() < 0.8:
+        x = correlated_shift(x, rng, severity * rng.uniform(0.1, 0.6), float(np.exp(rng.uniform(np.log(6.0), np.log(20.0)))))
+    out = x[:, 1].astype(np.float64) - x[:, 1].mean(0)
+    return move_residues(x, severity * rng.uniform(0.0, 0.045) * out, np.zeros_like(out))
+
+
 def disguised(backbone: Backbone, bonded: NDArray[np.bool_], rng: np.random.Generator, most: float) -> Backbone:
     """Local geometry made to tell nothing: the same repair of bonds and the same noise (up to ``most`` Å), whatever was done before.
 

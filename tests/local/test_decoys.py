@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
-from refine.local import decoys
+from refine.local import decoys, targets
 from tests.proteins import chain_backbone, torsions
 
 KINDS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
@@ -19,6 +20,7 @@ KINDS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "jittered": lambda x, rng: decoys.jittered(x, rng, 0.2),
     "perturbed": lambda x, rng: decoys.perturbed(x, rng, 2.0),
     "deformed": lambda x, rng: decoys.deformed(x, rng, 2.0),
+    "thermal": lambda x, rng: decoys.thermal(x, rng, 1.0),
 }
 
 
@@ -49,6 +51,15 @@ def test_one_crankshaft_closes(native: np.ndarray) -> None:
     np.testing.assert_allclose(
         np.linalg.norm(x[:-1, 2] - x[1:, 0], axis=-1), np.linalg.norm(native[:-1, 2] - native[1:, 0], axis=-1), atol=1e-3
     )
+
+
+def test_thermal_structures_are_wrong_everywhere_and_swollen(native: np.ndarray) -> None:
+    made = [decoys.thermal(native, np.random.default_rng(seed), 1.0) for seed in range(8)]
+    ca = native[:, 1].astype(np.float64)
+    lddt = [targets.lddt_ca(ca, x[:, 1].astype(np.float64)) for x in made]
+    assert all((one < 1.0).mean() > 0.3 for one in lddt) and 0.5 < np.mean(lddt) < 0.99
+    assert np.mean([cdist(x[:, 1], x[:, 1]).mean() for x in made]) > 1.005 * cdist(ca, ca).mean()
+    assert np.abs(decoys.thermal(native, np.random.default_rng(0), 0.01) - native).max() < 0.2
 
 
 def test_bonds_are_restored_but_not_across_breaks(native: np.ndarray) -> None:

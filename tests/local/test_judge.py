@@ -48,7 +48,7 @@ def test_rivals_are_functions_of_their_number_and_of_one_native(pack: Path) -> N
         example = first[n]
         found.setdefault(KINDS[int(example["kind"])], []).append(float(example["lddt"].mean()))
         assert np.isfinite(example["start"]).all() and example["start"].shape == example["native"].shape
-    assert set(found) == set(KINDS)
+    assert set(found) == set(KINDS) - {"thermal"}
     assert np.mean(found["native"]) > 0.97 > np.mean(found["perturbed"]) and np.mean(found["rearranged"]) < 0.97
     residues = [first[4 * k]["residue"] for k in range(8)]
     assert all(len(r) <= first.settings.crop for r in residues)
