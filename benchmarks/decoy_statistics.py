@@ -2,8 +2,8 @@
 
     python benchmarks/decoy_statistics.py PACK --pairs PAIRS.tsv [--bench ../shared/bench] [--count 400]
 
-Real models: the tune half of refined150-dev and the server models of casp13-decoys. Decoys: those that the settings of the shipped prior
-(benchmarks/training/prior.toml) and of the shipped judge (judge.toml) make of chains of the valid split, by kind. Compared are lDDT, the
+Real models: the tune halves of refined150-dev and perturbed-40, and the server models of casp13-decoys. Decoys: those that the settings of the shipped prior
+(benchmarks/training/unrolled.toml) and of the shipped judge (judge.toml) make of chains of the valid split, by kind. Compared are lDDT, the
 local error, how displacements of two residues go together along the chain and in space, and geometry. Writes decoy_statistics.json and .png
 to benchmarks/results.
 """
@@ -60,10 +60,11 @@ def of_protein(model: Protein, native: Protein) -> Structure | None:
 
 def real(bench: Path) -> Iterator[tuple[str, Structure]]:
     """Label and structure of the real models."""
-    for target in read_manifest(bench / "targets.tsv", chosen_set="refined150-dev", split="tune"):
-        found = of_protein(read_structure(target.model).protein, read_structure(target.native).protein)
-        if found is not None:
-            yield "refined150-dev (tune)", found
+    for name in ("refined150-dev", "perturbed-40"):
+        for target in read_manifest(bench / "targets.tsv", chosen_set=name, split="tune"):
+            found = of_protein(read_structure(target.model).protein, read_structure(target.native).protein)
+            if found is not None:
+                yield f"{name} (tune)", found
     for decoy in find_decoys(bench / "casp13-decoys"):
         found = None if decoy.is_native else of_protein(read_structure(decoy.path).protein, read_structure(decoy.native).protein)
         if found is not None:
@@ -142,7 +143,7 @@ def plot(found: dict[str, dict[str, object]], path: Path) -> None:
     figure, axes = plt.subplots(2, 2, figsize=(13, 9))
     labels = list(found)
     real_ones = [x for x in labels if ":" not in x]
-    tones = dict(zip(real_ones, ("#000000", "#666666", "#a0a0a0"), strict=False))
+    tones = dict(zip(real_ones, ("#000000", "#505050", "#888888", "#b4b4b4"), strict=False))
     colours = tones | {x: f"C{k}" for k, x in enumerate(x for x in labels if x not in tones)}
 
     def boxes(axis: plt.Axes, key: str, title: str, label: str) -> None:
@@ -191,8 +192,8 @@ def main() -> None:
     by_label: dict[str, list[Structure]] = {}
     for label, structure in real(args.bench):
         by_label.setdefault(label, []).append(structure)
-    for network in ("prior", "judge"):
-        settings = read_toml(TRAINING / f"{network}.toml", lambda values: build_settings(TrainingSettings, values))
+    for network, stage in (("prior", "unrolled"), ("judge", "judge")):
+        settings = read_toml(TRAINING / f"{stage}.toml", lambda values: build_settings(TrainingSettings, values))
         for label, structure in made(examples_of(pack, pairs, "valid", settings, SEED, args.count), network):
             by_label.setdefault(label, []).append(structure)
     found = {label: statistics(by_label[label]) for label in by_label}

@@ -15,7 +15,8 @@ _MEASURED = {
     "prior": (
         "Measured on generated decoys: `perturbed` and `native` of test chains; `homologue` of pair clusters kept out of the training "
         "pairs, whose chains training may have met as perturbed natives. "
-        "Ratios: mean error left over mean error before (1 = nothing learned)."
+        "Ratios: mean error left over mean error before (1 = nothing learned). "
+        "`unrolled_…`: what is left of the aligned error, and of what soft lDDT and GDT lack, after the unrolled moves."
     ),
     "judge": (
         "Measured on sets of generated decoys of test chains and of targets of the pair clusters kept out of training: mean absolute "
