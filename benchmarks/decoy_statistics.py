@@ -2,10 +2,10 @@
 
     python benchmarks/decoy_statistics.py PACK --pairs PAIRS.tsv [--bench ../shared/bench] [--count 400]
 
-Real models: the tune halves of refined150-dev and perturbed-40, and the server models of casp13-decoys. Decoys: those that the settings of the shipped prior
-(benchmarks/training/unrolled.toml) and of the shipped judge (judge.toml) make of chains of the valid split, by kind. Compared are lDDT, the
-local error, how displacements of two residues go together along the chain and in space, and geometry. Writes decoy_statistics.json and .png
-to benchmarks/results.
+Real models: the tune halves of refined150-dev and perturbed-40, and the server models of casp13-decoys. Decoys: those that the settings
+of the shipped prior (benchmarks/training/unrolled.toml) and of the shipped judge (judge.toml) make of chains of the valid split, by kind.
+Compared are lDDT, the local error, how displacements of two residues go together along the chain and in space, and geometry. Writes
+decoy_statistics.json and .png to benchmarks/results.
 """
 
 from __future__ import annotations

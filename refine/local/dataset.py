@@ -113,11 +113,22 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
     """Examples as dictionaries of arrays; ``split`` is train, valid or test.
 
     Keys: start, native (L, 4, 3) Å; residue, position, chain (L,); shift, turn, whole_shift, whole_turn (L, 3) in the
-    start's residue frames; centroid (L, 3) of the side chains, riding on the start; lddt (L,); kind, a place in ``KINDS``.
+    start's residue frames; centroid (L, 3) of the side chains, riding on the start; lddt (L,); kind, a place in ``KINDS``; with
+    ``with_native`` also disguised (L, 4, 3), the native with its local geometry treated as the start's was.
     """
 
-    def __init__(self, pack: Pack, pairs: list[list[Pair]], split: str, settings: ExampleSettings, seed: int, count: int) -> None:
-        self.pack, self.settings, self.seed, self.count = pack, settings, seed, count
+    def __init__(
+        self,
+        pack: Pack,
+        pairs: list[list[Pair]],
+        split: str,
+        settings: ExampleSettings,
+        seed: int,
+        count: int,
+        *,
+        with_native: bool = False,
+    ) -> None:
+        self.pack, self.settings, self.seed, self.count, self.with_native = pack, settings, seed, count, with_native
         wanted = split == "train"
         self.pairs = [group for group in pairs if held_out(group, pack) != wanted]
         clusters: dict[str, list[int]] = {}
@@ -213,12 +224,17 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         keep = self._crop(start[:, 1], rng, self.settings.crop)
         kept = rows[keep]
         packed = self.pack.backbone(chain)[kept]
+        more = {}
+        if self.with_native:
+            bonded = self.pack.bonded(chain)[kept] & np.r_[np.diff(kept) == 1, False]
+            more["disguised"] = decoys.disguised(packed, bonded, rng, self.settings.noise)
         return {
             "residue": self.pack.residue(chain)[kept].astype(np.int64),
             "position": self.pack.position(chain)[kept].astype(np.int64),
             "centroid": _carried(self.pack.centroid(chain)[kept], packed, start[keep]),
             "kind": np.array(KINDS.index(kind)),
             **_targets(start, native, keep),
+            **more,
         }
 
 
@@ -309,6 +325,6 @@ def collate(examples: list[Arrays], length: int = 0) -> dict[str, Tensor]:
     far = torch.arange(longest, dtype=torch.float32)[None, :, None, None] * 50.0 + 2000.0
     unit = torch.tensor([[-0.5, 1.4, 0.0], [0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [2.1, 1.0, 0.0]])
     padding = (far + unit).expand(len(examples), -1, -1, -1)
-    for key in ("start", "native"):
+    for key in {"start", "native", "disguised"} & batch.keys():
         batch[key] = torch.where(batch["mask"][:, :, None, None], batch[key], padding)
     return batch

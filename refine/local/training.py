@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from refine.errors import InputError, ModelError
+from refine.local.contrastive import ContrastiveSettings, contrastive_loss
 from refine.local.dataset import KINDS, Arrays, Examples, ExampleSettings, Pair, collate, read_pairs
 from refine.local.judge import Judge, JudgeSettings, begun_by_prior
 from refine.local.likelihood import Likelihood, LikelihoodSettings
@@ -73,6 +74,7 @@ class TrainingSettings:
     examples: ExampleSettings = ExampleSettings()
     own_moves: OwnMovesSettings = OwnMovesSettings()
     unrolled: UnrolledSettings = UnrolledSettings()
+    contrastive: ContrastiveSettings = ContrastiveSettings()
     prior: PriorSettings = PriorSettings()
     likelihood: LikelihoodSettings = LikelihoodSettings()
     judge: JudgeSettings = JudgeSettings()
@@ -81,7 +83,12 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
             raise InputError(f"there is no network '{self.network}'", remedy=f"Use {', '.join(NETWORKS)}.")
-        for name, used in (("own_moves.share", self.own_moves.share), ("unrolled.steps", self.unrolled.steps)):
+        of_prior = {
+            "own_moves.share": self.own_moves.share,
+            "unrolled.steps": self.unrolled.steps,
+            "contrastive.weight": self.contrastive.weight,
+        }
+        for name, used in of_prior.items():
             if used > 0 and self.network != "prior":
                 raise InputError(f"{name} is for the prior", remedy="Set it to 0 for another network.")
         for name, least in (("steps", 1), ("batch", 1), ("seed", 0), ("every", 1), ("workers", 1)):
@@ -101,7 +108,7 @@ def examples_of(pack: Pack, pairs: list[list[Pair]], split: str, settings: Train
     """The examples that the network of ``settings`` is trained on."""
     if settings.network == "judge":
         return Rivals(pack, pairs, split, settings.examples, settings.rivals, seed, count)
-    return Examples(pack, pairs, split, settings.examples, seed, count)
+    return Examples(pack, pairs, split, settings.examples, seed, count, with_native=settings.contrastive.weight > 0)
 
 
 def rate(step: int, settings: TrainingSettings) -> float:
@@ -122,6 +129,9 @@ def loss_of(
             if settings.unrolled.steps > 0:
                 further, more = unrolled_loss(network, batch, said, settings.unrolled)
                 loss, figures = loss + further, figures | more
+            if settings.contrastive.weight > 0:
+                further, more = contrastive_loss(network, batch, said, settings.contrastive)
+                loss, figures = loss + settings.contrastive.weight * further, figures | more
             return loss, figures, said
         return judge_loss(network, batch) if isinstance(network, Judge) else likelihood_loss(network, batch)  # type: ignore[arg-type]
 
