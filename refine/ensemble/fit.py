@@ -89,7 +89,9 @@ def student_loss(off: torch.Tensor, log_scale: torch.Tensor, freedom: torch.Tens
 def fit_change(
     estimated: NDArray[np.floating], room: NDArray[np.floating], true: NDArray[np.floating], natives: NDArray[np.bool_] | None = None
 ) -> Change:
-    """True changes (n,) of n targets as linear in the estimated ones, never falling, and in the room above the input.
+    """True changes (n,) of n targets as linear in the estimated ones, and in the room above the input.
+
+    The slope on the estimate is from 0 to 1: an estimate never counts for more than it says, as a few targets would have it.
 
     Args:
         room: (n,) 1 − the CA lDDT expected of the input.
@@ -110,8 +112,9 @@ def _range(values: NDArray[np.floating]) -> tuple[float, float]:
 
 
 def _plane(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Least-squares weights (3,) of the columns of ``x`` (n, 3), the second not negative; constant columns get none."""
+    """Least-squares weights (3,) of the columns of ``x`` (n, 3), the second from 0 to 1; constant columns get none."""
     found = np.linalg.lstsq(x, y, rcond=1e-8)[0]
-    if found[1] < 0:
-        found = np.insert(np.linalg.lstsq(x[:, [0, 2]], y, rcond=1e-8)[0], 1, 0.0)
+    slope = np.clip(found[1], 0.0, 1.0)
+    if slope != found[1]:
+        found = np.insert(np.linalg.lstsq(x[:, [0, 2]], y - slope * x[:, 1], rcond=1e-8)[0], 1, slope)
     return found

@@ -51,6 +51,8 @@ def test_changes_that_do_not_agree_have_no_slope() -> None:
     assert agreeing.room == pytest.approx(0.8, abs=0.3)
     opposed = fit_change(x, np.zeros(60), -x)
     assert opposed.slope == opposed.room == 0.0 and opposed.offset == pytest.approx(-x.mean())
+    timid = fit_change(x, room, 0.1 + 3.0 * x)
+    assert timid.slope == 1.0 and timid.offset + timid.room * room.mean() == pytest.approx(0.1 + 2.0 * x.mean())
 
 
 def test_natives_are_fitted_and_do_not_make_the_verdict_surer() -> None:
