@@ -103,8 +103,8 @@ class LearnedModel:
         def mean(values: list[Tensor]) -> Tensor:
             return torch.stack(values).mean(0)
 
-        shifts = [o.whole_shift if self.whole else o.shift for o in outputs]
-        shift, turn = mean(shifts), mean([o.whole_turn if self.whole else o.turn for o in outputs])
+        shifts, turns = (list(v) for v in zip(*(o.motion(whole=self.whole) for o in outputs), strict=True))
+        shift, turn = mean(shifts), mean(turns)
         spread = torch.stack(shifts).var(0, unbiased=False).sum(-1)
         now = _pair_distances(coords, region.index)
         return Fields(

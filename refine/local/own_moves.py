@@ -75,7 +75,7 @@ class OwnMoves:
         if drawn == 0:
             return
         entering = min(1.0, 1.5 * drawn / (self.fresh * s.moves))
-        shift, turn = (v.detach().float().cpu().numpy() for v in ((out.whole_shift, out.whole_turn) if whole else (out.shift, out.turn)))
+        shift, turn = (v.detach().float().cpu().numpy() for v in out.motion(whole=whole))
         for b, example in enumerate(batch):
             stays = rng.random() < (entering if b < self.fresh else 1 - 1 / s.moves)
             part = np.float32(rng.uniform(s.least, s.most))

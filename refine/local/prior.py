@@ -64,6 +64,10 @@ class PriorOutput:
     lddt: Tensor
     region: Region
 
+    def motion(self, *, whole: bool) -> tuple[Tensor, Tensor]:
+        """Shift and turn towards the native laid onto the whole model, or onto each residue's region."""
+        return (self.whole_shift, self.whole_turn) if whole else (self.shift, self.turn)
+
 
 def bounded(raw: Tensor, low: float, high: float) -> Tensor:
     """Smoothly maps any value into (low, high)."""

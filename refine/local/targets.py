@@ -9,7 +9,8 @@ from scipy.spatial.distance import cdist
 NEIGHBOURHOOD = 13.0
 """Radius in Å of the region on which the native is laid to define a residue's local error."""
 
-_LDDT_RADIUS, _LDDT_LIMITS = 15.0, (0.5, 1.0, 2.0, 4.0)
+LDDT_RADIUS, LDDT_LIMITS = 15.0, (0.5, 1.0, 2.0, 4.0)
+"""Å, of the native pairs that count and of their errors; GDT-HA has the same limits."""
 
 Array = NDArray[np.float64]
 
@@ -66,9 +67,9 @@ def _squared(vectors: Array) -> Array:
 def lddt_ca(native: Array, decoy: Array) -> Array:
     """Per-residue CA lDDT (L,) in [0, 1] of Mariani et al. (2013), without stereochemistry checks; 1 where no pair counts."""
     between = cdist(native, native)
-    counted = between < _LDDT_RADIUS
+    counted = between < LDDT_RADIUS
     np.fill_diagonal(counted, False)
     error = np.where(counted, np.abs(between - cdist(decoy, decoy)), np.inf)
-    kept = sum(np.count_nonzero(error < limit, axis=1) for limit in _LDDT_LIMITS) / len(_LDDT_LIMITS)
+    kept = sum(np.count_nonzero(error < limit, axis=1) for limit in LDDT_LIMITS) / len(LDDT_LIMITS)
     pairs = np.count_nonzero(counted, axis=1)
     return np.where(pairs > 0, kept / np.maximum(pairs, 1), 1.0)

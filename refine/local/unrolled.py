@@ -14,11 +14,10 @@ from torch import Tensor
 
 from refine.local.environment import Region, gather
 from refine.local.prior import Prior, PriorOutput
+from refine.local.targets import LDDT_LIMITS, LDDT_RADIUS
 from refine.structure.geometry import distance, frames, rotation_from_vector, to_global
 
 _SATURATION = 4.0  # Å; beyond it an error hardly counts, as in lDDT and GDT
-_LIMITS = (0.5, 1.0, 2.0, 4.0)  # Å, of lDDT and of GDT-HA
-_LDDT_RADIUS = 15.0  # Å, of the native pairs that count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +42,7 @@ class UnrolledSettings:
 def moved(backbone: Tensor, out: PriorOutput, fraction: float, *, whole: bool = False) -> Tensor:
     """Backbones (B, L, 4, 3) whose residues made ``fraction`` of the move that ``out`` proposes for them."""
     region = out.region
-    turn, shift = (out.whole_turn, out.whole_shift) if whole else (out.turn, out.shift)
+    shift, turn = out.motion(whole=whole)
     turned = region.rot @ rotation_from_vector(fraction * turn) @ region.rot.transpose(-1, -2)
     place = to_global(region.rot, region.origin, fraction * shift)
     return (backbone - backbone[:, :, 1:2]) @ turned.transpose(-1, -2) + place.unsqueeze(2)
@@ -67,7 +66,7 @@ def local_error(backbone: Tensor, native: Tensor, region: Region) -> Tensor:
 
 def soft_score(error: Tensor, counted: Tensor) -> Tensor:
     """Share (B,) of the counted errors (B, ...) in Å below 0.5, 1, 2 and 4 Å, each limit blurred by half its height."""
-    within = torch.stack([torch.sigmoid(2 * (limit - error) / limit) for limit in _LIMITS]).mean(0)
+    within = torch.stack([torch.sigmoid(2 * (limit - error) / limit) for limit in LDDT_LIMITS]).mean(0)
     weight = counted.to(error.dtype).flatten(1)
     return (within.flatten(1) * weight).sum(1) / weight.sum(1).clamp_min(1.0)
 
@@ -75,7 +74,7 @@ def soft_score(error: Tensor, counted: Tensor) -> Tensor:
 def soft_lddt(ca: Tensor, native: Tensor, mask: Tensor) -> Tensor:
     """Differentiable lDDT (B,) of CA positions (B, L, 3) against the native's, over native pairs within 15 Å."""
     true = distance(native[:, :, None], native[:, None])
-    counted = (true < _LDDT_RADIUS) & mask[:, :, None] & mask[:, None]
+    counted = (true < LDDT_RADIUS) & mask[:, :, None] & mask[:, None]
     counted &= ~torch.eye(ca.shape[1], dtype=torch.bool, device=ca.device)
     return soft_score((distance(ca[:, :, None], ca[:, None]) - true).abs(), counted)
 

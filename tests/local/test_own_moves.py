@@ -34,6 +34,10 @@ class Said:
             self.shift[b, :rows] = torch.from_numpy(example["shift"])
             self.turn[b, :rows] = torch.from_numpy(example["turn"])
 
+    def motion(self, *, whole: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        assert not whole
+        return self.shift, self.turn
+
 
 def test_the_true_move_leaves_little_to_do_and_its_opposite_more(examples: list[Arrays]) -> None:
     rng = np.random.default_rng(0)
