@@ -286,6 +286,7 @@ def thermal(native: Backbone, rng: np.random.Generator, severity: float) -> Back
     x = crankshafts(x, rng, severity * rng.uniform(15, 30), int(len(native) * rng.uniform(0.0, 0.15)))
     if rng.random() < 0.8:
         x = correlated_shift(x, rng, severity * rng.uniform(0.1, 0.6), float(np.exp(rng.uniform(np.log(6.0), np.log(20.0)))))
+    x = correlated_shift(x, rng, severity * rng.uniform(0.5, 1.2), float(rng.uniform(15.0, 30.0)))
     out = x[:, 1].astype(np.float64) - x[:, 1].mean(0)
     return move_residues(x, severity * rng.uniform(0.0, 0.045) * out, np.zeros_like(out))
 
