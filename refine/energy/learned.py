@@ -132,9 +132,9 @@ class LearnedModel:
     def likelihood(self, coords: Tensor) -> Tensor:
         """log P(a | y_i) (R, L, 20) of every residue's region, with gradient."""
         rot = frames(coords[..., 0, :], coords[..., 1, :], coords[..., 2, :])
-        centroid = to_global(rot, coords[..., 1, :], self.system.centroid_local)
-        residue, position, chain, mask = self._inputs(coords.shape[0])
-        return torch.log_softmax(self.networks.likelihood(coords, centroid, residue, position, chain, mask), dim=-1)
+        side_chain = to_global(rot[:, :, None], coords[..., 1:2, :], self.system.side_chain_local)
+        present = self.system.has_side_chain.expand(coords.shape[0], -1, -1)
+        return torch.log_softmax(self.networks.likelihood(coords, side_chain, present, *self._inputs(coords.shape[0])), dim=-1)
 
 
 def _scale(outputs: list[PriorOutput], name: str, extra: Tensor | None) -> Tensor:

@@ -30,6 +30,8 @@ class System:
         cis: (L,) bool, the peptide bond from i to i + 1 is to be cis: as the start has it.
         chain_index: (L,) int64, 0 for the first chain.
         position: (L,) int64, author number where those ascend within the chain, else running number.
+        side_chain_local: (L, 10, 3) Å, side-chain heavy atoms in the residue frame, in the order of SIDE_CHAIN_ATOMS; absent ones are 0.
+        has_side_chain: (L, 10) bool, which of them exist.
         centroid_local: (L, 3) Å, mean of all side-chain heavy atoms in the residue frame; 0 where there are none.
         has_centroid: (L,) bool, the residue has side-chain atoms beyond CB.
         cb_local: (L, 3) Å, CB as the structure has it in the residue frame; ``has_cb`` (L,) where it exists.
@@ -44,6 +46,8 @@ class System:
     cis: Tensor
     chain_index: Tensor
     position: Tensor
+    side_chain_local: Tensor
+    has_side_chain: Tensor
     centroid_local: Tensor
     has_centroid: Tensor
     cb_local: Tensor
@@ -99,6 +103,8 @@ class System:
             cis=_cis(backbone, protein).to(device),
             chain_index=torch.tensor([chains[r.chain] for r in protein.residue_ids], dtype=torch.int64, device=device),
             position=torch.tensor(_positions(protein), dtype=torch.int64, device=device),
+            side_chain_local=local.to(device=device, dtype=dtype),
+            has_side_chain=side.to(device),
             centroid_local=centroid.to(device=device, dtype=dtype),
             has_centroid=side[:, 1:].any(1).to(device),
             cb_local=local[:, 0].to(device=device, dtype=dtype),

@@ -113,7 +113,8 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
     """Examples as dictionaries of arrays; ``split`` is train, valid or test.
 
     Keys: start, native (L, 4, 3) Å; residue, position, chain (L,); shift, turn, whole_shift, whole_turn (L, 3) in the
-    start's residue frames; centroid (L, 3) of the side chains, riding on the start; lddt (L,); kind, a place in ``KINDS``; with
+    start's residue frames; side_chain (L, 10, 3) and present (L, 10), the native's side
+    chains riding on the start; lddt (L,); kind, a place in ``KINDS``; with
     ``with_native`` also disguised (L, 4, 3), the native with its local geometry treated as the start's was.
     """
 
@@ -224,6 +225,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         keep = self._crop(start[:, 1], rng, self.settings.crop)
         kept = rows[keep]
         packed = self.pack.backbone(chain)[kept]
+        side_chain, present = self.pack.side_chain(chain)
         more = {}
         if self.with_native:
             bonded = self.pack.bonded(chain)[kept] & np.r_[np.diff(kept) == 1, False]
@@ -231,7 +233,8 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         return {
             "residue": self.pack.residue(chain)[kept].astype(np.int64),
             "position": self.pack.position(chain)[kept].astype(np.int64),
-            "centroid": _carried(self.pack.centroid(chain)[kept], packed, start[keep]),
+            "side_chain": _carried(side_chain[kept], packed, start[keep]),
+            "present": present[kept],
             "kind": np.array(KINDS.index(kind)),
             **_targets(start, native, keep),
             **more,
@@ -254,7 +257,7 @@ def moved_on(example: Arrays, shift: NDArray[np.float32], turn: NDArray[np.float
     moved = decoys.disguised(moved, bonded, rng, noise)
     return {
         **example,
-        "centroid": _carried(example["centroid"], example["start"], moved),
+        "side_chain": _carried(example["side_chain"], example["start"], moved),
         **_targets(moved, example["native"], np.arange(len(moved))),
     }
 
@@ -281,10 +284,10 @@ def _targets(start: NDArray[np.float32], native: NDArray[np.float32], keep: NDAr
 
 
 def _carried(points: NDArray[np.float32], old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Points (L, 3), one per residue, that ride on their residues' frames from one backbone to another."""
+    """Points (L, P, 3) that ride on their residues' frames from one backbone to another."""
     before, after = old.astype(np.float64), new.astype(np.float64)
-    local = _frames(before).transpose(0, 2, 1) @ (points - before[:, 1])[..., None]
-    return ((_frames(after) @ local)[..., 0] + after[:, 1]).astype(np.float32)
+    turn = _frames(before) @ _frames(after).transpose(0, 2, 1)
+    return ((points - before[:, 1:2]) @ turn + after[:, 1:2]).astype(np.float32)
 
 
 def _frame_motion(

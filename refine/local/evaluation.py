@@ -66,7 +66,7 @@ def likelihood_metrics(network: Likelihood, pack: Pack, split: str = "test") -> 
     for k in rows:
         residue = torch.from_numpy(pack.residue(k).astype(np.int64))
         position = torch.from_numpy(pack.position(k).astype(np.int64))
-        inputs = (torch.from_numpy(pack.backbone(k)), torch.from_numpy(pack.centroid(k)), residue, position)
+        inputs = (*(torch.from_numpy(v) for v in (pack.backbone(k), *pack.side_chain(k))), residue, position)
         with torch.no_grad():
             logits = network(
                 *(v[None].to(device) for v in inputs),

@@ -88,9 +88,8 @@ def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str
 
     Natives and mildly perturbed structures alike, so that the likelihood stays smooth where models live.
     """
-    logits = network(
-        batch["start"], batch["centroid"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"]
-    ).float()
+    labels = batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"]
+    logits = network(batch["start"], batch["side_chain"], batch["present"], *labels).float()
     entropy = F.cross_entropy(logits.flatten(0, 1), batch["residue"].flatten(), reduction="none").view_as(batch["residue"])
     loss = masked_mean(entropy, batch["mask"])
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """Packed training structures: memory-mapped arrays that several processes read without copies.
 
-A pack is a folder: ``backbone.npy`` (N, 4, 3) and ``centroid.npy`` (N, 3) int16 in units of 0.01 Å about each chain's
-centre, ``residue.npy`` (N,) int8 in AMINO_ACIDS order, ``position.npy`` (N,) int32 (chain breaks jump by 20),
+A pack is a folder: ``backbone.npy`` (N, 4, 3) and ``side_chain.npy`` (N, 10, 3; absent atoms ``ABSENT``) int16 in units of 0.01 Å
+about each chain's centre, ``residue.npy`` (N,) int8 in AMINO_ACIDS order, ``position.npy`` (N,) int32 (chain breaks jump by 20),
 ``origin.npy`` (N,) int32 place in the file's sequence, ``bonded.npy`` (N,) bool, ``chains.tsv`` one row a chain and
 ``manifest.json`` with the settings and the hash of everything that went in.
 """
@@ -15,7 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from refine.errors import InputError
+
 COORDINATE_UNIT = 0.01
+ABSENT = np.iinfo(np.int16).min
+"""Every coordinate of a side-chain atom that the structure lacks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +44,12 @@ class Pack:
                 PackedChain(r["id"], int(r["start"]), int(r["length"]), r["cluster"], r["split"], r["quality"])
                 for r in csv.DictReader(file, delimiter="\t")
             )
-        self._arrays = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r")
-            for name in ("backbone", "centroid", "residue", "position", "origin", "bonded")
-        }
+        try:
+            names = ("backbone", "side_chain", "residue", "position", "origin", "bonded")
+            self._arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+        except FileNotFoundError as error:
+            remedy = "Packs of earlier versions lack side_chain.npy: pack the structures again."
+            raise InputError("an array of the pack is missing", file=str(error.filename), remedy=remedy) from error
 
     def _rows(self, name: str, chain: int) -> NDArray[np.generic]:
         c = self.chains[chain]
@@ -53,9 +59,12 @@ class Pack:
         """(L, 4, 3) Å."""
         return self._rows("backbone", chain).astype(np.float32) * np.float32(COORDINATE_UNIT)
 
-    def centroid(self, chain: int) -> NDArray[np.float32]:
-        """(L, 3) Å side-chain centroids, CA for glycine."""
-        return self._rows("centroid", chain).astype(np.float32) * np.float32(COORDINATE_UNIT)
+    def side_chain(self, chain: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """(L, 10, 3) Å side-chain heavy atoms in the order of SIDE_CHAIN_ATOMS, and (L, 10) whether they exist; absent ones lie on CA."""
+        stored = self._rows("side_chain", chain)
+        present = stored[..., 0] != ABSENT
+        ca = self._rows("backbone", chain)[:, 1:2]
+        return np.where(present[..., None], stored, ca).astype(np.float32) * np.float32(COORDINATE_UNIT), present
 
     def residue(self, chain: int) -> NDArray[np.int8]:
         """(L,) identities."""

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 from refine.constants import AMINO_ACIDS
 from refine.errors import InputError, RefineError
-from refine.local.pack import COORDINATE_UNIT
+from refine.local.pack import ABSENT, COORDINATE_UNIT
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.structure.source import stem
 
 log = logging.getLogger(__name__)
 
-FORMAT = "refine-pack-1"
+FORMAT = "refine-pack-2"
 SPLITS = ("train", "valid", "test")
 BREAK = 20
 """Jump of the sequence position at a chain break; ``energy.learned`` counts the same way."""
@@ -74,12 +74,12 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """One chain, ready to be written; arrays as in a pack, coordinates still in Å about the chain's centre."""
+    """One chain, ready to be written; arrays as in a pack, coordinates still in Å about the chain's centre, absent atoms not numbers."""
 
     name: str
     source: Source
     backbone: NDArray[np.float32]
-    centroid: NDArray[np.float32]
+    side_chain: NDArray[np.float32]
     residue: NDArray[np.int8]
     position: NDArray[np.int32]
     origin: NDArray[np.int32]
@@ -180,7 +180,7 @@ def _read_one(job: tuple[Source, PackSettings]) -> FileResult:
 
 
 def pack_chain(protein: Protein, name: str, source: Source, settings: PackSettings) -> Chain:
-    """One chain's arrays: residues that lack N, CA, C or O are dropped; centroid = mean of the side chain's heavy atoms, CB included.
+    """One chain's arrays: residues that lack N, CA, C or O are dropped.
 
     Raises:
         InputError: too short, too incomplete, or too large for the coordinate unit.
@@ -191,11 +191,10 @@ def pack_chain(protein: Protein, name: str, source: Source, settings: PackSettin
         raise InputError(f"{name}: only {len(keep)} residues with complete backbone")
     if len(keep) < (1.0 - settings.max_missing) * len(protein):
         raise InputError(f"{name}: {len(protein) - len(keep)} of {len(protein)} residues lack backbone atoms")
-    backbone, side = x[keep, :4], mask[keep, 4:, None]
-    count = side.sum(1)
-    centroid = np.where(count > 0, (x[keep, 4:] * side).sum(1) / np.maximum(count, 1), backbone[:, 1])
+    backbone = x[keep, :4]
     centre = backbone[:, 1].mean(0)
-    if max(np.abs(backbone - centre).max(), np.abs(centroid - centre).max()) > _WIDEST:
+    side_chain = np.where(mask[keep, 4:, None], x[keep, 4:] - centre, np.nan)
+    if max(np.abs(backbone - centre).max(), np.nanmax(np.abs(side_chain), initial=0.0)) > _WIDEST:
         raise InputError(f"{name}: atoms more than {_WIDEST:.0f} Å from the centre")
     bonded = np.r_[np.linalg.norm(backbone[:-1, 2] - backbone[1:, 0], axis=1) < _BOND, False]
     breaks = np.r_[0, np.cumsum(~bonded[:-1])]
@@ -203,7 +202,7 @@ def pack_chain(protein: Protein, name: str, source: Source, settings: PackSettin
         name=name,
         source=source,
         backbone=(backbone - centre).astype(np.float32),
-        centroid=(centroid - centre).astype(np.float32),
+        side_chain=side_chain.astype(np.float32),
         residue=np.array([AMINO_ACIDS.index(protein.sequence[i]) for i in keep], dtype=np.int8),
         position=(np.arange(len(keep)) + BREAK * breaks).astype(np.int32),
         origin=keep.astype(np.int32),
@@ -261,9 +260,9 @@ def _digest(text: str) -> str:
 
 
 def _write_arrays(chains: Sequence[Chain], out: Path) -> None:
-    for name in ("backbone", "centroid"):
-        values = np.concatenate([getattr(c, name) for c in chains])
-        np.save(out / f"{name}.npy", np.round(values / COORDINATE_UNIT).astype(np.int16))
+    for name in ("backbone", "side_chain"):
+        values = np.round(np.concatenate([getattr(c, name) for c in chains]) / COORDINATE_UNIT)
+        np.save(out / f"{name}.npy", np.nan_to_num(values, nan=ABSENT).astype(np.int16))
     for name in ("residue", "position", "origin", "bonded"):
         np.save(out / f"{name}.npy", np.concatenate([getattr(c, name) for c in chains]))
 

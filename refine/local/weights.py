@@ -20,7 +20,7 @@ from torch import nn
 from refine.errors import ModelError
 from refine.local.environment import RegionSettings
 from refine.local.judge import Judge, JudgeSettings
-from refine.local.likelihood import Likelihood, LikelihoodSettings
+from refine.local.likelihood import AtomSettings, Likelihood, LikelihoodSettings
 from refine.local.network import TrunkSettings
 from refine.local.prior import Prior, PriorSettings
 from refine.resources import models_dir
@@ -90,7 +90,8 @@ def _build(kind: str, settings: dict[str, Any]) -> Prior | Likelihood | Judge:
         return Prior(PriorSettings(trunk=trunk, region=region, **settings))
     if kind == "judge":
         return Judge(JudgeSettings(trunk=trunk, region=region, **settings))
-    return Likelihood(LikelihoodSettings(trunk=trunk, region=region, **settings))
+    atoms = AtomSettings(**settings.pop("atoms"))
+    return Likelihood(LikelihoodSettings(trunk=trunk, region=region, atoms=atoms, **settings))
 
 
 def load_networks(model: str | Path = DEFAULT_MODEL, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Networks:

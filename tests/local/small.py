@@ -17,7 +17,6 @@ from refine.local.likelihood import Likelihood, LikelihoodSettings
 from refine.local.network import TrunkSettings
 from refine.local.packing import PackSettings, build_pack
 from refine.local.prior import Prior, PriorSettings
-from refine.structure.geometry import virtual_cb
 from refine.structure.protein import Protein
 from refine.structure.write import write_pdb
 from tests.proteins import chain_backbone, make_protein, small_protein, torsions
@@ -57,12 +56,12 @@ def compact_protein() -> Protein:
 
 
 class Structure:
-    """Inputs of the networks for one protein, B = 1: backbone, centroid, residue, position, chain, mask."""
+    """Inputs of the networks for one protein, B = 1: backbone, side_chain, present, residue, position, chain, mask."""
 
     def __init__(self, protein: Protein, dtype: torch.dtype = torch.float64) -> None:
         self.backbone = torch.from_numpy(protein.coords[:, :, :4]).to(dtype)
-        n, ca, c, _ = self.backbone.unbind(-2)
-        self.centroid = ca + 1.6 * (virtual_cb(n, ca, c) - ca)
+        self.side_chain = torch.from_numpy(protein.coords[:, :, 4:]).to(dtype)
+        self.present = torch.from_numpy(protein.mask[None, :, 4:])
         self.residue = torch.tensor([[AMINO_ACIDS.index(a) for a in protein.sequence]])
         self.chain = torch.tensor([[protein.chains.index(r.chain) for r in protein.residue_ids]])
         self.position = torch.arange(len(protein))[None] + 20 * self.chain

@@ -25,7 +25,7 @@ def said(structure: Structure, backbone: Tensor | None = None) -> PriorOutput:
 
 
 def logits(structure: Structure) -> Tensor:
-    return likelihood()(structure.backbone, structure.centroid, *structure.labels())
+    return likelihood()(structure.backbone, structure.side_chain, structure.present, *structure.labels())
 
 
 def dense(values: Tensor, index: Tensor) -> Tensor:
@@ -47,14 +47,14 @@ def test_rotation_and_translation_change_nothing_and_vectors_turn_along(structur
 
 def test_likelihood_is_invariant(structure: Structure) -> None:
     one = logits(structure)
-    structure.backbone, structure.centroid = structure.backbone @ TURN.T + SHIFT, structure.centroid @ TURN.T + SHIFT
+    structure.backbone, structure.side_chain = structure.backbone @ TURN.T + SHIFT, structure.side_chain @ TURN.T + SHIFT
     torch.testing.assert_close(one, logits(structure), rtol=1e-6, atol=1e-7)
 
 
 def test_order_of_residues_and_chains_does_not_matter(structure: Structure) -> None:
     before, other = said(structure), logits(structure)
     order = torch.randperm(28, generator=torch.Generator().manual_seed(0))
-    for name in ("backbone", "centroid", "residue", "position", "chain"):
+    for name in ("backbone", "side_chain", "present", "residue", "position", "chain"):
         setattr(structure, name, getattr(structure, name)[:, order])
     after = said(structure)
     torch.testing.assert_close(before.shift[:, order], after.shift)
@@ -67,7 +67,7 @@ def test_order_of_residues_and_chains_does_not_matter(structure: Structure) -> N
 def test_mirror_image_looks_different(structure: Structure) -> None:
     before, other = said(structure), logits(structure)
     flip = torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
-    structure.backbone, structure.centroid = structure.backbone * flip, structure.centroid * flip
+    structure.backbone, structure.side_chain = structure.backbone * flip, structure.side_chain * flip
     assert (before.lddt - said(structure).lddt).abs().mean() > 1e-3
     assert (other - logits(structure)).abs().mean() > 1e-2
 
@@ -76,8 +76,8 @@ def test_centre_does_not_see_itself_but_its_neighbours(structure: Structure) -> 
     before, i = logits(structure), 9
     structure.residue = structure.residue.clone()
     structure.residue[0, i] = (structure.residue[0, i] + 7) % 20
-    structure.centroid = structure.centroid.clone()
-    structure.centroid[0, i] += torch.tensor([1.0, -0.5, 0.8])
+    structure.side_chain = structure.side_chain.clone()
+    structure.side_chain[0, i] += torch.tensor([1.0, -0.5, 0.8])
     after = logits(structure)
     assert torch.equal(before[0, i], after[0, i])
     near = (structure.backbone[0, :, 1] - structure.backbone[0, i, 1]).norm(dim=-1) < 8
@@ -89,7 +89,8 @@ def test_padding_changes_nothing(structure: Structure) -> None:
     before, other = said(structure), logits(structure)
     far = structure.backbone[:, :5] + 500.0
     structure.backbone = torch.cat((structure.backbone, far), 1)
-    structure.centroid = torch.cat((structure.centroid, far[:, :, 1]), 1)
+    structure.side_chain = torch.cat((structure.side_chain, far[:, :, :1].expand(-1, -1, 10, -1)), 1)
+    structure.present = torch.cat((structure.present, torch.ones(1, 5, 10, dtype=torch.bool)), 1)
     for name in ("residue", "position", "chain"):
         setattr(structure, name, torch.cat((getattr(structure, name), torch.zeros(1, 5, dtype=torch.int64)), 1))
     structure.mask = torch.cat((structure.mask, torch.zeros(1, 5, dtype=torch.bool)), 1)

@@ -47,13 +47,13 @@ def test_the_true_move_leaves_little_to_do_and_its_opposite_more(examples: list[
         size = [float(np.linalg.norm(e["shift"], axis=1).mean()) for e in (there, example, away)]
         assert size[0] < 0.75 * size[1] < size[1] < size[2]
         assert there["lddt"].mean() > example["lddt"].mean() > away["lddt"].mean()
-        assert np.array_equal(there["native"], example["native"]) and there["centroid"].shape == example["centroid"].shape
+        assert np.array_equal(there["native"], example["native"]) and there["side_chain"].shape == example["side_chain"].shape
 
 
 def test_side_chains_ride_along(examples: list[Arrays]) -> None:
     example = examples[0]
     moved = moved_on(example, example["shift"], example["turn"], 0.0, np.random.default_rng(0))
-    reach = [np.linalg.norm(e["centroid"] - e["start"][:, 1], axis=1) for e in (example, moved)]
+    reach = [np.linalg.norm(e["side_chain"] - e["start"][:, 1:2], axis=2) for e in (example, moved)]
     np.testing.assert_allclose(reach[0], reach[1], atol=1e-3)
 
 

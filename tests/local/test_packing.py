@@ -28,9 +28,10 @@ def test_pack_holds_the_structures(tmp_path: Path) -> None:
     x = protein.coords[0] - protein.coords[0, :, 1].mean(0)
     np.testing.assert_allclose(pack.backbone(3), x[:, :4], atol=0.0121)
     assert "".join(AMINO_ACIDS[k] for k in pack.residue(3)) == protein.sequence
-    for i, aa in enumerate(protein.sequence[:8]):
-        side = x[i, 4:][protein.mask[i, 4:]]
-        np.testing.assert_allclose(pack.centroid(3)[i], side.mean(0) if aa != "G" else x[i, 1], atol=0.0121)
+    side_chain, present = pack.side_chain(3)
+    assert np.array_equal(present, protein.mask[:, 4:]) and 0 < present.sum() < present.size
+    np.testing.assert_allclose(side_chain[present], x[:, 4:][present], atol=0.0121)
+    np.testing.assert_array_equal(side_chain[~present], np.broadcast_to(pack.backbone(3)[:, 1:2], side_chain.shape)[~present])
 
 
 def test_incomplete_residues_are_dropped_and_breaks_jump() -> None:
