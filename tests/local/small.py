@@ -17,6 +17,7 @@ from refine.local.likelihood import Likelihood, LikelihoodSettings
 from refine.local.network import TrunkSettings
 from refine.local.packing import PackSettings, build_pack
 from refine.local.prior import Prior, PriorSettings
+from refine.structure.geometry import virtual_cb
 from refine.structure.protein import Protein
 from refine.structure.write import write_pdb
 from tests.proteins import chain_backbone, make_protein, small_protein, torsions
@@ -56,13 +57,17 @@ def compact_protein() -> Protein:
 
 
 class Structure:
-    """Inputs of the networks for one protein, B = 1: backbone, side_chain, present, residue, position, chain, mask."""
+    """Inputs of the networks for one protein with made-up side chains, B = 1: backbone, side_chain, present, residue, position, chain, mask."""
 
     def __init__(self, protein: Protein, dtype: torch.dtype = torch.float64) -> None:
         self.backbone = torch.from_numpy(protein.coords[:, :, :4]).to(dtype)
-        self.side_chain = torch.from_numpy(protein.coords[:, :, 4:]).to(dtype)
-        self.present = torch.from_numpy(protein.mask[None, :, 4:])
+        n, ca, c, _ = self.backbone.unbind(-2)
+        axes = torch.stack((virtual_cb(n, ca, c) - ca, n - ca, c - ca), -2)
+        slots = torch.arange(10, dtype=dtype)
+        spread = torch.stack((1 + 0.4 * slots, 0.3 * torch.sin(slots), 0.3 * torch.cos(2 * slots)), -1)
+        self.side_chain = ca.unsqueeze(2) + spread @ axes
         self.residue = torch.tensor([[AMINO_ACIDS.index(a) for a in protein.sequence]])
+        self.present = torch.arange(10) < self.residue.unsqueeze(-1) % 6
         self.chain = torch.tensor([[protein.chains.index(r.chain) for r in protein.residue_ids]])
         self.position = torch.arange(len(protein))[None] + 20 * self.chain
         self.mask = torch.ones_like(self.residue, dtype=torch.bool)

@@ -85,6 +85,33 @@ def test_centre_does_not_see_itself_but_its_neighbours(structure: Structure) -> 
     assert (before - after)[0, near].abs().amax(-1).min() > 1e-3
 
 
+def test_absent_atoms_do_not_count_wherever_they_lie(structure: Structure) -> None:
+    before, i = logits(structure), 9
+    structure.side_chain = structure.side_chain.clone()
+    structure.side_chain[~structure.present] += 2.0
+    assert torch.equal(before, logits(structure))
+    structure.present = structure.present.clone()
+    structure.present[0, i] = False
+    assert (before - logits(structure))[0].abs().amax() > 1e-3
+
+
+def test_likelihood_sees_single_atoms_and_feels_them_come_and_go_smoothly(structure: Structure) -> None:
+    """Two atoms of one side chain change places, their centroid stays; then one atom is led away in steps of 0.01 Å."""
+    i = next(k for k in range(28) if structure.present[0, k].sum() >= 4)
+    before, at = logits(structure), structure.side_chain
+    structure.side_chain = at.clone()
+    structure.side_chain[0, i, [2, 3]] = at[0, i, [3, 2]]
+    assert (before - logits(structure)).abs().max() > 1e-3
+    outputs = []
+    for k in range(800):
+        structure.side_chain = at.clone()
+        structure.side_chain[0, i, 3] += torch.tensor([0.6, -0.6, 0.5], dtype=torch.float64) * 0.01 * k
+        outputs.append(logits(structure))
+    change = torch.stack([(b - a).abs().max() for a, b in zip(outputs, outputs[1:], strict=False)])
+    kink = torch.stack([(c - 2 * b + a).abs().max() for a, b, c in zip(outputs, outputs[1:], outputs[2:], strict=False)])
+    assert 1e-4 < change.max() < 0.05 and kink.max() < 0.1 * change.max()
+
+
 def test_padding_changes_nothing(structure: Structure) -> None:
     before, other = said(structure), logits(structure)
     far = structure.backbone[:, :5] + 500.0

@@ -107,3 +107,11 @@ def test_shared_chains_pack_as_measured(shared: Path, tmp_path: Path) -> None:
         sequence = row["sequence"]
         assert all(sequence[i] == AMINO_ACIDS[a] for i, a in zip(pack.origin(k), pack.residue(k), strict=True))
         assert pack.chains[k].length <= int(row["residues"]) and pack.chains[k].split == row["split"]
+
+
+def test_pack_of_an_earlier_version_is_refused_by_name(tmp_path: Path) -> None:
+    folder = small_pack(tmp_path)
+    (folder / "side_chain.npy").unlink()
+    with pytest.raises(InputError, match="array of the pack is missing") as caught:
+        Pack(folder)
+    assert "side_chain.npy" in str(caught.value.file) and "pack the structures again" in str(caught.value.remedy)
