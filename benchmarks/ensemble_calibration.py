@@ -70,7 +70,7 @@ PAIR_NAMES = {
 JUDGED = ("input", "replica", "average")
 """Structures of a target that the residue tables are fitted on: the input, the replica of lowest energy, the average."""
 NATIVES = 12
-"""Crystal structures of the valid split, given as inputs, that the fit sees beside the predicted models: they have nothing to gain."""
+"""Natives of the tune half, given as inputs, that the fit sees beside the predicted models: they have nothing to gain."""
 FIT_PAIRS = 3000
 """Pairs of each target in the fit, drawn evenly; all are shown."""
 
@@ -590,7 +590,7 @@ def fit(args: argparse.Namespace) -> int:
 
     hashes = network_hashes(networks.folder)
     tune = measured_targets(args, "tune", halves("tune"), networks)
-    right = [Target(t.name, args.data / t.model, args.data / t.native) for t in natives(args.data, "valid", NATIVES)]
+    right = [Target(t.name, args.bench / t.model, args.bench / t.native) for t in natives(args.bench, "tune", NATIVES)]
     stay = measured_targets(args, "natives", right, networks)
     calibration, base = calibrate(tune, stay, hashes, args.model)
     folds = [k % args.folds for k in range(len(tune))]
@@ -714,7 +714,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--folds", type=int, default=5, help="of the cross-validation within tune")
     shared = Path(os.environ.get("REFINE_SHARED") or ROOT.parent / "shared")
     parser.add_argument("--bench", type=Path, default=shared / "bench", help="folder of targets.tsv")
-    parser.add_argument("--data", type=Path, default=shared / "data", help="folder of the training data, for natives of its valid split")
     parser.add_argument("--cache", type=Path, default=Path("calibration_cache"), help="measured targets (default calibration_cache)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of figures and plot")
     parser.add_argument("--table", type=Path, default=TABLE, help="where the tables go")

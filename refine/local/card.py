@@ -76,6 +76,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("training time", f"{facts['seconds'] / 60:.0f} min" if facts.get("seconds") else "not recorded"),
         ("device", facts.get("device", "not recorded")),
         ("started from", facts.get("init") or "random weights, or not recorded"),
+        ("data of what it started from", ", ".join(facts.get("data_before", ())) or "the same, or not recorded"),
         ("training command", "; ".join(f"`{c}`" for c in facts.get("commands", ())) or "not recorded in the run's folder"),
         ("export command", f"`{facts['exported_by']}`" if facts.get("exported_by") else "not recorded"),
         ("versions", ", ".join(f"{k} {v}" for k, v in facts.get("versions", {}).items()) or "not recorded"),

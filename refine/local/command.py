@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 
 from refine import __version__
 from refine.errors import InputError
@@ -25,7 +26,7 @@ from refine.local.evaluation import test_metrics
 from refine.local.network import parameter_count
 from refine.local.pack import Pack
 from refine.local.packing import PackSettings, build_pack
-from refine.local.training import NETWORKS, TrainingSettings, build, load_weights, train
+from refine.local.training import NETWORKS, TrainingSettings, build, data_hash, load_weights, train
 from refine.local.weights import save_network
 from refine.settings_file import build_settings, read_toml
 
@@ -87,7 +88,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     settings = settings_of(options)
     device = choose_device(options.device)
     if not options.export_only:
-        _record(options.out, described(arguments), options.init)
+        _record(options.out, described(arguments), options.init, data_hash(pack))
         train(pack, options.pairs, options.out, settings, device=device, init=options.init)
     if options.export is not None:
         export(options.out, pack, options.pairs, settings, options.export, device, described(arguments))
@@ -155,15 +156,37 @@ def described(arguments: Sequence[str]) -> str:
     return shlex.join(("refine", "train", *map(shortened, arguments)))
 
 
-def _record(out: Path, command: str, init: Path | None) -> None:
-    """Adds a command, and the weights it starts from, to ``run.json`` of the run folder."""
+def _record(out: Path, command: str, init: Path | None, data: str) -> None:
+    """Adds a command, the weights it starts from and the data those have seen to ``run.json`` of the run folder."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / "run.json"
     record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"commands": [], "init": ""}
     record["commands"].append(command)
+    record["data"] = data
     if init is not None and init.is_file():
         record["init"] = f"{init.name} (sha256 {hashlib.sha256(init.read_bytes()).hexdigest()[:16]})"
+        record["data_before"] = _data_seen(init)
+        if set(record["data_before"]) - {data}:
+            log.warning(
+                "%s has been trained on other data, or on other splits of them: it may know chains of this pack's test split", init.name
+            )
     path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _data_seen(weights: Path) -> list[str]:
+    """Hashes of the packs that weights were trained on, as far as their file, or the record of their run folder, tells."""
+    if weights.suffix == ".safetensors":
+        try:
+            with safe_open(weights, framework="pt") as file:
+                facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+        except SafetensorError:
+            return []  # loading it will say what is wrong
+        seen = [*facts.get("data_before", []), facts.get("data", {}).get("hash", "")]
+    else:
+        path = weights.parent / "run.json"
+        record = json.loads(path.read_text()) if path.is_file() else {}
+        seen = [*record.get("data_before", []), record.get("data", "")]
+    return sorted({name for name in seen if name})
 
 
 def export(out: Path, pack_folder: Path, pairs: Path | None, settings: TrainingSettings, to: Path, device: str, command: str) -> Path:
@@ -195,6 +218,7 @@ def export(out: Path, pack_folder: Path, pairs: Path | None, settings: TrainingS
         "parameters": parameter_count(network),
         "device": f"{device}, {torch.get_num_threads()} threads",
         "init": record.get("init", ""),
+        "data_before": record.get("data_before", []),
         "commands": record.get("commands", []),
         "exported_by": command,
         "versions": {"refine": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},

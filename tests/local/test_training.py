@@ -15,9 +15,10 @@ from refine.local import evaluation, training
 from refine.local.dataset import Examples, ExampleSettings, collate
 from refine.local.own_moves import OwnMovesSettings
 from refine.local.pack import Pack
+from refine.local.packing import PackSettings, build_pack
 from refine.local.training import TrainingSettings, build, load_weights, train
 from refine.local.weights import load_network, load_networks, save_network
-from tests.local.small import JUDGE, LIKELIHOOD, PRIOR, judge, likelihood, prior, small_pack
+from tests.local.small import JUDGE, LIKELIHOOD, PRIOR, judge, likelihood, prior, small_pack, write_structures
 
 TINY = TrainingSettings(steps=6, batch=2, warmup=2, cooldown=2, every=3, bf16=False, prior=PRIOR, likelihood=LIKELIHOOD, judge=JUDGE)
 
@@ -156,3 +157,25 @@ def test_command_trains_resumes_and_exports_with_a_card(pack: Path, tmp_path: Pa
     toml.write_text("colour = 1\n")
     with pytest.raises(InputError, match="unknown setting colour"):
         training.main([str(pack), "--out", str(tmp_path / "other"), "--settings", str(toml), "--quiet"])
+
+
+def test_weights_that_have_seen_other_data_are_named(pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From a run folder and from an exported file, through a further run; the same data give no warning."""
+    table = write_structures(tmp_path / "files")
+    table.write_text(table.read_text().replace("\ttest\t", "\tvalid\t").replace("\tvalid\t", "\ttest\t", 2))
+    other = build_pack(table, tmp_path / "pack", PackSettings(workers=1))
+    toml = tmp_path / "tiny.toml"
+    toml.write_text(
+        'network = "likelihood"\nsteps = 1\nbatch = 2\nevery = 1\n[likelihood.trunk]\nwidth = 16\nlayers = 1\nidentities = false\n'
+    )
+
+    def run(data: Path, out: str, *more: str) -> str:
+        assert training.main([str(data), "--out", str(tmp_path / out), "--settings", str(toml), "--device", "cpu", *more]) == 0
+        return capsys.readouterr().err
+
+    assert "other data" not in run(pack, "a", "--export", str(tmp_path / "a.safetensors"))
+    assert "other data" not in run(pack, "b", "--init", str(tmp_path / "a" / "weights.pt"))
+    for k, init in enumerate((tmp_path / "a" / "weights.pt", tmp_path / "a.safetensors")):
+        assert f"{init.name} has been trained on other data" in run(other, f"c{k}", "--init", str(init))
+    assert "other data" in run(other, "d", "--init", str(tmp_path / "c0" / "weights.pt"), "--export", str(tmp_path / "d"))
+    assert training.data_hash(pack) in (tmp_path / "d" / "CARD.md").read_text()
