@@ -57,7 +57,7 @@ def compact_protein() -> Protein:
 
 
 class Structure:
-    """Inputs of the networks for one protein with made-up side chains, B = 1: backbone, side_chain, present, residue, position, chain, mask."""
+    """Inputs of the networks for one protein, B = 1; side chains are made up."""
 
     def __init__(self, protein: Protein, dtype: torch.dtype = torch.float64) -> None:
         self.backbone = torch.from_numpy(protein.coords[:, :, :4]).to(dtype)
