@@ -115,7 +115,8 @@ def relaxed(target: Target, settings: RunSettings, cache: Path) -> tuple[Prepare
     protein = prepared.protein
     if not settings.relaxes_first:
         return prepared, protein
-    mark = hashlib.sha256(target.model.read_bytes() + repr(settings.finishing).encode()).hexdigest()[:12]
+    matters = {name: value for name, value in dataclasses.asdict(settings.finishing).items() if not name.startswith("refined_")}
+    mark = hashlib.sha256(target.model.read_bytes() + repr(matters).encode()).hexdigest()[:12]
     path = cache / "relaxed" / f"{target.name}-{mark}.npz"
     if not path.is_file():
         finished = Finisher(protein, settings.finishing, prepared.mobile).finish(protein).protein

@@ -30,7 +30,7 @@ _CUTOFF_NM = 1.0
 SOLVENT_MAX_ATOMS = 8000
 """Atoms with hydrogens (about 500 residues) above which a CPU leaves the solvent step out: its cost grows with the square."""
 GUARD = 50.0
-"""How many times harder the backbone of guarded residues is held."""
+"""How many times harder the backbone of guarded residues is held than N, C, O of others, and at least as hard as CA."""
 _HETERO_REACH = 12.0
 _ELSEWHERE = 50.0  # Å
 _RESTRAINT, _FREE = "restraint_k", "restraint_flat"
@@ -264,16 +264,16 @@ class Relaxer:
         Args:
             protein: R = 1, same residues and atoms as the protein the system was built for.
             deadline: when to stop, on the clock of ``time.monotonic()``.
-            guarded: residues whose N, CA, C, O and CB are held ``GUARD`` times harder, to keep their stereochemistry.
+            guarded: residues whose N, CA, C, O and CB are held harder (``GUARD``), to keep their stereochemistry.
             refined: hold as the settings have it for backbones that the propagation has refined.
 
         Returns:
             the steps in order, each with its coordinates.
         """
         x = self._positions(protein)
-        self._aim(protein, guarded)
         s = self.settings
         hold, free = (s.refined_restraint, s.refined_flat_bottom) if refined else (s.restraint, s.flat_bottom)
+        self._aim(protein, guarded, s.refined_share if refined else 1.0)
         self._context.setParameter(_RESTRAINT, hold * KJ_PER_KCAL / _NM**2)
         self._context.setParameter(_FREE, free * _NM)
         self._forget(x)
@@ -304,10 +304,11 @@ class Relaxer:
         x[heavy] = separated(with_oxt[there], obstacles)
         return np.concatenate((self._hydrogens.place(x), obstacles))
 
-    def _aim(self, protein: Protein, guarded: frozenset[int]) -> None:
-        """Set the restraints to the positions and peptide isomers of this model."""
+    def _aim(self, protein: Protein, guarded: frozenset[int], share: float) -> None:
+        """Set the restraints to the positions and peptide isomers of this model; N, C, O feel ``share`` of what CA does."""
+        usual = (share, 1.0, share, share, 0.0)
         for n, (i, k) in enumerate(self._held):
-            weight = GUARD if i in guarded else float(k < 4)
+            weight = max(1.0, GUARD * share) if i in guarded else usual[k]
             place = (protein.coords[0, i, k].astype(float) * _NM).tolist()
             self._restraint.setParticleParameters(n, int(self._particle[i, k]), (*place, weight))
         self._restraint.updateParametersInContext(self._context)

@@ -20,7 +20,8 @@ class FinishSettings:
         solvent: generalised Born solvent (OBC) in the last stage of the minimisation; without it the last stage is skipped.
         restraint: force constant of the backbone restraint in kcal/mol/Å^2 (N, CA, C, O to where they are given).
         flat_bottom: displacement in Å up to which the backbone restraint is not felt.
-        refined_restraint, refined_flat_bottom: the same for backbones that the propagation has refined.
+        refined_restraint, refined_flat_bottom: the same for backbones that the propagation has refined, of CA; N, C and O feel
+            ``refined_share`` of it, so that they settle around CA instead of pulling it along.
         ph: pH at which hydrogens are added (they steer the relaxation and are not written).
         device: ``auto`` (CUDA, OpenCL, CPU, the first that works), ``cpu``, ``cuda`` or ``opencl``.
         threads: CPU threads of OpenMM. One thread gives the same bytes every time; more do not, not even with OpenMM's
@@ -35,8 +36,9 @@ class FinishSettings:
     solvent: bool = True
     restraint: float = 5.0
     flat_bottom: float = 0.05
-    refined_restraint: float = 20.0
+    refined_restraint: float = 500.0
     refined_flat_bottom: float = 0.0
+    refined_share: float = 0.01
     ph: float = 7.0
     device: str = "auto"
     threads: int = 1
@@ -50,6 +52,8 @@ class FinishSettings:
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:
                 raise InputError(f"finishing: {name} = {value} must be a number of at least 0")
+        if not 0 <= self.refined_share <= 1:
+            raise InputError(f"finishing: refined_share = {self.refined_share} is outside 0 to 1")
         if not 0 <= self.ph <= 14:
             raise InputError(f"finishing: ph = {self.ph} is outside 0 to 14")
         if self.threads < 1 or self.max_iterations < 1:
