@@ -112,7 +112,7 @@ def test_refined_models_keep_ca_where_it_is_and_the_next_model_is_not_held(bent:
     finisher = Finisher(bent, SETTINGS)
     found = [finisher.finish(bent, refined=refined) for refined in (False, True, False)]
     away = [np.linalg.norm(f.protein.coords[0, :, :4] - bent.coords[0, :, :4], axis=-1).mean(0) for f in found]
-    assert away[1][1] < 0.25 * away[0][1] and away[1][1] < 0.5 * away[1][[0, 2, 3]].min()
+    assert away[1][1] < 0.4 * away[0][1] and away[1][1] < 0.6 * away[1][[0, 2, 3]].min()
     assert np.array_equal(away[0], away[2])
     assert np.abs(peptide_bond_lengths(found[1].protein) - 1.335).max() < 0.1 and found[1].report.checks.introduced == 0
 
