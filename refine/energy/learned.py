@@ -15,6 +15,7 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from refine.constants import BOLTZMANN
 from refine.energy.local_curvature import Curvature
@@ -29,6 +30,8 @@ KT = BOLTZMANN * 298.15
 _CB_ARM = 1.53
 """Å from CA to CB: the lever of a pull on CB."""
 _RESIDUES_AT_ONCE = 6000
+_RESIDUES_WITH_GRADIENT = 3000
+"""More are evaluated in parts and once more for the gradient: a residue holds half a megabyte until then."""
 _BREAK = 20
 """Jump of the sequence position at a chain break, as in the training packs."""
 
@@ -131,6 +134,12 @@ class LearnedModel:
 
     def likelihood(self, coords: Tensor) -> Tensor:
         """log P(a | y_i) (R, L, 20) of every residue's region, with gradient."""
+        per_call = max(1, _RESIDUES_WITH_GRADIENT // len(self.system))
+        if len(coords) <= per_call:
+            return self._likelihood(coords)
+        return torch.cat([checkpoint(self._likelihood, chunk, use_reentrant=False) for chunk in coords.split(per_call)])
+
+    def _likelihood(self, coords: Tensor) -> Tensor:
         rot = frames(coords[..., 0, :], coords[..., 1, :], coords[..., 2, :])
         side_chain = to_global(rot[:, :, None], coords[..., 1:2, :], self.system.side_chain_local)
         present = self.system.has_side_chain.expand(coords.shape[0], -1, -1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from refine.energy.free_energy import FreeEnergy
-from refine.energy.learned import Density, LearnedModel, learned_terms
+from refine.energy.learned import Density, IdentityLikelihood, LearnedModel, learned_terms
 from refine.energy.system import System
 from refine.local.weights import Networks
 from refine.structure.geometry import rotation_from_vector
@@ -114,6 +114,19 @@ def test_forces_change_little_over_a_hundredth_of_an_angstrom() -> None:
     assert change < 1.0  # kcal/mol/Å
     bend = (forces[4] - 2 * forces[2] + forces[0]).abs().max()
     assert bend < 0.5 * change + 1e-3
+
+
+def test_likelihood_in_parts_has_the_same_values_and_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    def both() -> tuple[Tensor, Tensor]:
+        x = coords(3).requires_grad_()
+        values = IdentityLikelihood(LearnedModel(networks(1), system()))(x)
+        return values.detach(), torch.autograd.grad(values.sum(), x)[0]
+
+    whole = both()
+    monkeypatch.setattr("refine.energy.learned._RESIDUES_WITH_GRADIENT", 28)  # one structure a call
+    parts = both()
+    assert whole[0].shape == (3, 28) and whole[1].abs().max() > 1e-3
+    torch.testing.assert_close(whole, parts)
 
 
 def _moved(x: Tensor, by: float) -> Tensor:
