@@ -31,7 +31,7 @@ _CB_ARM = 1.53
 """Å from CA to CB: the lever of a pull on CB."""
 _RESIDUES_AT_ONCE = 6000
 _RESIDUES_WITH_GRADIENT = 3000
-"""More are evaluated in parts and once more for the gradient: a residue holds half a megabyte until then."""
+"""More are evaluated in parts, and once more for the gradient, so that memory stays bounded."""
 _BREAK = 20
 """Jump of the sequence position at a chain break, as in the training packs."""
 
