@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from refine.local.environment import Region, RegionSettings, gather, offset_classes, radial_basis, regions, smooth_cutoff
-from refine.local.network import Trunk, TrunkSettings
+from refine.local.network import Trunk, TrunkSettings, silence
 from refine.structure.geometry import distance
 
 
@@ -84,6 +84,10 @@ class Atoms(nn.Module):
         z = F.silu(self.centre(node).unsqueeze(2) + self.kind(kind.take_along_dim(chosen, 2)) + place)
         z = F.silu(self.mix(z))
         return self.out((z * weight.unsqueeze(-1).to(z.dtype)).sum(2) / _TYPICAL_ATOMS)
+
+    def begin_as_identity(self) -> None:
+        """Adds nothing until it is trained."""
+        silence(self.out)
 
 
 class Likelihood(nn.Module):

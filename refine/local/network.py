@@ -52,6 +52,10 @@ class Messages(nn.Module):
             edge = edge + self.edge_out(z)
         return node, edge
 
+    def begin_as_identity(self) -> None:
+        """Changes nothing until it is trained: for a layer added to a trained trunk."""
+        silence(self.out, self.transition[2], *([] if self.edge_out is None else [self.edge_out]))
+
 
 class Trunk(nn.Module):
     """Embeds regions and passes messages.
@@ -93,9 +97,15 @@ def parameter_count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
+def silence(*layers: nn.Module) -> None:
+    """Weights and biases of linear layers set to zero."""
+    for layer in layers:
+        for parameter in layer.parameters():
+            nn.init.zeros_(parameter)
+
+
 def head(width: int, outputs: int) -> nn.Sequential:
     """A two-layer read-out that starts at zero, so that an untrained network proposes no change."""
     last = nn.Linear(width, outputs)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    silence(last)
     return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), last)

@@ -12,7 +12,7 @@ import json
 import logging
 import pickle
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +25,9 @@ from refine.errors import InputError, ModelError
 from refine.local.contrastive import ContrastiveSettings, contrastive_loss
 from refine.local.dataset import KINDS, Arrays, Examples, ExampleSettings, Pair, collate, read_pairs
 from refine.local.judge import Judge, JudgeSettings, begun_by_prior
-from refine.local.likelihood import Likelihood, LikelihoodSettings
+from refine.local.likelihood import Atoms, Likelihood, LikelihoodSettings
 from refine.local.losses import judge_loss, likelihood_loss, prior_loss
-from refine.local.network import parameter_count
+from refine.local.network import Messages, parameter_count
 from refine.local.own_moves import OwnMoves, OwnMovesSettings
 from refine.local.pack import Pack
 from refine.local.prior import Prior, PriorOutput, PriorSettings
@@ -192,7 +192,8 @@ def train(
         pack_folder, pairs: the data; without ``pairs`` there are no homologue examples.
         settings: of the run.
         device: where the network is.
-        init: weights to begin from, unless the run is resumed: of the same architecture, or a prior's for a judge.
+        init: weights to begin from, unless the run is resumed: of the same architecture or one with fewer layers (the others begin as the
+            identity), or a prior's for a judge.
 
     Raises:
         InputError: the data lack a split.
@@ -205,7 +206,7 @@ def train(
     check = examples_of(pack, groups, "valid", settings, settings.seed + 1, 96)
     network = build(settings).to(device)
     if init is not None:
-        load_weights(network, init)
+        load_weights(network, init, grown=True)
     averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average))
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     pool = OwnMoves(settings.own_moves, settings.batch, settings.examples.noise, settings.examples.crop, settings.seed)
@@ -269,8 +270,13 @@ def data_hash(pack_folder: Path) -> str:
     return str(json.loads(path.read_text())["hash"]) if path.is_file() else ""
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
+def load_weights(network: nn.Module, path: Path, *, grown: bool = False) -> None:
     """Loads a state dict (``weights.pt``) or a trained safetensors file into ``network``; a judge may begin as a prior.
+
+    Args:
+        network: of which kind and size the weights must be.
+        path: the file.
+        grown: parts of the network that can begin as the identity, and that the file lacks as a whole, do so.
 
     Raises:
         ModelError: missing, damaged, or of another architecture.
@@ -279,10 +285,20 @@ def load_weights(network: nn.Module, path: Path) -> None:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True, map_location="cpu")
         if isinstance(network, Judge) and any(name.startswith("frame_head.") for name in state):
             state = begun_by_prior(state)
-        network.load_state_dict(state)
+        network.load_state_dict({**(_new_parts(network, state) if grown else {}), **state})
     except (OSError, SafetensorError, RuntimeError, TypeError, AttributeError, ValueError, pickle.UnpicklingError) as error:
         remedy = "Give weights.pt of a run, or a .safetensors file, of the same network and size."
         raise ModelError(f"the weights cannot be used: {error}", file=str(path), remedy=remedy) from error
+
+
+def _new_parts(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Parameters of those parts of ``network`` of which ``state`` has none, begun as the identity."""
+    found: dict[str, Tensor] = {}
+    for name, part in network.named_modules():
+        if isinstance(part, (Messages, Atoms)) and not any(key.startswith(f"{name}.") for key in state):
+            part.begin_as_identity()
+            found |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
+    return found
 
 
 def _save(path: Path, what: dict[str, object]) -> None:

@@ -18,7 +18,18 @@ from refine.local.pack import Pack
 from refine.local.packing import PackSettings, build_pack
 from refine.local.training import TrainingSettings, build, load_weights, train
 from refine.local.weights import load_network, load_networks, save_network
-from tests.local.small import JUDGE, LIKELIHOOD, PRIOR, judge, likelihood, prior, small_pack, write_structures
+from tests.local.small import (
+    JUDGE,
+    LIKELIHOOD,
+    PRIOR,
+    Structure,
+    compact_protein,
+    judge,
+    likelihood,
+    prior,
+    small_pack,
+    write_structures,
+)
 
 TINY = TrainingSettings(steps=6, batch=2, warmup=2, cooldown=2, every=3, bf16=False, prior=PRIOR, likelihood=LIKELIHOOD, judge=JUDGE)
 
@@ -179,3 +190,32 @@ def test_weights_that_have_seen_other_data_are_named(pack: Path, tmp_path: Path,
         assert f"{init.name} has been trained on other data" in run(other, f"c{k}", "--init", str(init))
     assert "other data" in run(other, "d", "--init", str(tmp_path / "c0" / "weights.pt"), "--export", str(tmp_path / "d"))
     assert training.data_hash(pack) in (tmp_path / "d" / "CARD.md").read_text()
+
+
+def test_a_deeper_network_begins_as_the_smaller_one(tmp_path: Path) -> None:
+    structure = Structure(compact_protein(), torch.float32)
+    small = prior(torch.float32)
+    save_network(small, tmp_path / "prior.safetensors", {})
+    deeper = dataclasses.replace(PRIOR, trunk=dataclasses.replace(PRIOR.trunk, layers=4))
+    network = build(dataclasses.replace(TINY, prior=deeper))
+    with pytest.raises(ModelError, match="cannot be used"):
+        load_weights(network, tmp_path / "prior.safetensors")
+    load_weights(network, tmp_path / "prior.safetensors", grown=True)
+    one, two = (n(structure.backbone, *structure.labels()) for n in (small, network))
+    assert torch.equal(one.shift, two.shift) and torch.equal(one.delta, two.delta) and one.shift.abs().max() > 1e-2
+    save_network(network, tmp_path / "deeper.safetensors", {})
+    with pytest.raises(ModelError, match="cannot be used"):
+        load_weights(small, tmp_path / "deeper.safetensors", grown=True)
+
+
+def test_a_likelihood_without_atoms_can_be_gone_on_with(tmp_path: Path) -> None:
+    structure = Structure(compact_protein(), torch.float32)
+    old = likelihood(torch.float32)
+    torch.save({name: value for name, value in old.state_dict().items() if not name.startswith("atoms.")}, tmp_path / "old.pt")
+    network = build(dataclasses.replace(TINY, network="likelihood"))
+    load_weights(network, tmp_path / "old.pt", grown=True)
+    inputs = (structure.side_chain, structure.present, *structure.labels())
+    before, after = old(structure.backbone, *inputs), network(structure.backbone, *inputs)
+    old.atoms.begin_as_identity()
+    assert not torch.equal(before, after)
+    torch.testing.assert_close(old(structure.backbone, *inputs), after)
