@@ -197,7 +197,7 @@ def test_finish_and_score_alone(piece: Path, tmp_path: Path) -> None:
 
 def test_several_networks_say_where_they_disagree(piece: Path) -> None:
     networks = load_networks()
-    assert len(networks.priors) == 2
+    assert len(networks.priors) > 1
     settings = RunSettings(device="cpu")
     protein = pipeline.prepare(piece, settings).protein
     both = pipeline.score(protein, networks, settings).per_residue
