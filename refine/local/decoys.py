@@ -279,8 +279,8 @@ def deformed(native: Backbone, rng: np.random.Generator, severity: float) -> Bac
 def thermal(native: Backbone, rng: np.random.Generator, severity: float) -> Backbone:
     """As dynamics leave a structure: closed torsion noise everywhere, drifting parts, a few torsions turned far, swollen.
 
-    At severity 1 the errors have the size, the correlation along the sequence and the swelling, and half of the correlation in space, of
-    the perturbed crystal structures of the loop modelling benchmarks (benchmarks/LOG.md, 22 and 28).
+    At severity 1 the errors have the size, the correlation along the sequence and the swelling of the perturbed crystal structures of the
+    loop modelling benchmarks, and half of their correlation in space within 8 Å, less beyond (benchmarks/LOG.md, 22 and 28).
     """
     x = crankshafts(native, rng, severity * rng.uniform(3, 9), int(len(native) * rng.uniform(0.3, 1.0)))
     x = crankshafts(x, rng, severity * rng.uniform(15, 30), int(len(native) * rng.uniform(0.0, 0.15)))
