@@ -42,6 +42,9 @@ SIDE_CHAIN_ATOMS: dict[str, tuple[str, ...]] = {
     "Y": ("CB", "CG", "CD1", "CD2", "CE1", "CE2", "CZ", "OH"),
 }
 
+SIDE_CHAIN_SLOTS = max(map(len, SIDE_CHAIN_ATOMS.values()))
+"""Side-chain heavy atoms of the largest residue, tryptophan: 10."""
+
 ATOM14: dict[str, tuple[str, ...]] = {aa: BACKBONE_ATOMS + side for aa, side in SIDE_CHAIN_ATOMS.items()}
 """Heavy atoms of each residue in the order of the 14 slots of ``Protein.coords`` (OXT is kept apart)."""
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from refine.constants import SIDE_CHAIN_SLOTS
 from refine.local.environment import Region, RegionSettings, gather, offset_classes, radial_basis, regions, smooth_cutoff
 from refine.local.network import Trunk, TrunkSettings, silence
 from refine.structure.geometry import distance
@@ -41,7 +42,6 @@ class LikelihoodSettings:
     atoms: AtomSettings = AtomSettings()
 
 
-SIDE_CHAIN_SLOTS = 10
 _CENTROID_FEATURES = 3 + 16
 _ATOM_FEATURES = 3 + 5 * 10
 _TYPICAL_ATOMS = 16.0  # normalises the sum over atoms
