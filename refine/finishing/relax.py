@@ -34,7 +34,7 @@ GUARD = 50.0
 _HETERO_REACH = 12.0
 _ELSEWHERE = 50.0  # Å
 _RESTRAINT, _FREE = "restraint_k", "restraint_flat"
-_OMEGA_K = 2.0 * KJ_PER_KCAL
+_OMEGA_K = 20.0 * KJ_PER_KCAL  # a backbone held at its CA can twist its peptides, and the force field alone lets it
 _BONDED, _NONBONDED, _SOLVENT = 0, 1, 3
 # OBC radii in Å and scales by element (Onufriev, Bashford & Case 2004; mbondi2: hydrogen on nitrogen 1.3).
 _GB = {"H": (1.2, 0.85), "C": (1.7, 0.72), "N": (1.55, 0.79), "O": (1.5, 0.85), "S": (1.8, 0.96)}

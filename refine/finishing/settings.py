@@ -36,9 +36,9 @@ class FinishSettings:
     solvent: bool = True
     restraint: float = 5.0
     flat_bottom: float = 0.05
-    refined_restraint: float = 500.0
+    refined_restraint: float = 1000.0
     refined_flat_bottom: float = 0.0
-    refined_share: float = 0.01
+    refined_share: float = 0.005
     ph: float = 7.0
     device: str = "auto"
     threads: int = 1

@@ -54,6 +54,7 @@ class ExampleSettings:
         misfolded: fraction of the homologue examples in the wrong register throughout.
         blend: fraction of the homologue examples drawn part of the way towards the native.
         disturbed: fraction of the homologue examples perturbed on top.
+        strained: fraction of these that are strained instead.
         smooth: fraction of the perturbations that leave secondary structure well-formed.
         noise: Å, most atomic noise with which every example's local geometry is disguised; 0 leaves geometry as it is.
     """
@@ -66,6 +67,7 @@ class ExampleSettings:
     misfolded: float = 0.0
     blend: float = 0.25
     disturbed: float = 0.4
+    strained: float = 0.0
     smooth: float = 0.7
     noise: float = 0.12
 
@@ -209,9 +211,15 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         if rng.random() < self.settings.blend:
             template = (native + rng.uniform(0.25, 0.9) * (template - native)).astype(np.float32)
         if rng.random() < self.settings.disturbed:
-            change = decoys.deformed if rng.random() < self.settings.smooth else decoys.perturbed
-            template = change(template, rng, float(rng.uniform(0.05, 0.8)))
+            template = self._disturbed(template, rng)
         return self._example(pair.chain, rows, decoys.disguised(template, joined, rng, self.settings.noise), native, "homologue", rng)
+
+    def _disturbed(self, template: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """A homologue's backbone a little more wrong."""
+        if rng.random() < self.settings.strained:
+            return decoys.strained(template, rng, float(rng.uniform(0.3, 1.2)))
+        change = decoys.deformed if rng.random() < self.settings.smooth else decoys.perturbed
+        return change(template, rng, float(rng.uniform(0.05, 0.8)))
 
     def _example(
         self,

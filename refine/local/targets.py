@@ -15,7 +15,7 @@ LDDT_RADIUS, LDDT_LIMITS = 15.0, (0.5, 1.0, 2.0, 4.0)
 Array = NDArray[np.float64]
 
 
-def _kabsch(cov: Array) -> Array:
+def kabsch(cov: Array) -> Array:
     """Proper rotations (..., 3, 3) maximising tr(R^T cov)."""
     u, _, vt = np.linalg.svd(cov)
     u[..., :, 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
@@ -32,7 +32,7 @@ def whole_superposition(native: Array, decoy: Array, rounds: int = 6, scale: flo
     for _ in range(rounds):
         w = weight / weight.sum()
         cn, cd = w @ native, w @ decoy
-        rot = _kabsch((w[:, None] * (decoy - cd)).T @ (native - cn))
+        rot = kabsch((w[:, None] * (decoy - cd)).T @ (native - cn))
         shift = cd - rot @ cn
         d2 = ((native @ rot.T + shift - decoy) ** 2).sum(-1)
         weight = 1.0 / (1.0 + d2 / scale**2) ** 2
@@ -52,7 +52,7 @@ def local_superpositions(native: Array, decoy: Array, rounds: int = 2) -> tuple[
     for _ in range(rounds):
         w = weight / weight.sum(1, keepdims=True)
         cn, cd = w @ native, w @ decoy
-        rot = _kabsch((w @ outer).reshape(-1, 3, 3) - cd[:, :, None] * cn[:, None, :])
+        rot = kabsch((w @ outer).reshape(-1, 3, 3) - cd[:, :, None] * cn[:, None, :])
         shift = cd - (rot @ cn[..., None])[..., 0]
         laid = (native @ rot.transpose(0, 2, 1)) + shift[:, None]
         weight = near / (1.0 + _squared(laid - decoy) / 4.0)
