@@ -57,6 +57,7 @@ class ExampleSettings:
         strained: fraction of these that are strained instead.
         smooth: fraction of the perturbations that leave secondary structure well-formed.
         noise: Å, most atomic noise with which every example's local geometry is disguised; 0 leaves geometry as it is.
+        inflation: largest relative error of all covalent lengths of an example, and of its size with them.
     """
 
     crop: int = 160
@@ -70,6 +71,7 @@ class ExampleSettings:
     strained: float = 0.0
     smooth: float = 0.7
     noise: float = 0.12
+    inflation: float = 0.0
 
 
 def read_pairs(path: Path, pack: Pack) -> list[list[Pair]]:
@@ -166,7 +168,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             start = decoys.deformed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.0)))))
         else:
             start = decoys.perturbed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.4)))))
-        return self._example(chain, keep, decoys.disguised(start, bonded, rng, self.settings.noise), native, kind, rng)
+        return self._example(chain, keep, self._disguised(start, bonded, rng), native, kind, rng)
 
     def _chain(self, rng: np.random.Generator) -> int:
         members = self.clusters[rng.integers(len(self.clusters))]
@@ -212,7 +214,10 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             template = (native + rng.uniform(0.25, 0.9) * (template - native)).astype(np.float32)
         if rng.random() < self.settings.disturbed:
             template = self._disturbed(template, rng)
-        return self._example(pair.chain, rows, decoys.disguised(template, joined, rng, self.settings.noise), native, "homologue", rng)
+        return self._example(pair.chain, rows, self._disguised(template, joined, rng), native, "homologue", rng)
+
+    def _disguised(self, backbone: NDArray[np.float32], bonded: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
+        return decoys.disguised(backbone, bonded, rng, self.settings.noise, self.settings.inflation)
 
     def _disturbed(self, template: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """A homologue's backbone a little more wrong."""
@@ -237,7 +242,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         more = {}
         if self.with_native:
             bonded = self.pack.bonded(chain)[kept] & np.r_[np.diff(kept) == 1, False]
-            more["disguised"] = decoys.disguised(packed, bonded, rng, self.settings.noise)
+            more["disguised"] = self._disguised(packed, bonded, rng)
         return {
             "residue": self.pack.residue(chain)[kept].astype(np.int64),
             "position": self.pack.position(chain)[kept].astype(np.int64),

@@ -39,8 +39,8 @@ _CONSTRAINTS = (
 _PEPTIDE_SPAN = 4.3  # Å; CA further apart are not joined by a peptide
 
 
-def restore_bonds(backbone: Backbone, bonded: NDArray[np.bool_], sweeps: int = 12) -> Backbone:
-    """Bonds and 1–3 distances brought back towards ideal by position-based sweeps; CA–CA of cis peptides stay free."""
+def restore_bonds(backbone: Backbone, bonded: NDArray[np.bool_], sweeps: int = 12, scale: float = 1.0) -> Backbone:
+    """Bonds and 1–3 distances brought back towards ``scale`` times ideal by position-based sweeps; CA–CA of cis peptides stay free."""
     x = backbone.astype(np.float64, copy=True)
     joined = bonded[:-1]
     for _ in range(sweeps):
@@ -49,7 +49,7 @@ def restore_bonds(backbone: Backbone, bonded: NDArray[np.bool_], sweeps: int = 1
             b = x[step:, second]
             delta = b - a
             length = np.sqrt(np.einsum("ij,ij->i", delta, delta))[:, None] + 1e-9
-            move = 0.5 * (1.0 - ideal / length) * delta
+            move = 0.5 * (1.0 - scale * ideal / length) * delta
             if step:
                 move = move * joined[:, None]
             a += move
@@ -314,13 +314,18 @@ def thermal(native: Backbone, rng: np.random.Generator, severity: float) -> Back
     return crankshafts(x, rng, severity * rng.uniform(10, 30), int(len(x) * rng.uniform(0.0, 0.08)))
 
 
-def disguised(backbone: Backbone, bonded: NDArray[np.bool_], rng: np.random.Generator, most: float) -> Backbone:
+def disguised(backbone: Backbone, bonded: NDArray[np.bool_], rng: np.random.Generator, most: float, inflation: float = 0.0) -> Backbone:
     """Local geometry made to tell nothing: the same repair of bonds and the same noise (up to ``most`` Å), whatever was done before.
 
-    Without it a network learns to see a perturbation by its bent bonds, takes real models for natives and holds still.
+    Without it a network learns to see a perturbation by its bent bonds, takes real models for natives and holds still. With ``inflation``
+    all lengths, bonds too, are made longer or shorter by up to that fraction: force fields and servers differ in their covalent lengths,
+    and whole models are larger or smaller for it.
     """
     if most == 0.0:
         return backbone
-    x = restore_bonds(backbone, bonded, int(rng.integers(4, 16))) if rng.random() < 0.85 else backbone
+    scale = 1.0 + (rng.uniform(-inflation, inflation) if inflation else 0.0)
+    centre = backbone[:, 1].mean(0)
+    x = (centre + scale * (backbone - centre)).astype(np.float32) if inflation else backbone
+    x = restore_bonds(x, bonded, int(rng.integers(4, 16)), scale) if rng.random() < 0.85 else x
     noise = rng.uniform(0.0, most)
     return (x + rng.normal(scale=noise, size=x.shape)).astype(np.float32)

@@ -111,3 +111,13 @@ def test_disguise_hides_bent_bonds(native: np.ndarray) -> None:
     plain = [spread(decoys.disguised(native, bonded, np.random.default_rng(100 + s), 0.12)) for s in range(40)]
     assert np.median(after) < 0.5 * np.median([spread(x) for x in bent])
     assert np.median(plain) > 0.02
+
+
+def test_inflation_scales_bonds_and_the_whole(native: np.ndarray) -> None:
+    """Sizes spread over what is allowed, and virtual bonds go with them."""
+    bonded = np.r_[np.ones(49, dtype=bool), False]
+    made = [decoys.disguised(native, bonded, np.random.default_rng(s), 1e-6, 0.02) for s in range(30)]
+    size = np.array([cdist(x[:, 1], x[:, 1]).mean() for x in made]) / cdist(native[:, 1], native[:, 1]).mean()
+    span = np.array([np.linalg.norm(np.diff(x[:, 1], axis=0), axis=1).mean() for x in made]) / 3.8
+    assert size.min() < 0.99 and size.max() > 1.01 and np.abs(size - 1).max() < 0.025
+    assert np.corrcoef(size, span)[0, 1] > 0.9
