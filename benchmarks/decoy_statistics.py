@@ -4,8 +4,9 @@
 
 Real models: the tune halves of refined150-dev and perturbed-40, and the server models of casp13-decoys. Decoys: those that the settings
 of the shipped prior (benchmarks/training/unrolled.toml) and of the shipped judge (judge.toml) make of chains of the valid split, by kind.
-Compared are lDDT, the local error, how displacements of two residues go together along the chain and in space, and geometry. Writes
-decoy_statistics.json and .png to benchmarks/results.
+Compared are lDDT, the local error, how displacements of two residues go together along the chain and in space, and geometry: bonds, the
+span of strands and the length of hydrogen bonds, by which whole models are too large or too small. Writes decoy_statistics.json and .png to
+benchmarks/results.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ APART = (5.0, 8.0, 11.0, 14.0, 18.0, 24.0, 32.0)
 FAR = 12
 CLIP = 4.0
 """Å, longest displacement that counts in full: a tail that hangs out must not speak for the chain."""
+STRAND = 6.1
+"""Å from the CA of i to that of i + 2, above which the native's chain is called extended."""
+HYDROGEN_BOND = 3.3
+"""Å from N to O."""
 SEED = 77
 
 Array = NDArray[np.float64]
@@ -83,6 +88,7 @@ def made(examples: Examples, label: str) -> Iterator[tuple[str, Structure]]:
 def statistics(structures: Sequence[Structure]) -> dict[str, object]:
     """Of the structures of one label."""
     lddt, error, along, apart, joint, crowded, helix = [], [], [], [], [], [], []
+    virtual, strands, bonds = [], [], []
     for native, model, position in structures:
         ca, goal = model[:, 1], native[:, 1]
         lddt.append(float(targets.lddt_ca(goal, ca).mean()))
@@ -100,6 +106,10 @@ def statistics(structures: Sequence[Structure]) -> dict[str, object]:
             apart.append([_together(move, chosen) / power for chosen in pairs])
         next_to = np.diff(position) == 1
         joint.append(float(np.sqrt(np.mean((np.linalg.norm(model[:-1, 2] - model[1:, 0], axis=-1)[next_to] - 1.33) ** 2))))
+        virtual.append(_spans(ca, 1)[next_to & (_spans(goal, 1) > 3.6)])
+        three = position[2:] - position[:-2] == 2
+        strands.append((_spans(ca, 2) - _spans(goal, 2))[three & (_spans(goal, 2) > STRAND)])
+        bonds.append(_bond_changes(native, model, position))
         near = cdist(ca, ca) < 3.6
         crowded.append(100.0 * float(np.triu(near, 2).sum()) / len(ca))
         helix.append(float(np.mean(np.linalg.norm(ca[3:] - ca[:-3], axis=-1) < 6.0)))
@@ -112,9 +122,24 @@ def statistics(structures: Sequence[Structure]) -> dict[str, object]:
         "correlation_along_chain": dict(zip(map(str, ALONG), _mean(along), strict=True)),
         "correlation_in_space": dict(zip(map(str, APART[1:]), _mean(apart), strict=True)),
         "peptide_bond_rms": _quantiles(joint),
+        "virtual_bond": _quantiles(np.concatenate(virtual)),
+        "strand_stretch": _quantiles(np.concatenate(strands)),
+        "hydrogen_bond_stretch": _quantiles(np.concatenate(bonds)),
         "ca_pairs_below_3.6_per_100": _quantiles(crowded),
         "helix_share": _quantiles(helix),
     }
+
+
+def _spans(ca: Array, step: int) -> Array:
+    """Distances (L - step,) Å of CA ``step`` places apart."""
+    return np.asarray(np.linalg.norm(ca[step:] - ca[:-step], axis=-1))
+
+
+def _bond_changes(native: Array, model: Array, position: NDArray[np.int64]) -> Array:
+    """How much longer than in the native the N–O distances of its backbone hydrogen bonds are, Å."""
+    true = cdist(native[:, 0], native[:, 3])
+    first, second = np.nonzero((true < HYDROGEN_BOND) & (np.abs(np.subtract.outer(position, position)) > 2))
+    return np.asarray(np.linalg.norm(model[first, 0] - model[second, 3], axis=-1) - true[first, second])
 
 
 def _together(move: Array, chosen: NDArray[np.bool_]) -> float:
@@ -140,7 +165,7 @@ def plot(found: dict[str, dict[str, object]], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, 2, figsize=(13, 9))
+    figure, axes = plt.subplots(3, 2, figsize=(13, 13))
     labels = list(found)
     real_ones = [x for x in labels if ":" not in x]
     tones = dict(zip(real_ones, ("#000000", "#505050", "#888888", "#b4b4b4"), strict=False))
@@ -175,6 +200,12 @@ def plot(found: dict[str, dict[str, object]], path: Path) -> None:
     curves(axes[1, 0], "correlation_along_chain", "Displacements along the chain", "residues apart")
     curves(axes[1, 1], "correlation_in_space", f"Displacements in space, at least {FAR} residues apart", "Å apart, upper edge")
     axes[1, 0].legend(frameon=False, fontsize=7.5)
+    boxes(axes[2, 0], "virtual_bond", "Length of the virtual bond CA–CA (natives: 3.81 Å)", "Å")
+    boxes(axes[2, 1], "strand_stretch", "CA to CA two residues on in strands, less the native's", "Å")
+    for axis, middle, limits in ((axes[2, 0], 3.806, (3.6, 4.0)), (axes[2, 1], 0.0, (-1.5, 1.5))):
+        axis.axvline(middle, color="0.85", linewidth=0.8, zorder=0)
+        axis.set_xlim(*limits)
+    axes[2, 1].set_yticklabels([])
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
