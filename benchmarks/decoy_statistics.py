@@ -3,7 +3,7 @@
     python benchmarks/decoy_statistics.py PACK --pairs PAIRS.tsv [--bench ../shared/bench] [--count 400]
 
 Real models: the tune halves of refined150-dev and perturbed-40, and the server models of casp13-decoys. Decoys: those that the settings
-of the shipped prior (benchmarks/training/unrolled.toml) and of the shipped judge (judge.toml) make of chains of the valid split, by kind.
+of the shipped prior (benchmarks/training/elastic.toml) and of the shipped judge (judge.toml) make of chains of the valid split, by kind.
 Compared are lDDT, the local error, how displacements of two residues go together along the chain and in space, and geometry: bonds, the
 span of strands and the length of hydrogen bonds, by which whole models are too large or too small. Writes decoy_statistics.json and .png to
 benchmarks/results.
@@ -223,7 +223,7 @@ def main() -> None:
     by_label: dict[str, list[Structure]] = {}
     for label, structure in real(args.bench):
         by_label.setdefault(label, []).append(structure)
-    for network, stage in (("prior", "unrolled"), ("judge", "judge")):
+    for network, stage in (("prior", "elastic"), ("judge", "judge")):
         settings = read_toml(TRAINING / f"{stage}.toml", lambda values: build_settings(TrainingSettings, values))
         for label, structure in made(examples_of(pack, pairs, "valid", settings, SEED, args.count), network):
             by_label.setdefault(label, []).append(structure)

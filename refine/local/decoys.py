@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from refine.constants import ANGLE_C_N_CA, ANGLE_CA_C_N, ANGLE_CA_C_O, ANGLE_N_C_O, ANGLE_N_CA_C, BOND_C_N, BOND_C_O, BOND_CA_C, BOND_N_CA
-from refine.local.elastic import Strain, deformation
+from refine.local.elastic import JOINED, Strain, deformation
 from refine.local.targets import whole_superposition
 
 Backbone = NDArray[np.float32]
@@ -35,8 +35,6 @@ _CONSTRAINTS = (
     (2, 1, 1, _opposite(BOND_C_N, BOND_N_CA, ANGLE_C_N_CA)),
     (3, 0, 1, _opposite(BOND_C_O, BOND_C_N, ANGLE_N_C_O)),
 )
-
-_PEPTIDE_SPAN = 4.3  # Å; CA further apart are not joined by a peptide
 
 
 def restore_bonds(backbone: Backbone, bonded: NDArray[np.bool_], sweeps: int = 12, scale: float = 1.0) -> Backbone:
@@ -285,7 +283,7 @@ def peptides_turned(backbone: Backbone, rng: np.random.Generator, degrees: float
     start = x[:-1, 1].copy()
     axis = x[1:, 1] - start
     length = np.linalg.norm(axis, axis=-1, keepdims=True)
-    angle = np.radians(rng.normal(scale=degrees, size=length.shape)) * (length < _PEPTIDE_SPAN)
+    angle = np.radians(rng.normal(scale=degrees, size=length.shape)) * (length < JOINED)
     rot = rotation_matrices(axis / np.maximum(length, 1e-6) * angle)
     for rows, atom in ((slice(0, -1), 2), (slice(0, -1), 3), (slice(1, None), 0)):  # C and O of i, N of i + 1
         x[rows, atom] = (rot @ (x[rows, atom] - start)[..., None])[..., 0] + start
@@ -293,10 +291,10 @@ def peptides_turned(backbone: Backbone, rng: np.random.Generator, degrees: float
 
 
 def strained(backbone: Backbone, rng: np.random.Generator, severity: float) -> Backbone:
-    """Strands, helices and contacts a few per cent too long or too short, as predictors leave them, and bent a little.
+    """Strands, helices and contacts a few per cent too long or too short, and bent a little.
 
-    At severity 1 about as wrong on the average as the models of refined150-dev after relaxing (strands short, contacts wide) and as
-    various (benchmarks/LOG.md, 31).
+    Strands are short and contacts wide on the average, as in the models of refined150-dev; homologues treated so are biased as these
+    are, but a third to two thirds as much (benchmarks/LOG.md, 31).
     """
     strain = Strain(severity * rng.normal(-0.015, 0.03), severity * rng.normal(0.002, 0.01), severity * rng.normal(0.015, 0.025))
     return move_residues(backbone, *deformation(backbone, strain, severity * rng.uniform(0.0, 0.5), rng))
@@ -305,8 +303,8 @@ def strained(backbone: Backbone, rng: np.random.Generator, severity: float) -> B
 def thermal(native: Backbone, rng: np.random.Generator, severity: float) -> Backbone:
     """As dynamics leave a structure: swollen, bent along its soft modes, peptides turned, here and there a loop torsion turned far.
 
-    At severity 1 swelling, spread of hydrogen bonds and helices, and the size of displacements are about those of the perturbed crystal
-    structures of the loop modelling benchmarks (benchmarks/LOG.md, 31).
+    Strands and distances are stretched as in the perturbed crystal structures of the loop modelling benchmarks; hydrogen bonds of sheets
+    spread twice as far as there, and helices half as far again (benchmarks/LOG.md, 31).
     """
     strain = Strain(severity * rng.normal(0.03, 0.02), severity * rng.normal(0.02, 0.012), severity * rng.normal(0.02, 0.02))
     x = move_residues(native, *deformation(native, strain, severity * rng.uniform(0.3, 1.0), rng))
