@@ -496,9 +496,14 @@ def verdict_figures(data: Sequence[Measured], believed: Sequence[Believed], tabl
     """How often the verdict on ``model`` is right, by CA lDDT; tables: one for each target."""
     true = true_changes(data, model)
     estimated, room = estimates(believed, model)
-    words = [judge(x, r, t).word for x, r, t in zip(estimated, room, tables, strict=True)]
-    agreement = float(np.corrcoef(estimated, true)[0, 1])
-    return count_verdicts(words, true) | {"pearson_estimated_true": agreement, "mean_true": float(true.mean())}
+    said = [judge(x, r, t) for x, r, t in zip(estimated, room, tables, strict=True)]
+    told = np.array([v.expected is not None for v in said])
+    expected = np.array([v.expected for v in said if v.expected is not None])
+    agreement = {
+        "pearson_estimated_true": float(np.corrcoef(estimated, true)[0, 1]),
+        "pearson_expected_true": float(np.corrcoef(expected, true[told])[0, 1]),
+    }
+    return count_verdicts([v.word for v in said], true) | agreement | {"mean_true": float(true.mean())}
 
 
 def count_verdicts(words: Sequence[str], true: NDArray[np.float64]) -> dict[str, Any]:

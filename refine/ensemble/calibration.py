@@ -61,23 +61,27 @@ class Pairs:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """Of a model: true change of CA lDDT against the input = offset + slope · estimated change + room · (1 − lDDT expected of the input).
+    """Of model 1: true change of CA lDDT against the input = offset + room · r + curve · r², with r = 1 − lDDT expected of the input.
+
+    Right inputs cannot gain, and wrong folds are led astray: in between most is gained. The estimated change of a model has no part in it, for
+    it does not follow the true one (benchmarks/LOG.md, 34).
 
     Attributes:
-        room: what right inputs cannot gain and wrong ones can.
         deviation: standard deviation about that on predicted models left out of the fit.
         correlation: of what is expected and the true change there.
-        targets: how many they were; low, high: the least and the largest estimated change in the fit, beyond which nothing was measured.
+        targets: how many they were.
+        widest: largest r in the fit; more counts as that.
+        least: smallest estimated change of a model in the fit; of a model estimated lower nothing was measured.
     """
 
     offset: float
-    slope: float
     room: float
+    curve: float
     deviation: float
     correlation: float
     targets: int
-    low: float
-    high: float
+    widest: float
+    least: float
 
 
 @dataclasses.dataclass(frozen=True)

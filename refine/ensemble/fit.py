@@ -89,32 +89,18 @@ def student_loss(off: torch.Tensor, log_scale: torch.Tensor, freedom: torch.Tens
 def fit_change(
     estimated: NDArray[np.floating], room: NDArray[np.floating], true: NDArray[np.floating], natives: NDArray[np.bool_] | None = None
 ) -> Change:
-    """True changes (n,) of n targets as linear in the estimated ones, and in the room above the input.
-
-    The slope on the estimate is from 0 to 1: an estimate never counts for more than it says, as a few targets would have it.
+    """True changes (n,) of n targets as a parabola of the room above the input.
 
     Args:
+        estimated: (n,) estimated changes; only their least is kept.
         room: (n,) 1 − the CA lDDT expected of the input.
         natives: (n,) which inputs are natives: fitted, but left out of deviation and correlation, which are of targets left out in turn.
     """
     shown = np.ones(len(true), np.bool_) if natives is None else ~natives
-    x = np.stack((np.ones(len(true)), estimated, room), 1)
+    x = np.stack((np.ones(len(true)), room, room**2), 1)
     every = np.arange(len(true))
-    left = np.array([_plane(x[every != k], true[every != k]) @ x[k] for k in every])[shown]
+    left = np.array([np.linalg.lstsq(x[every != k], true[every != k])[0] @ x[k] for k in every])[shown]
     correlation = float(np.corrcoef(left, true[shown])[0, 1]) if np.ptp(left) > 0 else 0.0
     deviation = float(np.sqrt(np.mean((left - true[shown]) ** 2)))
-    offset, slope, above = (float(v) for v in _plane(x, true))
-    return Change(offset, slope, above, deviation, correlation, int(shown.sum()), *_range(estimated))
-
-
-def _range(values: NDArray[np.floating]) -> tuple[float, float]:
-    return float(values.min()), float(values.max())
-
-
-def _plane(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Least-squares weights (3,) of the columns of ``x`` (n, 3), the second from 0 to 1; constant columns get none."""
-    found = np.linalg.lstsq(x, y, rcond=1e-8)[0]
-    slope = np.clip(found[1], 0.0, 1.0)
-    if slope != found[1]:
-        found = np.insert(np.linalg.lstsq(x[:, [0, 2]], y - slope * x[:, 1], rcond=1e-8)[0], 1, slope)
-    return found
+    offset, slope, curve = (float(v) for v in np.linalg.lstsq(x, true)[0])
+    return Change(offset, slope, curve, deviation, correlation, int(shown.sum()), float(room.max()), float(estimated.min()))

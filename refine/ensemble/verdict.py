@@ -43,13 +43,16 @@ def judge(estimated: float, room: float, table: Change | None, *, fitting: bool 
         table: what such estimates were worth on targets with known natives; None without networks.
         fitting: whether the table belongs to the networks that made the estimate.
 
-    Estimates beyond those of the fit count as its extremes. A gain in the run's own score is no evidence: it comes with every run.
+    A gain in the run's own score is no evidence: it comes with every run.
     """
     if table is None:
         return Verdict("uncertain", "without networks nothing tells a better model from a worse one.")
     if not fitting:
         return Verdict("uncertain", "the estimates are calibrated for other networks than those of this run.")
-    expected = table.offset + table.slope * min(max(estimated, table.low), table.high) + table.room * room
+    if estimated < table.least:
+        return Verdict("uncertain", f"the networks expect less of it than of the input, by more than on any of {table.targets} targets with natives.")
+    room = min(room, table.widest)
+    expected = table.offset + table.room * room + table.curve * room**2
     probability = 0.5 * math.erfc(-expected / (table.deviation * math.sqrt(2.0)))
     points = f"{100 * expected:+.2f} ± {100 * table.deviation:.2f} points"
     worth = f"expected change of CA lDDT {points}, probability of a gain {probability:.2f}"
