@@ -63,7 +63,7 @@ class Pairs:
 class Change:
     """Of model 1: true change of CA lDDT against the input = offset + room · r + curve · r², with r = 1 − lDDT expected of the input.
 
-    Right inputs cannot gain, and wrong folds are led astray: in between most is gained. The estimated change of a model has no part in it, for
+    Right inputs cannot gain, and wrong folds are led astray: in between most is gained. The estimated change of a model has no part in it:
     it does not follow the true one (benchmarks/LOG.md, 34).
 
     Attributes:

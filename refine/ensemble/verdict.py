@@ -50,7 +50,8 @@ def judge(estimated: float, room: float, table: Change | None, *, fitting: bool 
     if not fitting:
         return Verdict("uncertain", "the estimates are calibrated for other networks than those of this run.")
     if estimated < table.least:
-        return Verdict("uncertain", f"the networks expect less of it than of the input, by more than on any of {table.targets} targets with natives.")
+        beyond = f"beyond the {table.targets} targets with natives on which verdicts are calibrated"
+        return Verdict("uncertain", f"its confidence is lower than the input's by {-100 * estimated:.1f} points, {beyond}.")
     room = min(room, table.widest)
     expected = table.offset + table.room * room + table.curve * room**2
     probability = 0.5 * math.erfc(-expected / (table.deviation * math.sqrt(2.0)))
