@@ -97,7 +97,7 @@ def method_summary(results: Results, method: str, start: Rows) -> dict[str, Any]
         "seconds_median": float(np.median([r.seconds for r in done])) if done else None,
         "cpu_seconds_mean": _mean([r.cpu_seconds for r in done]),
         "move_mean": _mean([row["move"] for row in rows.values()]),
-        "improved_by_own_score_percent": _percent([r.details.get("improved_by_own_score") for r in done]),
+        "verdict_better_percent": _percent([r.details.get("verdict_better") for r in done]),
         "finishing_flags": dict(sorted(flags.items())),
         "metrics": {metric.key: metric_summary(metric, rows, start) for metric in METRICS},
         "strata": strata(results.lengths(), rows, start) if method != START else [],

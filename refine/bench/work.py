@@ -176,7 +176,7 @@ class OneTarget:
             for name in BULKY:
                 (place / name).unlink(missing_ok=True)
         flags = [model["finishing"]["flag"] for model in result.record["models"]]
-        return list(result.models), {"improved_by_own_score": result.improved, "verdict": result.verdict, "flags": flags}
+        return list(result.models), {"verdict_better": result.improved, "verdict": result.verdict, "flags": flags}
 
     def finisher(self, settings: RunSettings, prepared: Prepared) -> Finisher:
         """The finisher of these settings, made once."""

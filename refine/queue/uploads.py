@@ -22,7 +22,7 @@ from refine.structure.write import write_cif
 
 ENDINGS = {"pdb": ".pdb", "mmcif": ".cif", "bcif": ".bcif"}
 MAX_NAME = 60
-PROPAGATION, FINISHING, OVERHEAD = 0.0057, 0.024, 5.0
+PROPAGATION, FINISHING, OVERHEAD = 0.0128, 0.0265, 5.0
 """Seconds on one core: per residue and step of six replicas, per residue and finished structure (medians of the 75 targets of the README's
 table, 20 steps and six structures), per run."""
 

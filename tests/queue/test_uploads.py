@@ -128,4 +128,4 @@ def test_requests_outside_the_bounds_are_refused(values: dict[str, object]) -> N
 
 
 def test_the_estimate_is_that_of_the_benchmark() -> None:
-    assert estimate(126, 20, 5) == pytest.approx(30 + 5, rel=0.1)
+    assert estimate(126, 20, 5) == pytest.approx(53 + 5, rel=0.1)
