@@ -95,6 +95,9 @@ MAX_PEPTIDE_BOND = 2.0
 Wide on purpose: predicted and threaded models carry stretched bonds that refinement must be allowed to close.
 """
 
+MAX_CA_CA = 4.3
+"""CA–CA distance in Å up to which residues count as joined by a peptide where C and N do not tell."""
+
 BOLTZMANN = 0.0019872041
 """kcal/(mol K)."""
 

@@ -64,7 +64,7 @@ class Change:
     """Of model 1: true change of CA lDDT against the input = offset + room · r + curve · r², with r = 1 − lDDT expected of the input.
 
     Right inputs cannot gain, and wrong folds are led astray: in between most is gained. The estimated change of a model has no part in it:
-    it does not follow the true one (benchmarks/LOG.md, 34).
+    beside the room it made what is expected of targets left out worse (benchmarks/LOG.md, 34).
 
     Attributes:
         deviation: standard deviation about that on predicted models left out of the fit.

@@ -11,8 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from refine.constants import ANGLE_C_N_CA, ANGLE_CA_C_N, ANGLE_CA_C_O, ANGLE_N_C_O, ANGLE_N_CA_C, BOND_C_N, BOND_C_O, BOND_CA_C, BOND_N_CA
-from refine.local.elastic import JOINED, Strain, deformation
+from refine.constants import (
+    ANGLE_C_N_CA,
+    ANGLE_CA_C_N,
+    ANGLE_CA_C_O,
+    ANGLE_N_C_O,
+    ANGLE_N_CA_C,
+    BOND_C_N,
+    BOND_C_O,
+    BOND_CA_C,
+    BOND_N_CA,
+    MAX_CA_CA,
+)
+from refine.local.elastic import Strain, deformation
 from refine.local.targets import whole_superposition
 
 Backbone = NDArray[np.float32]
@@ -283,7 +294,7 @@ def peptides_turned(backbone: Backbone, rng: np.random.Generator, degrees: float
     start = x[:-1, 1].copy()
     axis = x[1:, 1] - start
     length = np.linalg.norm(axis, axis=-1, keepdims=True)
-    angle = np.radians(rng.normal(scale=degrees, size=length.shape)) * (length < JOINED)
+    angle = np.radians(rng.normal(scale=degrees, size=length.shape)) * (length < MAX_CA_CA)
     rot = rotation_matrices(axis / np.maximum(length, 1e-6) * angle)
     for rows, atom in ((slice(0, -1), 2), (slice(0, -1), 3), (slice(1, None), 0)):  # C and O of i, N of i + 1
         x[rows, atom] = (rot @ (x[rows, atom] - start)[..., None])[..., 0] + start

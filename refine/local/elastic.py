@@ -15,12 +15,11 @@ from scipy.linalg import solve_triangular
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
+from refine.constants import MAX_CA_CA
 from refine.local.targets import kabsch
 
 Array = NDArray[np.float64]
 
-JOINED = 4.3
-"""Å; residues whose CA are further apart are not neighbours in the chain."""
 _REACH = 12.0  # Å
 _HYDROGEN_BOND = 3.4  # Å, N to O
 _STRAND, _HELIX = 6.1, 5.75  # Å between the CA of i and i+2: above, below
@@ -69,7 +68,7 @@ def _springs(backbone: NDArray[np.float32], ca: Array, strain: Strain) -> tuple[
     between = cdist(ca, ca)
     i, j = np.nonzero(np.triu(between < _REACH, 1))
     length = np.maximum(between[i, j], 0.5)
-    chain = np.r_[0, np.cumsum(np.diagonal(between, 1) > JOINED)]
+    chain = np.r_[0, np.cumsum(np.diagonal(between, 1) > MAX_CA_CA)]
     apart = np.where(chain[i] == chain[j], j - i, len(ca))
     stiff = (6.0 / np.maximum(length, 4.0)) ** 2
     for step, value in _STIFF.items():
@@ -113,7 +112,7 @@ def _without_rigid(moves: Array, ca: Array) -> Array:
 def _turns(ca: Array, shift: Array) -> Array:
     """Rotation vectors (L, 3) that lay the five residues around each onto where they are shifted."""
     window = np.clip(np.arange(len(ca))[:, None] + np.arange(-2, 3), 0, len(ca) - 1)
-    near = (np.linalg.norm(ca[window] - ca[:, None], axis=-1) < 4 * JOINED)[..., None]
+    near = (np.linalg.norm(ca[window] - ca[:, None], axis=-1) < 4 * MAX_CA_CA)[..., None]
     share = near / near.sum(1, keepdims=True)
     old, new = ca[window], (ca + shift)[window]
     old = (old - (share * old).sum(1, keepdims=True)) * near

@@ -69,7 +69,7 @@ def neighbours(coords: Array, mask: Mask, chains: list[str], numbers: list[int])
         if mask[i, C] and mask[i + 1, N]:
             near[i] = np.linalg.norm(coords[i, C] - coords[i + 1, N]) <= k.MAX_PEPTIDE_BOND
         elif mask[i, CA] and mask[i + 1, CA]:
-            near[i] = 2.6 <= np.linalg.norm(coords[i, CA] - coords[i + 1, CA]) <= 4.3
+            near[i] = 2.6 <= np.linalg.norm(coords[i, CA] - coords[i + 1, CA]) <= k.MAX_CA_CA
         else:
             near[i] = numbers[i + 1] - numbers[i] in (0, 1)
     return near
