@@ -23,6 +23,7 @@ import torch
 from ensemble_calibration import engine_settings, relaxed
 from numpy.typing import NDArray
 
+from refine.accuracy.calibration import network_hashes
 from refine.assess.compare import compare
 from refine.bench.control import move_sizes, random_direction, seed_of
 from refine.bench.manifest import Target, read_manifest
@@ -30,9 +31,8 @@ from refine.bench.statistics import mean_interval
 from refine.energy.assemble import assemble
 from refine.energy.learned import LearnedModel, learned_terms
 from refine.energy.system import System
-from refine.ensemble.calibration import network_hashes
 from refine.ensemble.ensemble import ensemble_of
-from refine.local.weights import Networks
+from refine.networks.weights import Networks
 from refine.pipeline import load
 from refine.propagation.propagate import propagate
 from refine.settings import RunSettings

@@ -24,13 +24,13 @@ from scipy.spatial.distance import cdist
 from refine.assess.matching import match_residues
 from refine.bench.decoys import find_decoys
 from refine.bench.manifest import read_manifest
-from refine.local import targets
-from refine.local.dataset import KINDS, Examples, read_pairs
-from refine.local.pack import Pack
-from refine.local.training import TrainingSettings, examples_of
 from refine.settings_file import build_settings, read_toml
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
+from refine.training import targets
+from refine.training.examples import KINDS, Examples, read_pairs
+from refine.training.pack import Pack
+from refine.training.train import TrainingSettings, examples_of
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINING, RESULTS = ROOT / "benchmarks" / "training", ROOT / "benchmarks" / "results"

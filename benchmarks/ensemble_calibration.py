@@ -6,7 +6,7 @@
 
 Engine only: the input is relaxed as in a run, but no proposal is finished. Measured targets are kept in ``--cache`` by networks and
 settings, so that an interrupted run goes on; relaxed inputs by the settings of the finishing alone. Writes
-refine/ensemble/tables/calibration.json, benchmarks/results/ensemble_calibration.json and ensemble_reliability.png.
+refine/accuracy/tables/calibration.json, benchmarks/results/ensemble_calibration.json and ensemble_reliability.png.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from numpy.typing import NDArray
 from scipy.stats import norm, spearmanr
 from scipy.stats import t as student_t
 
+from refine.accuracy.calibration import TABLE, Calibration, Change, Pairs, Residues, network_hashes, write_calibration
+from refine.accuracy.features import START
+from refine.accuracy.fit import PairSample, fit_change, fit_linear, fit_pairs
+from refine.accuracy.pairs import NetworkPairs, pair_features, separations
+from refine.accuracy.rpdd import pair_distances, reference_points, rpdd
+from refine.accuracy.verdict import judge
 from refine.assess.compare import compare
 from refine.bench.manifest import Target, read_manifest
 from refine.bench.methods import NO_CAP
 from refine.bench.statistics import mean_interval
 from refine.energy.system import System
-from refine.ensemble.calibration import TABLE, Calibration, Change, Pairs, Residues, network_hashes, write_calibration
 from refine.ensemble.candidates import Proposal
 from refine.ensemble.ensemble import Ensemble, average_pairs, ensemble_of, features_of
-from refine.ensemble.features import START
-from refine.ensemble.fit import PairSample, fit_change, fit_linear, fit_pairs
-from refine.ensemble.pairs import NetworkPairs, pair_features, separations
-from refine.ensemble.rpdd import pair_distances, reference_points, rpdd
-from refine.ensemble.verdict import judge
 from refine.finishing.finish import Finisher
-from refine.local.weights import Networks
+from refine.networks.weights import Networks
 from refine.pipeline import Prepared, backbone, free_energy, load, prepare
 from refine.propagation.propagate import propagate
 from refine.settings import RunSettings

@@ -21,18 +21,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from refine.accuracy.calibration import network_hashes
 from refine.assess.matching import match_residues
 from refine.bench.manifest import read_manifest
 from refine.bench.statistics import mean_interval
 from refine.energy.free_energy import FreeEnergy
 from refine.energy.learned import learned_terms
 from refine.energy.system import System
-from refine.ensemble.calibration import network_hashes
-from refine.local.targets import local_superpositions
-from refine.local.weights import Networks
+from refine.networks.weights import Networks
 from refine.pipeline import backbone, load, prepare
 from refine.settings import RunSettings
 from refine.structure.read import read_structure
+from refine.training.targets import local_superpositions
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAST, MOST, MOVE, SEED = 0.5, 4.0, 0.01, 0

@@ -18,7 +18,7 @@ from refine.errors import RefineError
 from refine.progress import Bar, PlainLines, Progress
 
 if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help is quick
-    from refine.jobs import Outcome
+    from refine.batch import Outcome
     from refine.settings import RunSettings
 
 EXIT_CODES = "exit codes: 0 all done, 1 a bug, 2 bad input, 3 some of several inputs failed, 4 nothing produced"
@@ -122,33 +122,33 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
 
 
 def run_command(options: argparse.Namespace) -> int:
-    from refine import jobs, pipeline
+    from refine import batch, pipeline
 
     settings = settings_of(options)
 
-    def work(job: jobs.Job, progress: Progress) -> pipeline.RunResult:
+    def work(job: batch.Job, progress: Progress) -> pipeline.RunResult:
         return pipeline.refine_file(job.path, job.out, settings, progress, resume=options.resume)
 
-    return report(jobs.run_all(jobs.plan(options.inputs, options.out, "refined"), work, progress_for(options)))
+    return report(batch.run_all(batch.plan(options.inputs, options.out, "refined"), work, progress_for(options)))
 
 
 def finish_command(options: argparse.Namespace) -> int:
-    from refine import jobs, pipeline
+    from refine import batch, pipeline
 
     settings = settings_of(options)
 
-    def work(job: jobs.Job, progress: Progress) -> pipeline.RunResult:
+    def work(job: batch.Job, progress: Progress) -> pipeline.RunResult:
         return pipeline.finish_file(job.path, job.out, settings, progress, resume=options.resume)
 
-    return report(jobs.run_all(jobs.plan(options.inputs, options.out, "finished"), work, progress_for(options)))
+    return report(batch.run_all(batch.plan(options.inputs, options.out, "finished"), work, progress_for(options)))
 
 
 def score_command(options: argparse.Namespace) -> int:
-    from refine import jobs
+    from refine import batch
 
-    text, outcomes = jobs.score_all(options.inputs, settings_of(options))
+    text, outcomes = batch.score_all(options.inputs, settings_of(options))
     if options.out and text:
-        jobs.write_table(options.out, text)
+        batch.write_table(options.out, text)
     else:
         sys.stdout.write(text)
     return report(outcomes, quiet=True)
@@ -162,7 +162,7 @@ def report_command(options: argparse.Namespace) -> int:
 
 
 def compare_command(options: argparse.Namespace) -> int:
-    from refine.report.native import compare_run
+    from refine.report.comparison import compare_run
 
     found = compare_run(options.run, options.native)
     sys.stdout.write(f"{found.table()}{found.report}\n")
@@ -185,9 +185,9 @@ def app_command(options: argparse.Namespace) -> int:
 
 
 def train(arguments: Sequence[str]) -> int:
-    from refine.local import training
+    from refine.training import command
 
-    return int(training.main(list(arguments)) or 0)
+    return int(command.main(list(arguments)) or 0)
 
 
 def progress_for(options: argparse.Namespace) -> Callable[[str], Progress]:
@@ -200,14 +200,14 @@ def progress_for(options: argparse.Namespace) -> Callable[[str], Progress]:
 
 def report(outcomes: Sequence[Outcome], quiet: bool = False) -> int:
     """Tell how the inputs ended; gives the exit code."""
-    from refine import jobs
+    from refine import batch
 
     for outcome in outcomes:
         if outcome.error:
             sys.stderr.write(f"refine: {outcome.error}\n")
         elif not quiet:
             sys.stdout.write(f"{outcome.message}\n")
-    return jobs.exit_code(outcomes)
+    return batch.exit_code(outcomes)
 
 
 def told(work: Callable[[], int]) -> int:

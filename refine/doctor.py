@@ -11,11 +11,11 @@ import openmm
 import torch
 
 from refine.errors import RefineError
-from refine.local.network import parameter_count
-from refine.local.weights import load_networks
+from refine.networks.network import parameter_count
+from refine.networks.weights import load_networks
 from refine.pipeline import choose_device
-from refine.report.record import device_name, versions
 from refine.resources import app_dir, models_dir
+from refine.run.record import device_name, versions
 from refine.settings import RunSettings
 
 

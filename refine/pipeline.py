@@ -14,32 +14,32 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from refine.accuracy.calibration import packaged
+from refine.accuracy.confidence import Estimate, displacement, estimate
+from refine.accuracy.features import Context
+from refine.accuracy.verdict import Verdict, judge
 from refine.assess.validate import validate
 from refine.energy.assemble import assemble
 from refine.energy.free_energy import EnergyTable, FreeEnergy
 from refine.energy.learned import learned_terms
 from refine.energy.system import System
-from refine.ensemble.calibration import packaged
-from refine.ensemble.confidence import Estimate, displacement, estimate
 from refine.ensemble.ensemble import Ensemble, ensemble_of, expected_gain, features_of, learned_model, marginals
-from refine.ensemble.features import Context
 from refine.ensemble.ranking import Candidate, chosen, rank
-from refine.ensemble.verdict import Verdict, judge
 from refine.errors import EngineError, InputError, RefineError
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
-from refine.local.weights import Networks, load_networks
+from refine.networks.weights import Networks, load_networks
 from refine.progress import JsonLines, Progress
 from refine.propagation.propagate import propagate
-from refine.report.citations import CITE_BIB
-from refine.report.current import Current
-from refine.report.folder import RUN_FILE, RunFolder
-from refine.report.model import Finished, write_model, write_structure, write_tables
 from refine.report.page import try_report
-from refine.report.record import file_hash, new_record
-from refine.report.result import RunResult
-from refine.report.tables import ScoreRow
-from refine.report.trace import TRACE_FILE, Trace
+from refine.run.citations import CITE_BIB
+from refine.run.current import Current
+from refine.run.folder import RUN_FILE, RunFolder
+from refine.run.model import Finished, write_model, write_structure, write_tables
+from refine.run.record import file_hash, new_record
+from refine.run.result import RunResult
+from refine.run.tables import ScoreRow
+from refine.run.trace import TRACE_FILE, Trace
 from refine.settings import LEARNED_WEIGHTS, RunSettings
 from refine.structure.notes import Note
 from refine.structure.protein import Protein

@@ -11,7 +11,7 @@ from refine.energy.settings import EnergySettings
 from refine.ensemble.ranking import FIRST
 from refine.errors import InputError
 from refine.finishing.settings import FinishSettings
-from refine.local.weights import DEFAULT_MODEL
+from refine.networks.weights import DEFAULT_MODEL
 from refine.propagation.settings import PropagationSettings
 from refine.settings_file import build_settings, read_toml
 

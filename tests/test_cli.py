@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from refine import cli, jobs
-from refine.jobs import Outcome, exit_code, plan, stem
+from refine import batch, cli
+from refine.batch import Outcome, exit_code, plan, stem
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = """
@@ -208,7 +208,7 @@ def test_names_of_folders(here: Path) -> None:
 
 
 def test_exit_codes() -> None:
-    job = jobs.Job(Path("a"), Path("b"))
+    job = batch.Job(Path("a"), Path("b"))
     cases = [([0, 0], 0), ([2], 2), ([4], 4), ([0, 2], 3), ([2, 2], 2), ([2, 4], 4), ([0, 1], 1), ([1], 1), ([], 0)]
     for codes, expected in cases:
         assert exit_code([Outcome(job, exit_code=c) for c in codes]) == expected

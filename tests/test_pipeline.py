@@ -17,7 +17,7 @@ from refine import pipeline
 from refine.ensemble.ranking import Ranking
 from refine.errors import EngineError, InputError
 from refine.finishing.settings import FinishSettings
-from refine.local.weights import load_networks
+from refine.networks.weights import load_networks
 from refine.pipeline import finish_file, refine_file, score_file
 from refine.progress import Event, Progress
 from refine.propagation.settings import PropagationSettings

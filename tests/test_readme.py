@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from refine import cli
-from refine.local.weights import DEFAULT_MODEL, shipped_models
+from refine.networks.weights import DEFAULT_MODEL, shipped_models
 from refine.settings import from_dict
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from refine.assess.torsions import FAVOURED, OUTLIER, UNKNOWN, ramachandran_verdict, torsions
 from refine.errors import RefineError
-from refine.report.result import RunResult
+from refine.run.result import RunResult
 from refine.structure.reference import ramachandran
 from webapp.text import plain
 

@@ -13,7 +13,7 @@ import streamlit as st
 
 from refine.queue.folder import plain_files
 from refine.queue.job import Job
-from refine.report.folder import CURRENT_FILE, PROGRESS_FILE
+from refine.run.folder import CURRENT_FILE, PROGRESS_FILE
 from webapp import viewer
 from webapp.text import duration, plain
 

@@ -17,9 +17,9 @@ from refine.queue.folder import plain_files, read_plain, zipped
 from refine.queue.job import Job
 from refine.queue.request import RUN
 from refine.queue.uploads import check_upload, read_checked
-from refine.report.native import METRICS, compare_run
+from refine.report.comparison import METRICS, compare_run
 from refine.report.page import REPORT_FILE
-from refine.report.result import COMPARISON_FILE, RunResult, read_run
+from refine.run.result import COMPARISON_FILE, RunResult, read_run
 from webapp import charts, places, viewer
 from webapp.identity import user
 from webapp.server import settings

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.assess.superposition import kabsch
-from refine.local.decoys import random_field, restore_bonds
 from refine.structure.protein import Protein
+from refine.training.decoys import random_field, restore_bonds
 
 CORRELATION = 8.0
 """Å over which neighbouring atoms are moved alike."""

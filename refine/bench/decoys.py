@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from refine.batch import SUFFIXES, stem
 from refine.bench.manifest import Target, read_rows
 from refine.errors import InputError
-from refine.jobs import SUFFIXES, stem
 
 NATIVE = "native"
 

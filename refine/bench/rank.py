@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from refine.batch import write_table
 from refine.bench.decoys import Decoy
 from refine.bench.dispatch import dispatch
 from refine.bench.methods import bench_settings
@@ -23,9 +24,8 @@ from refine.bench.scoring import HIGHER_IS_BETTER, ScoreTask, read_score, score_
 from refine.bench.statistics import SEED
 from refine.bench.tables import number, table
 from refine.bench.work import networks_of
-from refine.jobs import write_table
-from refine.report.record import versions
-from refine.report.tables import csv_text
+from refine.run.record import versions
+from refine.run.tables import csv_text
 from refine.settings import RunSettings
 
 log = logging.getLogger(__name__)

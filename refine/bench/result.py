@@ -13,8 +13,8 @@ from typing import Any
 
 from refine.bench.manifest import Target
 from refine.bench.methods import Method
-from refine.local.weights import Networks
-from refine.report.record import file_hash
+from refine.networks.weights import Networks
+from refine.run.record import file_hash
 
 FORMAT = 1
 """Raised when results of an older version must be computed again."""

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from refine.batch import write_table
 from refine.bench.dispatch import dispatch
 from refine.bench.manifest import Target
 from refine.bench.methods import Method
@@ -22,8 +23,7 @@ from refine.bench.summary import Results, summarise
 from refine.bench.tables import markdown, tidy_csv
 from refine.bench.work import Task, networks_of, run_task
 from refine.errors import InputError
-from refine.jobs import write_table
-from refine.report.record import versions
+from refine.run.record import versions
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from refine.bench.result import DONE, FAILED, plain
 from refine.bench.work import networks_of
 from refine.errors import EngineError, RefineError
 from refine.pipeline import prepare, score
-from refine.report.record import file_hash
+from refine.run.record import file_hash
 from refine.settings import from_dict
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure

@@ -9,7 +9,7 @@ from refine.bench.manifest import Target
 from refine.bench.metrics import BY_KEY, MAIN, METRICS, Metric
 from refine.bench.result import DONE, Result
 from refine.bench.summary import QUALITY_BINS
-from refine.report.tables import csv_text
+from refine.run.tables import csv_text
 
 TIDY = ("target", "method", "model", "kind", "status", "split", "residues", *BY_KEY, "move", "seconds", "cpu_seconds", "flag", "error")
 

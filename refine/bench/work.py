@@ -23,9 +23,9 @@ from refine.bench.metrics import measure, per_residue
 from refine.bench.result import DONE, FAILED, Result, fingerprint, plain, read_result, write_result
 from refine.errors import EngineError, RefineError
 from refine.finishing.finish import Finisher
-from refine.local.weights import Networks, load_networks
+from refine.networks.weights import Networks, load_networks
 from refine.pipeline import Prepared, choose_device, prepare, refine_file
-from refine.report.folder import RunFolder
+from refine.run.folder import RunFolder
 from refine.settings import RunSettings
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure

@@ -21,9 +21,9 @@ from refine.constants import BOLTZMANN
 from refine.energy.local_curvature import Curvature
 from refine.energy.system import System
 from refine.energy.term import Term
-from refine.local.environment import gather
-from refine.local.prior import FREEDOM, PriorOutput, student
-from refine.local.weights import Networks
+from refine.networks.environment import gather
+from refine.networks.prior import FREEDOM, PriorOutput, student
+from refine.networks.weights import Networks
 from refine.structure.geometry import distance, frames, rotation_from_vector, to_global, vector_from_rotation, virtual_cb
 
 KT = BOLTZMANN * 298.15

@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from refine.accuracy.calibration import Calibration
+from refine.accuracy.confidence import estimate, rmsf
+from refine.accuracy.features import Context, residue_features
+from refine.accuracy.pairs import NetworkPairs, network_pairs, pair_features, predict, separations
+from refine.accuracy.rpdd import RPDD, pair_distances, reference_points, rpdd
 from refine.energy.free_energy import FreeEnergy
 from refine.energy.learned import Density, LearnedModel
 from refine.energy.system import System
-from refine.ensemble.calibration import Calibration
 from refine.ensemble.candidates import Proposal, proposals
-from refine.ensemble.confidence import estimate, rmsf
-from refine.ensemble.features import Context, residue_features
-from refine.ensemble.pairs import NetworkPairs, network_pairs, pair_features, predict, separations
-from refine.ensemble.rpdd import RPDD, pair_distances, reference_points, rpdd
 from refine.ensemble.sampling import Sampling, observables, sampling
 from refine.propagation.constraints import Constraints
 from refine.propagation.propagate import Trajectory

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ATOM14
-from refine.finishing.chemistry import disulfides
+from refine.structure.chemistry import disulfides
 from refine.structure.protein import Protein
 
 CIS_LIMIT = 90.0

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from refine.errors import EngineError
 from refine.finishing.checks import CheckReport, compare_stereo, stereo
-from refine.finishing.chemistry import CLASH_OVERLAP, AtomList, disulfides
 from refine.finishing.relax import SOLVENT_MAX_ATOMS, Relaxer, Stage
 from refine.finishing.settings import FinishSettings
 from refine.finishing.sidechains import complete_side_chains, repack
+from refine.structure.chemistry import CLASH_OVERLAP, AtomList, disulfides
 from refine.structure.protein import Protein
 
 log = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ from scipy.spatial import cKDTree
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import EngineError
 from refine.finishing.checks import CIS_LIMIT, omega
-from refine.finishing.chemistry import radii
-from refine.finishing.forces import SOFT, open_context, scalable_charges, soft_spheres
 from refine.finishing.hydrogens import HydrogenPlacer, terminal_oxygen
 from refine.finishing.settings import FinishSettings
+from refine.physics.forces import SOFT, open_context, scalable_charges, soft_spheres
+from refine.structure.chemistry import radii
 from refine.structure.protein import Protein
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, BOLTZMANN, ONE_TO_THREE
-from refine.finishing.chemistry import POLAR_ALLOWANCE, AtomList, chi_slots, downstream
 from refine.finishing.hydrogens import normalised
+from refine.structure.chemistry import POLAR_ALLOWANCE, AtomList, chi_slots, downstream
 from refine.structure.protein import Protein
 from refine.structure.reference import rotamers
 

@@ -42,7 +42,7 @@ def serve(settings: AppSettings) -> int:
         streamlit = importlib.import_module("streamlit.web.cli")
     except ImportError as error:
         raise InputError("the web app needs Streamlit", remedy="Install refine with the extra 'app': pip install 'refine[app]'") from error
-    for slow in ("altair", "refine.queue.uploads", "refine.report.native"):  # to import: not while the first visitor waits
+    for slow in ("altair", "refine.queue.uploads", "refine.report.comparison"):  # to import: not while the first visitor waits
         importlib.import_module(slow)
     supervisor = Supervisor(Store(settings))
     to_environment(settings)

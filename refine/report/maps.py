@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refine.ensemble.rpdd import BIN_EDGES, RPDD
+from refine.accuracy.rpdd import BIN_EDGES, RPDD
 from refine.report.encode import in_steps, packed
 
 STEP = 0.01

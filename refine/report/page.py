@@ -11,11 +11,11 @@ from importlib import resources
 from pathlib import Path
 
 from refine.report import sections
-from refine.report.citations import CITE_BIB
 from refine.report.encode import script_json
-from refine.report.folder import RunFolder
 from refine.report.payload import Contents, contents, payload
-from refine.report.result import read_run
+from refine.run.citations import CITE_BIB
+from refine.run.folder import RunFolder
+from refine.run.result import read_run
 
 log = logging.getLogger(__name__)
 

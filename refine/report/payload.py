@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from refine.accuracy.rpdd import RPDD, pair_distances, reference_points
 from refine.assess.torsions import ramachandran_verdict, torsions
 from refine.constants import ATOM14, ONE_TO_THREE
-from refine.ensemble.rpdd import RPDD, pair_distances, reference_points
 from refine.errors import RefineError
 from refine.report.encode import in_steps, packed, short
 from refine.report.maps import pair_maps
-from refine.report.result import COMPARISON_FILE, RunResult
-from refine.report.trace import TRACE_FILE
+from refine.run.result import COMPARISON_FILE, RunResult
+from refine.run.trace import TRACE_FILE
 from refine.structure.geometry import superpose
 from refine.structure.protein import Protein, ResidueId
 from refine.structure.reference import ramachandran

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refine.accuracy.rpdd import BIN_EDGES, pair_distances, reference_points
 from refine.assess.torsions import torsions
-from refine.ensemble.rpdd import BIN_EDGES, pair_distances, reference_points
 from refine.errors import InputError
-from refine.report.result import RunResult
+from refine.run.result import RunResult
 from refine.structure.reference import ramachandran
 
 if TYPE_CHECKING:  # matplotlib is imported when a figure is made

@@ -27,7 +27,7 @@ from refine.queue.job import CANCELLED, DONE, RUNNING
 from refine.queue.process import alive
 from refine.queue.settings import AppSettings
 from refine.queue.store import Store
-from refine.report.result import read_run
+from refine.run.result import read_run
 from tests.queue.places import ROOT, example, quick_settings, short_model, wait_for
 
 pytest.importorskip("streamlit")

@@ -13,14 +13,14 @@ from refine.bench.decoys import find_decoys
 from refine.bench.rank import SUMMARY, Ranking, run_ranking, target_summary
 from refine.bench.scoring import scores
 from refine.errors import InputError
-from refine.local.decoys import jittered, restore_bonds
-from refine.local.weights import save_network
+from refine.networks.weights import save_network
 from refine.settings import RunSettings
 from refine.structure.read import read_structure
 from refine.structure.ride import ride
 from refine.structure.write import write_pdb
+from refine.training.decoys import jittered, restore_bonds
 from tests.conftest import ROOT
-from tests.local.small import likelihood, prior
+from tests.networks.small import likelihood, prior
 
 NATIVE = ROOT / "examples" / "1a8o_native.pdb"
 

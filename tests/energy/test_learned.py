@@ -12,9 +12,9 @@ from torch import Tensor
 from refine.energy.free_energy import FreeEnergy
 from refine.energy.learned import Density, IdentityLikelihood, LearnedModel, learned_terms
 from refine.energy.system import System
-from refine.local.weights import Networks
+from refine.networks.weights import Networks
 from refine.structure.geometry import rotation_from_vector
-from tests.local.small import compact_protein, judge, likelihood, prior
+from tests.networks.small import compact_protein, judge, likelihood, prior
 
 NAMES = ("prior", "mediated", "likelihood")
 

@@ -11,8 +11,8 @@ import torch
 
 from refine.constants import AMINO_ACIDS, ATOM14, CHI_ATOMS
 from refine.finishing.checks import stereo
-from refine.finishing.chemistry import AtomList, chi_slots, count_clashes, downstream, residue_bonds
 from refine.finishing.sidechains import candidates, complete_side_chains, ideal_residue, repack, set_chi
+from refine.structure.chemistry import AtomList, chi_slots, count_clashes, downstream, residue_bonds
 from refine.structure.geometry import dihedral
 from refine.structure.protein import HeteroAtom, Protein
 from tests.finishing.peptides import peptide

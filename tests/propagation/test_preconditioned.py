@@ -20,7 +20,7 @@ from refine.propagation.settings import PropagationSettings
 from refine.propagation.state import seeded
 from refine.structure.geometry import distance, frames, rotation_from_vector, virtual_cb
 from tests.energy.test_learned import coords, networks, system
-from tests.local.small import compact_protein
+from tests.networks.small import compact_protein
 
 SYSTEM = System.from_protein(compact_protein(), dtype=torch.float64)
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refine.report.native import compare_run
+from refine.report.comparison import compare_run
 from refine.structure.write import write_cif
-from tests.report.run_folder import HOSTILE, make_run, two_chains
+from tests.run.run_folder import HOSTILE, make_run, two_chains
 
 api = pytest.importorskip("playwright.sync_api", reason="no playwright")
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)

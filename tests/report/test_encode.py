@@ -8,10 +8,10 @@ import zlib
 
 import numpy as np
 
-from refine.ensemble.rpdd import BINS
+from refine.accuracy.rpdd import BINS
 from refine.report.encode import in_steps, packed, script_json, short
 from refine.report.maps import histogram_bytes, in_blocks, upper
-from tests.report.run_folder import HOSTILE
+from tests.run.run_folder import HOSTILE
 
 
 def test_packed_bytes_are_little_endian_and_come_back() -> None:

@@ -15,8 +15,8 @@ from refine.errors import InputError
 from refine.report import page as page_module
 from refine.report import sections
 from refine.report.page import try_report, write_report
-from refine.report.result import read_run
-from tests.report.run_folder import HOSTILE, make_run, two_chains
+from refine.run.result import read_run
+from tests.run.run_folder import HOSTILE, make_run, two_chains
 
 
 class Page(HTMLParser):

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from refine.errors import InputError
 from refine.report import plots
-from refine.report.result import RunResult, read_run
-from tests.report.run_folder import make_run, two_chains
+from refine.run.result import RunResult, read_run
+from tests.run.run_folder import make_run, two_chains
 
 
 @pytest.fixture(scope="module")

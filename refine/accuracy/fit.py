@@ -1,0 +1,106 @@
+"""Fitting of the calibration tables; every target weighs the same, however long it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from refine.accuracy.calibration import Change, Linear, Pairs
+from refine.accuracy.features import Features
+
+RIDGE = 0.1
+"""Penalty on the squared weights of standardised features, relative to the mean square of the residuals' scale of 1."""
+
+
+def fit_linear(features: Sequence[Features], truth: Sequence[NDArray[np.floating]], names: Sequence[str], ridge: float = RIDGE) -> Linear:
+    """Ridge regression of ``truth`` on the features ``names``.
+
+    Args:
+        features: of each target, by name (n,); truth: (n,) of each target, NaN where unknown.
+        ridge: penalty, see ``RIDGE``.
+    """
+    known = [np.isfinite(t) for t in truth]
+    x = np.concatenate([np.stack([f[name][k] for name in names], 1) for f, k in zip(features, known, strict=True)])
+    y = np.concatenate([t[k] for t, k in zip(truth, known, strict=True)])
+    weight = np.concatenate([np.full(k.sum(), 1.0 / max(k.sum(), 1)) for k in known])
+    weight /= weight.sum()
+    centre, level = weight @ x, float(weight @ y)
+    spread = np.sqrt(weight @ (x - centre) ** 2)
+    spread = np.where(spread > 1e-6, spread, np.inf)
+    standard = (x - centre) / spread
+    gram = (standard * weight[:, None]).T @ standard + ridge * np.eye(len(names))
+    slopes = np.linalg.solve(gram, (standard * weight[:, None]).T @ (y - level)) / spread
+    return Linear(level - float(slopes @ centre), {name: float(s) for name, s in zip(names, slopes, strict=True)})
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSample:
+    """Pairs of one target, each array (n,).
+
+    Attributes:
+        mean: Å of the ensemble; truth: Å of the native; features: of ``pairs.pair_features``.
+        target, known: the networks' distance (Å) and weight.
+    """
+
+    mean: NDArray[np.floating]
+    truth: NDArray[np.floating]
+    features: Mapping[str, NDArray[np.floating]]
+    target: NDArray[np.floating]
+    known: NDArray[np.floating]
+
+
+def fit_pairs(samples: Sequence[PairSample], names: Sequence[str], *, networks: bool = True) -> Pairs:
+    """Maximum likelihood of Student's t with a log-linear scale; without ``networks`` nothing pulls the location."""
+    x = torch.from_numpy(np.concatenate([np.stack([s.features[name] for name in names], 1) for s in samples]).astype(np.float64))
+    off = torch.from_numpy(np.concatenate([s.truth - s.mean for s in samples]).astype(np.float64))
+    move = torch.from_numpy(np.concatenate([s.known * (s.target - s.mean) for s in samples]).astype(np.float64))
+    weight = torch.from_numpy(np.concatenate([np.full(len(s.truth), 1.0 / len(s.truth) / len(samples)) for s in samples]))
+    centre = weight @ x
+    centred = x - centre
+
+    def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        t = torch.from_numpy(theta).requires_grad_(True)
+        pull = t[1] if networks else torch.zeros((), dtype=torch.float64)
+        value = (weight * student_loss(off - pull * move, t[0] + centred @ t[3:], t[2].exp())).sum() + 1e-4 * (t[3:] ** 2).sum()
+        (gradient,) = torch.autograd.grad(value, t, materialize_grads=True)
+        return float(value.detach()), gradient.numpy()
+
+    start = np.concatenate(([0.0, 0.0, math.log(4.0)], np.zeros(len(names))))
+    bounds = [(-4.0, 4.0), (-0.5, 1.5), (math.log(1.5), math.log(60.0)), *[(-3.0, 3.0)] * len(names)]
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    offset = float(found[0] - found[3:] @ centre.numpy())
+    linear = Linear(offset, {name: float(w) for name, w in zip(names, found[3:], strict=True)})
+    return Pairs(linear, float(found[1]) if networks else 0.0, float(np.exp(found[2])))
+
+
+def student_loss(off: torch.Tensor, log_scale: torch.Tensor, freedom: torch.Tensor) -> torch.Tensor:
+    """−log density of Student's t at ``off`` from its centre, all (n,) but ``freedom`` ()."""
+    z = off * torch.exp(-log_scale)
+    constant = torch.lgamma((freedom + 1) / 2) - torch.lgamma(freedom / 2) - 0.5 * torch.log(freedom * math.pi)
+    return (freedom + 1) / 2 * torch.log1p(z * z / freedom) + log_scale - constant
+
+
+def fit_change(
+    estimated: NDArray[np.floating], room: NDArray[np.floating], true: NDArray[np.floating], natives: NDArray[np.bool_] | None = None
+) -> Change:
+    """True changes (n,) of n targets as a parabola of the room above the input.
+
+    Args:
+        estimated: (n,) estimated changes; only their least is kept.
+        room: (n,) 1 − the CA lDDT expected of the input.
+        natives: (n,) which inputs are natives: fitted, but left out of deviation and correlation, which are of targets left out in turn.
+    """
+    shown = np.ones(len(true), np.bool_) if natives is None else ~natives
+    x = np.stack((np.ones(len(true)), room, room**2), 1)
+    every = np.arange(len(true))
+    left = np.array([np.linalg.lstsq(x[every != k], true[every != k])[0] @ x[k] for k in every])[shown]
+    correlation = float(np.corrcoef(left, true[shown])[0, 1]) if np.ptp(left) > 0 else 0.0
+    deviation = float(np.sqrt(np.mean((left - true[shown]) ** 2)))
+    offset, slope, curve = (float(v) for v in np.linalg.lstsq(x, true)[0])
+    return Change(offset, slope, curve, deviation, correlation, int(shown.sum()), float(room.max()), float(estimated.min()))

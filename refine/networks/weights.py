@@ -1,0 +1,127 @@
+"""Trained files: safetensors weights that rebuild their network from settings in the same file, no pickle.
+
+A model is a folder: ``prior.safetensors`` (several networks may stand beside each other as ``prior_2.safetensors`` …),
+``likelihood.safetensors`` and, if there is one, ``judge.safetensors``, each carrying its settings and metrics as JSON in the header, and
+``CARD.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from refine.errors import ModelError
+from refine.networks.environment import RegionSettings
+from refine.networks.judge import Judge, JudgeSettings
+from refine.networks.likelihood import AtomSettings, Likelihood, LikelihoodSettings
+from refine.networks.network import TrunkSettings
+from refine.networks.prior import Prior, PriorSettings
+from refine.resources import models_dir
+
+FORMAT = "refine-1"
+DEFAULT_MODEL = "small"
+
+N = TypeVar("N", bound=nn.Module)
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """The learned local distributions a run uses.
+
+    Attributes:
+        priors: one or more prior networks; their disagreement is part of the uncertainty.
+        likelihood: the identity likelihood.
+        judge: the estimator of accuracy; None in a model that has none, where the priors' own expectation stands in.
+        folder: where they came from.
+        facts: settings and metrics of each file, for run.json.
+    """
+
+    priors: tuple[Prior, ...]
+    likelihood: Likelihood
+    judge: Judge | None
+    folder: Path
+    facts: dict[str, Any]
+
+
+def save_network(network: Prior | Likelihood | Judge, path: Path, facts: dict[str, Any]) -> None:
+    """Writes weights, settings and ``facts`` (JSON-serialisable: data hash, metrics, command) to one safetensors file."""
+    header = {
+        "format": FORMAT,
+        "network": type(network).__name__.lower(),
+        "settings": json.dumps(dataclasses.asdict(network.settings)),
+        "facts": json.dumps(facts),
+    }
+    save_file({name: value.detach().contiguous().cpu() for name, value in network.state_dict().items()}, path, metadata=header)
+
+
+def load_network(path: Path, kind: str, dtype: torch.dtype = torch.float32) -> tuple[Prior | Likelihood | Judge, dict[str, Any]]:
+    """Rebuilds one network ("prior", "likelihood" or "judge") and returns it with its facts.
+
+    Raises:
+        ModelError: the file is missing, damaged, of another kind, or its tensors do not fit its settings.
+    """
+    remedy = "Reinstall refine, or pass a model folder made by this version's `refine train`."
+    if not path.is_file():
+        raise ModelError("a trained file is missing", file=str(path), remedy=remedy)
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if header.get("format") != FORMAT or header.get("network") != kind:
+            raise ModelError(f"not a {kind} of format {FORMAT}", file=str(path), remedy=remedy)
+        network = _build(kind, json.loads(header["settings"]))
+        network.load_state_dict(tensors)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"a trained file cannot be read: {error}", file=str(path), remedy=remedy) from error
+    network = network.to(dtype).eval().requires_grad_(False)
+    return network, json.loads(header.get("facts", "{}"))
+
+
+def _build(kind: str, settings: dict[str, Any]) -> Prior | Likelihood | Judge:
+    trunk, region = TrunkSettings(**settings.pop("trunk")), RegionSettings(**settings.pop("region"))
+    if kind == "prior":
+        return Prior(PriorSettings(trunk=trunk, region=region, **settings))
+    if kind == "judge":
+        return Judge(JudgeSettings(trunk=trunk, region=region, **settings))
+    atoms = AtomSettings(**settings.pop("atoms"))
+    return Likelihood(LikelihoodSettings(trunk=trunk, region=region, atoms=atoms, **settings))
+
+
+def load_networks(model: str | Path = DEFAULT_MODEL, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Networks:
+    """The networks of a model: the name of a shipped one or a folder.
+
+    Raises:
+        ModelError: no such model, or a file of it is damaged.
+    """
+    folder = Path(model) if Path(model).is_dir() else models_dir() / model
+    if not folder.is_dir():
+        raise ModelError(
+            f"there is no model '{model}'", remedy=f"Shipped models: {', '.join(shipped_models()) or 'none'}; or give a folder."
+        )
+    paths = [folder / "prior.safetensors", *sorted(folder.glob("prior_[0-9].safetensors"))]
+    facts: dict[str, Any] = {}
+    priors = []
+    for path in paths:
+        network, facts[path.stem] = load_network(path, "prior", dtype)
+        assert isinstance(network, Prior)
+        priors.append(network.to(device))
+    likelihood, facts["likelihood"] = load_network(folder / "likelihood.safetensors", "likelihood", dtype)
+    assert isinstance(likelihood, Likelihood)
+    judge = None
+    if (folder / "judge.safetensors").is_file():
+        found, facts["judge"] = load_network(folder / "judge.safetensors", "judge", dtype)
+        assert isinstance(found, Judge)
+        judge = found.to(device)
+    return Networks(tuple(priors), likelihood.to(device), judge, folder, facts)
+
+
+def shipped_models() -> tuple[str, ...]:
+    """Names of the models inside this installation."""
+    return tuple(sorted(p.parent.name for p in models_dir().glob("*/prior.safetensors")))

@@ -1,0 +1,346 @@
+"""Training examples: packed backbones on disk, and the decoy–native pairs made from them on the fly.
+
+Example number n of a run is a function of (seed, n) alone, so that a resumed training sees exactly what an
+uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from refine.errors import InputError
+from refine.training import decoys, targets
+from refine.training.pack import Pack
+
+Arrays = dict[str, NDArray[Any]]
+SHORTEST = 40
+"""Residues that a chain, or an alignment of homologues, must have to give examples."""
+KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated", "thermal")
+"""Kinds of example; the last two are of ``rivals`` alone."""
+_HOLDOUT = 25  # one pair cluster in 25 is kept for validation
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A homologue pair: rows of the pack and the aligned residue numbers in each (0-based in the packed chain)."""
+
+    chain: int
+    template: int
+    rows: NDArray[np.int64]
+    template_rows: NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleSettings:
+    """How examples are made. Fractions are of all examples; the rest are perturbed natives.
+
+    Attributes:
+        crop: most residues of one example (the nearest to a random centre).
+        homologues: fraction threaded on a homologue's backbone.
+        thermal: fraction as dynamics leave a structure.
+        natives: fraction left nearly untouched, so that the network learns to hold still.
+        misaligned: mean number of stretches in the wrong register of a homologue example.
+        misfolded: fraction of the homologue examples in the wrong register throughout.
+        blend: fraction of the homologue examples drawn part of the way towards the native.
+        disturbed: fraction of the homologue examples perturbed on top.
+        strained: fraction of these that are strained instead.
+        smooth: fraction of the perturbations that leave secondary structure well-formed.
+        noise: Å, most atomic noise with which every example's local geometry is disguised; 0 leaves geometry as it is.
+        inflation: largest relative error of all covalent lengths of an example, and of its size with them.
+    """
+
+    crop: int = 160
+    homologues: float = 0.75
+    thermal: float = 0.0
+    natives: float = 0.05
+    misaligned: float = 0.0
+    misfolded: float = 0.0
+    blend: float = 0.25
+    disturbed: float = 0.4
+    strained: float = 0.0
+    smooth: float = 0.7
+    noise: float = 0.12
+    inflation: float = 0.0
+
+
+def read_pairs(path: Path, pack: Pack) -> list[list[Pair]]:
+    """Homologue pairs of ``pairs.tsv`` (columns as in the training data's README), grouped by the target's cluster."""
+    lookup = {chain.name: k for k, chain in enumerate(pack.chains)}
+    groups: dict[str, list[Pair]] = {}
+    with path.open() as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if row["id"] not in lookup or row["template_id"] not in lookup:
+                continue
+            k, t = lookup[row["id"]], lookup[row["template_id"]]
+            i, j = int(row["start"]) - 1, int(row["template_start"]) - 1
+            a, b = [], []
+            for count, kind in re.findall(r"(\d+)([MID])", row["cigar"]):
+                n = int(count)
+                if kind == "M":
+                    a.append(np.arange(i, i + n))
+                    b.append(np.arange(j, j + n))
+                i += n if kind in "MI" else 0
+                j += n if kind in "MD" else 0
+            if not a:
+                raise InputError("a homologue pair aligns nothing", file=str(path), residue=row["id"], remedy="Check its cigar column.")
+            rows, template_rows = _packed(pack, k, np.concatenate(a)), _packed(pack, t, np.concatenate(b))
+            good = (rows >= 0) & (template_rows >= 0)
+            groups.setdefault(pack.chains[k].cluster, []).append(Pair(k, t, rows[good], template_rows[good]))
+    return [groups[name] for name in sorted(groups)]
+
+
+def _packed(pack: Pack, chain: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Packed residue numbers of sequence positions; −1 where the residue was not packed."""
+    origin = pack.origin(chain)
+    table = np.full(max(int(origin.max()), int(positions.max())) + 1, -1, dtype=np.int64)
+    table[origin] = np.arange(len(origin))
+    return table[positions]
+
+
+def held_out(group: list[Pair], pack: Pack) -> bool:
+    """Whether a pair cluster is kept for validation: by a hash of its name."""
+    return int(hashlib.sha256(pack.chains[group[0].chain].cluster.encode()).hexdigest(), 16) % _HOLDOUT == 0
+
+
+class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
+    """Examples as dictionaries of arrays; ``split`` is train, valid or test.
+
+    Keys: start, native (L, 4, 3) Å; residue, position, chain (L,); shift, turn, whole_shift, whole_turn (L, 3) in the
+    start's residue frames; side_chain (L, 10, 3) and present (L, 10), the native's side
+    chains riding on the start; lddt (L,); kind, a place in ``KINDS``; with
+    ``with_native`` also disguised (L, 4, 3), the native with its local geometry treated as the start's was.
+    """
+
+    def __init__(
+        self,
+        pack: Pack,
+        pairs: list[list[Pair]],
+        split: str,
+        settings: ExampleSettings,
+        seed: int,
+        count: int,
+        *,
+        with_native: bool = False,
+    ) -> None:
+        self.pack, self.settings, self.seed, self.count, self.with_native = pack, settings, seed, count, with_native
+        wanted = split == "train"
+        self.pairs = [group for group in pairs if held_out(group, pack) != wanted]
+        clusters: dict[str, list[int]] = {}
+        for k, chain in enumerate(pack.chains):
+            if chain.split == split and chain.length >= SHORTEST:
+                clusters.setdefault(chain.cluster, []).append(k)
+        self.clusters = [clusters[name] for name in sorted(clusters)]
+        if not self.clusters:
+            raise InputError(f"no chain of the split '{split}' has {SHORTEST} residues or more", remedy="Give more structures.")
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, n: int) -> Arrays:
+        rng = np.random.default_rng((self.seed, n))
+        u = rng.random()
+        if self.pairs and u < self.settings.homologues:
+            return self._homologue(rng)
+        chain = self._chain(rng)
+        native = self.pack.backbone(chain)
+        keep = self._crop(native[:, 1], rng, self.settings.crop * 7 // 5)
+        native = native[keep]
+        bonded = self.pack.bonded(chain)[keep] & np.r_[np.diff(keep) == 1, False]
+        kind = "perturbed"
+        if u > 1 - self.settings.natives:
+            kind = "native"
+            start = decoys.jittered(native, rng, rng.uniform(0.0, 0.12))
+        elif u > 1 - self.settings.natives - self.settings.thermal:
+            kind = "thermal"
+            start = decoys.thermal(native, rng, float(rng.uniform(0.5, 1.4)))
+        elif rng.random() < self.settings.smooth:
+            start = decoys.deformed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.0)))))
+        else:
+            start = decoys.perturbed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.4)))))
+        return self._example(chain, keep, self._disguised(start, bonded, rng), native, kind, rng)
+
+    def _chain(self, rng: np.random.Generator) -> int:
+        members = self.clusters[rng.integers(len(self.clusters))]
+        return members[rng.integers(len(members))]
+
+    def _crop(self, ca: NDArray[np.float32], rng: np.random.Generator, size: int) -> NDArray[np.int64]:
+        if len(ca) <= size:
+            return np.arange(len(ca))
+        d = ((ca - ca[rng.integers(len(ca))]) ** 2).sum(-1)
+        return np.sort(np.argpartition(d, size - 1)[:size])
+
+    def _homologue(self, rng: np.random.Generator) -> Arrays:
+        for _ in range(20):
+            group = self.pairs[rng.integers(len(self.pairs))]
+            pair = group[rng.integers(len(group))]
+            if len(pair.rows) >= SHORTEST and rng.random() < self._kept(pair):
+                break
+        return self._threaded(pair, rng)
+
+    def _kept(self, pair: Pair) -> float:
+        """Probability of keeping a homologue pair by its likeness, so that examples are about as wrong as real models."""
+        native, template = self.pack.backbone(pair.chain)[pair.rows], self.pack.backbone(pair.template)[pair.template_rows]
+        likeness = float(targets.lddt_ca(native[:, 1].astype(np.float64), template[:, 1].astype(np.float64)).mean())
+        return float(np.interp(likeness, (0.3, 0.4, 0.72, 0.82, 0.92, 1.0), (0.0, 1.0, 1.0, 0.4, 0.1, 0.03)))
+
+    def _threaded(self, pair: Pair, rng: np.random.Generator) -> Arrays:
+        """The target of ``pair`` on its template's backbone."""
+        native = self.pack.backbone(pair.chain)[pair.rows]
+        template = self.pack.backbone(pair.template)[pair.template_rows]
+        rot, shift = targets.whole_superposition(template[:, 1].astype(np.float64), native[:, 1].astype(np.float64))
+        template = (template @ rot.T + shift).astype(np.float32)
+        whole, bonded = self.pack.backbone(pair.chain), self.pack.bonded(pair.chain)
+        rows = pair.rows
+        if rng.random() < self.settings.misfolded:
+            rows, template = decoys.misaligned(rows, template, rng, throughout=True)
+        for _ in range(rng.poisson(self.settings.misaligned)):
+            rows, template = decoys.misaligned(rows, template, rng)
+        rows, template = decoys.threaded(whole, rows, template, bonded, rng)
+        keep = self._crop(template[:, 1], rng, self.settings.crop * 7 // 5)
+        rows, template = rows[keep], template[keep]
+        native, joined = whole[rows], bonded[rows] & np.r_[np.diff(rows) == 1, False]
+        if rng.random() < self.settings.blend:
+            template = (native + rng.uniform(0.25, 0.9) * (template - native)).astype(np.float32)
+        if rng.random() < self.settings.disturbed:
+            template = self._disturbed(template, rng)
+        return self._example(pair.chain, rows, self._disguised(template, joined, rng), native, "homologue", rng)
+
+    def _disguised(self, backbone: NDArray[np.float32], bonded: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
+        return decoys.disguised(backbone, bonded, rng, self.settings.noise, self.settings.inflation)
+
+    def _disturbed(self, template: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """A homologue's backbone a little more wrong."""
+        if rng.random() < self.settings.strained:
+            return decoys.strained(template, rng, float(rng.uniform(0.3, 1.2)))
+        change = decoys.deformed if rng.random() < self.settings.smooth else decoys.perturbed
+        return change(template, rng, float(rng.uniform(0.05, 0.8)))
+
+    def _example(
+        self,
+        chain: int,
+        rows: NDArray[np.int64],
+        start: NDArray[np.float32],
+        native: NDArray[np.float32],
+        kind: str,
+        rng: np.random.Generator,
+    ) -> Arrays:
+        keep = self._crop(start[:, 1], rng, self.settings.crop)
+        kept = rows[keep]
+        packed = self.pack.backbone(chain)[kept]
+        side_chain, present = self.pack.side_chain(chain)
+        more = {}
+        if self.with_native:
+            bonded = self.pack.bonded(chain)[kept] & np.r_[np.diff(kept) == 1, False]
+            more["disguised"] = self._disguised(packed, bonded, rng)
+        return {
+            "residue": self.pack.residue(chain)[kept].astype(np.int64),
+            "position": self.pack.position(chain)[kept].astype(np.int64),
+            "side_chain": _carried(side_chain[kept], packed, start[keep]),
+            "present": present[kept],
+            "kind": np.array(KINDS.index(kind)),
+            **_targets(start, native, keep),
+            **more,
+        }
+
+
+def moved_on(example: Arrays, shift: NDArray[np.float32], turn: NDArray[np.float32], noise: float, rng: np.random.Generator) -> Arrays:
+    """An example a step later: residues moved as a network proposed, geometry disguised as in every example, labels made anew.
+
+    Args:
+        example: as ``Examples`` gives it, not padded.
+        shift: (L, 3) Å and turn: (L, 3) rad, in the residue frames of its start.
+        noise: ``ExampleSettings.noise``.
+    """
+    start = example["start"].astype(np.float64)
+    frame = _frames(start)
+    seen = [(frame @ v[..., None].astype(np.float64))[..., 0] for v in (shift, turn)]
+    bonded = np.r_[np.diff(example["position"]) == 1, False]
+    moved = decoys.restore_bonds(decoys.move_residues(start.astype(np.float32), *seen), bonded, 4)
+    moved = decoys.disguised(moved, bonded, rng, noise)
+    return {
+        **example,
+        "side_chain": _carried(example["side_chain"], example["start"], moved),
+        **_targets(moved, example["native"], np.arange(len(moved))),
+    }
+
+
+def _targets(start: NDArray[np.float32], native: NDArray[np.float32], keep: NDArray[np.int64]) -> Arrays:
+    """Coordinates and labels of the residues ``keep`` of a start (L, 4, 3) with its native; lDDT and whole superposition see all."""
+    ca, native_ca = start[:, 1].astype(np.float64), native[:, 1].astype(np.float64)
+    lddt = targets.lddt_ca(native_ca, ca)
+    whole_rot, whole_shift = targets.whole_superposition(native_ca, ca)
+    now, goal = start[keep].astype(np.float64), native[keep].astype(np.float64)
+    local_rot, local_shift = targets.local_superpositions(goal[:, 1], now[:, 1])
+    shift, turn = _frame_motion(now, goal, local_rot, local_shift)
+    whole = np.broadcast_to(whole_rot, local_rot.shape), np.broadcast_to(whole_shift, local_shift.shape)
+    whole_t, whole_w = _frame_motion(now, goal, *whole)
+    return {
+        "start": now.astype(np.float32),
+        "native": goal.astype(np.float32),
+        "shift": shift,
+        "turn": turn,
+        "whole_shift": whole_t,
+        "whole_turn": whole_w,
+        "lddt": lddt[keep].astype(np.float32),
+    }
+
+
+def _carried(points: NDArray[np.float32], old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Points (L, P, 3) that ride on their residues' frames from one backbone to another."""
+    before, after = old.astype(np.float64), new.astype(np.float64)
+    turn = _frames(before) @ _frames(after).transpose(0, 2, 1)
+    return ((points - before[:, 1:2]) @ turn + after[:, 1:2]).astype(np.float32)
+
+
+def _frame_motion(
+    start: NDArray[np.float64], native: NDArray[np.float64], rot: NDArray[np.float64], shift: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Displacement and rotation vector (L, 3), seen from the start's frames, to native frames laid by rot and shift."""
+    now, goal = _frames(start), rot @ _frames(native)
+    place = (rot @ native[:, 1, :, None])[..., 0] + shift
+    t = (now.transpose(0, 2, 1) @ (place - start[:, 1])[..., None])[..., 0]
+    w = Rotation.from_matrix(now.transpose(0, 2, 1) @ goal).as_rotvec()
+    return t.astype(np.float32), w.astype(np.float32)
+
+
+def _frames(backbone: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Residue frames (L, 3, 3) as ``structure.geometry.frames`` defines them."""
+    n, ca, c = backbone[:, 0], backbone[:, 1], backbone[:, 2]
+    x = (c - ca) / np.linalg.norm(c - ca, axis=-1, keepdims=True)
+    y = (n - ca) - ((n - ca) * x).sum(-1, keepdims=True) * x
+    y /= np.linalg.norm(y, axis=-1, keepdims=True)
+    return np.stack((x, y, np.cross(x, y)), axis=-1)
+
+
+def collate(examples: list[Arrays], length: int = 0) -> dict[str, Tensor]:
+    """Examples padded to ``length`` or to the longest, with ``mask`` (B, L); padded residues lie far apart and carry zeros."""
+    longest = max(length, *(len(e["residue"]) for e in examples))
+    batch: dict[str, Tensor] = {"mask": torch.zeros(len(examples), longest, dtype=torch.bool)}
+    for key, value in examples[0].items():
+        shape = () if value.ndim == 0 else (longest, *value.shape[1:])
+        batch[key] = torch.zeros(len(examples), *shape, dtype=torch.from_numpy(np.empty(0, value.dtype)).dtype)
+    for b, example in enumerate(examples):
+        length = len(example["residue"])
+        batch["mask"][b, :length] = True
+        for key, value in example.items():
+            if value.ndim == 0:
+                batch[key][b] = value.item()
+            else:
+                batch[key][b, :length] = torch.from_numpy(np.ascontiguousarray(value))
+    far = torch.arange(longest, dtype=torch.float32)[None, :, None, None] * 50.0 + 2000.0
+    unit = torch.tensor([[-0.5, 1.4, 0.0], [0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [2.1, 1.0, 0.0]])
+    padding = (far + unit).expand(len(examples), -1, -1, -1)
+    for key in {"start", "native", "disguised"} & batch.keys():
+        batch[key] = torch.where(batch["mask"][:, :, None, None], batch[key], padding)
+    return batch
