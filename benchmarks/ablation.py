@@ -31,9 +31,9 @@ from refine.bench.statistics import mean_interval
 from refine.energy.assemble import assemble
 from refine.energy.learned import LearnedModel, learned_terms
 from refine.energy.system import System
+from refine.engine import load_networks_of
 from refine.ensemble.ensemble import ensemble_of
 from refine.networks.weights import Networks
-from refine.pipeline import load
 from refine.propagation.propagate import propagate
 from refine.settings import RunSettings
 from refine.structure.protein import Protein
@@ -98,22 +98,22 @@ ROWS = {
 
 def moved(row: Row, protein: Protein, mobile: NDArray[np.bool_], networks: Networks, settings: RunSettings) -> NDArray[np.float32]:
     """Backbones (R, L, 4, 3) Å that a row makes of a protein."""
-    system = System.from_protein(protein, ~mobile, torch.device("cpu"))
+    system = System.from_protein(protein)
     start = torch.from_numpy(protein.coords[:, :, :4].copy())
-    learned = learned_terms(networks, system, row.gradient, whole=not row.region)
+    model = LearnedModel(networks, system, whole=not row.region)
     weights = dict(settings.learned if row.learned is None else row.learned)
     static = dataclasses.replace(settings.energy, **row.energy)
     pull = None
     if row.pull_by_confidence > 0:
-        expected = LearnedModel(networks, system).fields(start).lddt[0]
+        expected = model.fields(start).lddt[0]
         pull = row.pull_by_confidence * (2 * expected - 1).clamp_min(0)
-    energy = assemble(system, static, start[0], pull, learned=learned, learned_weights=weights)
+    energy = assemble(system, static, start[0], pull, learned=learned_terms(model, row.gradient), learned_weights=weights)
     quiet = {"replicas": 1, "noise": 0.0, "schedule": "constant"}
     plan = dataclasses.replace(settings.propagation, **{**quiet, **row.propagation})
     free = torch.from_numpy(mobile)
     trajectory = propagate(energy, start, plan, settings.seed, free)
     if row.mean:
-        return ensemble_of(trajectory, energy, system, start, free).proposal("average").backbone[None]
+        return ensemble_of(trajectory, energy, start, free).proposal("average").backbone[None]
     return trajectory.final.cpu().numpy()
 
 
@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None, tell: Callable[[str], None] = lambd
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
     settings = engine_settings(args.networks)
-    networks = load(settings)
+    networks = load_networks_of(settings)
     assert networks is not None
     targets = read_manifest(args.bench / "targets.tsv", chosen_set="refined150-dev", split="tune")
     hashes = {

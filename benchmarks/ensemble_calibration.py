@@ -30,23 +30,23 @@ from scipy.stats import norm, spearmanr
 from scipy.stats import t as student_t
 
 from refine.accuracy.calibration import TABLE, Calibration, Change, Pairs, Residues, network_hashes, write_calibration
-from refine.accuracy.features import START
+from refine.accuracy.features import START, residue_features
 from refine.accuracy.fit import PairSample, fit_change, fit_linear, fit_pairs
 from refine.accuracy.pairs import NetworkPairs, pair_features, separations
 from refine.accuracy.rpdd import pair_distances, reference_points, rpdd
-from refine.accuracy.verdict import judge
+from refine.accuracy.verdict import verdict_of
 from refine.assess.compare import compare
 from refine.bench.manifest import Target, read_manifest
 from refine.bench.methods import NO_CAP
 from refine.bench.statistics import mean_interval
-from refine.energy.system import System
+from refine.engine import Engine, load_networks_of
 from refine.ensemble.candidates import Proposal
-from refine.ensemble.ensemble import Ensemble, average_pairs, ensemble_of, features_of
+from refine.ensemble.ensemble import Ensemble, ensemble_of
 from refine.finishing.finish import Finisher
 from refine.networks.weights import Networks
-from refine.pipeline import Prepared, backbone, free_energy, load, prepare
 from refine.propagation.propagate import propagate
 from refine.settings import RunSettings
+from refine.structure.prepare import Prepared, prepare
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.structure.ride import ride
@@ -111,7 +111,7 @@ def engine_settings(networks: str) -> RunSettings:
 
 def relaxed(target: Target, settings: RunSettings, cache: Path) -> tuple[Prepared, Protein]:
     """A target's input, and the protein from which its propagation starts; what that costs is kept in ``cache``."""
-    prepared = prepare(target.model, settings)
+    prepared = prepare(target.model)
     protein = prepared.protein
     if not settings.relaxes_first:
         return prepared, protein
@@ -132,26 +132,25 @@ def measure(target: Target, networks: Networks, settings: RunSettings, cache: Pa
     """Run the engine on a target as ``refine run`` does, and compare what it proposes with the native."""
     prepared, protein = relaxed(target, settings, cache)
     mobile = torch.from_numpy(prepared.mobile)
-    system = System.from_protein(protein)
-    energy = free_energy(protein, networks, settings, ~prepared.mobile, pull=True)
-    start = backbone(protein, torch.device("cpu"))
-    ensemble = ensemble_of(propagate(energy, start, settings.propagation, settings.seed, mobile), energy, system, start, mobile)
+    engine = Engine(protein, networks, settings, pull=True)
+    trajectory = propagate(engine.energy, engine.coords, settings.propagation, settings.seed, mobile)
+    ensemble = ensemble_of(trajectory, engine.energy, engine.coords, mobile)
     native = read_structure(target.native).protein
-    given = backbone(prepared.protein, torch.device("cpu"))
+    given = torch.from_numpy(prepared.protein.coords[:, :, :4].copy())
     models = {"input": given[0].numpy()} | {p.name: p.backbone for p in shown(ensemble)}
     moved = ride(protein, np.stack(list(models.values())))
     found = {name: compare(moved.replica(k), native) for k, name in enumerate(models)}
     rows, columns = found["input"].matching.model_index, found["input"].matching.native_index
     judged = {"input": "input", "replica": lowest(ensemble, "replica").name, "average": "average"}
     coords = torch.from_numpy(np.stack([models[name] for name in judged.values()]))
-    features = features_of(energy, system, coords, ensemble.context)
-    network = average_pairs(ensemble, energy, system)
+    features = residue_features(engine.system, coords, engine.learned, engine.context(ensemble.spread))
+    network = engine.network_pairs(ensemble.proposal("average").backbone)
     assert network is not None
     plain = rpdd(ensemble.snapshots, protein.sequence)
     complete = native.mask[columns, :4].all(1)
     truth = pair_distances(reference_points(native.coords[:, columns, :4], "".join(native.sequence[k] for k in columns))[0])
     truth[~complete] = truth[:, ~complete] = np.nan
-    apart = separations(system.position.numpy(), system.chain_index.numpy())
+    apart = separations(engine.system.position.numpy(), engine.system.chain_index.numpy())
     within = np.ix_(rows, rows)
     at_start = pair_distances(reference_points(given.numpy(), protein.sequence)[0])
     energies = dict(zip((p.name for p in ensemble.proposals), ensemble.energies.tolist(), strict=True))
@@ -306,7 +305,7 @@ def fit_changes(data: Sequence[Measured], believed: Sequence[Believed], model: s
 
 
 def estimates(believed: Sequence[Believed], model: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Estimated change and room of each target, the arguments of ``verdict.judge``."""
+    """Estimated change and room of each target, the arguments of ``verdict.verdict_of``."""
     after, before = (np.array([b.lddt[kind].mean() for b in believed]) for kind in (model, "input"))
     return after - before, 1.0 - before
 
@@ -496,7 +495,7 @@ def verdict_figures(data: Sequence[Measured], believed: Sequence[Believed], tabl
     """How often the verdict on ``model`` is right, by CA lDDT; tables: one for each target."""
     true = true_changes(data, model)
     estimated, room = estimates(believed, model)
-    said = [judge(x, r, t) for x, r, t in zip(estimated, room, tables, strict=True)]
+    said = [verdict_of(x, r, t) for x, r, t in zip(estimated, room, tables, strict=True)]
     told = np.array([v.expected is not None for v in said])
     expected = np.array([v.expected for v in said if v.expected is not None])
     agreement = {
@@ -588,7 +587,7 @@ def calibrate(
 
 def fit(args: argparse.Namespace) -> int:
     """Measure, fit on tune, cross-validate there, show on check; write everything."""
-    networks = load(RunSettings(device="cpu", networks=args.networks))
+    networks = load_networks_of(RunSettings(device="cpu", networks=args.networks))
     assert networks is not None
 
     def halves(split: str) -> Sequence[Target]:

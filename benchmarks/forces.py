@@ -26,11 +26,12 @@ from refine.assess.matching import match_residues
 from refine.bench.manifest import read_manifest
 from refine.bench.statistics import mean_interval
 from refine.energy.free_energy import FreeEnergy
-from refine.energy.learned import learned_terms
+from refine.energy.learned import LearnedModel, learned_terms
 from refine.energy.system import System
+from refine.engine import load_networks_of
 from refine.networks.weights import Networks
-from refine.pipeline import backbone, load, prepare
 from refine.settings import RunSettings
+from refine.structure.prepare import prepare
 from refine.structure.read import read_structure
 from refine.training.targets import local_superpositions
 
@@ -51,7 +52,7 @@ Array = NDArray[np.float64]
 def forces(networks: Networks, system: System, coords: torch.Tensor) -> dict[str, Array]:
     """Force (L, 3) kcal/mol/Å on each residue, by entry of ``TERMS``."""
     found = {}
-    held = {whole: FreeEnergy(learned_terms(networks, system, whole=whole)).at(coords) for whole in (True, False)}
+    held = {whole: FreeEnergy(learned_terms(LearnedModel(networks, system, whole))).at(coords) for whole in (True, False)}
     for name, weights in TERMS.items():
         terms = tuple(term for term in held[name != REGION].terms if weights.get(term.name))
         one = FreeEnergy(terms, {term.name: weights[term.name] for term in terms})
@@ -74,12 +75,12 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     settings, rng = RunSettings(device="cpu", networks=args.networks), np.random.default_rng(SEED)
-    networks = load(settings)
+    networks = load_networks_of(settings)
     assert networks is not None
     pointing: dict[str, list[float]] = {name: [] for name in (*TERMS, "control")}
     weight, largest, median = [], {name: 0.0 for name in TERMS}, {name: [] for name in TERMS}  # type: ignore[var-annotated]
     for target in read_manifest(args.bench / "targets.tsv", chosen_set="refined150-dev", split=args.split):
-        protein, native = prepare(target.model, settings).protein, read_structure(target.native).protein
+        protein, native = prepare(target.model).protein, read_structure(target.native).protein
         match = match_residues(protein, native)
         rows, goal = match.model_index, native.coords[0, match.native_index, 1].astype(np.float64)
         ca = protein.coords[0, rows, 1].astype(np.float64)
@@ -87,7 +88,7 @@ def main() -> None:
         error = (rot @ goal[..., None])[..., 0] + shift - ca
         size = np.linalg.norm(error, axis=-1)
         chosen = (size > LEAST) & (size < MOST)
-        coords = backbone(protein, torch.device("cpu"))
+        coords = torch.from_numpy(protein.coords[:, :, :4].copy())
         system = System.from_protein(protein)
         here = forces(networks, system, coords)
         direction = rng.normal(size=coords.shape)

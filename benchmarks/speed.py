@@ -21,11 +21,12 @@ from pathlib import Path
 
 import gemmi
 import numpy as np
-import torch
 
 from refine.energy.assemble import log_log_slope, seconds_per_gradient
-from refine.pipeline import backbone, free_energy, load, prepare, refine_file
+from refine.engine import Engine, load_networks_of
+from refine.pipeline import refine_file
 from refine.settings import RunSettings, read_settings
+from refine.structure.prepare import prepare
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "1a8o_model.pdb"
 
@@ -65,18 +66,17 @@ def child(part: str, length: int, settings: RunSettings) -> None:
 
 def gradient(settings: RunSettings, lengths: tuple[int, ...] = (60, 120, 250, 500, 1000)) -> None:
     """Seconds of one gradient of all terms, one replica, learned targets held; and of evaluating them."""
-    networks, times, refreshes = load(settings), [], []
+    networks, times, refreshes = load_networks_of(settings), [], []
     with tempfile.TemporaryDirectory() as folder:
         for length in lengths:
             path = Path(folder) / "b.pdb"
             bundle(length, path)
-            protein = prepare(path, settings).protein
-            coords = backbone(protein, torch.device("cpu"))
-            energy = free_energy(protein, networks, settings, pull=True)
+            protein = prepare(path).protein
+            engine = Engine(protein, networks, settings, pull=True)
             began = time.monotonic()
-            held = energy.at(coords)
+            held = engine.energy.at(engine.coords)
             refreshes.append(time.monotonic() - began)
-            times.append(seconds_per_gradient(held, coords))
+            times.append(seconds_per_gradient(held, engine.coords))
             print(f"gradient  L={length:<5} {1e3 * times[-1]:8.2f} ms a step, {1e3 * refreshes[-1]:8.1f} ms a refresh of learned targets")
     slopes = [log_log_slope(lengths, seconds) for seconds in (times, refreshes)]
     print(f"gradient  log-log slope: step {slopes[0]:.2f}, refresh {slopes[1]:.2f}")

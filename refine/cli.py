@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import refine
 from refine.bench.command import add_commands
+from refine.constants import DEVICES
 from refine.errors import RefineError
 from refine.progress import Bar, PlainLines, Progress
 
@@ -104,7 +105,7 @@ def inputs(to: argparse.ArgumentParser) -> None:
 
 
 def common(to: argparse.ArgumentParser) -> None:
-    to.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default auto: a GPU when there is one")
+    to.add_argument("--device", choices=DEVICES, help="default auto: a GPU when there is one")
     to.add_argument("--settings", type=Path, metavar="FILE.toml", help="settings; options given here win")
     to.add_argument("--quiet", action="store_true", help="no progress")
 

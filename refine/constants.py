@@ -126,3 +126,10 @@ HETERO_RADII = {
 """Radii in Å of hetero atoms by element: metals so small that the atoms which bind them are not pushed away."""
 HETERO_RADIUS = 1.5
 """Å, for elements not listed."""
+
+DEVICES = ("auto", "cpu", "cuda")
+"""Where networks and propagation may run; ``auto`` is a GPU when there is one."""
+OPENMM_DEVICES = ("auto", "cpu", "cuda", "opencl")
+"""Where OpenMM may run; ``auto`` is the first of CUDA, OpenCL and CPU that works."""
+B_COLUMNS = ("score", "error", "b")
+"""What the B column of a model may hold: confidence 0–100, predicted error in Å, or B factor in Å²."""

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 import openmm
 import torch
 
+from refine.device import choose_device, device_name
 from refine.errors import RefineError
 from refine.networks.network import parameter_count
 from refine.networks.weights import load_networks
-from refine.pipeline import choose_device
 from refine.resources import app_dir, models_dir
-from refine.run.record import device_name, versions
+from refine.run.record import versions
 from refine.settings import RunSettings
 
 

@@ -1,163 +1,42 @@
-"""The order of a run: read, repair, energy, relax, propagate, ensemble, finish, rank, write. The only place that states it."""
+"""The order of a run: read, repair, relax, propagate, ensemble, finish, rank, write. The only place that states it."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
-import time
-import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from refine.accuracy.calibration import packaged
-from refine.accuracy.confidence import Estimate, displacement, estimate
-from refine.accuracy.features import Context
-from refine.accuracy.verdict import Verdict, judge
-from refine.assess.validate import validate
-from refine.energy.assemble import assemble
-from refine.energy.free_energy import EnergyTable, FreeEnergy
-from refine.energy.learned import learned_terms
-from refine.energy.system import System
-from refine.ensemble.ensemble import Ensemble, ensemble_of, expected_gain, features_of, learned_model, marginals
-from refine.ensemble.ranking import Candidate, chosen, rank
-from refine.errors import EngineError, InputError, RefineError
+from refine.accuracy.confidence import displacement
+from refine.accuracy.verdict import Verdict, verdict_of
+from refine.device import choose_device, device_name
+from refine.energy.free_energy import EnergyTable
+from refine.engine import Engine, load_networks_of
+from refine.ensemble.candidates import finishing_order, rank
+from refine.ensemble.ensemble import Ensemble, ensemble_of
+from refine.errors import EngineError
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
-from refine.networks.weights import Networks, load_networks
+from refine.networks.weights import Networks
 from refine.progress import JsonLines, Progress
 from refine.propagation.propagate import propagate
 from refine.report.page import try_report
 from refine.run.citations import CITE_BIB
 from refine.run.current import Current
-from refine.run.folder import RUN_FILE, RunFolder
+from refine.run.folder import RunFolder
 from refine.run.model import Finished, write_model, write_structure, write_tables
-from refine.run.record import file_hash, new_record
+from refine.run.record import Record, file_hash
 from refine.run.result import RunResult
-from refine.run.tables import ScoreRow
+from refine.run.tables import ScoreRow, score_row
 from refine.run.trace import TRACE_FILE, Trace
-from refine.settings import LEARNED_WEIGHTS, RunSettings
-from refine.structure.notes import Note
-from refine.structure.protein import Protein
-from refine.structure.read import read_structure
-from refine.structure.repair import repair
+from refine.settings import RunSettings
+from refine.structure.prepare import Prepared, prepare
 from refine.structure.ride import ride
-from refine.structure.selection import parse_selection
 from refine.structure.write import fits_pdb, write_cif, write_ensemble_pdb
 
 log = logging.getLogger(__name__)
-
-ENSEMBLE_RESIDUES = 10_000
-"""Residues in all snapshots of ensemble.pdb together; longer proteins keep fewer snapshots, never below 8."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """An input that is ready to be scored or moved."""
-
-    path: Path
-    protein: Protein
-    notes: tuple[Note, ...]
-    mobile: NDArray[np.bool_]
-
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """The numbers of one structure.
-
-    Attributes:
-        terms: weighted terms and their ``total``, kcal/mol; per_residue: the same, clashes and, with several networks, their
-            ``disagreement`` on where CA belongs (Å), column → (L,).
-        quality: numbers that need no energy, by column of scores.csv, and with networks the ``judge``'s mean expected CA lDDT × 100.
-        estimate: expected lDDT and error of each residue.
-    """
-
-    terms: dict[str, float]
-    per_residue: dict[str, NDArray[np.floating]]
-    quality: dict[str, float]
-    estimate: Estimate
-
-    @property
-    def confidence(self) -> NDArray[np.float32]:
-        """(L,) 0–100."""
-        return self.estimate.confidence
-
-
-def prepare(path: Path, settings: RunSettings) -> Prepared:
-    """Read and repair an input.
-
-    Raises:
-        InputError: it cannot be used.
-    """
-    read = read_structure(path, model=settings.model)
-    repaired = repair(read)
-    frozen = parse_selection(settings.freeze, repaired.protein) if settings.freeze else np.zeros(len(repaired.protein), np.bool_)
-    return Prepared(path, repaired.protein, (*read.notes, *repaired.notes), ~frozen)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of ``RunSettings.device``; raises InputError when CUDA is asked for and absent."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("no CUDA device was found", remedy="Use --device auto or cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def load(settings: RunSettings) -> Networks | None:
-    """Trained networks of ``settings``, or None when it says ``none``; raises ModelError when they cannot be read."""
-    return None if settings.networks == "none" else load_networks(settings.networks, str(choose_device(settings.device)))
-
-
-def backbone(protein: Protein, device: torch.device) -> torch.Tensor:
-    """N, CA, C, O of all replicas, (R, L, 4, 3) Å."""
-    return torch.from_numpy(protein.coords[:, :, :4].copy()).to(device)
-
-
-def free_energy(
-    protein: Protein, networks: Networks | None, settings: RunSettings, frozen: NDArray[np.bool_] | None = None, *, pull: bool = False
-) -> FreeEnergy:
-    """The free energy of a run for ``protein``; ``pull`` adds the pull towards it, which no score contains."""
-    system = System.from_protein(protein, frozen, choose_device(settings.device))
-    learned = () if networks is None else learned_terms(networks, system, whole=settings.whole)
-    weights = {term.name: settings.learned.get(term.name, 1.0) for term in learned}
-    unknown = sorted(set(settings.learned) - set(LEARNED_WEIGHTS))
-    if unknown:
-        raise InputError(f"weight for unknown learned term {unknown[0]!r}", remedy=f"The learned terms are {', '.join(LEARNED_WEIGHTS)}")
-    start = backbone(protein, system.device)[0] if pull else None
-    return assemble(system, settings.energy, start, learned=learned, learned_weights=weights)
-
-
-def score(protein: Protein, networks: Networks | None, settings: RunSettings, context: Context | None = None) -> Score:
-    """Free energy and confidence of replica 0 of ``protein``; learned targets and side chains are taken at ``protein`` itself.
-
-    ``context`` is that of the run it comes from, None for a structure alone.
-    """
-    coords = backbone(protein.replica(0), choose_device(settings.device))
-    energy = free_energy(protein.replica(0), networks, settings)
-    with torch.no_grad():
-        table = energy.at(coords)(coords)
-    per_residue: dict[str, NDArray[np.floating]] = {name: value[0].cpu().numpy() for name, value in table.per_residue.items()}
-    checked = validate(protein)
-    per_residue["clashes"] = checked.clashes_per_residue.astype(np.float32)
-    quality = checked.totals()
-    model = learned_model(energy)
-    if model is not None:
-        quality["judge"] = 100.0 * float(model.judged(coords).mean())
-        if len(model.networks.priors) > 1:
-            per_residue["disagreement"] = model.fields(coords).disagreement[0].cpu().numpy()
-    system = System.from_protein(protein, device=coords.device)
-    believed = estimate(features_of(energy, system, coords, context)[0], packaged())
-    return Score(table.replica(0), per_residue, quality, believed)
-
-
-def given_row(found: Score) -> ScoreRow:
-    """The row of the input as it came (repaired, not finished) in scores.csv."""
-    terms = {k: v for k, v in found.terms.items() if k != "total"}
-    quality = {"confidence": found.estimate.overall, "predicted_error": float(found.estimate.error.mean()), **found.quality}
-    return ScoreRow("input", "", "input", found.terms["total"], terms, quality)
 
 
 def refine_file(
@@ -192,7 +71,7 @@ def refine_file(
     if done is not None:
         models = tuple(folder.path / m["cif"] for m in done["models"])
         return RunResult(folder.path, models, done["improved"], done["verdict"], done, skipped=True)
-    prepared, networks = prepare(path, settings), networks or load(settings)
+    prepared, networks = prepare(path, model=settings.model, freeze=settings.freeze), networks or load_networks_of(settings)
     folder.clear()
     with folder.open() as stream:
         run = Run(prepared, networks, settings, folder, (progress or Progress()).also(JsonLines(stream)))
@@ -200,63 +79,31 @@ def refine_file(
             result = run.go(pool)
         if report:
             run.record.values["report"] = try_report(folder.path)
-            folder.json(RUN_FILE, run.record.values)
+            run.record.write()
         return result
 
 
-class Record:
-    """run.json of a run: written before work starts and when it ends, however it ends."""
-
-    def __init__(self, folder: RunFolder, prepared: Prepared, settings: RunSettings) -> None:
-        self.folder = folder
-        self.values = new_record(prepared.path, settings.to_dict(), choose_device(settings.device))
-        self.values["residues"], self.values["chains"] = len(prepared.protein), list(prepared.protein.chains)
-        self.values["notes"] = [dataclasses.asdict(note) for note in prepared.notes]
-        self.values["timings"], self.values["models"], self.values["files"] = {}, [], []
-
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
-        """Around the work; the traceback of an error goes into the log."""
-        began = time.monotonic()
-        self.folder.json(RUN_FILE, self.values)
-        self.values["status"] = "failed"
-        try:
-            yield
-            self.values["status"] = "done"
-        except KeyboardInterrupt:
-            self.values["status"] = "interrupted"
-            raise
-        except RefineError as error:
-            self.values["error"] = str(error)
-            log.info("%s", traceback.format_exc())
-            raise
-        finally:
-            self.values["seconds"] = round(time.monotonic() - began, 2)
-            self.folder.json(RUN_FILE, self.values)
-
-    @contextlib.contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Note a stage and its seconds."""
-        log.info("%s", stage)
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.values["timings"][stage] = round(time.monotonic() - began, 2)
-
-    def keep(self, *names: str) -> None:
-        """Note files of this run, so that ``resume`` can see that they are all there."""
-        self.values["files"] += names
-
-
 class Run:
-    """One run over a prepared input; ``go`` is the order of the stages."""
+    """One run over a prepared input; ``go`` is the order of the stages.
 
-    def __init__(self, prepared: Prepared, networks: Networks | None, settings: RunSettings, folder: RunFolder, progress: Progress) -> None:
-        self.prepared, self.networks, self.settings, self.folder, self.progress = prepared, networks, settings, folder, progress
-        self.device = choose_device(settings.device)
-        self.given = score(prepared.protein, networks, settings)
-        self.record = Record(folder, prepared, settings)
+    Attributes:
+        input: the engine of the input as it came; start: that of the structure from which the propagation starts.
+        context: what the run knows besides a structure, for the confidence of all its structures.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        networks: Networks | None,
+        settings: RunSettings,
+        folder: RunFolder,
+        progress: Progress,
+    ) -> None:
+        self.prepared, self.networks, self.settings = prepared, networks, settings
+        self.folder, self.progress = folder, progress
+        self.input = Engine(prepared.protein, networks, settings)
+        device = device_name(choose_device(settings.device))
+        self.record = Record(folder, prepared, settings.to_dict(), device)
         if networks is not None:
             self.record.values["networks"] = networks.facts
 
@@ -265,25 +112,26 @@ class Run:
             log.info("%s", note)
         self.folder.text("cite.bib", CITE_BIB)
         self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
-        self.record.keep("input.cif")
+        self.record.add_files("input.cif")
         with self.record.timed("relax"):
             self.relaxed = self.relax(pool)
-            self.start = self.prepared.protein if self.relaxed is None else self.relaxed.protein
+            start = self.prepared.protein if self.relaxed is None else self.relaxed.protein
         with self.record.timed("propagate"):
-            self.ensemble, self.energy = self.propagate()
+            self.start = Engine(start, self.networks, self.settings, pull=True)
+            ensemble = self.propagate()
+            self.context = self.start.context(ensemble.spread)
         with self.record.timed("ensemble"):
-            self.write_ensemble()
-            self.given = score(self.prepared.protein, self.networks, self.settings, self.ensemble.context)
+            self.write_ensemble(ensemble)
         with self.record.timed("finish"):
-            start, candidates = self.finish(pool)
+            finished_input, candidates = self.finish(pool, ensemble)
         with self.record.timed("write"):
-            return self.submit(start, candidates)
+            return self.submit(ensemble, finished_input, candidates)
 
     def relax(self, pool: FinishingPool) -> FinishResult | None:
         """The input finished, from which the propagation starts; None where that is switched off.
 
-        Clashes and strain that a force field removes are no business of the learned terms, which lead further from a start without
-        them (benchmarks/LOG.md, entry 13).
+        Clashes and strain that a force field removes are no business of the learned terms, which lead further from a
+        start without them (benchmarks/LOG.md, entry 13).
         """
         if not self.settings.relaxes_first:
             return None
@@ -297,16 +145,13 @@ class Run:
         _, result = next(pool.finish([self.prepared.protein]))
         return result
 
-    def propagate(self) -> tuple[Ensemble, FreeEnergy]:
-        """The ensemble, and the energy that it was made with."""
-        protein, settings = self.start, self.settings
-        energy = free_energy(protein, self.networks, settings, ~self.prepared.mobile, pull=True)
+    def propagate(self) -> Ensemble:
+        """The ensemble that the propagation leaves; its trace is written."""
+        settings, start = self.settings, self.start
         replicas = max(settings.propagation.replicas, settings.models)
         plan = dataclasses.replace(settings.propagation, replicas=replicas)
-        coords = backbone(protein, self.device)
-        mobile = torch.from_numpy(self.prepared.mobile).to(self.device)
-
-        current, trace = Current(self.folder, protein), Trace(plan)
+        mobile = torch.from_numpy(self.prepared.mobile).to(start.system.device)
+        current, trace = Current(self.folder, start.protein), Trace(plan)
 
         def on_step(step: int, total: int, table: EnergyTable, at: torch.Tensor) -> None:
             trace.add(step, table)
@@ -315,99 +160,98 @@ class Run:
                 current.write(at[table.total.argmin()].cpu().numpy())
 
         try:
-            trajectory = propagate(energy, coords, plan, settings.seed, mobile, on_step)
+            trajectory = propagate(start.energy, start.coords, plan, settings.seed, mobile, on_step)
         finally:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
-        self.record.keep(TRACE_FILE)
-        found = ensemble_of(trajectory, energy, System.from_protein(protein, device=self.device), coords, mobile)
-        if not np.isfinite(found.energies).any():
-            raise EngineError("every replica diverged", file=str(self.prepared.path), remedy="Use a smaller propagation.step_size")
-        return dataclasses.replace(found, snapshots=thin(found.snapshots, len(protein))), energy
+        self.record.add_files(TRACE_FILE)
+        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile)
+        if not np.isfinite(ensemble.energies).any():
+            remedy = "Use a smaller propagation.step_size"
+            raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)
+        return ensemble.thinned()
 
-    def write_ensemble(self) -> None:
+    def write_ensemble(self, ensemble: Ensemble) -> None:
         """ensemble.pdb and rpdd.npz; how well the snapshots sample goes into run.json."""
-        protein, snapshots = self.start, self.ensemble.snapshots
-        facts = self.ensemble.sampling.facts() | {"written": len(snapshots)}
+        protein, snapshots = self.start.protein, ensemble.snapshots
+        facts = ensemble.sampling.facts() | {"written": len(snapshots)}
         self.record.values["sampling"] = facts
-        self.progress("ensemble", message=f"{len(snapshots)} snapshots, worth {facts['effective_samples']} independent ones")
-        system = System.from_protein(protein, device=self.device)
-        self.folder.npz("rpdd.npz", marginals(self.ensemble, self.energy, system, packaged()).arrays())
-        self.record.keep("rpdd.npz")
+        effective = facts["effective_samples"]
+        self.progress("ensemble", message=f"{len(snapshots)} snapshots, worth {effective} independent ones")
+        self.folder.npz("rpdd.npz", self.start.rpdd(ensemble, self.context).arrays())
+        self.record.add_files("rpdd.npz")
         if fits_pdb(protein) is None:
             self.folder.write("ensemble.pdb", lambda path: write_ensemble_pdb(ride(protein, snapshots), path))
-            self.record.keep("ensemble.pdb")
+            self.record.add_files("ensemble.pdb")
 
-    def finish(self, pool: FinishingPool) -> tuple[Finished, list[Finished]]:
-        """Finish the input and the chosen candidates; models are written as they finish, in the order of the ensemble."""
-        names = [p.name for p in self.ensemble.proposals]
-        order = chosen(names, self.ensemble.energies, self.settings.models, self.settings.first)
-        moved = ride(self.start, np.stack([self.ensemble.proposals[i].backbone for i in order]))
-        sources = ["input", *(names[i] for i in order)]
-        total = len(sources)
-        found = {0: self.scored(sources[0], self.relaxed or self.finished_input(pool))}
-        self.progress("finish", len(found), total)
+    def finish(self, pool: FinishingPool, ensemble: Ensemble) -> tuple[Finished, list[Finished]]:
+        """The input finished, and the chosen candidates, written as they finish, in the order of the ensemble."""
+        names = [p.name for p in ensemble.proposals]
+        order = finishing_order(names, ensemble.energies, self.settings.models, self.settings.first)
+        moved = ride(self.start.protein, np.stack([ensemble.proposals[i].backbone for i in order]))
+        total = 1 + len(order)
+        finished_input = self.scored("input", self.relaxed or self.finished_input(pool), ensemble)
+        self.progress("finish", 1, total)
+        candidates: dict[int, Finished] = {}
         for i, result in pool.finish([moved.replica(i) for i in range(len(order))], refined=True):
-            k = i + 1
-            found[k] = self.scored(sources[k], result)
-            write_model(self.folder, f"model_{k}", found[k], self.settings.bfactor)
-            self.progress("finish", len(found), total, found[k].score)
-        return found[0], [found[k] for k in range(1, total)]
+            candidates[i] = self.scored(names[order[i]], result, ensemble)
+            write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
+            self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)
+        return finished_input, [candidates[i] for i in range(len(order))]
 
-    def scored(self, source: str, result: FinishResult) -> Finished:
+    def scored(self, source: str, result: FinishResult, ensemble: Ensemble) -> Finished:
         """A finished structure with the run's own score, error and confidence."""
         moved = displacement(result.protein.coords[0, :, 1], self.prepared.protein.coords[0, :, 1])
-        found = score(result.protein, self.networks, self.settings, self.ensemble.context)
         return Finished(
             source=source,
             protein=dataclasses.replace(result.protein, name=self.prepared.protein.name),
-            terms=found.terms,
-            per_residue=found.per_residue | {"spread": self.ensemble.spread, "displacement": moved},
-            error=found.estimate.error,
-            confidence=found.confidence,
-            quality=found.quality,
+            score=Engine(result.protein, self.networks, self.settings).score(self.context),
+            run_columns={"spread": ensemble.spread, "displacement": moved},
             report=dataclasses.asdict(result.report),
         )
 
-    def submit(self, start: Finished, candidates: list[Finished]) -> RunResult:
+    def submit(self, ensemble: Ensemble, finished_input: Finished, candidates: list[Finished]) -> RunResult:
         """Rank, write the models under their final names, the tables and the verdict."""
-        ranking = rank([Candidate(c.source, c.score) for c in candidates], start.score, self.settings.first)
+        names, totals = [c.source for c in candidates], [c.score.total for c in candidates]
+        ranking = rank(names, totals, finished_input.score.total, self.settings.first)
         models = [candidates[i] for i in ranking.order]
         if not ranking.improved:
-            models = [start, *models][: self.settings.models]
+            models = [finished_input, *models][: self.settings.models]
         written = self.record.values["models"] = []
         for k, model in enumerate(models, start=1):
             files = write_model(self.folder, f"model_{k}", model, self.settings.bfactor)
-            numbers = {"score": model.score, "confidence": float(model.confidence.mean())}
+            numbers = {"score": model.score.total, "confidence": model.score.estimate.overall}
             written.append({"name": f"model_{k}", **files, "source": model.source, **numbers, "finishing": model.report})
-            self.record.keep(*files.values())
-        self.record.keep(*write_tables(self.folder, start, models, given_row(self.given)))
-        verdict = self.judged(models[0].source, ranking.improved)
-        self.record.values["confidence"] = {"input": self.given.estimate.overall, "model_1": float(models[0].confidence.mean())}
-        self.record.values["improved"], self.record.values["verdict"] = verdict.word == "better", verdict.sentence
+            self.record.add_files(*files.values())
+        given = self.input.score(self.context)
+        self.record.add_files(*write_tables(self.folder, given, finished_input, models))
+        verdict = self.verdict(ensemble, models[0].source, given.estimate.form, moved=ranking.improved)
+        confidence = {"input": given.estimate.overall, "model_1": models[0].score.estimate.overall}
+        better = verdict.word == "better"
+        self.record.values |= {"confidence": confidence, "improved": better, "verdict": verdict.sentence}
         self.record.values["judgement"] = dataclasses.asdict(verdict)
         self.progress("done", message=verdict.sentence)
         paths = tuple(self.folder.path / model["cif"] for model in written)
-        return RunResult(self.folder.path, paths, verdict.word == "better", verdict.sentence, self.record.values)
+        return RunResult(self.folder.path, paths, better, verdict.sentence, self.record.values)
 
-    def judged(self, source: str, moved: bool) -> Verdict:
-        """The verdict on the proposal that became model 1; ``moved`` is False when model 1 is the input."""
+    def verdict(self, ensemble: Ensemble, source: str, form: str, *, moved: bool) -> Verdict:
+        """Of the proposal that became model 1; ``moved`` is False when model 1 is the input."""
         if not moved:
-            return Verdict("no better", "no model scores better than the input by the run's own score: model_1 is the input, finished.")
-        calibration = packaged()
-        protein = self.prepared.protein
-        system = System.from_protein(protein, device=self.device)
-        gain, room = expected_gain(self.ensemble, source, self.energy, system, backbone(protein, self.device), calibration)
+            reason = "no model scores better than the input by the run's own score: model_1 is the input, finished."
+            return Verdict("no better", reason)
+        backbone, calibration = ensemble.proposal(source).backbone, self.start.calibration
+        gain, room = self.start.expected_gain(backbone, self.input.coords, self.context)
         fitting = calibration.belongs_to(None if self.networks is None else self.networks.folder)
-        return judge(gain, room, calibration.change.get(self.given.estimate.form), fitting=fitting)
+        return verdict_of(gain, room, calibration.change.get(form), fitting=fitting)
 
 
 def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
     """Energy terms and quality of a structure file as it is (repaired, not finished); see ``refine_file`` for the errors."""
     settings = settings or RunSettings()
-    prepared = prepare(Path(path), settings)
-    row = given_row(score(prepared.protein, load(settings), settings))
-    return dataclasses.replace(row, name=Path(path).name)
+    path = Path(path)
+    prepared = prepare(path, model=settings.model, freeze=settings.freeze)
+    score = Engine(prepared.protein, load_networks_of(settings), settings).score()
+    return score_row(path.name, "", "input", score)
 
 
 def finish_file(
@@ -422,26 +266,18 @@ def finish_file(
     done = folder.finished(file_hash(path), settings.to_dict()) if resume else None
     if done is not None:
         return RunResult(folder.path, tuple(folder.path / m["cif"] for m in done["models"]), False, done["verdict"], done, skipped=True)
-    prepared = prepare(path, settings)
+    prepared = prepare(path, model=settings.model, freeze=settings.freeze)
     folder.clear()
     with folder.open() as stream:
         tell = tell.also(JsonLines(stream))
-        record = Record(folder, prepared, settings)
+        record = Record(folder, prepared, settings.to_dict(), device_name(choose_device(settings.device)))
         with record.kept():
             tell("finish", 0, 1)
             result = Finisher(prepared.protein, settings.finishing, prepared.mobile).finish(prepared.protein)
             files = write_structure(folder, "finished", result.protein)
             verdict = f"finished: {result.report.flag}"
             record.values["models"] = [{"name": "finished", **files, "finishing": dataclasses.asdict(result.report)}]
-            record.values["files"] = list(files.values())
+            record.add_files(*files.values())
             record.values["improved"], record.values["verdict"] = False, verdict
             tell("done", message=verdict)
     return RunResult(folder.path, (folder.path / files["cif"],), False, verdict, record.values)
-
-
-def thin(snapshots: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """Snapshots (F, L, 4, 3) evenly thinned to what ``ENSEMBLE_RESIDUES`` allows."""
-    most = max(8, ENSEMBLE_RESIDUES // length)
-    if len(snapshots) <= most:
-        return snapshots
-    return snapshots[np.linspace(0, len(snapshots) - 1, most).round().astype(np.int64)]

@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from refine.constants import B_COLUMNS, DEVICES
 from refine.energy.settings import EnergySettings
-from refine.ensemble.ranking import FIRST
+from refine.ensemble.candidates import FIRST
 from refine.errors import InputError
 from refine.finishing.settings import FinishSettings
 from refine.networks.weights import DEFAULT_MODEL
 from refine.propagation.settings import PropagationSettings
 from refine.settings_file import build_settings, read_toml
-
-B_COLUMNS = ("score", "error", "b")
-DEVICES = ("auto", "cpu", "cuda")
-
 
 LEARNED_WEIGHTS = {"prior": 1.0, "mediated": 0.2, "likelihood": 0.3}
 """Weights of the learned terms, chosen on the tune half of refined150-dev (benchmarks/LOG.md, 19 and 22)."""
@@ -67,6 +64,8 @@ class RunSettings:
         for name, least in (("seed", 0), ("models", 1), ("workers", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"setting {name} = {getattr(self, name)} is below {least}")
+        for name in self.learned:
+            _one_of("learned", name, tuple(LEARNED_WEIGHTS))
 
     @property
     def relaxes_first(self) -> bool:

@@ -144,7 +144,7 @@ def test_a_bug_exits_1_and_its_traceback_is_in_the_log(
     def bug(*_: object) -> None:
         raise KeyError("oops")
 
-    monkeypatch.setattr("refine.pipeline.marginals", bug)
+    monkeypatch.setattr("refine.engine.Engine.rpdd", bug)
     assert run("good.pdb", "--out", "out") == 1
     assert "Traceback" not in capsys.readouterr().err
     assert "oops" in (here / "out" / "log.txt").read_text()
@@ -155,7 +155,7 @@ def test_out_of_memory_exits_4_with_a_remedy(here: Path, capsys: pytest.CaptureF
     def full(*_: object) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    monkeypatch.setattr("refine.pipeline.marginals", full)
+    monkeypatch.setattr("refine.engine.Engine.rpdd", full)
     assert run("good.pdb", "--out", "out") == 4
     assert "fewer replicas" in capsys.readouterr().err
 

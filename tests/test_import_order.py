@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "refine"
 STAGES = (
-    ("__init__", "constants", "errors", "resources", "progress", "settings_file"),
+    ("__init__", "constants", "errors", "resources", "progress", "settings_file", "device"),
     ("structure",),
     ("assess",),
     ("physics",),
@@ -22,6 +22,7 @@ STAGES = (
     ("accuracy",),
     ("finishing",),
     ("settings",),
+    ("engine",),
     ("run",),
     ("report",),
     ("training",),

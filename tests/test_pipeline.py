@@ -14,7 +14,8 @@ import pytest
 from Bio.PDB import MMCIFParser, PDBParser
 
 from refine import pipeline
-from refine.ensemble.ranking import Ranking
+from refine.engine import Engine
+from refine.ensemble.candidates import Ranking
 from refine.errors import EngineError, InputError
 from refine.finishing.settings import FinishSettings
 from refine.networks.weights import load_networks
@@ -22,6 +23,7 @@ from refine.pipeline import finish_file, refine_file, score_file
 from refine.progress import Event, Progress
 from refine.propagation.settings import PropagationSettings
 from refine.settings import RunSettings
+from refine.structure.prepare import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = RunSettings(
@@ -159,7 +161,7 @@ def test_an_interrupt_keeps_what_is_there_and_resume_finishes(run: pipeline.RunR
 
 
 def test_model_1_is_the_input_when_nothing_is_better(piece: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "rank", lambda candidates, start, first: Ranking((1, 0), False, "No model is better"))
+    monkeypatch.setattr(pipeline, "rank", lambda *arguments: Ranking((1, 0), False))
     result = refine_file(piece, tmp_path / "out", QUICK)
     assert not result.improved and [m["source"] for m in result.record["models"]][0] == "input"
     assert len(result.models) == 2
@@ -199,10 +201,10 @@ def test_several_networks_say_where_they_disagree(piece: Path) -> None:
     networks = load_networks()
     assert len(networks.priors) > 1
     settings = RunSettings(device="cpu")
-    protein = pipeline.prepare(piece, settings).protein
-    both = pipeline.score(protein, networks, settings).per_residue
+    protein = prepare(piece).protein
+    both = Engine(protein, networks, settings).score().per_residue
     assert both["disagreement"].shape == (30,) and (both["disagreement"] > 0).all()
     one = dataclasses.replace(networks, priors=networks.priors[:1])
-    assert "disagreement" not in pipeline.score(protein, one, settings).per_residue
+    assert "disagreement" not in Engine(protein, one, settings).score().per_residue
     same = dataclasses.replace(networks, priors=(networks.priors[0], networks.priors[0]))
-    assert np.abs(pipeline.score(protein, same, settings).per_residue["disagreement"]).max() < 1e-5
+    assert np.abs(Engine(protein, same, settings).score().per_residue["disagreement"]).max() < 1e-5

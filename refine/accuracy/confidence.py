@@ -1,4 +1,4 @@
-"""Spread and displacement of residues; the confidence (0–100) and expected error (Å) that the B column shows."""
+"""Displacement of residues; the confidence (0–100) and expected error (Å) that the B column shows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,6 @@ from refine.structure.geometry import superpose
 
 SMALLEST, LARGEST = 0.2, 30.0
 """Å, between which every expected error lies; 0.2 is about the coordinate error of a 2 Å crystal structure."""
-
-
-def rmsf(ca: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Root mean square fluctuation (L,) Å of CA positions (F, L, 3) about their mean, all laid onto the first snapshot."""
-    frames = torch.from_numpy(np.ascontiguousarray(ca, dtype=np.float32))
-    rot, shift = superpose(frames, frames[:1].expand_as(frames))
-    laid = frames @ rot.transpose(-1, -2) + shift.unsqueeze(-2)
-    return ((laid - laid.mean(0)) ** 2).sum(-1).mean(0).sqrt().numpy()
 
 
 def displacement(model: NDArray[np.float32], start: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from refine.energy.learned import Fields, LearnedModel
+from refine.energy.ramachandran import ramachandran
 from refine.energy.system import System
 
 NEAR = 6.0
@@ -43,7 +44,7 @@ class Context:
 
 
 def residue_features(
-    system: System, coords: Tensor, model: LearnedModel | None, ramachandran: Tensor, context: Context | None = None
+    system: System, coords: Tensor, model: LearnedModel | None, context: Context | None = None
 ) -> list[dict[str, NDArray[np.float64]]]:
     """Features of R structures, by name (L,).
 
@@ -51,11 +52,10 @@ def residue_features(
         system: what they are structures of.
         coords: (R, L, 4, 3) Å.
         model: the networks; None leaves the names in ``NETWORK`` out.
-        ramachandran: (R, L) energy of that term, unweighted, kcal/mol.
         context: of the run; adds ``log_spread`` and, with networks, ``start_`` and each name in ``START``.
     """
     with torch.no_grad():
-        found = _geometry(system, coords, ramachandran)
+        found = _geometry(system, coords)
         if model is not None:
             found |= _network(model.fields(coords), coords, model.likelihood(coords), system)
             judged = torch.logit(model.judged(coords).clamp(0.02, 0.98))
@@ -69,11 +69,11 @@ def _shared(context: Context) -> dict[str, NDArray[np.float64]]:
     return found | {"log_spread": np.log(np.asarray(context.spread, np.float64) + 0.05)}
 
 
-def _geometry(system: System, coords: Tensor, ramachandran: Tensor) -> dict[str, Tensor]:
+def _geometry(system: System, coords: Tensor) -> dict[str, Tensor]:
     ca = coords[:, :, 1]
     apart = torch.cdist(ca, ca)
     burial = (apart < 10.0).sum(-1).to(ca) / 10.0
-    torsion = ramachandran.clamp(-10.0, 10.0)
+    torsion = ramachandran(system)(coords).clamp(-10.0, 10.0)
     length = torch.full_like(burial, float(np.log(len(system))))
     return {
         "burial": burial,

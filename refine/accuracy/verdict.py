@@ -34,7 +34,7 @@ class Verdict:
         return f"{self.word.capitalize()}: {self.reason}"
 
 
-def judge(estimated: float, room: float, table: Change | None, *, fitting: bool = True) -> Verdict:
+def verdict_of(estimated: float, room: float, table: Change | None, *, fitting: bool = True) -> Verdict:
     """Verdict on a model.
 
     Args:

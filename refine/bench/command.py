@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from refine.constants import DEVICES
 from refine.errors import InputError
 
 if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help is quick
@@ -50,7 +51,7 @@ def shared(to: argparse.ArgumentParser, out: str) -> None:
     to.add_argument("--split", choices=("tune", "check", "all"), default="all", help="fixed halves of the targets, by hash of the name")
     to.add_argument("--targets", default="", help="only these, separated by commas")
     to.add_argument("--settings", type=Path, metavar="FILE.toml", help="settings of our method")
-    to.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default auto: a GPU when there is one")
+    to.add_argument("--device", choices=DEVICES, help="default auto: a GPU when there is one")
     to.add_argument("--networks", help="trained files: a name, a folder, or none (default: that of the settings)")
     to.add_argument("--workers", type=int, default=1, help="processes of one thread each (default 1)")
     to.add_argument("--scheduler", default="", metavar="ADDRESS", help="a running Dask scheduler, tcp://…, instead of own processes")

@@ -21,10 +21,11 @@ from refine.assess.compare import compare
 from refine.bench.decoys import Decoy
 from refine.bench.result import DONE, FAILED, plain
 from refine.bench.work import networks_of
+from refine.engine import Engine
 from refine.errors import EngineError, RefineError
-from refine.pipeline import prepare, score
 from refine.run.record import file_hash
 from refine.settings import from_dict
+from refine.structure.prepare import prepare
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 
@@ -105,11 +106,11 @@ def scores(task: ScoreTask) -> dict[str, Any]:
     The energy is the run's. A learned term that the run switches off is judged too, by its value at weight 1.
     """
     settings = from_dict(task.settings)
-    protein = prepare(task.decoy.path, settings).protein
+    protein = prepare(task.decoy.path, model=settings.model, freeze=settings.freeze).protein
     comparison = compare(protein, native_of(task.decoy.native))
     silent = [name for name, weight in settings.learned.items() if weight == 0]
     heard = dataclasses.replace(settings, learned={**settings.learned, **dict.fromkeys(silent, 1.0)})
-    found = score(protein, networks_of(settings), heard)
+    found = Engine(protein, networks_of(settings), heard).score()
     columns: dict[str, float] = {name: value for name, value in found.terms.items() if name != "total"}
     columns = {"energy": found.terms["total"] - sum(columns.get(name, 0.0) for name in silent)} | columns
     columns["confidence"] = found.estimate.overall

@@ -21,12 +21,14 @@ from refine.bench.manifest import Target
 from refine.bench.methods import Method, split_command
 from refine.bench.metrics import measure, per_residue
 from refine.bench.result import DONE, FAILED, Result, fingerprint, plain, read_result, write_result
+from refine.engine import load_networks_of
 from refine.errors import EngineError, RefineError
 from refine.finishing.finish import Finisher
-from refine.networks.weights import Networks, load_networks
-from refine.pipeline import Prepared, choose_device, prepare, refine_file
+from refine.networks.weights import Networks
+from refine.pipeline import refine_file
 from refine.run.folder import RunFolder
 from refine.settings import RunSettings
+from refine.structure.prepare import Prepared, prepare
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.structure.ride import ride
@@ -54,14 +56,14 @@ class Task:
         return self.target.name
 
 
-@functools.lru_cache(maxsize=4)
-def loaded(name: str, device: str) -> Networks:
-    """Trained networks, loaded once a process."""
-    return load_networks(name, device)
-
-
 def networks_of(settings: RunSettings) -> Networks | None:
-    return None if settings.networks == "none" else loaded(settings.networks, str(choose_device(settings.device)))
+    """Trained networks of ``settings``, loaded once a process; None where it says ``none``."""
+    return _loaded(settings.networks, settings.device)
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(networks: str, device: str) -> Networks | None:
+    return load_networks_of(RunSettings(networks=networks, device=device))
 
 
 def run_task(task: Task) -> str:
@@ -161,11 +163,10 @@ class OneTarget:
         place.mkdir(parents=True)
         if method.kind == "command":
             return self.call(method, place)
-        prepared = prepare(self.target.model, method.run_settings())
+        settings = method.run_settings()
+        prepared = prepare(self.target.model, model=settings.model, freeze=settings.freeze)
         moved = self.random(method, prepared) if method.kind == "random" else None
-        result = self.finisher(method.run_settings(), prepared).finish(
-            prepared.protein if moved is None else moved, refined=moved is not None
-        )
+        result = self.finisher(settings, prepared).finish(prepared.protein if moved is None else moved, refined=moved is not None)
         path = RunFolder(place).write("model_1.cif", lambda p: write_cif(result.protein, p))
         return [path], {"flags": [result.report.flag]}
 

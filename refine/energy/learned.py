@@ -242,7 +242,6 @@ class IdentityLikelihood:
         return self
 
 
-def learned_terms(networks: Networks, system: System, gradient: str = "central", *, whole: bool = True) -> tuple[Term, ...]:
-    """The three learned terms of ``system``, which share one evaluation of the networks; arguments as in ``LearnedModel``."""
-    model = LearnedModel(networks, system, whole)
+def learned_terms(model: LearnedModel, gradient: str = "central") -> tuple[Term, ...]:
+    """The three learned terms of the system of ``model``, which share one evaluation of its networks."""
     return (Density("prior", model, gradient), Density("mediated", model, gradient), IdentityLikelihood(model))

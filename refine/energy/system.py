@@ -36,7 +36,6 @@ class System:
         has_centroid: (L,) bool, the residue has side-chain atoms beyond CB.
         cb_local: (L, 3) Å, CB as the structure has it in the residue frame; ``has_cb`` (L,) where it exists.
         hetero: (M, 3) Å, atoms that stay where they are; hetero_elements: M element symbols.
-        mobile: (L,) bool, False = frozen.
     """
 
     sequence: str
@@ -54,7 +53,6 @@ class System:
     has_cb: Tensor
     hetero: Tensor
     hetero_elements: tuple[str, ...]
-    mobile: Tensor
 
     def __len__(self) -> int:
         return len(self.sequence)
@@ -71,7 +69,6 @@ class System:
     def from_protein(
         cls,
         protein: Protein,
-        frozen: NDArray[np.bool_] | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> System:
@@ -79,7 +76,6 @@ class System:
 
         Args:
             protein: with complete backbones (``structure.repair`` sees to that).
-            frozen: (L,) bool, residues that must not move.
             device, dtype: of the floating-point tensors.
 
         Raises:
@@ -94,7 +90,6 @@ class System:
         local = to_local(rot[:, None], ca[:, None], torch.from_numpy(x[:, 4:])) * side[..., None]
         centroid = local.sum(1) / side.sum(1).clamp_min(1)[:, None]
         chains = {chain: k for k, chain in enumerate(protein.chains)}
-        mobile = np.ones(len(protein), dtype=np.bool_) if frozen is None else ~np.asarray(frozen, dtype=np.bool_)
         return cls(
             sequence=protein.sequence,
             labels=labels,
@@ -111,7 +106,6 @@ class System:
             has_cb=side[:, 0].to(device),
             hetero=torch.tensor([h.position for h in protein.hetero], dtype=torch.float64).reshape(-1, 3).to(device=device, dtype=dtype),
             hetero_elements=tuple(h.element.strip().upper() for h in protein.hetero),
-            mobile=torch.from_numpy(mobile).to(device),
         )
 
 

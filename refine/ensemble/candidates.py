@@ -1,8 +1,13 @@
-"""What an ensemble proposes as models: the replicas' ends and their average, medoids and averages of clusters, bonds restored."""
+"""What an ensemble proposes as models, and their order by the run's own score, which knows no native.
+
+Proposed are the replicas' ends and their average, medoids and averages of clusters, bonds restored.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,6 +21,8 @@ from refine.propagation.constraints import Constraints
 
 CLUSTERS = 3
 """Most clusters the snapshots are divided into."""
+FIRST = ("average", "energy")
+"""What may stand first: the average of the ensemble, or whatever has the lowest energy (benchmarks/LOG.md compares)."""
 RESTORING_SWEEPS = 50
 """Sweeps of the projection that give an average its bond lengths back."""
 
@@ -86,3 +93,41 @@ def _restored(backbones: NDArray[np.float32], constraints: Constraints | None, m
     coords = torch.from_numpy(np.ascontiguousarray(backbones)).to(device)
     with torch.no_grad():
         return constraints.restore(coords, torch.from_numpy(mobile).to(device), RESTORING_SWEEPS).cpu().numpy()
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranking:
+    """Which candidates are submitted.
+
+    Attributes:
+        order: indices into the candidates, best first; those with a score that is not finite are left out.
+        improved: whether the first scores better than the input; else the caller submits the input as model 1.
+    """
+
+    order: tuple[int, ...]
+    improved: bool
+
+
+def finishing_order(names: Sequence[str], energies: NDArray[np.float64], count: int, first: str) -> list[int]:
+    """Indices of the ``count`` proposals that are finished: by energy, those that are not finite left out.
+
+    With ``first`` = ``average`` the proposal of that name comes before all others.
+    """
+    return _by_score(names, energies.tolist(), first)[:count]
+
+
+def rank(names: Sequence[str], scores: Sequence[float], start: float, first: str = "energy") -> Ranking:
+    """Rank finished candidates; equal scores keep their order.
+
+    Args:
+        names: what each is, e.g. ``replica 3``; scores: free energy in kcal/mol, lower is better.
+        start: the score of the input, finished in the same way.
+        first: of ``FIRST``; ``average`` puts the candidate of that name before all others.
+    """
+    order = tuple(_by_score(names, scores, first))
+    return Ranking(order, bool(order) and scores[order[0]] < start)
+
+
+def _by_score(names: Sequence[str], scores: Sequence[float], first: str) -> list[int]:
+    finite = [i for i in range(len(names)) if math.isfinite(scores[i])]
+    return sorted(finite, key=lambda i: (names[i] != first, scores[i]))

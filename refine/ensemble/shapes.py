@@ -34,3 +34,11 @@ def radii_of_gyration(points: NDArray[np.floating]) -> NDArray[np.float64]:
     """(F,) Å of structures (F, N, 3)."""
     centred = points - points.mean(-2, keepdims=True)
     return np.sqrt((centred**2).sum(-1).mean(-1))
+
+
+def rmsf(ca: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Root mean square fluctuation (L,) Å of CA positions (F, L, 3) about their mean, all laid onto the first snapshot."""
+    frames = torch.from_numpy(np.ascontiguousarray(ca, dtype=np.float32))
+    rot, shift = superpose(frames, frames[:1].expand_as(frames))
+    laid = frames @ rot.transpose(-1, -2) + shift.unsqueeze(-2)
+    return ((laid - laid.mean(0)) ** 2).sum(-1).mean(0).sqrt().numpy()

@@ -18,7 +18,8 @@ from refine.errors import EngineError
 from refine.finishing.checks import CIS_LIMIT, omega
 from refine.finishing.hydrogens import HydrogenPlacer, terminal_oxygen
 from refine.finishing.settings import FinishSettings
-from refine.physics.forces import SOFT, open_context, scalable_charges, soft_spheres
+from refine.physics.forces import SOFT, scalable_charges, soft_spheres
+from refine.physics.platform import open_context
 from refine.structure.chemistry import radii
 from refine.structure.protein import Protein
 
@@ -128,7 +129,7 @@ class Relaxer:
         self._hydrogens = HydrogenPlacer(self._topology)
         self._find_obstacles(protein)
         self._prepare(system, protein, mobile)
-        self.platform, self._context = open_context(system, settings)
+        self.platform, self._context = open_context(system, settings.device, settings.threads)
 
     def _index_atoms(self, protein: Protein) -> None:
         """Particle of each slot (L, 15), -1 where there is none; slot 14 is OXT."""

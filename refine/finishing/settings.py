@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from refine.constants import OPENMM_DEVICES
 from refine.errors import InputError
-
-DEVICES = ("auto", "cpu", "cuda", "opencl")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +45,8 @@ class FinishSettings:
     max_iterations: int = 40
 
     def __post_init__(self) -> None:
-        if self.device not in DEVICES:
-            raise InputError(f"finishing: unknown device {self.device!r}", remedy=f"Use one of {', '.join(DEVICES)}")
+        if self.device not in OPENMM_DEVICES:
+            raise InputError(f"finishing: unknown device {self.device!r}", remedy=f"Use one of {', '.join(OPENMM_DEVICES)}")
         for name in ("restraint", "flat_bottom", "refined_restraint", "refined_flat_bottom", "max_seconds"):
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:

@@ -1,12 +1,9 @@
-"""OpenMM forces and contexts of the relaxation that the force field does not bring along."""
+"""OpenMM forces that the force field does not bring along."""
 
 from __future__ import annotations
 
 import openmm
 from openmm import unit
-
-from refine.errors import EngineError
-from refine.finishing.settings import FinishSettings
 
 SOFT = 2
 """Force group of the soft spheres."""
@@ -44,20 +41,3 @@ def scalable_charges(nonbonded: openmm.NonbondedForce) -> None:
         if product:
             nonbonded.setExceptionParameters(n, a, b, 0.0, sigma, depth)
             nonbonded.addExceptionParameterOffset("charge_scale", n, product, 0.0, 0.0)
-
-
-def open_context(system: openmm.System, settings: FinishSettings) -> tuple[str, openmm.Context]:
-    """Context on the wanted device; ``auto`` takes the first of CUDA, OpenCL and CPU that works."""
-    wanted = {"auto": ("CUDA", "OpenCL", "CPU"), "cpu": ("CPU",), "cuda": ("CUDA",), "opencl": ("OpenCL",)}[settings.device]
-    problem = ""
-    for name in wanted:
-        properties = {"DeterministicForces": "true"}
-        properties |= {"Threads": str(settings.threads)} if name == "CPU" else {}
-        properties |= {"Precision": "mixed"} if name in ("CUDA", "OpenCL") else {}
-        properties = {} if name == "OpenCL" else properties
-        try:
-            platform = openmm.Platform.getPlatformByName(name)
-            return name, openmm.Context(system, openmm.VerletIntegrator(0.001), platform, properties)
-        except openmm.OpenMMException as error:
-            problem = str(error)
-    raise EngineError(f"OpenMM has no working {' or '.join(wanted)} platform: {problem}", remedy='Use device = "cpu"')

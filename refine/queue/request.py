@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from refine.constants import B_COLUMNS, DEVICES
 from refine.errors import InputError
 from refine.settings_file import build_settings
 
 RUN = "run"
 """Name of the run folder inside the job folder."""
 BOUNDS = {"models": (1, 20), "steps": (0, 5000), "seed": (0, 2**31 - 1)}
-DEVICES = ("auto", "cpu", "cuda")
-B_COLUMNS = ("score", "error", "b")
 MAX_SELECTION = 2000
 
 

@@ -10,49 +10,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.accuracy.confidence import b_factors
+from refine.engine import StructureScore
 from refine.run.folder import RunFolder
-from refine.run.tables import ScoreRow, per_residue_csv, scores_csv
+from refine.run.tables import per_residue_csv, score_row, scores_csv
 from refine.structure.protein import Protein
 from refine.structure.write import fits_pdb, write_cif, write_pdb
 
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """One structure and its numbers.
+    """One finished structure and its numbers.
 
     Attributes:
         source: where it comes from: ``input``, ``replica 3``.
         protein: R = 1.
-        terms: weighted energy of each term and their sum ``total``, kcal/mol.
-        per_residue: column → (L,), all of them per residue.
-        error: (L,) Å; confidence: (L,) 0–100.
-        quality: clashscore and the like, by column name of scores.csv.
+        score: its energies, quality and confidence.
+        run_columns: what the run says of each residue besides, column of per_residue.csv → (L,).
         report: what finishing did, as plain values for run.json.
     """
 
     source: str
     protein: Protein
-    terms: Mapping[str, float]
-    per_residue: Mapping[str, NDArray[np.floating]]
-    error: NDArray[np.float32]
-    confidence: NDArray[np.float32]
-    quality: Mapping[str, float]
+    score: StructureScore
+    run_columns: Mapping[str, NDArray[np.floating]]
     report: Mapping[str, Any]
 
-    @property
-    def score(self) -> float:
-        """The run's own score: free energy in kcal/mol, lower is better."""
-        return self.terms["total"]
-
-    def row(self, name: str, file: str) -> ScoreRow:
-        """The row of scores.csv."""
-        terms = {k: v for k, v in self.terms.items() if k != "total"}
-        quality = {"confidence": float(self.confidence.mean()), "predicted_error": float(self.error.mean()), **self.quality}
-        return ScoreRow(name, file, self.source, self.score, terms, quality)
+    def columns(self) -> dict[str, NDArray[np.floating]]:
+        """Columns of per_residue.csv, each (L,)."""
+        estimate = self.score.estimate
+        own = {"predicted_error": estimate.error, "confidence": estimate.confidence}
+        return {**self.score.per_residue, **self.run_columns, **own}
 
     def b_column(self, kind: str) -> NDArray[np.float32]:
         """(L,) values of the B column: ``score`` (confidence), ``error`` (Å) or ``b`` (Å²)."""
-        return {"score": self.confidence, "error": self.error, "b": b_factors(self.error)}[kind]
+        estimate = self.score.estimate
+        return {"score": estimate.confidence, "error": estimate.error, "b": b_factors(estimate.error)}[kind]
 
 
 def write_structure(
@@ -74,8 +66,8 @@ def write_structure(
 
 def write_model(folder: RunFolder, name: str, model: Finished, bfactor: str) -> dict[str, str]:
     """Write a model with confidence, error or B factor in the B column; gives its files as ``write_structure``."""
-    remarks = (f"refine {name}: {model.source}, score {model.score:.2f} kcal/mol", f"B column: {_MEANING[bfactor]}")
-    return write_structure(folder, name, model.protein, model.b_column(bfactor), model.confidence, remarks)
+    remarks = (f"refine {name}: {model.source}, score {model.score.total:.2f} kcal/mol", f"B column: {_MEANING[bfactor]}")
+    return write_structure(folder, name, model.protein, model.b_column(bfactor), model.score.estimate.confidence, remarks)
 
 
 _MEANING = {
@@ -85,18 +77,20 @@ _MEANING = {
 }
 
 
-def write_tables(folder: RunFolder, start: Finished, models: Sequence[Finished], given: ScoreRow) -> tuple[str, ...]:
+def write_tables(folder: RunFolder, given: StructureScore, finished_input: Finished, models: Sequence[Finished]) -> tuple[str, ...]:
     """Write scores.csv and per_residue.csv; gives their names.
 
     Args:
-        start: the input, finished.
+        given: of the input as it came, repaired and not finished.
+        finished_input: the input, finished.
         models: best first.
-        given: the row of the input as it came.
     """
-    rows = [given, start.row("input_finished", "")]
-    rows += [model.row(f"model_{k}", f"model_{k}.cif") for k, model in enumerate(models, start=1)]
-    columns = {"input_finished": start, **{f"model_{k}": model for k, model in enumerate(models, start=1)}}
-    tables = {n: {**m.per_residue, "predicted_error": m.error, "confidence": m.confidence} for n, m in columns.items()}
+    structures = {"input_finished": finished_input, **{f"model_{k}": m for k, m in enumerate(models, start=1)}}
+    rows = [score_row("input", "", "input", given)]
+    for name, structure in structures.items():
+        file = "" if name == "input_finished" else f"{name}.cif"
+        rows.append(score_row(name, file, structure.source, structure.score))
+    columns = {name: structure.columns() for name, structure in structures.items()}
     folder.text("scores.csv", scores_csv(rows))
-    folder.text("per_residue.csv", per_residue_csv(start.protein, tables))
+    folder.text("per_residue.csv", per_residue_csv(finished_input.protein, columns))
     return "scores.csv", "per_residue.csv"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
+import logging
 import os
 import platform
 import sys
-from collections.abc import Mapping
+import time
+import traceback
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +20,11 @@ from typing import Any
 import torch
 
 from refine import __version__
-from refine.errors import InputError
+from refine.errors import InputError, RefineError
+from refine.run.folder import RUN_FILE, RunFolder
+from refine.structure.prepare import Prepared
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Raised when a key of run.json changes its meaning."""
@@ -46,7 +55,7 @@ def file_hash(path: Path) -> str:
         raise InputError(f"cannot read the input: {error.strerror}", file=str(path), remedy="Give an existing, readable file") from error
 
 
-def new_record(path: Path, settings: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+def new_record(path: Path, settings: Mapping[str, Any], device: str) -> dict[str, Any]:
     """The part of run.json that is known before work starts; status is ``running``."""
     return {
         "format": FORMAT,
@@ -57,12 +66,60 @@ def new_record(path: Path, settings: Mapping[str, Any], device: torch.device) ->
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "machine": {"system": platform.platform(), "processors": os.cpu_count(), "torch_threads": torch.get_num_threads()},
-        "device": device_name(device),
+        "device": device,
         "seed": settings.get("seed"),
         "settings": dict(settings),
     }
 
 
-def device_name(device: torch.device) -> str:
-    """``cpu``, or the name of the GPU."""
-    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+class Record:
+    """run.json of a run: written before work starts and when it ends, however it ends.
+
+    Args:
+        folder: of the run; prepared: its input; settings: plain values of them; device: its name.
+    """
+
+    def __init__(self, folder: RunFolder, prepared: Prepared, settings: Mapping[str, Any], device: str) -> None:
+        self.folder = folder
+        self.values = new_record(prepared.path, settings, device)
+        self.values["residues"], self.values["chains"] = len(prepared.protein), list(prepared.protein.chains)
+        self.values["notes"] = [dataclasses.asdict(note) for note in prepared.notes]
+        self.values["timings"], self.values["models"], self.values["files"] = {}, [], []
+
+    def write(self) -> None:
+        """Write run.json as it stands."""
+        self.folder.json(RUN_FILE, self.values)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Around the work; the traceback of an error goes into the log."""
+        began = time.monotonic()
+        self.write()
+        self.values["status"] = "failed"
+        try:
+            yield
+            self.values["status"] = "done"
+        except KeyboardInterrupt:
+            self.values["status"] = "interrupted"
+            raise
+        except RefineError as error:
+            self.values["error"] = str(error)
+            log.info("%s", traceback.format_exc())
+            raise
+        finally:
+            self.values["seconds"] = round(time.monotonic() - began, 2)
+            self.write()
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Note a stage and its seconds."""
+        log.info("%s", stage)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.values["timings"][stage] = round(time.monotonic() - began, 2)
+
+    def add_files(self, *names: str) -> None:
+        """Note files of this run, so that ``resume`` can see that they are all there."""
+        self.values["files"] += names

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from refine.engine import StructureScore
 from refine.structure.protein import Protein
 
 
@@ -33,6 +34,14 @@ class ScoreRow:
     score: float
     terms: Mapping[str, float]
     quality: Mapping[str, float]
+
+
+def score_row(name: str, file: str, source: str, score: StructureScore) -> ScoreRow:
+    """The row of a structure; see ``ScoreRow``."""
+    terms = {term: value for term, value in score.terms.items() if term != "total"}
+    estimate = score.estimate
+    quality = {"confidence": estimate.overall, "predicted_error": float(estimate.error.mean()), **score.quality}
+    return ScoreRow(name, file, source, score.total, terms, quality)
 
 
 def scores_csv(rows: Sequence[ScoreRow]) -> str:

@@ -19,6 +19,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from refine import __version__
+from refine.constants import DEVICES
+from refine.device import choose_device
 from refine.errors import InputError
 from refine.networks.network import parameter_count
 from refine.networks.weights import save_network
@@ -49,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--batch", type=int, help="examples a step")
     made.add_argument("--seed", type=int, help="of the weights and the examples")
     made.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=None, help="matrix products in bfloat16 (default: yes)")
-    made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto: a GPU when there is one")
+    made.add_argument("--device", choices=DEVICES, default="auto", help="default auto: a GPU when there is one")
     made.add_argument("--settings", type=Path, metavar="TRAIN.toml", help="settings of a new run; options given here win")
     made.add_argument("--init", type=Path, metavar="WEIGHTS", help="weights.pt or .safetensors to start from")
     made.add_argument("--no-resume", dest="resume", action="store_false", help="refuse a run folder that holds a checkpoint")
@@ -86,7 +88,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     if options.pack_only:
         return
     settings = settings_of(options)
-    device = choose_device(options.device)
+    device = str(choose_device(options.device))
     if not options.export_only:
         _record(options.out, described(arguments), options.init, data_hash(pack))
         train(pack, options.pairs, options.out, settings, device=device, init=options.init)
@@ -133,17 +135,6 @@ def settings_of(options: argparse.Namespace) -> TrainingSettings:
         settings = read_toml(options.settings, built) if options.settings else TrainingSettings()
     given = {name: getattr(options, name) for name in _OVERRIDES if getattr(options, name) is not None}
     return dataclasses.replace(settings, **given)
-
-
-def choose_device(name: str) -> str:
-    """``auto`` is a GPU when there is one.
-
-    Raises:
-        InputError: cuda is asked for and not there.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("there is no CUDA device", remedy="Use --device cpu.")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
 def described(arguments: Sequence[str]) -> str:

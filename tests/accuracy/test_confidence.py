@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from refine.accuracy.calibration import Calibration, Linear, Residues
-from refine.accuracy.confidence import b_factors, displacement, estimate, rmsf
+from refine.accuracy.confidence import b_factors, displacement, estimate
 from refine.ensemble.average import average
+from refine.ensemble.shapes import rmsf
 
 RNG = np.random.default_rng(1)
 CHAIN = np.cumsum(RNG.normal(0, 2.5, (30, 3)), axis=0).astype(np.float32)

@@ -5,27 +5,27 @@ from __future__ import annotations
 import pytest
 
 from refine.accuracy.calibration import Change
-from refine.accuracy.verdict import judge
+from refine.accuracy.verdict import verdict_of
 
 TABLE = Change(offset=-0.002, room=0.2, curve=-0.4, deviation=0.01, correlation=0.6, targets=29, widest=0.55, least=-0.02)
 
 
 @pytest.mark.parametrize(("room", "word"), [(0.01, "uncertain"), (0.25, "better"), (0.5, "uncertain"), (0.55, "no better")])
 def test_words_follow_the_probability(room: float, word: str) -> None:
-    found = judge(0.0, room, TABLE)
+    found = verdict_of(0.0, room, TABLE)
     assert found.word == word and found.sentence.lower().startswith(f"{word}: ")
     assert found.expected == pytest.approx(-0.002 + 0.2 * room - 0.4 * room**2) and found.probability is not None
 
 
 def test_more_room_than_in_the_fit_counts_as_its_most() -> None:
-    assert judge(0.0, 0.9, TABLE).expected == judge(0.0, 0.55, TABLE).expected
+    assert verdict_of(0.0, 0.9, TABLE).expected == verdict_of(0.0, 0.55, TABLE).expected
 
 
 def test_a_model_estimated_lower_than_any_in_the_fit_is_uncertain() -> None:
-    assert judge(-0.019, 0.25, TABLE).word == "better"
-    found = judge(-0.021, 0.25, TABLE)
+    assert verdict_of(-0.019, 0.25, TABLE).word == "better"
+    found = verdict_of(-0.021, 0.25, TABLE)
     assert found.word == "uncertain" and found.probability is None and "29 targets" in found.reason
 
 
 def test_other_networks_and_none_are_uncertain() -> None:
-    assert judge(0.5, 0.3, TABLE, fitting=False).word == judge(0.5, 0.3, None).word == "uncertain"
+    assert verdict_of(0.5, 0.3, TABLE, fitting=False).word == verdict_of(0.5, 0.3, None).word == "uncertain"

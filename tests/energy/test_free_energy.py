@@ -102,8 +102,7 @@ def test_start_pull_kinds() -> None:
 
 def test_system_of_a_protein() -> None:
     protein = make_protein([small_protein(5).coords[0, :, :4], small_protein(4).coords[0, :, :4] + 30], ["AGPWC", "MMKL"])
-    system = System.from_protein(protein, frozen=np.array([True] + [False] * 8))
-    assert system.mobile.tolist() == [False] + [True] * 8
+    system = System.from_protein(protein)
     assert system.chain_index.tolist() == [0] * 5 + [1] * 4
     assert system.bonded.tolist() == [True] * 4 + [False] + [True] * 3 + [False]
     assert system.has_cb.tolist() == [True, False] + [True] * 7

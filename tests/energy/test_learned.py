@@ -33,7 +33,7 @@ def coords(replicas: int = 2, noise: float = 0.1, seed: int = 0) -> Tensor:
 
 
 def energy(gradient: str = "central", count: int = 1) -> FreeEnergy:
-    return FreeEnergy(learned_terms(networks(count), system(), gradient))
+    return FreeEnergy(learned_terms(LearnedModel(networks(count), system()), gradient))
 
 
 @pytest.mark.parametrize("gradient", ["central", "full"])

@@ -26,7 +26,7 @@ SYSTEM = System.from_protein(compact_protein(), dtype=torch.float64)
 
 
 def only(name: str, weight: float = 1.0) -> FreeEnergy:
-    return FreeEnergy(tuple(t for t in learned_terms(networks(), SYSTEM) if t.name == name), {name: weight})
+    return FreeEnergy(tuple(t for t in learned_terms(LearnedModel(networks(), SYSTEM)) if t.name == name), {name: weight})
 
 
 def test_the_prior_alone_leads_each_residue_to_its_own_most_likely_frame() -> None:
@@ -82,7 +82,7 @@ def test_curvature_of_distances_is_the_hessian_where_all_distances_are_right() -
 
 def test_energy_of_the_frozen_densities_falls_at_every_step() -> None:
     x = coords()
-    energy = FreeEnergy(learned_terms(networks(), SYSTEM), {"likelihood": 0.0}).at(x)
+    energy = FreeEnergy(learned_terms(LearnedModel(networks(), SYSTEM)), {"likelihood": 0.0}).at(x)
     part = curved_part(energy)
     assert part is not None and part.names == ("prior", "mediated")
     last = part(x).total
@@ -97,7 +97,7 @@ def test_energy_of_the_frozen_densities_falls_at_every_step() -> None:
 def test_moves_turn_with_the_structure() -> None:
     turn = rotation_from_vector(torch.tensor([0.3, 1.2, -0.8], dtype=torch.float64))
     x = coords()
-    energy = FreeEnergy(learned_terms(networks(), system()), {"likelihood": 0.0})
+    energy = FreeEnergy(learned_terms(LearnedModel(networks(), system())), {"likelihood": 0.0})
     ends = []
     for start in (x, x @ turn.T + 3.0):
         part = curved_part(energy.at(start))
@@ -109,7 +109,7 @@ def test_moves_turn_with_the_structure() -> None:
 def test_frozen_residues_keep_every_bit_and_the_seed_decides_the_bytes() -> None:
     x, mobile = coords(replicas=1), torch.ones(len(SYSTEM), dtype=torch.bool)
     mobile[3:9] = False
-    energy = FreeEnergy(learned_terms(networks(), SYSTEM), {"likelihood": 0.0})
+    energy = FreeEnergy(learned_terms(LearnedModel(networks(), SYSTEM)), {"likelihood": 0.0})
     settings = PropagationSettings(replicas=2, steps=3, noise=1e-3)
     one, two, other = (propagate(energy, x, settings, seed, mobile).final for seed in (0, 0, 1))
     assert torch.equal(one, two) and not torch.equal(one, other)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from refine.accuracy.confidence import Estimate
 from refine.accuracy.rpdd import rpdd
+from refine.engine import StructureScore
 from refine.run.folder import RunFolder
 from refine.run.model import Finished, write_model, write_structure, write_tables
-from refine.run.tables import ScoreRow, csv_text
+from refine.run.tables import csv_text
 from refine.structure.protein import HeteroAtom, Protein, ResidueId
 from refine.structure.ride import ride
 from tests.proteins import chain_backbone, make_protein, torsions
@@ -39,15 +41,18 @@ def finished(protein: Protein, source: str, seed: int) -> Finished:
     rng = np.random.default_rng(seed)
     length = len(protein)
     table = {name: rng.normal(size=length).astype(np.float32) for name in ("prior", "sterics")}
+    moves = {"spread": np.full(length, 0.4, np.float32), "displacement": np.abs(rng.normal(size=length)).astype(np.float32)}
+    confidence = rng.uniform(50, 95, length).astype(np.float32)
     return Finished(
         source=source,
         protein=protein,
-        terms={"prior": -10.0 - seed, "sterics": 2.0, "total": -8.0 - seed},
-        per_residue=table
-        | {"spread": np.full(length, 0.4, np.float32), "displacement": np.abs(rng.normal(size=length)).astype(np.float32)},
-        error=np.full(length, 0.8, np.float32),
-        confidence=rng.uniform(50, 95, length).astype(np.float32),
-        quality={"clashscore": 3.0, "ramachandran_favoured": 97.0, "bond_outliers": 1.0},
+        score=StructureScore(
+            terms={"prior": -10.0 - seed, "sterics": 2.0, "total": -8.0 - seed},
+            per_residue=table,
+            quality={"clashscore": 3.0, "ramachandran_favoured": 97.0, "bond_outliers": 1.0},
+            estimate=Estimate(confidence, np.full(length, 0.8, np.float32), "ensemble"),
+        ),
+        run_columns=moves,
         report={"flag": "complete", "repacked": ["A:12"], "clashes_before": 4, "clashes_after": 0},
     )
 
@@ -63,14 +68,15 @@ def make_run(path: Path, protein: Protein, *, models: int = 2, name: str = "mode
         "improved": True, "verdict": "model_1 is better than the input.", "sampling": {"effective_samples": 7.5},
         "settings": {"seed": 0, "energy": {"bonds": 1.0}},
         "versions": {"refine": "0"}, "notes": [{"kind": "rebuilt", "message": HOSTILE, "chain": "A", "residue": "12 GLY"}],
-        "models": [{"name": f"model_{k}", "cif": f"model_{k}.cif", "source": m.source, "score": m.score, "finishing": m.report}
+        "models": [{"name": f"model_{k}", "cif": f"model_{k}.cif", "source": m.source, "score": m.score.total, "finishing": m.report}
                    for k, m in enumerate(found, 1)],
     }  # fmt: skip
     folder.json("run.json", record)
     write_structure(folder, "input", protein)
     for k, model in enumerate(found, start=1):
         write_model(folder, f"model_{k}", model, "score")
-    write_tables(folder, start, found, ScoreRow("input", "", "input", -3.0, {"prior": -5.0, "sterics": 2.0}, {"clashscore": 30.0}))
+    terms = {"prior": -5.0, "sterics": 2.0, "total": -3.0}
+    write_tables(folder, dataclasses.replace(start.score, terms=terms, quality={"clashscore": 30.0}), start, found)
     folder.npz("rpdd.npz", rpdd(moved(protein, 0.4, 9, frames), protein.sequence).arrays())
     steps = [[k, 300 - 10 * k, -float(k), -2.0 * k, -1.5 * k] for k in range(1, 11)]
     folder.text("trace.csv", csv_text(["step", "temperature", "energy_1", "energy_2", "term_prior"], steps))

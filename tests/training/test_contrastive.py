@@ -12,7 +12,7 @@ import torch
 
 from refine.constants import BOLTZMANN
 from refine.energy.free_energy import FreeEnergy
-from refine.energy.learned import KT, learned_terms
+from refine.energy.learned import KT, LearnedModel, learned_terms
 from refine.energy.system import System
 from refine.errors import InputError
 from refine.networks.weights import Networks
@@ -26,10 +26,10 @@ from tests.networks.small import Structure, compact_protein, likelihood, prior, 
 def test_it_prices_a_structure_as_the_engine_does() -> None:
     protein = compact_protein()
     s = Structure(protein)
-    system = System.from_protein(protein, None, torch.device("cpu"))
+    system = System.from_protein(protein)
     networks = Networks((prior(torch.float32),), likelihood(torch.float32), None, Path(), {})
     x = s.backbone.float()
-    energy = FreeEnergy(learned_terms(networks, system, whole=False), {"mediated": 0.0, "likelihood": 0.0})
+    energy = FreeEnergy(learned_terms(LearnedModel(networks, system, whole=False)), {"mediated": 0.0, "likelihood": 0.0})
     whole = energy.at(x)(x).total
     out = networks.priors[0](x, *s.labels())
     assert float(free_energy(out, s.labels()[3])[0] * len(protein) * KT) == pytest.approx(float(whole[0]), rel=1e-4)

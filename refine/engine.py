@@ -1,0 +1,150 @@
+"""One protein as the stages of a run share it: system, free energy and networks, made once, and what they expect of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from refine.accuracy.calibration import Calibration, packaged
+from refine.accuracy.confidence import Estimate, estimate
+from refine.accuracy.features import Context, residue_features
+from refine.accuracy.pairs import NetworkPairs, network_pairs, pair_features, predict, separations
+from refine.accuracy.rpdd import RPDD, pair_distances, reference_points, rpdd
+from refine.assess.validate import validate
+from refine.device import choose_device
+from refine.energy.assemble import assemble
+from refine.energy.learned import LearnedModel, learned_terms
+from refine.energy.system import System
+from refine.ensemble.ensemble import Ensemble
+from refine.networks.weights import Networks, load_networks
+from refine.settings import RunSettings
+from refine.structure.protein import Protein
+
+
+@dataclasses.dataclass(frozen=True)
+class StructureScore:
+    """The numbers of one structure.
+
+    Attributes:
+        terms: weighted terms and their ``total``, kcal/mol.
+        per_residue: the terms, clashes and, with several networks, their ``disagreement`` on where CA belongs (Å),
+            column → (L,).
+        quality: numbers that need no energy, by column of scores.csv, and with networks the ``judge``'s mean expected
+            CA lDDT × 100.
+        estimate: expected lDDT and error of each residue.
+    """
+
+    terms: dict[str, float]
+    per_residue: dict[str, NDArray[np.floating]]
+    quality: dict[str, float]
+    estimate: Estimate
+
+    @property
+    def total(self) -> float:
+        """The run's own score: free energy in kcal/mol, lower is better."""
+        return self.terms["total"]
+
+
+class Engine:
+    """System, free energy and networks of one protein.
+
+    Args:
+        protein: its replica 0 is taken, with a complete backbone.
+        networks: None for a free energy without learned terms.
+        settings: of the run.
+        pull: add the pull towards ``protein``, which drives a propagation and which no score contains.
+
+    Attributes:
+        system, energy: of the protein; coords: (1, L, 4, 3) Å, its N, CA, C, O on the run's device.
+        learned: the networks applied to it, None without.
+        calibration: what their estimates are worth.
+
+    Raises:
+        InputError: the device is absent.
+        EngineError: a backbone atom is missing.
+    """
+
+    def __init__(self, protein: Protein, networks: Networks | None, settings: RunSettings, *, pull: bool = False) -> None:
+        self.protein = protein.replica(0)
+        self.networks = networks
+        self.calibration: Calibration = packaged()
+        self.system = System.from_protein(self.protein, choose_device(settings.device))
+        self.coords = torch.from_numpy(self.protein.coords[:, :, :4].copy()).to(self.system.device)
+        self.learned = None if networks is None else LearnedModel(networks, self.system, settings.whole)
+        terms = () if self.learned is None else learned_terms(self.learned)
+        weights = {term.name: settings.learned.get(term.name, 1.0) for term in terms}
+        start = self.coords[0] if pull else None
+        self.energy = assemble(self.system, settings.energy, start, learned=terms, learned_weights=weights)
+
+    def estimates(self, coords: Tensor, context: Context | None = None) -> list[Estimate]:
+        """Confidence and error of R structures (R, L, 4, 3) Å; ``context`` is that of the run they come from."""
+        found = residue_features(self.system, coords, self.learned, context)
+        return [estimate(features, self.calibration) for features in found]
+
+    def context(self, spread: NDArray[np.floating]) -> Context:
+        """What confidence takes from a run that began here and fluctuated by ``spread`` (L,) Å."""
+        return Context(spread, residue_features(self.system, self.coords, self.learned)[0])
+
+    @functools.cached_property
+    def _terms(self) -> tuple[dict[str, float], dict[str, NDArray[np.floating]]]:
+        with torch.no_grad():
+            table = self.energy.at(self.coords)(self.coords)
+        return table.replica(0), {name: value[0].cpu().numpy() for name, value in table.per_residue.items()}
+
+    def score(self, context: Context | None = None) -> StructureScore:
+        """Free energy, quality and confidence of the protein; learned targets and side chains are taken at it.
+
+        ``context`` is that of the run it comes from, None for a structure alone.
+        """
+        terms, per_term = self._terms
+        checked = validate(self.protein)
+        quality, per_residue = checked.totals(), {**per_term, "clashes": checked.clashes_per_residue.astype(np.float32)}
+        if self.learned is not None:
+            quality["judge"] = 100.0 * float(self.learned.judged(self.coords).mean())
+            if len(self.learned.networks.priors) > 1:
+                per_residue["disagreement"] = self.learned.fields(self.coords).disagreement[0].cpu().numpy()
+        return StructureScore(dict(terms), per_residue, quality, self.estimates(self.coords, context)[0])
+
+    def network_pairs(self, backbone: NDArray[np.float32]) -> NetworkPairs | None:
+        """What the networks say of the pairs of a backbone (L, 4, 3) Å; None without networks."""
+        if self.learned is None:
+            return None
+        fields = self.learned.fields(self._tensor(backbone))
+        parts = [getattr(fields, name)[0].cpu().numpy() for name in ("index", "envelope", "distances", "distance_b")]
+        now = pair_distances(reference_points(backbone[None], self.system.sequence)[0])
+        glycine = np.array([aa == "G" for aa in self.system.sequence])
+        return network_pairs(parts[0], parts[1], parts[2], parts[3], now, glycine)
+
+    def rpdd(self, ensemble: Ensemble, context: Context) -> RPDD:
+        """Pair distances of an ensemble of this protein, with the calibrated distribution of the native's."""
+        plain = rpdd(ensemble.snapshots, self.system.sequence, ensemble.sampling.effective)
+        middle = ensemble.proposal("average").backbone
+        error = self.estimates(self._tensor(middle), context)[0].error
+        network = self.network_pairs(middle)
+        apart = separations(self.system.position.cpu().numpy(), self.system.chain_index.cpu().numpy())
+        table = self.calibration.pairs["geometry" if network is None else "ensemble"]
+        features = pair_features(plain.mean, plain.std, error, apart, network)
+        return dataclasses.replace(plain, predicted=predict(plain.mean, features, network, table))
+
+    def expected_gain(self, backbone: NDArray[np.float32], start: Tensor, context: Context) -> tuple[float, float]:
+        """Expected CA lDDT (0–1) of a backbone (L, 4, 3) Å minus that of ``start`` (1, L, 4, 3) Å, and 1 − the latter.
+
+        Both before finishing, as the fit has them: finishing moves the estimates of all structures.
+        """
+        before, after = self.estimates(torch.cat((start, self._tensor(backbone))), context)
+        return (after.overall - before.overall) / 100.0, 1.0 - before.overall / 100.0
+
+    def _tensor(self, backbone: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(backbone[None]).to(device=self.system.device, dtype=self.system.dtype)
+
+
+def load_networks_of(settings: RunSettings) -> Networks | None:
+    """Trained networks of ``settings``, None where it says ``none``; raises ModelError when they cannot be read."""
+    if settings.networks == "none":
+        return None
+    return load_networks(settings.networks, str(choose_device(settings.device)))
