@@ -1,10 +1,12 @@
-"""What each part of the engine adds, on the tune half of refined150-dev: the table of the README's section "What does what".
+"""What each part of the engine adds, on the tune half of refined150-dev: the table of the README's section "What does
+what".
 
     python benchmarks/ablation.py --bench BENCH_FOLDER --out benchmarks/results/ablation.json [--rows NAME,NAME]
 
-Engine only: every row starts from the input finished as in a run (one row from the input as it came), nothing is finished afterwards, and
-the mean change of CA GDT-HA and lDDT against the input as it came is shown. Rows of one replica have no noise unless they say so. Rows that
-are in ``--out`` already with the same networks and settings are not measured again.
+Engine only: every row starts from the input finished as in a run (one row from the input as it came), nothing is
+finished afterwards, and the mean change of CA GDT-HA and lDDT against the input as it came is shown. Rows of one
+replica have no noise unless they say so. Rows that are in ``--out`` already with the same networks and settings are not
+measured again.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ class Row:
         start: "relaxed" or "given".
         mean: the average of the replicas instead of the mean over them.
         random: as far as this row would move, but in a random smooth direction.
-        pull_by_confidence: kcal/mol/Å^2 of the pull to the start where the priors expect an lDDT of 1, falling to 0 at one half.
+        pull_by_confidence: kcal/mol/Å^2 of the pull to the start where the priors expect an lDDT of 1, falling to 0 at
+            one half.
     """
 
     label: str
@@ -96,7 +99,9 @@ ROWS = {
 }
 
 
-def moved(row: Row, protein: Protein, mobile: NDArray[np.bool_], networks: Networks, settings: RunSettings) -> NDArray[np.float32]:
+def moved(
+    row: Row, protein: Protein, mobile: NDArray[np.bool_], networks: Networks, settings: RunSettings
+) -> NDArray[np.float32]:
     """Backbones (R, L, 4, 3) Å that a row makes of a protein."""
     system = System.from_protein(protein)
     start = torch.from_numpy(protein.coords[:, :, :4].copy())
@@ -107,7 +112,9 @@ def moved(row: Row, protein: Protein, mobile: NDArray[np.bool_], networks: Netwo
     if row.pull_by_confidence > 0:
         expected = model.fields(start).lddt[0]
         pull = row.pull_by_confidence * (2 * expected - 1).clamp_min(0)
-    energy = assemble(system, static, start[0], pull, learned=learned_terms(model, row.gradient), learned_weights=weights)
+    energy = assemble(
+        system, static, start[0], pull, learned=learned_terms(model, row.gradient), learned_weights=weights
+    )
     quiet = {"replicas": 1, "noise": 0.0, "schedule": "constant"}
     plan = dataclasses.replace(settings.propagation, **{**quiet, **row.propagation})
     free = torch.from_numpy(mobile)
@@ -142,7 +149,10 @@ def fresh(args: argparse.Namespace, mark: Mapping[str, Any]) -> dict[str, Any]:
     return {**mark, "rows": {}}
 
 
-def main(arguments: list[str] | None = None, tell: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)) -> int:
+def main(
+    arguments: list[str] | None = None,
+    tell: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+) -> int:
     """Measure the rows that are missing and write them after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", type=Path, default=Path("../shared/bench"), help="folder of targets.tsv")

@@ -1,11 +1,12 @@
-"""Load on the web app: many users at once submit the example while jobs run. Nothing may be lost, and pages must answer.
+"""Load on the web app: many users at once submit the example while jobs run. Nothing may be lost, and pages must
+answer.
 
     python benchmarks/app_load.py --users 20 --out benchmarks/results/app_load.json
 
-Each user is a session of Streamlit's own protocol (a websocket with its protobuf messages), as a browser holds one: open the page,
-take the example, press Refine, then look at the job's page again and again while jobs run. A page's time is from asking until the
-server says that the page is complete; drawing it in a browser is not part of it. The app is started here, on a free port and in a
-temporary folder.
+Each user is a session of Streamlit's own protocol (a websocket with its protobuf messages), as a browser holds one:
+open the page, take the example, press Refine, then look at the job's page again and again while jobs run. A page's time
+is from asking until the server says that the page is complete; drawing it in a browser is not part of it. The app is
+started here, on a free port and in a temporary folder.
 """
 
 from __future__ import annotations
@@ -100,7 +101,10 @@ class Session:
         if kind == "button":
             self.buttons[element.button.label] = element.button.id
         elif kind == "button_group":
-            self.choices[element.button_group.label] = (element.button_group.id, [o.content for o in element.button_group.options])
+            self.choices[element.button_group.label] = (
+                element.button_group.id,
+                [o.content for o in element.button_group.options],
+            )
         elif kind in ("markdown", "alert", "heading", "exception"):
             inside = getattr(element, kind)
             self.seen.append(getattr(inside, "body", None) or getattr(inside, "message", ""))
@@ -109,7 +113,9 @@ class Session:
 async def visit(port: int, looks: int) -> tuple[list[float], str]:
     """One user from the first page to ``looks`` looks at the job; gives the seconds of each page and the job's id."""
     times = []
-    async with websockets.connect(f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None, open_timeout=PATIENCE) as connection:
+    async with websockets.connect(
+        f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None, open_timeout=PATIENCE
+    ) as connection:
         session = Session(connection)
         times.append(await session.show(""))
         times.append(await session.show(choose=("Where is your model?", "Use the example")))

@@ -2,8 +2,8 @@
 
     python benchmarks/app_screenshot.py --chromium /usr/bin/chromium --out app/screenshot.png
 
-Starts the app in a temporary folder, submits the example with the default settings, and takes the page when the job is done. ``--job URL``
-takes a page that is there instead; ``--width``, ``--height`` and ``--dark`` choose how.
+Starts the app in a temporary folder, submits the example with the default settings, and takes the page when the job is
+done. ``--job URL`` takes a page that is there instead; ``--width``, ``--height`` and ``--dark`` choose how.
 """
 
 from __future__ import annotations

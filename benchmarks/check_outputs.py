@@ -2,9 +2,9 @@
 
     PYTHONPATH=. python benchmarks/check_outputs.py BENCH_OUT MANIFEST [--root FOLDER] [--set NAME]
 
-For every run of ours in BENCH_OUT/models: status in run.json, and model 1 in PDB and mmCIF read by Biopython and by gemmi with the protein
-residues of the input: chain, number, insertion code and name, in order (modified residues as their parents).
-Prints a line for each difference and a closing count; exits with 1 when there is one.
+For every run of ours in BENCH_OUT/models: status in run.json, and model 1 in PDB and mmCIF read by Biopython and by
+gemmi with the protein residues of the input: chain, number, insertion code and name, in order (modified residues as
+their parents). Prints a line for each difference and a closing count; exits with 1 when there is one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ def expected(path: Path) -> Residues:
     """Residues of the input as our own reader, tested against many formats, sees them."""
     protein = read_structure(path).protein
     names = (ONE_TO_THREE[aa] for aa in protein.sequence)
-    return [(rid.chain.strip(), f"{rid.number}{rid.insertion}", name) for rid, name in zip(protein.residue_ids, names, strict=True)]
+    return [
+        (rid.chain.strip(), f"{rid.number}{rid.insertion}", name)
+        for rid, name in zip(protein.residue_ids, names, strict=True)
+    ]
 
 
 def differences(run: Path, source: Path) -> list[str]:
@@ -56,7 +59,9 @@ def differences(run: Path, source: Path) -> list[str]:
             # mmCIF cannot hold a blank chain id: it is compared by order alone there.
             blank = name.endswith(".cif") and any(chain == "" for chain, _, _ in want)
             if ([r[1:] for r in have], len(have)) != ([r[1:] for r in want], len(want)) or (not blank and have != want):
-                found.append(f"{name} by {reader.__name__}: {len(have)} residues, {len(want)} expected, or other numbers")
+                found.append(
+                    f"{name} by {reader.__name__}: {len(have)} residues, {len(want)} expected, or other numbers"
+                )
     return found
 
 

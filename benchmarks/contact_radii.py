@@ -2,10 +2,11 @@
 
     python benchmarks/contact_radii.py [--shared ../shared] [--chains 400]
 
-Sites: N, CA, C, O, CB and the centroid of the side chain (all its heavy atoms; residues with atoms beyond CB). For every kind of
-pair at least two residues apart the contact distance is the 0.5 % quantile of all distances below 8 Å. Backbone radii are the
-least-squares split of the backbone contact distances; a centroid's radius is what remains of its own contact distances with
-the backbone sites. Source: train split, X-ray at 2.0 Å or better, one chain per 30 % cluster, in the order of index.tsv.
+Sites: N, CA, C, O, CB and the centroid of the side chain (all its heavy atoms; residues with atoms beyond CB). For
+every kind of pair at least two residues apart the contact distance is the 0.5 % quantile of all distances below 8 Å.
+Backbone radii are the least-squares split of the backbone contact distances; a centroid's radius is what remains of its
+own contact distances with the backbone sites. Source: train split, X-ray at 2.0 Å or better, one chain per 30 %
+cluster, in the order of index.tsv.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ BACKBONE = ("N", "CA", "C", "O", "CB")
 
 
 def sites(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Positions (S, 3), kinds (S,) (0–4 backbone and CB, 5 + amino acid for centroids) and residue numbers (S,) of a chain."""
+    """Positions (S, 3), kinds (S,) (0–4 backbone and CB, 5 + amino acid for centroids) and residue numbers (S,) of a
+    chain.
+    """
     with gzip.open(path) as handle:
         site = BinaryCIFFile.read(handle).block["atom_site"]
     name, comp = site["label_atom_id"].as_array(), site["label_comp_id"].as_array()
@@ -58,7 +61,9 @@ def main() -> None:
     parser.add_argument("--chains", type=int, default=400)
     options = parser.parse_args()
     with (options.shared / "data" / "index.tsv").open(newline="") as handle:
-        rows = [r for r in csv.DictReader(handle, delimiter="\t") if r["split"] == "train" and r["quality"] == "xray_2.5"]
+        rows = [
+            r for r in csv.DictReader(handle, delimiter="\t") if r["split"] == "train" and r["quality"] == "xray_2.5"
+        ]
     rows = [r for r in rows if float(r["resolution_A"] or 99) <= MAX_RESOLUTION]
     chosen = list({r["cluster30"]: r for r in reversed(rows)}.values())[-options.chains :]
     distances: dict[tuple[int, int], list[NDArray[np.float64]]] = {}
@@ -80,9 +85,15 @@ def main() -> None:
     print(len(chosen), "chains")
     print("backbone contacts", {f"{BACKBONE[a]}-{BACKBONE[b]}": round(contact[a, b], 2) for a, b in sorted(keys)})
     print("backbone radii", dict(zip(BACKBONE, radius.round(2).tolist(), strict=True)))
-    own = {aa: np.mean([contact[k, 5 + i] - radius[k] for k in range(5)]) for i, aa in enumerate(AMINO_ACIDS) if (0, 5 + i) in contact}
+    own = {
+        aa: np.mean([contact[k, 5 + i] - radius[k] for k in range(5)])
+        for i, aa in enumerate(AMINO_ACIDS)
+        if (0, 5 + i) in contact
+    }
     print("centroid radii", {aa: round(float(r), 2) for aa, r in own.items()})
-    both = [(contact[key] - own[AMINO_ACIDS[key[0] - 5]] - own[AMINO_ACIDS[key[1] - 5]]) for key in contact if key[0] >= 5]
+    both = [
+        (contact[key] - own[AMINO_ACIDS[key[0] - 5]] - own[AMINO_ACIDS[key[1] - 5]]) for key in contact if key[0] >= 5
+    ]
     print("centroid pairs: measured minus sum of radii", np.quantile(both, [0.05, 0.5, 0.95]).round(2))
 
 

@@ -2,11 +2,11 @@
 
     python benchmarks/decoy_statistics.py PACK --pairs PAIRS.tsv [--bench ../shared/bench] [--count 400]
 
-Real models: the tune halves of refined150-dev and perturbed-40, and the server models of casp13-decoys. Decoys: those that the settings
-of the shipped prior (benchmarks/training/elastic.toml) and of the shipped judge (judge.toml) make of chains of the valid split, by kind.
-Compared are lDDT, the local error, how displacements of two residues go together along the chain and in space, and geometry: bonds, the
-span of strands and the length of hydrogen bonds, by which whole models are too large or too small. Writes decoy_statistics.json and .png to
-benchmarks/results.
+Real models: the tune halves of refined150-dev and perturbed-40, and the server models of casp13-decoys. Decoys: those
+that the settings of the shipped prior (benchmarks/training/elastic.toml) and of the shipped judge (judge.toml) make of
+chains of the valid split, by kind. Compared are lDDT, the local error, how displacements of two residues go together
+along the chain and in space, and geometry: bonds, the span of strands and the length of hydrogen bonds, by which whole
+models are too large or too small. Writes decoy_statistics.json and .png to benchmarks/results.
 """
 
 from __future__ import annotations
@@ -71,7 +71,11 @@ def real(bench: Path) -> Iterator[tuple[str, Structure]]:
             if found is not None:
                 yield f"{name} (tune)", found
     for decoy in find_decoys(bench / "casp13-decoys"):
-        found = None if decoy.is_native else of_protein(read_structure(decoy.path).protein, read_structure(decoy.native).protein)
+        found = (
+            None
+            if decoy.is_native
+            else of_protein(read_structure(decoy.path).protein, read_structure(decoy.native).protein)
+        )
         if found is not None:
             yield f"casp13-decoys {decoy.target}", found
 
@@ -82,7 +86,10 @@ def made(examples: Examples, label: str) -> Iterator[tuple[str, Structure]]:
         example = examples[n]
         kind = KINDS[int(example["kind"])]
         if kind != "native":
-            yield f"{label}: {kind}", (example["native"].astype(np.float64), example["start"].astype(np.float64), example["position"])
+            yield (
+                f"{label}: {kind}",
+                (example["native"].astype(np.float64), example["start"].astype(np.float64), example["position"]),
+            )
 
 
 def statistics(structures: Sequence[Structure]) -> dict[str, object]:
@@ -105,7 +112,9 @@ def statistics(structures: Sequence[Structure]) -> dict[str, object]:
             pairs = [far & (between >= a) & (between < b) for a, b in zip(APART[:-1], APART[1:], strict=True)]
             apart.append([_together(move, chosen) / power for chosen in pairs])
         next_to = np.diff(position) == 1
-        joint.append(float(np.sqrt(np.mean((np.linalg.norm(model[:-1, 2] - model[1:, 0], axis=-1)[next_to] - 1.33) ** 2))))
+        joint.append(
+            float(np.sqrt(np.mean((np.linalg.norm(model[:-1, 2] - model[1:, 0], axis=-1)[next_to] - 1.33) ** 2)))
+        )
         virtual.append(_spans(ca, 1)[next_to & (_spans(goal, 1) > 3.6)])
         three = position[2:] - position[:-2] == 2
         strands.append((_spans(ca, 2) - _spans(goal, 2))[three & (_spans(goal, 2) > STRAND)])
@@ -188,7 +197,13 @@ def plot(found: dict[str, dict[str, object]], path: Path) -> None:
             real_one = name in tones
             x = [float(k) for k in values]
             axis.plot(
-                x, list(values.values()), color=colours[name], linewidth=2.4 if real_one else 1.3, marker="o", markersize=3, label=name
+                x,
+                list(values.values()),
+                color=colours[name],
+                linewidth=2.4 if real_one else 1.3,
+                marker="o",
+                markersize=3,
+                label=name,
             )
         axis.axhline(0, color="0.85", linewidth=0.8, zorder=0)
         axis.set(xlabel=label, ylabel="correlation of displacements", title=title)
@@ -198,7 +213,12 @@ def plot(found: dict[str, dict[str, object]], path: Path) -> None:
     axes[0, 1].set_xscale("log")
     axes[0, 1].set_yticklabels([])
     curves(axes[1, 0], "correlation_along_chain", "Displacements along the chain", "residues apart")
-    curves(axes[1, 1], "correlation_in_space", f"Displacements in space, at least {FAR} residues apart", "Å apart, upper edge")
+    curves(
+        axes[1, 1],
+        "correlation_in_space",
+        f"Displacements in space, at least {FAR} residues apart",
+        "Å apart, upper edge",
+    )
     axes[1, 0].legend(frameon=False, fontsize=7.5)
     boxes(axes[2, 0], "virtual_bond", "Length of the virtual bond CA–CA (natives: 3.81 Å)", "Å")
     boxes(axes[2, 1], "strand_stretch", "CA to CA two residues on in strands, less the native's", "Å")

@@ -2,19 +2,22 @@
 
     python benchmarks/derive_reference.py [--shared ../shared] [--out refine/structure/tables]
 
-Source: train split of data/index.tsv, X-ray at 2.0 Å or better, each chain weighted by 1 / (chains of its 30 % cluster), so
-that a family of ten close relatives counts as one protein. A first pass over all chains drops those with a poor backbone of their own
-(under 96 % favoured or over 0.3 % outliers; the tables are made from the rest). Residues with an alternate location, an occupancy below 1,
-a backbone B factor of 30 Å² or more (40 Å² for side chains), or without bonded neighbours are left out.
+Source: train split of data/index.tsv, X-ray at 2.0 Å or better, each chain weighted by 1 / (chains of its 30 %
+cluster), so that a family of ten close relatives counts as one protein. A first pass over all chains drops those with a
+poor backbone of their own (under 96 % favoured or over 0.3 % outliers; the tables are made from the rest). Residues
+with an alternate location, an occupancy below 1, a backbone B factor of 30 Å² or more (40 Å² for side chains), or
+without bonded neighbours are left out.
 
-Ramachandran: counts on a periodic 3° grid, smoothed in two passes as Lovell et al. (2003, Proteins 50:437) do: a pilot density, then a
-kernel whose width follows the inverse square root of the pilot (Abramson 1982). A contour is the density above which a stated share of
-the residues lies (98 % favoured; 99.95 % allowed for the general class, 99.9 % for the small classes, as in MolProbity).
+Ramachandran: counts on a periodic 3° grid, smoothed in two passes as Lovell et al. (2003, Proteins 50:437) do: a pilot
+density, then a kernel whose width follows the inverse square root of the pilot (Abramson 1982). A contour is the
+density above which a stated share of the residues lies (98 % favoured; 99.95 % allowed for the general class, 99.9 %
+for the small classes, as in MolProbity).
 
-Rotamers: per residue type a mixture of axis-parallel wrapped Gaussians in chi space, started at the staggered bins and fitted by weighted
-EM; probabilities also on a 20° phi, psi grid (posterior counts smoothed, shrunk to the type's overall probability with a weight of 10).
-Outlier: the mixture density below which 0.3 % of the residues lie; favoured: 2 % (MolProbity's shares; Hintze et al. 2016).
-Amide and imidazole flips of the depositors are taken as they are.
+Rotamers: per residue type a mixture of axis-parallel wrapped Gaussians in chi space, started at the staggered bins and
+fitted by weighted EM; probabilities also on a 20° phi, psi grid (posterior counts smoothed, shrunk to the type's
+overall probability with a weight of 10).
+Outlier: the mixture density below which 0.3 % of the residues lie; favoured: 2 % (MolProbity's shares; Hintze et al.
+2016). Amide and imidazole flips of the depositors are taken as they are.
 """
 
 from __future__ import annotations
@@ -74,7 +77,10 @@ def dihedral(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> NDArray[np.float
 def read_chain(path: Path) -> Residues:
     with gzip.open(path) as handle:
         site = BinaryCIFFile.read(handle).block["atom_site"]
-    column = {key: site[key].as_array() for key in ("label_atom_id", "label_comp_id", "label_alt_id", "pdbx_PDB_ins_code", "auth_seq_id")}
+    column = {
+        key: site[key].as_array()
+        for key in ("label_atom_id", "label_comp_id", "label_alt_id", "pdbx_PDB_ins_code", "auth_seq_id")
+    }
     xyz = np.stack([site[f"Cartn_{axis}"].as_array() for axis in "xyz"], -1).astype(np.float64)
     b, occupancy = site["B_iso_or_equiv"].as_array(), site["occupancy"].as_array()
     number, insertion = column["auth_seq_id"], column["pdbx_PDB_ins_code"]
@@ -109,7 +115,9 @@ def measure(names: list[str | None], coords: NDArray, b14: NDArray, clean: NDArr
             chi[i, k] = dihedral(*(coords[i, ATOM14[aa].index(atom)] for atom in atoms))
     known = np.array([aa is not None for aa in names])
     keep = inner & clean & known & np.isfinite(phi) & np.isfinite(psi) & (b14[:, :4].max(1) < MAX_B_BACKBONE)
-    complete = np.array([aa is not None and np.isfinite(chi[i, : len(CHI_ATOMS[aa])]).all() for i, aa in enumerate(names)])
+    complete = np.array(
+        [aa is not None and np.isfinite(chi[i, : len(CHI_ATOMS[aa])]).all() for i, aa in enumerate(names)]
+    )
     kind = np.array([AMINO_ACIDS.index(aa) if aa else -1 for aa in names])
     before = np.array([names[i + 1] == "P" if i + 1 < length else False for i in range(length)])
     good_side = complete & (b14.max(1) < MAX_B_SIDE_CHAIN)
@@ -121,21 +129,33 @@ def read_all(shared: Path, limit: int | None) -> Residues:
         rows = [
             row
             for row in csv.DictReader(handle, delimiter="\t")
-            if row["split"] == "train" and row["quality"] == "xray_2.5" and float(row["resolution_A"] or 99) <= MAX_RESOLUTION
+            if row["split"] == "train"
+            and row["quality"] == "xray_2.5"
+            and float(row["resolution_A"] or 99) <= MAX_RESOLUTION
         ][:limit]
     parts = [read_chain(shared / "data" / "chains" / f"{row['id']}.bcif.gz") for row in rows]
     clusters = [row["cluster30"] for row in rows]
     first = ramachandran_tables(join(parts, clusters))
     good = [is_clean(part, first) for part in parts]
-    return join([p for p, g in zip(parts, good, strict=True) if g], [c for c, g in zip(clusters, good, strict=True) if g])
+    return join(
+        [p for p, g in zip(parts, good, strict=True) if g], [c for c, g in zip(clusters, good, strict=True) if g]
+    )
 
 
 def join(parts: list[Residues], clusters: list[str]) -> Residues:
     """All chains' residues in one, each weighted by 1 / (chains of its cluster)."""
     members = Counter(clusters)
-    weighted = [part._replace(weight=np.full(len(part.kind), 1 / members[c])) for part, c in zip(parts, clusters, strict=True)]
+    weighted = [
+        part._replace(weight=np.full(len(part.kind), 1 / members[c])) for part, c in zip(parts, clusters, strict=True)
+    ]
     residues = Residues(*(np.concatenate(column) for column in zip(*weighted, strict=True)))
-    log.info("%d chains in %d clusters, %d residues of weight %.0f", len(parts), len(members), len(residues.kind), residues.weight.sum())
+    log.info(
+        "%d chains in %d clusters, %d residues of weight %.0f",
+        len(parts),
+        len(members),
+        len(residues.kind),
+        residues.weight.sum(),
+    )
     return residues
 
 
@@ -202,7 +222,13 @@ def ramachandran_tables(data: Residues) -> dict[str, NDArray]:
         favoured.append(contour(log_density[i, j], weight, FAVOURED_SHARE))
         allowed.append(contour(log_density[i, j], weight, share))
         area = [(log_density > level).mean() for level in (favoured[-1], allowed[-1])]
-        log.info("%-12s %7d residues, weight %7.0f; area favoured %.3f, allowed %.3f", name, chosen.sum(), weight.sum(), *area)
+        log.info(
+            "%-12s %7d residues, weight %7.0f; area favoured %.3f, allowed %.3f",
+            name,
+            chosen.sum(),
+            weight.sum(),
+            *area,
+        )
     return {
         "classes": np.array(CLASSES),
         "log_density": np.array(tables, np.float32),
@@ -215,7 +241,16 @@ def start_bins(aa: str) -> list[tuple[float, ...]]:
     """Chi centres in degrees where the fit of a residue type starts."""
     if aa == "P":
         return [(-27.0, 37.0), (27.0, -37.0)]
-    planar = {"N": (1, 360), "H": (1, 360), "W": (1, 360), "Q": (2, 360), "D": (1, 180), "E": (2, 180), "F": (1, 180), "Y": (1, 180)}
+    planar = {
+        "N": (1, 360),
+        "H": (1, 360),
+        "W": (1, 360),
+        "Q": (2, 360),
+        "D": (1, 180),
+        "E": (2, 180),
+        "F": (1, 180),
+        "Y": (1, 180),
+    }
     index, period = planar.get(aa, (-1, 360))
     per_chi = [
         tuple(range(-180 if period == 360 else -90, 180 if period == 360 else 90, 90 if aa in "FY" else 60))
@@ -297,8 +332,17 @@ def rotamer_tables(data: Residues) -> dict[str, NDArray]:
         rows["probability"].append(probability.astype(np.float32))
         rows["mean"].append(np.pad(mean, pad, constant_values=np.nan).astype(np.float32))
         rows["sd"].append(np.pad(sd, pad, constant_values=np.nan).astype(np.float32))
-        rows["backbone"].append(backbone_probabilities(share, weight, data.phi[chosen], data.psi[chosen], probability).astype(np.float16))
-        log.info("%s %6d residues, %2d rotamers, first %s p %.2f", aa, len(chi), len(mean), np.degrees(mean[0]).round(), probability[0])
+        rows["backbone"].append(
+            backbone_probabilities(share, weight, data.phi[chosen], data.psi[chosen], probability).astype(np.float16)
+        )
+        log.info(
+            "%s %6d residues, %2d rotamers, first %s p %.2f",
+            aa,
+            len(chi),
+            len(mean),
+            np.degrees(mean[0]).round(),
+            probability[0],
+        )
     tables = {key: np.concatenate(parts) for key, parts in rows.items()}
     return tables | {
         "favoured": levels[:, 0].astype(np.float32),

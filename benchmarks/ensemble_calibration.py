@@ -1,11 +1,13 @@
-"""Fits every calibration of the ensemble stage on the tune half of refined150-dev and some natives; shows it on the check half.
+"""Fits every calibration of the ensemble stage on the tune half of refined150-dev and some natives; shows it on the
+check half.
 
-    python benchmarks/ensemble_calibration.py --fit                  all 75 targets: measure, fit, write tables, figures and plot
-    python benchmarks/ensemble_calibration.py --fit --tune-only      the same without a look at the check half
-    python benchmarks/ensemble_calibration.py --verdicts bench_out   how often the verdicts of a finished ``refine bench`` were right
+    python benchmarks/ensemble_calibration.py --fit                  all 75 targets: measure, fit, write tables, figures
+    and plot python benchmarks/ensemble_calibration.py --fit --tune-only      the same without a look at the check half
+    python benchmarks/ensemble_calibration.py --verdicts bench_out   how often the verdicts of a finished ``refine
+    bench`` were right
 
-Engine only: the input is relaxed as in a run, but no proposal is finished. Measured targets are kept in ``--cache`` by networks and
-settings, so that an interrupted run goes on; relaxed inputs by the settings of the finishing alone. Writes
+Engine only: the input is relaxed as in a run, but no proposal is finished. Measured targets are kept in ``--cache`` by
+networks and settings, so that an interrupted run goes on; relaxed inputs by the settings of the finishing alone. Writes
 refine/accuracy/tables/calibration.json, benchmarks/results/ensemble_calibration.json and ensemble_reliability.png.
 """
 
@@ -68,9 +70,13 @@ PAIR_NAMES = {
     "geometry": ("log_std", "log_error", "log_distance", "log_separation"),
 }
 JUDGED = ("input", "replica", "average")
-"""Structures of a target that the residue tables are fitted on: the input, the replica of lowest energy, the average."""
+"""Structures of a target that the residue tables are fitted on: the input, the replica of lowest energy, the
+average.
+"""
 NATIVES = 12
-"""Natives of the tune half, given as inputs, that the fit sees beside the predicted models: they have nothing to gain."""
+"""Natives of the tune half, given as inputs, that the fit sees beside the predicted models: they have nothing to
+gain.
+"""
 FIT_PAIRS = 3000
 """Pairs of each target in the fit, drawn evenly; all are shown."""
 
@@ -83,7 +89,8 @@ class Measured:
         features: structure of ``JUDGED`` → name → (n,) of the n residues that the native has.
         lddt, lddt_all: structure → (n,) 0–1, of CA and of all atoms; distance: structure → (n,) Å.
         candidates: proposal → energy and closeness; with the key ``input``.
-        mean, std, start, truth: (n, n) Å of the ensemble, the input and the native; apart: (n, n) residues along the chain.
+        mean, std, start, truth: (n, n) Å of the ensemble, the input and the native; apart: (n, n) residues along the
+            chain.
         network: what the networks say of the pairs.
         sampling: facts of the ensemble.
     """
@@ -106,7 +113,9 @@ class Measured:
 def engine_settings(networks: str) -> RunSettings:
     """Those of a benchmark run, on the CPU."""
     settings = RunSettings(device="cpu", networks=networks)
-    return dataclasses.replace(settings, finishing=dataclasses.replace(settings.finishing, threads=1, max_seconds=NO_CAP))
+    return dataclasses.replace(
+        settings, finishing=dataclasses.replace(settings.finishing, threads=1, max_seconds=NO_CAP)
+    )
 
 
 def relaxed(target: Target, settings: RunSettings, cache: Path) -> tuple[Prepared, Protein]:
@@ -115,7 +124,9 @@ def relaxed(target: Target, settings: RunSettings, cache: Path) -> tuple[Prepare
     protein = prepared.protein
     if not settings.relaxes_first:
         return prepared, protein
-    matters = {name: value for name, value in dataclasses.asdict(settings.finishing).items() if not name.startswith("refined_")}
+    matters = {
+        name: value for name, value in dataclasses.asdict(settings.finishing).items() if not name.startswith("refined_")
+    }
     mark = hashlib.sha256(target.model.read_bytes() + repr(matters).encode()).hexdigest()[:12]
     path = cache / "relaxed" / f"{target.name}-{mark}.npz"
     if not path.is_file():
@@ -148,7 +159,9 @@ def measure(target: Target, networks: Networks, settings: RunSettings, cache: Pa
     assert network is not None
     plain = rpdd(ensemble.snapshots, protein.sequence)
     complete = native.mask[columns, :4].all(1)
-    truth = pair_distances(reference_points(native.coords[:, columns, :4], "".join(native.sequence[k] for k in columns))[0])
+    truth = pair_distances(
+        reference_points(native.coords[:, columns, :4], "".join(native.sequence[k] for k in columns))[0]
+    )
     truth[~complete] = truth[:, ~complete] = np.nan
     apart = separations(engine.system.position.numpy(), engine.system.chain_index.numpy())
     within = np.ix_(rows, rows)
@@ -185,7 +198,10 @@ def lowest(ensemble: Ensemble, kind: str) -> Proposal:
 def save(measured: Measured, path: Path) -> None:
     """Write a measured target as npz."""
     arrays: dict[str, NDArray[Any]] = {k: getattr(measured, k) for k in ("mean", "std", "start", "truth", "apart")}
-    arrays |= {f"network_{f.name}": getattr(measured.network, f.name).astype(np.float32) for f in dataclasses.fields(NetworkPairs)}
+    arrays |= {
+        f"network_{f.name}": getattr(measured.network, f.name).astype(np.float32)
+        for f in dataclasses.fields(NetworkPairs)
+    }
     for kind in JUDGED:
         arrays |= {f"lddt/{kind}": measured.lddt[kind], f"lddt_all/{kind}": measured.lddt_all[kind]}
         arrays |= {f"distance/{kind}": measured.distance[kind]}
@@ -213,7 +229,9 @@ def restore(path: Path) -> Measured:
     )  # fmt: skip
 
 
-def measured_targets(args: argparse.Namespace, split: str, targets: Sequence[Target], networks: Networks) -> list[Measured]:
+def measured_targets(
+    args: argparse.Namespace, split: str, targets: Sequence[Target], networks: Networks
+) -> list[Measured]:
     """All ``targets``, which are those of ``split``; those in the cache are not measured again."""
     settings = engine_settings(args.networks)
     key = json.dumps([network_hashes(networks.folder), dataclasses.asdict(settings)], sort_keys=True)
@@ -223,11 +241,16 @@ def measured_targets(args: argparse.Namespace, split: str, targets: Sequence[Tar
         path = folder / f"{target.name}.npz"
         if not path.is_file():
             save(measure(target, networks, settings, args.cache), path)
-            print(f"{split} {count}/{len(targets)} {target.name}, {time.process_time():.0f} CPU s", file=sys.stderr, flush=True)
+            print(
+                f"{split} {count}/{len(targets)} {target.name}, {time.process_time():.0f} CPU s",
+                file=sys.stderr,
+                flush=True,
+            )
     return [restore(folder / f"{target.name}.npz") for target in targets]
 
 
-# ---- fitting -----------------------------------------------------------------------------------------------------------------
+# ---- fitting
+# -----------------------------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,7 +286,9 @@ def believe(table: Residues, m: Measured) -> Believed:
 
 
 def left_out(data: Sequence[Measured], natives: Sequence[Measured], form: str) -> list[Believed]:
-    """Estimates for every target of ``data`` by tables fitted on the others, and on the natives where the form takes them."""
+    """Estimates for every target of ``data`` by tables fitted on the others, and on the natives where the form takes
+    them.
+    """
     return [believe(fit_residues([*(o for o in data if o is not m), *taken(natives, form)], form), m) for m in data]
 
 
@@ -320,19 +345,29 @@ def closeness(m: Measured, model: str) -> Mapping[str, float]:
     return lowest_of(of_kind(m.candidates, "replica")) if model == "replica" else m.candidates[model]
 
 
-# ---- what it is worth ----------------------------------------------------------------------------------------------------------
+# ---- what it is worth
+# ----------------------------------------------------------------------------------------------------------
 
 
 def residue_figures(data: Sequence[Measured], believed: Sequence[Believed], kind: str) -> dict[str, float]:
     """Agreement of expected and true lDDT and error, over all residues and within and between targets."""
-    p, y = (np.concatenate(v) for v in zip(*((b.lddt[kind], m.lddt[kind]) for m, b in zip(data, believed, strict=True)), strict=True))
+    p, y = (
+        np.concatenate(v)
+        for v in zip(*((b.lddt[kind], m.lddt[kind]) for m, b in zip(data, believed, strict=True)), strict=True)
+    )
     every = np.concatenate([m.lddt_all[kind] for m in data])
-    e, d = (np.concatenate(v) for v in zip(*((b.error[kind], m.distance[kind]) for m, b in zip(data, believed, strict=True)), strict=True))
+    e, d = (
+        np.concatenate(v)
+        for v in zip(*((b.error[kind], m.distance[kind]) for m, b in zip(data, believed, strict=True)), strict=True)
+    )
     raw = np.concatenate([1.0 / (1.0 + np.exp(-m.features[kind]["expected"])) for m in data])
     known = np.isfinite(y)
     far = np.isfinite(d)
     means = np.array([(b.lddt[kind].mean(), np.nanmean(m.lddt[kind])) for m, b in zip(data, believed, strict=True)])
-    within = [np.corrcoef(b.lddt[kind], np.nan_to_num(m.lddt[kind], nan=0.0))[0, 1] for m, b in zip(data, believed, strict=True)]
+    within = [
+        np.corrcoef(b.lddt[kind], np.nan_to_num(m.lddt[kind], nan=0.0))[0, 1]
+        for m, b in zip(data, believed, strict=True)
+    ]
     return {
         "targets": len(data),
         "residues": int(known.sum()),
@@ -350,13 +385,20 @@ def residue_figures(data: Sequence[Measured], believed: Sequence[Believed], kind
         "error_spearman": float(spearmanr(e[far], d[far])[0]),
         "error_log_ratio_median": float(np.median(np.log(e[far] / np.maximum(d[far], 0.05)))),
         "error_ase": float(1.0 - np.mean(np.abs(1 / (1 + (e[far] / 5) ** 2) - 1 / (1 + (d[far] / 5) ** 2)))),
-        "error_ase_of_one_value": float(1.0 - np.mean(np.abs(1 / (1 + (np.median(d[far]) / 5) ** 2) - 1 / (1 + (d[far] / 5) ** 2)))),
+        "error_ase_of_one_value": float(
+            1.0 - np.mean(np.abs(1 / (1 + (np.median(d[far]) / 5) ** 2) - 1 / (1 + (d[far] / 5) ** 2)))
+        ),
     }
 
 
-def reliability(data: Sequence[Measured], believed: Sequence[Believed], kind: str, bins: int = 10) -> dict[str, list[float]]:
+def reliability(
+    data: Sequence[Measured], believed: Sequence[Believed], kind: str, bins: int = 10
+) -> dict[str, list[float]]:
     """Mean expected and true lDDT of tenths of the residues by expected lDDT."""
-    p, y = (np.concatenate(v) for v in zip(*((b.lddt[kind], m.lddt[kind]) for m, b in zip(data, believed, strict=True)), strict=True))
+    p, y = (
+        np.concatenate(v)
+        for v in zip(*((b.lddt[kind], m.lddt[kind]) for m, b in zip(data, believed, strict=True)), strict=True)
+    )
     p, y = p[np.isfinite(y)], y[np.isfinite(y)]
     parts = np.array_split(np.argsort(p), bins)
     return {"expected": [float(p[k].mean()) for k in parts], "true": [float(y[k].mean()) for k in parts]}
@@ -371,7 +413,11 @@ def ours(table: Pairs, form: str) -> Distribution:
 
     def at(m: Measured, b: Believed) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         s = pair_sample(m, b.error["average"], form, None)
-        return s.mean + table.pull * s.known * (s.target - s.mean), np.exp(np.clip(table.log_scale(s.features), -4, 4)), table.freedom
+        return (
+            s.mean + table.pull * s.known * (s.target - s.mean),
+            np.exp(np.clip(table.log_scale(s.features), -4, 4)),
+            table.freedom,
+        )
 
     return at
 
@@ -442,12 +488,17 @@ def pair_figures(
     Args:
         distributions: name → one for each target, so that it may be one that did not see the target.
     """
-    rows = {name: [pair_scores(m, b, d) for m, b, d in zip(data, believed, each, strict=True)] for name, each in distributions.items()}
+    rows = {
+        name: [pair_scores(m, b, d) for m, b, d in zip(data, believed, each, strict=True)]
+        for name, each in distributions.items()
+    }
     found: dict[str, Any] = {name: {k: float(np.mean([r[k] for r in of])) for k in of[0]} for name, of in rows.items()}
     for name in rows:
         if name == "ours":
             continue
-        gain = mean_interval(np.array([a["log_likelihood"] - b["log_likelihood"] for a, b in zip(rows["ours"], rows[name], strict=True)]))
+        gain = mean_interval(
+            np.array([a["log_likelihood"] - b["log_likelihood"] for a, b in zip(rows["ours"], rows[name], strict=True)])
+        )
         found[name]["ours_minus_this_log_likelihood"] = dataclasses.astuple(gain)
     return found
 
@@ -465,7 +516,9 @@ RULES: Mapping[str, Callable[[Candidates], Mapping[str, float]]] = {
 
 
 def candidate_figures(data: Sequence[Measured]) -> dict[str, Any]:
-    """Change against the input of what each rule would submit as model 1, engine only: mean, 95 % bootstrap interval, share improved."""
+    """Change against the input of what each rule would submit as model 1, engine only: mean, 95 % bootstrap interval,
+    share improved.
+    """
     found: dict[str, Any] = {}
 
     def note(name: str, key: str, change: Callable[[Candidates], float]) -> None:
@@ -475,9 +528,17 @@ def candidate_figures(data: Sequence[Measured]) -> dict[str, Any]:
     for key in ("gdt_ha", "lddt_ca"):
         for name, rule in RULES.items():
             note(name, key, lambda c, rule=rule, key=key: rule(c)[key] - c["input"][key])
-        note("any replica (control)", key, lambda c, key=key: float(np.mean([v[key] for v in of_kind(c, "replica")])) - c["input"][key])
+        note(
+            "any replica (control)",
+            key,
+            lambda c, key=key: float(np.mean([v[key] for v in of_kind(c, "replica")])) - c["input"][key],
+        )
         note("oracle", key, lambda c, key=key: max(v[key] for v in c.values()) - c["input"][key])
-        note("average minus replica of lowest energy", key, lambda c, key=key: c["average"][key] - RULES[LOWEST_REPLICA](c)[key])
+        note(
+            "average minus replica of lowest energy",
+            key,
+            lambda c, key=key: c["average"][key] - RULES[LOWEST_REPLICA](c)[key],
+        )
     return found
 
 
@@ -491,7 +552,9 @@ def of_kind(candidates: Candidates, kind: str) -> list[Mapping[str, float]]:
     return [v for k, v in candidates.items() if k.startswith(kind)]
 
 
-def verdict_figures(data: Sequence[Measured], believed: Sequence[Believed], tables: Sequence[Change], model: str) -> dict[str, Any]:
+def verdict_figures(
+    data: Sequence[Measured], believed: Sequence[Believed], tables: Sequence[Change], model: str
+) -> dict[str, Any]:
     """How often the verdict on ``model`` is right, by CA lDDT; tables: one for each target."""
     true = true_changes(data, model)
     estimated, room = estimates(believed, model)
@@ -523,7 +586,8 @@ def count_verdicts(words: Sequence[str], true: NDArray[np.float64]) -> dict[str,
     }
 
 
-# ---- the commands ----------------------------------------------------------------------------------------------------------------
+# ---- the commands
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -542,7 +606,10 @@ SAMPLED = ("burn_in", "stride", "kept", "effective_samples", "autocorrelation_sn
 
 
 def half(
-    data: Sequence[Measured], tables: Callable[[int], Calibration], base: Callable[[int], Mapping[str, Distribution]], model: str
+    data: Sequence[Measured],
+    tables: Callable[[int], Calibration],
+    base: Callable[[int], Mapping[str, Distribution]],
+    model: str,
 ) -> Half:
     """Figures of a half.
 
@@ -551,7 +618,9 @@ def half(
     """
     believed = {form: [believe(tables(k).residues[form], m) for k, m in enumerate(data)] for form in LDDT_NAMES}
     main = believed["ensemble"]
-    each: dict[str, list[Distribution]] = {"ours": [ours(tables(k).pairs["ensemble"], "ensemble") for k in range(len(data))]}
+    each: dict[str, list[Distribution]] = {
+        "ours": [ours(tables(k).pairs["ensemble"], "ensemble") for k in range(len(data))]
+    }
     each["ensemble as it is"] = [bare] * len(data)
     for name in base(0):
         each[name] = [base(k)[name] for k in range(len(data))]
@@ -599,10 +668,15 @@ def fit(args: argparse.Namespace) -> int:
     stay = measured_targets(args, "natives", right, networks)
     calibration, base = calibrate(tune, stay, hashes, args.model)
     folds = [k % args.folds for k in range(len(tune))]
-    parts = [calibrate([m for m, f in zip(tune, folds, strict=True) if f != fold], stay, hashes, args.model) for fold in range(args.folds)]
+    parts = [
+        calibrate([m for m, f in zip(tune, folds, strict=True) if f != fold], stay, hashes, args.model)
+        for fold in range(args.folds)
+    ]
     figures: dict[str, Any] = {
         "networks": hashes,
-        "tune_cross_validated": dataclasses.asdict(half(tune, lambda k: parts[folds[k]][0], lambda k: parts[folds[k]][1], args.model)),
+        "tune_cross_validated": dataclasses.asdict(
+            half(tune, lambda k: parts[folds[k]][0], lambda k: parts[folds[k]][1], args.model)
+        ),
     }
     if not args.tune_only:
         check = measured_targets(args, "check", halves("check"), networks)
@@ -632,10 +706,15 @@ def summary(figures: Mapping[str, Any]) -> str:
         if name in figures:
             of = figures[name]
             lines.append(f"== {name}")
-            lines += [residue_line(form, kind, r) for form, kinds in of["residues"].items() for kind, r in kinds.items()]
+            lines += [
+                residue_line(form, kind, r) for form, kinds in of["residues"].items() for kind, r in kinds.items()
+            ]
             lines += [pair_line(kind, p) for kind, p in of["pairs"].items()]
             lines += [rule_line(rule, c) for rule, c in of["candidates"].items()]
-            lines += [f"verdict {json.dumps(rounded(of['verdict']))}", f"sampling {json.dumps(rounded(of['sampling']))}"]
+            lines += [
+                f"verdict {json.dumps(rounded(of['verdict']))}",
+                f"sampling {json.dumps(rounded(of['sampling']))}",
+            ]
     return "\n".join([*lines, f"{figures['cpu_seconds']} CPU s"])
 
 
@@ -683,12 +762,25 @@ def plot(figures: Mapping[str, Any], path: Path, model: str) -> None:
         for kind, colour, marker in (("input", "#1f77b4", "o"), (model, "#d62728", "s")):
             r = figures[name]["reliability"][kind]
             label = "input" if kind == "input" else f"after the engine ({kind})"
-            ax.plot(100 * np.array(r["expected"]), 100 * np.array(r["true"]), color=colour, marker=marker, markersize=4, label=label)
+            ax.plot(
+                100 * np.array(r["expected"]),
+                100 * np.array(r["true"]),
+                color=colour,
+                marker=marker,
+                markersize=4,
+                label=label,
+            )
         n = figures[name]["residues"]["ensemble"]["input"]
         title = "tune, left out of the fit" if name.startswith("tune") else "check, never fitted"
         worth = f"r = {n['pearson_lddt_ca']:.2f}, mean error {100 * n['mean_abs_error_lddt_ca']:.1f}"
         ax.set_title(f"{title}: {n['targets']} targets, {n['residues']} residues\n{worth}", fontsize=9)
-        ax.set(xlabel="confidence (tenths of the residues)", ylabel="true CA lDDT × 100", xlim=(25, 100), ylim=(25, 100), aspect="equal")
+        ax.set(
+            xlabel="confidence (tenths of the residues)",
+            ylabel="true CA lDDT × 100",
+            xlim=(25, 100),
+            ylim=(25, 100),
+            aspect="equal",
+        )
         ax.legend(frameon=False, fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
@@ -699,7 +791,9 @@ def verdicts(folder: Path) -> int:
     words: list[str] = []
     change: dict[str, list[float]] = {"bb_lddt": [], "oligo_gdtha": []}
     for path in sorted((folder / "results").glob("*/ours.json")):
-        ours_, start = (json.loads((path.parent / f"{name}.json").read_text(encoding="utf-8")) for name in ("ours", "start"))
+        ours_, start = (
+            json.loads((path.parent / f"{name}.json").read_text(encoding="utf-8")) for name in ("ours", "start")
+        )
         if ours_["status"] == start["status"] == "done":
             words.append(str(ours_["details"]["verdict"]).split(":")[0].lower())
             for key, values in change.items():
@@ -713,13 +807,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fit", action="store_true", help="measure, fit and show")
     parser.add_argument("--tune-only", action="store_true", help="no look at the check half")
-    parser.add_argument("--verdicts", type=Path, metavar="BENCH_OUT", help="judge the verdicts of a finished refine bench")
+    parser.add_argument(
+        "--verdicts", type=Path, metavar="BENCH_OUT", help="judge the verdicts of a finished refine bench"
+    )
     parser.add_argument("--networks", default=RunSettings().networks, help="trained files, a name or a folder")
     parser.add_argument("--model", choices=JUDGED[1:], default="average", help="what stands for model 1 in the verdict")
     parser.add_argument("--folds", type=int, default=5, help="of the cross-validation within tune")
     shared = Path(os.environ.get("REFINE_SHARED") or ROOT.parent / "shared")
     parser.add_argument("--bench", type=Path, default=shared / "bench", help="folder of targets.tsv")
-    parser.add_argument("--cache", type=Path, default=Path("calibration_cache"), help="measured targets (default calibration_cache)")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("calibration_cache"), help="measured targets (default calibration_cache)"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of figures and plot")
     parser.add_argument("--table", type=Path, default=TABLE, help="where the tables go")
     args = parser.parse_args(argv)

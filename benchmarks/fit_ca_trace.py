@@ -1,8 +1,10 @@
-"""Fit the constants of refine/structure/ca_trace.py: the turn of a peptide plane about its CA-CA axis from four consecutive CA atoms.
+"""Fit the constants of refine/structure/ca_trace.py: the turn of a peptide plane about its CA-CA axis from four
+consecutive CA atoms.
 
     python benchmarks/fit_ca_trace.py SHARED/data
 
-Uses 400 training chains (index.tsv, split train, X-ray at 2.5 Å or better), prints the coefficients and the error on 60 validation chains.
+Uses 400 training chains (index.tsv, split train, X-ray at 2.5 Å or better), prints the coefficients and the error on 60
+validation chains.
 """
 
 from __future__ import annotations

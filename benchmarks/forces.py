@@ -1,12 +1,14 @@
-"""Whether the learned forces point to the native, and whether they are smooth; inputs of refined150-dev as they came, nothing is moved.
+"""Whether the learned forces point to the native, and whether they are smooth; inputs of refined150-dev as they came,
+nothing is moved.
 
     python benchmarks/forces.py [--split tune|check] [--bench ../shared/bench] [--out benchmarks/results/forces.json]
 
-Force cosine: between the force on a residue (its four backbone atoms together) and the true local error of its CA (the native laid onto
-the 13 Å neighbourhood), mean over the residues that are 0.5–4 Å off; intervals by bootstrap over targets. Control: the same forces dealt
-out to other residues of the target. "prior, region" is the prior whose displacements lay the native onto each residue's region instead of
-the whole model. Smoothness: every atom moved by 0.01 Å in a random direction, the networks evaluated anew; the largest
-change of the force on any residue, and the median, relative to the root mean square force of the target.
+Force cosine: between the force on a residue (its four backbone atoms together) and the true local error of its CA (the
+native laid onto the 13 Å neighbourhood), mean over the residues that are 0.5–4 Å off; intervals by bootstrap over
+targets. Control: the same forces dealt out to other residues of the target. "prior, region" is the prior whose
+displacements lay the native onto each residue's region instead of the whole model. Smoothness: every atom moved by 0.01
+Å in a random direction, the networks evaluated anew; the largest change of the force on any residue, and the median,
+relative to the root mean square force of the target.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ Array = NDArray[np.float64]
 def forces(networks: Networks, system: System, coords: torch.Tensor) -> dict[str, Array]:
     """Force (L, 3) kcal/mol/Å on each residue, by entry of ``TERMS``."""
     found = {}
-    held = {whole: FreeEnergy(learned_terms(LearnedModel(networks, system, whole))).at(coords) for whole in (True, False)}
+    held = {
+        whole: FreeEnergy(learned_terms(LearnedModel(networks, system, whole))).at(coords) for whole in (True, False)
+    }
     for name, weights in TERMS.items():
         terms = tuple(term for term in held[name != REGION].terms if weights.get(term.name))
         one = FreeEnergy(terms, {term.name: weights[term.name] for term in terms})
@@ -108,7 +112,9 @@ def main() -> None:
         "residues": int(np.sum(weight)),
         "networks": {k: v for k, v in network_hashes(networks.folder).items() if k != "judge.safetensors"},
         "force_cosine": {name: float(np.average(v, weights=weight)) for name, v in pointing.items()},
-        "force_cosine_by_target": {name: dataclasses.asdict(mean_interval(np.array(v))) for name, v in pointing.items()},
+        "force_cosine_by_target": {
+            name: dataclasses.asdict(mean_interval(np.array(v))) for name, v in pointing.items()
+        },
         "largest_relative_change_of_force_for_0.01_A": largest,
         "median_relative_change_of_force_for_0.01_A": {name: float(np.median(v)) for name, v in median.items()},
     }

@@ -2,8 +2,8 @@
 
 Each peptide plane is turned about its CA–CA axis (psi of one residue against phi of the next, 12° standard deviation),
 and each phi and psi gets 3.5° of independent noise that adds up along the chain; χ1 and χ2 get 15°. Bond lengths and
-angles stay those of the crystal. The first draw with a CA RMSD of 2.0 to 2.6 Å and no two CA below 3.6 Å is kept; nothing is
-chosen with an eye on what refine does to it. Selenomethionine becomes methionine, waters are left out.
+angles stay those of the crystal. The first draw with a CA RMSD of 2.0 to 2.6 Å and no two CA below 3.6 Å is kept;
+nothing is chosen with an eye on what refine does to it. Selenomethionine becomes methionine, waters are left out.
 
     python benchmarks/make_example.py 1A8O.pdb examples/
 

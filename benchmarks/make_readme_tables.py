@@ -1,12 +1,13 @@
 """The README's section "How good is it", written from the result files in benchmarks/results and never by hand.
 
-    python benchmarks/make_readme_tables.py --collect bench_out refined150-dev      takes over a folder of refine bench or bench-rank
-    python benchmarks/make_readme_tables.py                                         writes the section
-    python benchmarks/make_readme_tables.py --check                                 exit code 1 when the section is not what the files say
+    python benchmarks/make_readme_tables.py --collect bench_out refined150-dev      takes over a folder of refine bench
+    or bench-rank python benchmarks/make_readme_tables.py                                         writes the section
+    python benchmarks/make_readme_tables.py --check                                 exit code 1 when the section is not
+    what the files say
 
-Collected are numbers alone: ``bench_NAME.json`` and ``bench_NAME.csv``, or ``rank_NAME.json`` and ``rank_NAME.csv``; commands, folders and
-error texts of other programs stay behind. ``md_cost.json`` is written by benchmarks/md_cost.py and
-``ablation.json`` by benchmarks/ablation.py.
+Collected are numbers alone: ``bench_NAME.json`` and ``bench_NAME.csv``, or ``rank_NAME.json`` and ``rank_NAME.csv``;
+commands, folders and error texts of other programs stay behind. ``md_cost.json`` is written by benchmarks/md_cost.py
+and ``ablation.json`` by benchmarks/ablation.py.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def rank_section(name: str, summary: Mapping[str, Any]) -> Iterator[str]:
         yield summary["note"]
     head = ["score", "Spearman lDDT Cα", "Spearman GDT-TS", "top-1 loss GDT-TS", "rank of the native", "ROC AUC"]
     lines = [
-        [column, *(number(of.get(key), 1 if key == "native_rank" else 2) for key in RANK_KEYS)] for column, of in summary["mean"].items()
+        [column, *(number(of.get(key), 1 if key == "native_rank" else 2) for key in RANK_KEYS)]
+        for column, of in summary["mean"].items()
     ]
     yield table(head, lines)
 
@@ -97,7 +99,12 @@ def ablation_section(values: Mapping[str, Any]) -> Iterator[str]:
         "the input as it came, before the last finishing; one replica without noise from the finished input, unless a row says otherwise:"
     )
     lines = [
-        [row["label"], change(MAIN, row, "gdt_ha"), change(BY_KEY["bb_lddt"], row, "lddt"), number(row["improved_percent"], 0)]
+        [
+            row["label"],
+            change(MAIN, row, "gdt_ha"),
+            change(BY_KEY["bb_lddt"], row, "lddt"),
+            number(row["improved_percent"], 0),
+        ]
         for row in rows
     ]
     yield table(["engine", "Δ GDT-HA", "Δ lDDT Cα", "improved %"], lines)
@@ -135,9 +142,13 @@ def collect(folder: Path, name: str, results: Path) -> None:
         summary["networks"] = Path(summary["networks"]).name
         summary["failed"] = len(summary["failed"])
     results.mkdir(parents=True, exist_ok=True)
-    (results / f"{kind}_{name}.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (results / f"{kind}_{name}.json").write_text(
+        json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     table_file = "results.csv" if kind == "bench" else "scores.csv"
-    (results / f"{kind}_{name}.csv").write_text(without_errors((folder / table_file).read_text(encoding="utf-8")), encoding="utf-8")
+    (results / f"{kind}_{name}.csv").write_text(
+        without_errors((folder / table_file).read_text(encoding="utf-8")), encoding="utf-8"
+    )
 
 
 def without_errors(text: str) -> str:
@@ -163,7 +174,11 @@ def main() -> None:
     readme = options.readme.read_text(encoding="utf-8")
     wanted = replaced(readme, section(options.results))
     if options.check:
-        sys.exit(0 if wanted == readme else "README.md is not what benchmarks/results says; run benchmarks/make_readme_tables.py")
+        sys.exit(
+            0
+            if wanted == readme
+            else "README.md is not what benchmarks/results says; run benchmarks/make_readme_tables.py"
+        )
     options.readme.write_text(wanted, encoding="utf-8")
 
 

@@ -1,24 +1,31 @@
-"""What a molecular dynamics refinement of a target costs on this machine, beside our default run: one after the other, in one process.
+"""What a molecular dynamics refinement of a target costs on this machine, beside our default run: one after the other,
+in one process.
 
     python benchmarks/md_cost.py                                   the example model
     python benchmarks/md_cost.py model.pdb --seconds 120 --out benchmarks/results/md_cost.json
 
-Measures the speed of explicit-solvent OpenMM (amber14 with TIP3P, PME, 10 Å cutoff, 4 fs steps with hydrogens of 3 amu, constraints, 300 K,
-constant volume, 9 Å of water around the protein) after a default ``refine run``, and prints the ratio for the lengths of published
-protocols. The ratio is of machine time here; MD is usually run on GPUs, where our networks are faster too.
+Measures the speed of explicit-solvent OpenMM (amber14 with TIP3P, PME, 10 Å cutoff, 4 fs steps with hydrogens of 3 amu,
+constraints, 300 K, constant volume, 9 Å of water around the protein) after a default ``refine run``, and prints the
+ratio for the lengths of published protocols. The ratio is of machine time here; MD is usually run on GPUs, where our
+networks are faster too.
 
 Protocols, and where their lengths stand:
-- ``prefmd``: 5 runs of 30 ns, the Mirjalili/Feig type of protocol: weakly restrained trajectories, selection, averaging (Mirjalili, Noyes &
-  Feig 2014, Proteins 82 S2:196). Length: scripts/prefmd_OpenMM.sh in github.com/feiglab/prefmd (mdruns=5, mdsteps=15000000 of 2 fs).
-- ``prefmd2``: 5 trajectories of 10 x 10 ns at 360 K, the CASP13/14 type of the Feig group (Heo, Arbour, Janson & Feig 2021, JCTC 17:1931).
-  Length: default/prod.json (dynsteps 2500000 of 0.004 ps, iter 10) and scripts/prefmd2.py (n_traj = 5) in github.com/feiglab/prefmd2.
-- ``prefmd2 --extensive``: 10 trajectories of 20 x 50 ns; default/prod_ext.json and n_traj = 10 there. That the group's CASP14 entries had
+- ``prefmd``: 5 runs of 30 ns, the Mirjalili/Feig type of protocol: weakly restrained trajectories, selection, averaging
+(Mirjalili, Noyes &
+  Feig 2014, Proteins 82 S2:196). Length: scripts/prefmd_OpenMM.sh in github.com/feiglab/prefmd (mdruns=5,
+  mdsteps=15000000 of 2 fs).
+- ``prefmd2``: 5 trajectories of 10 x 10 ns at 360 K, the CASP13/14 type of the Feig group (Heo, Arbour, Janson & Feig
+2021, JCTC 17:1931).
+  Length: default/prod.json (dynsteps 2500000 of 0.004 ps, iter 10) and scripts/prefmd2.py (n_traj = 5) in
+  github.com/feiglab/prefmd2.
+- ``prefmd2 --extensive``: 10 trajectories of 20 x 50 ns; default/prod_ext.json and n_traj = 10 there. That the group's
+CASP14 entries had
   exactly this length we could not read in a source.
 
-Known gains of such protocols, on other targets than ours: CASP10, the best group improved almost 90 % of the targets (Nugent, Cozzetto &
-Jones 2014, Proteins 82 S2:98); CASP11, the best groups over 70 %, by 3-5 % on average (Modi & Dunbrack 2016, Proteins 84 S1:260);
-CASP13, the four best groups +3.99, +3.01, +2.99, +1.50 points of GDT-HA, every other at most +0.09 (tables of the Prediction Center). Ours
-comes from the summary of a benchmark (``--ours``).
+Known gains of such protocols, on other targets than ours: CASP10, the best group improved almost 90 % of the targets
+(Nugent, Cozzetto & Jones 2014, Proteins 82 S2:98); CASP11, the best groups over 70 %, by 3-5 % on average (Modi &
+Dunbrack 2016, Proteins 84 S1:260); CASP13, the four best groups +3.99, +3.01, +2.99, +1.50 points of GDT-HA, every
+other at most +0.09 (tables of the Prediction Center). Ours comes from the summary of a benchmark (``--ours``).
 """
 
 from __future__ import annotations
@@ -64,7 +71,9 @@ def force_field() -> app.ForceField:
 
 
 def md_speed(modeller: app.Modeller, seconds: float, minimise: int) -> dict[str, Any]:
-    """Nanoseconds a day, from at least 20 steps and about ``seconds`` of steps after a short minimisation and 60 steps of warming up."""
+    """Nanoseconds a day, from at least 20 steps and about ``seconds`` of steps after a short minimisation and 60 steps
+    of warming up.
+    """
     system = force_field().createSystem(
         modeller.topology,
         nonbondedMethod=app.PME,
@@ -104,7 +113,12 @@ def our_run(path: Path, settings: RunSettings, folder: Path) -> tuple[dict[str, 
     result = refine_file(path, folder, settings)
     wall, after = time.monotonic() - began, os.times()
     cpu = sum(after[k] - before[k] for k in range(4))
-    numbers = {"wall_seconds": wall, "cpu_seconds": cpu, "residues": result.record["residues"], "models": len(result.models)}
+    numbers = {
+        "wall_seconds": wall,
+        "cpu_seconds": cpu,
+        "residues": result.record["residues"],
+        "models": len(result.models),
+    }
     return numbers, folder / "model_1.pdb"
 
 
@@ -149,14 +163,23 @@ def main() -> None:
         times = f"{ours['wall_seconds']:.0f} s, {ours['cpu_seconds']:.0f} CPU s"
         print(f"refine run: {ours['residues']} residues, {ours['models']} models, {times}")
         md = md_speed(solvated(model), options.seconds, options.minimise)
-    print(f"MD: {md['atoms']} atoms, {md['steps']} steps of {STEP_FS:.0f} fs on {md['platform']}: {md['ns_per_day']:.2f} ns/day")
+    print(
+        f"MD: {md['atoms']} atoms, {md['steps']} steps of {STEP_FS:.0f} fs on {md['platform']}: {md['ns_per_day']:.2f} ns/day"
+    )
     table = ratios(md, ours)
     for name, of in table.items():
-        print(f"{name}: {of['ns']:.0f} ns = {of['days']:.0f} days here, {of['ratio_wall']:.0f} of our runs ({of['ratio_cpu']:.0f} by CPU)")
+        print(
+            f"{name}: {of['ns']:.0f} ns = {of['days']:.0f} days here, {of['ratio_wall']:.0f} of our runs ({of['ratio_cpu']:.0f} by CPU)"
+        )
     best = ", ".join(f"{v:+.2f}" for v in CASP13_BEST)
     print(f"mean change of GDT-HA: ours {our_gain(options.ours)}; best groups of CASP13 {best} on its 29 targets")
     if options.out:
-        machine = {"system": platform.platform(), "processors": os.cpu_count(), "load_before": load, "openmm": openmm.__version__}
+        machine = {
+            "system": platform.platform(),
+            "processors": os.cpu_count(),
+            "load_before": load,
+            "openmm": openmm.__version__,
+        }
         numbers = {
             "model": options.model.name,
             "machine": machine,

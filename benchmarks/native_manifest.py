@@ -3,8 +3,8 @@
     python benchmarks/native_manifest.py ../shared/bench > natives.tsv
     refine bench natives.tsv --root ../shared/bench --methods start,ours --out natives
 
-Natives of refined150-dev, to which no chain of the training data is related, of 60 to 250 residues and of one half of its targets: check
-for the benchmark, tune for the calibration. The 20 (12) whose target has the smallest SHA-256.
+Natives of refined150-dev, to which no chain of the training data is related, of 60 to 250 residues and of one half of
+its targets: check for the benchmark, tune for the calibration. The 20 (12) whose target has the smallest SHA-256.
 """
 
 from __future__ import annotations
@@ -21,11 +21,19 @@ SET = "refined150-dev"
 
 
 def natives(bench: Path, split: str, count: int) -> list[Target]:
-    """The natives of a half's targets whose names have the smallest hashes, each its own model, relative to ``bench``."""
+    """The natives of a half's targets whose names have the smallest hashes, each its own model, relative to
+    ``bench``.
+    """
     with (bench / "targets.tsv").open(encoding="utf-8") as stream:
-        rows = [r for r in csv.DictReader(stream, delimiter="\t") if r["set"] == SET and SHORTEST <= int(r["native_residues"]) <= LONGEST]
+        rows = [
+            r
+            for r in csv.DictReader(stream, delimiter="\t")
+            if r["set"] == SET and SHORTEST <= int(r["native_residues"]) <= LONGEST
+        ]
     targets = [Target(r["target"], Path(r["model"]), Path(r["native"])) for r in rows]
-    chosen = sorted((t for t in targets if t.split == split), key=lambda t: hashlib.sha256(t.name.encode()).hexdigest())[:count]
+    chosen = sorted(
+        (t for t in targets if t.split == split), key=lambda t: hashlib.sha256(t.name.encode()).hexdigest()
+    )[:count]
     return [Target(f"{t.name}_native", t.native, t.native) for t in chosen]
 
 

@@ -3,8 +3,8 @@
     python benchmarks/same_bytes.py write BEFORE INPUT...     refine the inputs into BEFORE (with the old code)
     python benchmarks/same_bytes.py compare BEFORE AFTER INPUT...   refine them into AFTER, and compare the folders
 
-Compared are all files of results; what holds times or versions (run.json, log.txt, progress.jsonl, report.html) is not. Of run.json the
-models, verdict and notes are. Prints a line for each input and exits with 1 when one differs.
+Compared are all files of results; what holds times or versions (run.json, log.txt, progress.jsonl, report.html) is not.
+Of run.json the models, verdict and notes are. Prints a line for each input and exits with 1 when one differs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def refine(inputs: list[Path], out: Path) -> None:
     """Run each input into a folder of its name, by the command of the package that Python finds."""
     for path in inputs:
         subprocess.run(
-            [sys.executable, "-m", "refine", "run", str(path), "--out", str(out / path.stem), "--seed", "0", "--quiet"], check=True
+            [sys.executable, "-m", "refine", "run", str(path), "--out", str(out / path.stem), "--seed", "0", "--quiet"],
+            check=True,
         )
 
 
@@ -41,7 +42,9 @@ def differences(before: Path, after: Path) -> list[str]:
     """Names of results that one run has and the other lacks, or whose bytes differ."""
     names = {p.name for folder in (before, after) for p in folder.iterdir()} - UNSTABLE
     pairs = {name: (before / name, after / name) for name in sorted(names)}
-    found = [name for name, (a, b) in pairs.items() if not (a.is_file() and b.is_file() and a.read_bytes() == b.read_bytes())]
+    found = [
+        name for name, (a, b) in pairs.items() if not (a.is_file() and b.is_file() and a.read_bytes() == b.read_bytes())
+    ]
     return found + (["run.json"] if stable_record(before) != stable_record(after) else [])
 
 

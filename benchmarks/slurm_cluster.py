@@ -1,11 +1,12 @@
 """A Dask cluster on SLURM for ``refine bench --scheduler``: one-thread workers as jobs (dask-jobqueue).
 
-    python benchmarks/slurm_cluster.py --jobs 40 --queue batch          starts it, prints the scheduler's address, waits for Ctrl-C
-    refine bench manifest.tsv --out bench_out --scheduler tcp://…       on any machine that sees the same folders
-    python benchmarks/slurm_cluster.py --jobs 40 --queue batch --print  the job script alone; submits nothing
+    python benchmarks/slurm_cluster.py --jobs 40 --queue batch          starts it, prints the scheduler's address, waits
+    for Ctrl-C refine bench manifest.tsv --out bench_out --scheduler tcp://…       on any machine that sees the same
+    folders python benchmarks/slurm_cluster.py --jobs 40 --queue batch --print  the job script alone; submits nothing
 
-The cluster must see the manifest's files and ``--out`` under the same paths everywhere (a shared file system), and refine installed in the
-Python that runs this script. A job that ends or is killed gives its target back to the scheduler; ``--resume`` goes on after that too.
+The cluster must see the manifest's files and ``--out`` under the same paths everywhere (a shared file system), and
+refine installed in the Python that runs this script. A job that ends or is killed gives its target back to the
+scheduler; ``--resume`` goes on after that too.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM
 
 
 def cluster(queue: str | None, account: str | None, memory: str, walltime: str, folder: str) -> SLURMCluster:
-    """One worker of one thread per job; workers stop five minutes before the job's time is over, so that no target is cut in the middle."""
+    """One worker of one thread per job; workers stop five minutes before the job's time is over, so that no target is
+    cut in the middle.
+    """
     return SLURMCluster(
         queue=queue,
         account=account,

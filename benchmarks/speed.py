@@ -3,9 +3,10 @@
     python benchmarks/speed.py            all parts
     python benchmarks/speed.py run130 run1000 run3000 gradient
 
-Targets (issue on the main job): a default run of 130 residues with 5 models, finishing included, in at most 60 s on 2 cores; 1,000 residues
-below 4 GB; 3,000 residues completes. The proteins are copies of the example model, so that nothing else is needed.
-The load of the machine and the CPU seconds of the run and its finishing processes stand beside the wall time.
+Targets (issue on the main job): a default run of 130 residues with 5 models, finishing included, in at most 60 s on 2
+cores; 1,000 residues below 4 GB; 3,000 residues completes. The proteins are copies of the example model, so that
+nothing else is needed. The load of the machine and the CPU seconds of the run and its finishing processes stand beside
+the wall time.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "1a8o_model.pdb"
 
 
 def bundle(length: int, path: Path) -> None:
-    """Write ``length`` residues as PDB file: copies of the example's 70 side by side in one chain, 32 Å apart, gaps between them."""
+    """Write ``length`` residues as PDB file: copies of the example's 70 side by side in one chain, 32 Å apart, gaps
+    between them.
+    """
     source = gemmi.read_structure(str(EXAMPLE))[0]["A"]
     side = int(np.ceil(np.cbrt(length / len(source))))
     structure, model, chain = gemmi.Structure(), gemmi.Model(1), gemmi.Chain("A")
@@ -77,7 +80,9 @@ def gradient(settings: RunSettings, lengths: tuple[int, ...] = (60, 120, 250, 50
             held = engine.energy.at(engine.coords)
             refreshes.append(time.monotonic() - began)
             times.append(seconds_per_gradient(held, engine.coords))
-            print(f"gradient  L={length:<5} {1e3 * times[-1]:8.2f} ms a step, {1e3 * refreshes[-1]:8.1f} ms a refresh of learned targets")
+            print(
+                f"gradient  L={length:<5} {1e3 * times[-1]:8.2f} ms a step, {1e3 * refreshes[-1]:8.1f} ms a refresh of learned targets"
+            )
     slopes = [log_log_slope(lengths, seconds) for seconds in (times, refreshes)]
     print(f"gradient  log-log slope: step {slopes[0]:.2f}, refresh {slopes[1]:.2f}")
 

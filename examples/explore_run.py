@@ -2,8 +2,8 @@
 
     python examples/explore_run.py examples/1a8o_model.pdb example_python
 
-refines the model (about a minute) and writes five figures into the run folder. With the folder of a finished run in place of the model,
-nothing is computed anew:
+refines the model (about a minute) and writes five figures into the run folder. With the folder of a finished run in
+place of the model, nothing is computed anew:
 
     python examples/explore_run.py example_python
 """
@@ -38,7 +38,10 @@ def tell(result: RunResult) -> None:
 
     rows = result.per_residue.query("model == 'model_1'")
     least = rows.nsmallest(3, "confidence")
-    print("least certain residues:", ", ".join(f"{r.chain} {r.residue}{r.number}{r.insertion}" for r in least.itertuples()))
+    print(
+        "least certain residues:",
+        ", ".join(f"{r.chain} {r.residue}{r.number}{r.insertion}" for r in least.itertuples()),
+    )
 
     near = np.triu(result.rpdd.mean < 8, 3)
     i, j = np.unravel_index(np.argmax(np.where(near, result.rpdd.std, 0)), near.shape)

@@ -55,9 +55,15 @@ def plan(inputs: Sequence[Path], out: Path | None, default: str = "refined") -> 
     for given in inputs:
         if not given.exists():
             raise InputError("there is no such file or folder", file=str(given), remedy="Check the path")
-        found = sorted(p for p in given.iterdir() if p.is_file() and p.name.lower().endswith(SUFFIXES)) if given.is_dir() else [given]
+        found = (
+            sorted(p for p in given.iterdir() if p.is_file() and p.name.lower().endswith(SUFFIXES))
+            if given.is_dir()
+            else [given]
+        )
         if not found:
-            raise InputError("the folder holds no structure file", file=str(given), remedy=f"Known endings: {', '.join(SUFFIXES)}")
+            raise InputError(
+                "the folder holds no structure file", file=str(given), remedy=f"Known endings: {', '.join(SUFFIXES)}"
+            )
         files += found
     files = list(dict.fromkeys(files))
     if not files:
@@ -83,7 +89,9 @@ def stem(path: Path) -> str:
     return name or "model"
 
 
-def run_all(jobs: Sequence[Job], work: Callable[[Job, Progress], RunResult], progress: Callable[[str], Progress]) -> list[Outcome]:
+def run_all(
+    jobs: Sequence[Job], work: Callable[[Job, Progress], RunResult], progress: Callable[[str], Progress]
+) -> list[Outcome]:
     """Do jobs one after the other; a job that fails does not stop the next, an interrupt does.
 
     Several jobs leave ``runs.csv`` beside their folders, rewritten after each.
@@ -102,7 +110,9 @@ def run_all(jobs: Sequence[Job], work: Callable[[Job, Progress], RunResult], pro
 
 
 def run_job(job: Job, work: Callable[[Job, Progress], RunResult], progress: Progress) -> Outcome:
-    """Do one job; this is the job border: no exception but an interrupt gets past it, and each keeps its traceback in log.txt."""
+    """Do one job; this is the job border: no exception but an interrupt gets past it, and each keeps its traceback in
+    log.txt.
+    """
     try:
         result = work(job, progress)
         said = "was done before" if result.skipped else result.verdict
@@ -116,10 +126,14 @@ def run_job(job: Job, work: Callable[[Job, Progress], RunResult], progress: Prog
         return Outcome(job, error=str(named), exit_code=error.exit_code)
     except Exception as error:  # the job border
         if out_of_memory(error):
-            told = EngineError("not enough memory", file=str(job.path), remedy="Use fewer replicas or a machine with more memory")
+            told = EngineError(
+                "not enough memory", file=str(job.path), remedy="Use fewer replicas or a machine with more memory"
+            )
             return Outcome(job, error=str(told), exit_code=told.exit_code)
         where = keep_traceback(job.out, traceback.format_exc())
-        return Outcome(job, error=f"a bug in refine: {type(error).__name__}: {error} (file {job.path}). {where}", exit_code=1)
+        return Outcome(
+            job, error=f"a bug in refine: {type(error).__name__}: {error} (file {job.path}). {where}", exit_code=1
+        )
 
 
 def write_summary(root: Path, outcomes: Sequence[Outcome]) -> None:
@@ -172,7 +186,9 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def keep_traceback(out: Path, text: str) -> str:
-    """Append a traceback to the log of a run folder; says where it lies, or gives the text when nothing can be written."""
+    """Append a traceback to the log of a run folder; says where it lies, or gives the text when nothing can be
+    written.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         with (out / "log.txt").open("a", encoding="utf-8") as stream:

@@ -55,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--steps", type=int, help="steps of the propagation")
     run.add_argument("--seed", type=int, help="seed of the noise (default 0)")
     run.add_argument("--freeze", metavar="RESIDUES", help='residues that do not move, e.g. "A:10-25,B"')
-    run.add_argument("--bfactor", choices=("score", "error", "b"), help="B column: confidence 0-100, error in Å, or B factor")
+    run.add_argument(
+        "--bfactor", choices=("score", "error", "b"), help="B column: confidence 0-100, error in Å, or B factor"
+    )
     run.add_argument("--resume", action="store_true", help="skip inputs that are done, start the others again")
     common(run)
 
@@ -73,12 +75,19 @@ def parser() -> argparse.ArgumentParser:
 
     page = command(commands, "report", "write report.html of a run folder anew", report_command)
     page.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
-    compared = command(commands, "compare", "compare a run with the native, on the terminal and in its report", compare_command)
+    compared = command(
+        commands, "compare", "compare a run with the native, on the terminal and in its report", compare_command
+    )
     compared.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
     compared.add_argument("native", type=Path, metavar="NATIVE", help="PDB or mmCIF file")
 
     commands.add_parser("train", help="train the networks (refine train --help)", add_help=False)
-    doctor = command(commands, "doctor", "say what is installed, which device is used, whether the trained files are good", doctor_command)
+    doctor = command(
+        commands,
+        "doctor",
+        "say what is installed, which device is used, whether the trained files are good",
+        doctor_command,
+    )
     doctor.add_argument("--settings", type=Path, metavar="FILE.toml")
     add_commands(commands, command)
     app = command(commands, "app", "start the web app", app_command)
@@ -87,12 +96,20 @@ def parser() -> argparse.ArgumentParser:
     app.add_argument("--port", type=int, help="default 8501")
     app.add_argument("--at-once", type=int, help="jobs that run at the same time (default 1)")
     app.add_argument("--base", type=Path, metavar="FILE.toml", help="settings that every run starts from")
-    app.add_argument("--config", type=Path, metavar="FILE.toml", help="limits and all other settings of the app; options given here win")
+    app.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE.toml",
+        help="limits and all other settings of the app; options given here win",
+    )
     return top
 
 
 def command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, work: Callable[[argparse.Namespace], int]
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    text: str,
+    work: Callable[[argparse.Namespace], int],
 ) -> argparse.ArgumentParser:
     made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EXIT_CODES)
     made.set_defaults(work=work)
@@ -100,7 +117,9 @@ def command(
 
 
 def inputs(to: argparse.ArgumentParser) -> None:
-    to.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="PDB or mmCIF files, plain or gzipped, or folders of them")
+    to.add_argument(
+        "inputs", nargs="+", type=Path, metavar="INPUT", help="PDB or mmCIF files, plain or gzipped, or folders of them"
+    )
     to.add_argument("--model", type=int, metavar="N", help="which MODEL of the file (default: the first)")
 
 
@@ -118,7 +137,9 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
     given = {name: getattr(options, name, None) for name in SAME_NAME}
     settings = dataclasses.replace(settings, **{k: v for k, v in given.items() if v is not None})
     if getattr(options, "steps", None) is not None:
-        settings = dataclasses.replace(settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps))
+        settings = dataclasses.replace(
+            settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps)
+        )
     return settings
 
 

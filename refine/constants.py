@@ -108,7 +108,9 @@ SITE_CONTACTS = (
     (2.78, 3.22, 3.50, 3.32, 3.24),
     (3.95, 4.00, 3.97, 3.24, 3.79),
 )
-"""Å below which 0.5 % of the N, CA, C, O, CB pairs within 8 Å lie, two or more residues apart (benchmarks/contact_radii.py)."""
+"""Å below which 0.5 % of the N, CA, C, O, CB pairs within 8 Å lie, two or more residues apart
+(benchmarks/contact_radii.py).
+"""
 SITE_RADII = (1.84, 2.08, 2.01, 1.44, 1.92)
 """Radii in Å of N, CA, C, O, CB against side-chain centroids (same source)."""
 CENTROID_RADII = {

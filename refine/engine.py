@@ -1,4 +1,6 @@
-"""One protein as the stages of a run share it: system, free energy and networks, made once, and what they expect of it."""
+"""One protein as the stages of a run share it: system, free energy and networks, made once, and what they expect of
+it.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ class Engine:
         EngineError: a backbone atom is missing.
     """
 
-    def __init__(self, protein: Protein, networks: Networks | None, settings: RunSettings, *, pull: bool = False) -> None:
+    def __init__(
+        self, protein: Protein, networks: Networks | None, settings: RunSettings, *, pull: bool = False
+    ) -> None:
         self.protein = protein.replica(0)
         self.networks = networks
         self.calibration: Calibration = packaged()

@@ -58,7 +58,8 @@ def refine_file(
         progress: told of every step; progress.jsonl is written in any case.
         resume: give back a finished run of the same input and settings, start an unfinished one again.
         networks: those of ``settings``, for callers that have loaded them; None loads them here.
-        report: whether to write report.html at the end; run.json says so when that failed, the run counts as done nonetheless.
+        report: whether to write report.html at the end; run.json says so when that failed, the run counts as done
+            nonetheless.
 
     Raises:
         InputError: bad input, settings or folder; nothing has been written.
@@ -71,11 +72,17 @@ def refine_file(
     if done is not None:
         models = tuple(folder.path / m["cif"] for m in done["models"])
         return RunResult(folder.path, models, done["improved"], done["verdict"], done, skipped=True)
-    prepared, networks = prepare(path, model=settings.model, freeze=settings.freeze), networks or load_networks_of(settings)
+    prepared, networks = (
+        prepare(path, model=settings.model, freeze=settings.freeze),
+        networks or load_networks_of(settings),
+    )
     folder.clear()
     with folder.open() as stream:
         run = Run(prepared, networks, settings, folder, (progress or Progress()).also(JsonLines(stream)))
-        with run.record.kept(), FinishingPool(settings.workers, prepared.protein, settings.finishing, prepared.mobile) as pool:
+        with (
+            run.record.kept(),
+            FinishingPool(settings.workers, prepared.protein, settings.finishing, prepared.mobile) as pool,
+        ):
             result = run.go(pool)
         if report:
             run.record.values["report"] = try_report(folder.path)
@@ -221,7 +228,9 @@ class Run:
         for k, model in enumerate(models, start=1):
             files = write_model(self.folder, f"model_{k}", model, self.settings.bfactor)
             numbers = {"score": model.score.total, "confidence": model.score.estimate.overall}
-            written.append({"name": f"model_{k}", **files, "source": model.source, **numbers, "finishing": model.report})
+            written.append(
+                {"name": f"model_{k}", **files, "source": model.source, **numbers, "finishing": model.report}
+            )
             self.record.add_files(*files.values())
         given = self.input.score(self.context)
         self.record.add_files(*write_tables(self.folder, given, finished_input, models))
@@ -246,7 +255,9 @@ class Run:
 
 
 def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
-    """Energy terms and quality of a structure file as it is (repaired, not finished); see ``refine_file`` for the errors."""
+    """Energy terms and quality of a structure file as it is (repaired, not finished); see ``refine_file`` for the
+    errors.
+    """
     settings = settings or RunSettings()
     path = Path(path)
     prepared = prepare(path, model=settings.model, freeze=settings.freeze)
@@ -255,7 +266,12 @@ def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
 
 
 def finish_file(
-    path: Path, out: Path, settings: RunSettings | None = None, progress: Progress | None = None, *, resume: bool = False
+    path: Path,
+    out: Path,
+    settings: RunSettings | None = None,
+    progress: Progress | None = None,
+    *,
+    resume: bool = False,
 ) -> RunResult:
     """Complete side chains and relax one structure file, nothing else; writes finished.cif, finished.pdb and run.json.
 
@@ -265,7 +281,14 @@ def finish_file(
     folder.check(resume=resume)
     done = folder.finished(file_hash(path), settings.to_dict()) if resume else None
     if done is not None:
-        return RunResult(folder.path, tuple(folder.path / m["cif"] for m in done["models"]), False, done["verdict"], done, skipped=True)
+        return RunResult(
+            folder.path,
+            tuple(folder.path / m["cif"] for m in done["models"]),
+            False,
+            done["verdict"],
+            done,
+            skipped=True,
+        )
     prepared = prepare(path, model=settings.model, freeze=settings.freeze)
     folder.clear()
     with folder.open() as stream:

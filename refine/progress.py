@@ -54,7 +54,9 @@ class Progress:
         """A new interface with more listeners, clock restarted."""
         return Progress(*self._listeners, *listeners)
 
-    def __call__(self, stage: str, step: int = 0, total: int = 0, energy: float | None = None, message: str = "") -> None:
+    def __call__(
+        self, stage: str, step: int = 0, total: int = 0, energy: float | None = None, message: str = ""
+    ) -> None:
         """Report; see ``Event`` for the arguments."""
         now = time.monotonic()
         if stage != self._stage:

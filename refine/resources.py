@@ -26,7 +26,9 @@ def models_dir() -> Path:
         folder = Path(override).expanduser()
         if not folder.is_dir():
             raise ModelError(
-                "REFINE_MODELS does not name a folder", file=override, remedy="Correct it, or unset it to use the packaged files"
+                "REFINE_MODELS does not name a folder",
+                file=override,
+                remedy="Correct it, or unset it to use the packaged files",
             )
         return folder
     return _packaged("_models", "models")

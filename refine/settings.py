@@ -33,9 +33,10 @@ class RunSettings:
         freeze: residues that do not move, ``"A:10-25,B"``.
         bfactor: what the B column holds: ``score`` (confidence 0–100), ``error`` (Å) or ``b`` (Å²).
         workers: finishing processes, one thread each; the result does not depend on it.
-        relax_first: finish the input before the propagation, which then starts from it; off, or with ``finishing.relax`` off, it
-            starts from the input as it came.
-        first: what is model 1: ``average`` (the mean of the ensemble, its bonds restored) or ``energy`` (the lowest, whatever it is).
+        relax_first: finish the input before the propagation, which then starts from it; off, or with
+            ``finishing.relax`` off, it starts from the input as it came.
+        first: what is model 1: ``average`` (the mean of the ensemble, its bonds restored) or ``energy`` (the lowest,
+            whatever it is).
         learned: weights of the learned energy terms by term name, 1 for one that is not named; 0 switches a term off.
         whole: the prior's displacements lead to the native laid onto the whole model; off, onto each residue's region.
         energy, propagation, finishing: settings of these stages.

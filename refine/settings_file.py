@@ -69,4 +69,6 @@ def _value(hint: Any, value: Any, name: str) -> Any:
         return value
     if origin is typing.Literal and value in arguments:
         return value
-    raise InputError(f"setting {name} = {value!r} has the wrong type", remedy=f"It should be {getattr(hint, '__name__', hint)}")
+    raise InputError(
+        f"setting {name} = {value!r} has the wrong type", remedy=f"It should be {getattr(hint, '__name__', hint)}"
+    )

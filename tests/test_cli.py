@@ -55,7 +55,16 @@ def atoms(residues: int = 12, **fields: object) -> str:
     for i in range(residues):
         for k, name in enumerate(("N", "CA", "C", "O", "CB")):
             place = {"x": f"{3.6 * i + k:.3f}", "y": f"{(k % 2) * 1.2:.3f}", "z": f"{(k // 2) * 0.7:.3f}"}
-            values = {"n": 5 * i + k + 1, "name": name, "res": "ALA", "chain": "A", "num": i + 1, "element": name[0], **place, **fields}
+            values = {
+                "n": 5 * i + k + 1,
+                "name": name,
+                "res": "ALA",
+                "chain": "A",
+                "num": i + 1,
+                "element": name[0],
+                **place,
+                **fields,
+            }
             lines.append(ATOM.format(**values))
     return "\n".join([*lines, "END", ""])
 
@@ -102,7 +111,9 @@ def test_bad_input_is_told_and_leaves_nothing(name: str, here: Path, capsys: pyt
         (["good.pdb", "--out", "folder_in_use"], "not empty"),
     ],
 )
-def test_mistakes_of_the_command_line_exit_2(arguments: list[str], words: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_of_the_command_line_exit_2(
+    arguments: list[str], words: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (here / "folder").mkdir()
     (here / "folder_in_use").mkdir()
     (here / "folder_in_use" / "thesis.tex").write_text("mine")
@@ -121,11 +132,15 @@ def test_a_missing_set_of_networks_exits_2(here: Path, capsys: pytest.CaptureFix
 def test_one_input_writes_a_folder_of_its_name(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("good.pdb") == 0
     said = capsys.readouterr()
-    assert "good.pdb: " in said.out and "propagate 4/4" in said.err and (here / "good_refined" / "model_1.cif").is_file()
+    assert (
+        "good.pdb: " in said.out and "propagate 4/4" in said.err and (here / "good_refined" / "model_1.cif").is_file()
+    )
     assert json.loads((here / "good_refined" / "run.json").read_text())["status"] == "done"
 
 
-def test_several_inputs_one_bad_exits_3_and_resume_does_the_rest(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_inputs_one_bad_exits_3_and_resume_does_the_rest(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (here / "bad.pdb").write_text("")
     assert run("good.pdb", "bad.pdb", "--out", "all", "--quiet") == 3
     assert (here / "all" / "good" / "model_1.pdb").is_file() and not (here / "all" / "bad").exists()
@@ -151,9 +166,13 @@ def test_a_bug_exits_1_and_its_traceback_is_in_the_log(
     assert json.loads((here / "out" / "run.json").read_text())["status"] == "failed"
 
 
-def test_out_of_memory_exits_4_with_a_remedy(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_exits_4_with_a_remedy(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
-        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        raise RuntimeError(
+            "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+        )
 
     monkeypatch.setattr("refine.engine.Engine.rpdd", full)
     assert run("good.pdb", "--out", "out") == 4
@@ -173,7 +192,9 @@ def test_finish_alone(here: Path) -> None:
     assert (here / "good_finished" / "finished.pdb").is_file()
 
 
-def test_doctor_reports_and_finds_damage(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_and_finds_damage(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert cli.main(["doctor", "--settings", "quick.toml"]) == 0
     said = capsys.readouterr().out
     assert "torch" in said and "OpenMM" in said and said.endswith("Ready.\n")
@@ -183,7 +204,9 @@ def test_doctor_reports_and_finds_damage(here: Path, capsys: pytest.CaptureFixtu
 
 
 def test_sigterm_ends_a_run_with_its_status_written(here: Path) -> None:
-    (here / "long.toml").write_text(SETTINGS.replace("steps = 4", "steps = 100000").replace("workers = 1", "workers = 2"))
+    (here / "long.toml").write_text(
+        SETTINGS.replace("steps = 4", "steps = 100000").replace("workers = 1", "workers = 2")
+    )
     command = [sys.executable, "-m", "refine", "run", "good.pdb", "--settings", "long.toml", "--out", "out"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:

@@ -75,7 +75,9 @@ def first_circle(graph: Mapping[str, Iterable[str]]) -> list[str]:
 
 
 def modules() -> list[Path]:
-    return sorted(p for p in PACKAGE.rglob("*.py") if not p.relative_to(PACKAGE).parts[0].startswith(("_models", "_app")))
+    return sorted(
+        p for p in PACKAGE.rglob("*.py") if not p.relative_to(PACKAGE).parts[0].startswith(("_models", "_app"))
+    )
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -98,7 +98,9 @@ def test_scores_have_the_input_and_terms_that_sum_up(run: pipeline.RunResult) ->
         rows = list(csv.DictReader(stream))
     assert [r["name"] for r in rows] == ["input", "input_finished", "model_1", "model_2"]
     for row in rows:
-        assert sum(float(v) for k, v in row.items() if k.startswith("term_") and v) == pytest.approx(float(row["score"]), abs=0.01)
+        assert sum(float(v) for k, v in row.items() if k.startswith("term_") and v) == pytest.approx(
+            float(row["score"]), abs=0.01
+        )
     if run.improved:
         assert float(rows[2]["score"]) <= float(rows[3]["score"]) and float(rows[2]["score"]) < float(rows[1]["score"])
 
@@ -146,7 +148,9 @@ def test_resume_skips_a_finished_run_and_redoes_another(run: pipeline.RunResult,
     assert skipped.skipped and skipped.models == run.models and (run.out / "run.json").stat().st_mtime_ns == before
 
 
-def test_an_interrupt_keeps_what_is_there_and_resume_finishes(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
+def test_an_interrupt_keeps_what_is_there_and_resume_finishes(
+    run: pipeline.RunResult, piece: Path, tmp_path: Path
+) -> None:
     def stop(event: Event) -> None:
         if event.stage == "finish" and event.step == 2:
             raise KeyboardInterrupt
@@ -160,7 +164,9 @@ def test_an_interrupt_keeps_what_is_there_and_resume_finishes(run: pipeline.RunR
     assert (out / "model_1.cif").read_bytes() == (run.out / "model_1.cif").read_bytes()
 
 
-def test_model_1_is_the_input_when_nothing_is_better(piece: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_1_is_the_input_when_nothing_is_better(
+    piece: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pipeline, "rank", lambda *arguments: Ranking((1, 0), False))
     result = refine_file(piece, tmp_path / "out", QUICK)
     assert not result.improved and [m["source"] for m in result.record["models"]][0] == "input"

@@ -36,7 +36,9 @@ def test_bar_rewrites_one_line_and_ends_it() -> None:
 def test_bar_of_a_long_name_stays_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     stream = io.StringIO()
-    Bar(stream, label="a_rather_long_name_of_a_model_from_a_server")(Event("propagate", 5, 10, energy=-1.0, remaining=9.0))
+    Bar(stream, label="a_rather_long_name_of_a_model_from_a_server")(
+        Event("propagate", 5, 10, energy=-1.0, remaining=9.0)
+    )
     assert len(stream.getvalue().removeprefix("\r\x1b[2K")) == 59
 
 

@@ -34,9 +34,14 @@ def test_the_python_example_is_ten_lines_and_runs(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     (tmp_path / "example.py").write_text(code, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, "example.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr
-    assert re.search(r"model_1\.cif ((replica|medoid|average)( \d)?|input) -?\d", done.stdout) and "kcal/mol" in done.stdout
+    assert (
+        re.search(r"model_1\.cif ((replica|medoid|average)( \d)?|input) -?\d", done.stdout)
+        and "kcal/mol" in done.stdout
+    )
 
 
 def test_the_settings_example_is_valid() -> None:

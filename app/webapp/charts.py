@@ -59,15 +59,20 @@ def tracks(run: RunResult, model: str) -> None:
     known = {k: v for k, v in known.items() if k in own.columns}
     chosen = st.multiselect("Show", list(known), default=list(known)[:3], format_func=known.__getitem__, key="tracks")
     frame = own[["chain", "number", "insertion", "residue"]].assign(
-        place=own.index + 1, label=own["chain"] + ":" + own["number"].astype(str) + own["insertion"] + " " + own["residue"]
+        place=own.index + 1,
+        label=own["chain"] + ":" + own["number"].astype(str) + own["insertion"] + " " + own["residue"],
     )
     for name in chosen:
         data = frame.assign(value=own[name])
         heading = alt.Title(known[name], anchor="start", fontSize=13)
-        chart = alt.Chart(data, height=170, title=heading, padding=PADDING).mark_area(line=True, opacity=0.25, interpolate="step")
+        chart = alt.Chart(data, height=170, title=heading, padding=PADDING).mark_area(
+            line=True, opacity=0.25, interpolate="step"
+        )
         chart = chart.encode(
             x=alt.X(
-                "place:Q", title="residue of the file" if name == chosen[-1] else None, scale=alt.Scale(domain=[1, len(data)], nice=False)
+                "place:Q",
+                title="residue of the file" if name == chosen[-1] else None,
+                scale=alt.Scale(domain=[1, len(data)], nice=False),
             ),
             y=alt.Y("value:Q", title=None, axis=alt.Axis(minExtent=50, tickCount=4)),
             tooltip=["label", alt.Tooltip("value", format=".3g")],
@@ -78,7 +83,9 @@ def tracks(run: RunResult, model: str) -> None:
 def maps(run: RunResult) -> None:
     """Means and spreads of the pair distances of the ensemble (RPDD)."""
     rpdd = run.rpdd
-    st.caption(f"Residue-pair distances between CB atoms (CA for glycine) over {rpdd.frames} snapshots of the ensemble.")
+    st.caption(
+        f"Residue-pair distances between CB atoms (CA for glycine) over {rpdd.frames} snapshots of the ensemble."
+    )
     block = -(-len(rpdd.mean) // CELLS)
     both = (
         ("mean distance, Å", rpdd.mean, alt.Scale(scheme="viridis")),
@@ -120,7 +127,13 @@ def rama(run: RunResult, model: str) -> None:
         for i in np.flatnonzero(verdict != UNKNOWN).tolist():
             word = "favoured" if verdict[i] == FAVOURED else "outlier" if verdict[i] == OUTLIER else "allowed"
             points.append(
-                (name, str(protein.residue_ids[i]) + " " + protein.sequence[i], angles.phi[i] * DEGREES, angles.psi[i] * DEGREES, word)
+                (
+                    name,
+                    str(protein.residue_ids[i]) + " " + protein.sequence[i],
+                    angles.phi[i] * DEGREES,
+                    angles.psi[i] * DEGREES,
+                    word,
+                )
             )
     frame = pd.DataFrame(points, columns=["structure", "residue", "phi", "psi", "verdict"])
     for column, name in zip(st.columns(2), ("input", model), strict=True):
@@ -141,7 +154,9 @@ def rama(run: RunResult, model: str) -> None:
         outliers = int((own["verdict"] == "outlier").sum())
         text = f"{'Input' if name == 'input' else name.replace('model_', 'Model ')}: {outliers} outlier{'s' * (outliers != 1)}"
         column.altair_chart((regions() + dots).properties(height=440, title=text), alt=f"Ramachandran plot, {text}")
-    st.caption("Shaded: favoured and allowed regions of most residues; glycine, proline and others are judged by their own.")
+    st.caption(
+        "Shaded: favoured and allowed regions of most residues; glycine, proline and others are judged by their own."
+    )
 
 
 def regions() -> alt.Chart:
@@ -153,11 +168,19 @@ def regions() -> alt.Chart:
     deep = grid[i, j] >= reference.favoured[0]
     low = np.stack((i, j), 1) * step - 180 - step / 2
     frame = pd.DataFrame(
-        {"x": low[:, 0], "x2": low[:, 0] + step, "y": low[:, 1], "y2": low[:, 1] + step, "depth": np.where(deep, 0.28, 0.12)}
+        {
+            "x": low[:, 0],
+            "x2": low[:, 0] + step,
+            "y": low[:, 1],
+            "y2": low[:, 1] + step,
+            "depth": np.where(deep, 0.28, 0.12),
+        }
     )
     frame = frame.clip(lower=-180, upper=180)
     return (
-        alt.Chart(frame).mark_rect(color="#8a94a3").encode(x="x:Q", x2="x2", y="y:Q", y2="y2", opacity=alt.Opacity("depth:Q", scale=None))
+        alt.Chart(frame)
+        .mark_rect(color="#8a94a3")
+        .encode(x="x:Q", x2="x2", y="y:Q", y2="y2", opacity=alt.Opacity("depth:Q", scale=None))
     )
 
 

@@ -60,13 +60,18 @@ def act(what: Callable[[], None]) -> None:
 
 @st.fragment(run_every=2.0)
 def watch(shown: Job) -> None:
-    """A job that waits or runs, every two seconds anew; the whole page when its state is no longer the one ``shown`` above."""
+    """A job that waits or runs, every two seconds anew; the whole page when its state is no longer the one ``shown``
+    above.
+    """
     job = store().find(shown.id)
     if job is None or (job.state, job.cancel) != (shown.state, shown.cancel):
         st.rerun()
     elif job.state == QUEUED:
         ahead = store().place(job)
-        st.info(f"Waiting: {counted(ahead, 'job')} before this one. You can close this page and come back.", icon=":material/hourglass:")
+        st.info(
+            f"Waiting: {counted(ahead, 'job')} before this one. You can close this page and come back.",
+            icon=":material/hourglass:",
+        )
     elif job.cancel:
         st.info("Being cancelled …", icon=":material/stop_circle:")
     else:
@@ -93,7 +98,12 @@ def ended(job: Job) -> None:
     with st.expander("Log and command", expanded=job.state == FAILED):
         st.code(from_dict(job.options).shown(job.file, settings().base), language="bash", wrap_lines=True)
         if log.is_file() and not log.is_symlink():
-            st.code(log.read_text(encoding="utf-8", errors="replace")[-20_000:] or "(nothing)", language=None, wrap_lines=True, height=240)
+            st.code(
+                log.read_text(encoding="utf-8", errors="replace")[-20_000:] or "(nothing)",
+                language=None,
+                wrap_lines=True,
+                height=240,
+            )
     if job.user == user() and st.button("Delete this job", icon=":material/delete:"):
         act(lambda: delete(store(), store().deletable(job.id, user())))
 
@@ -113,6 +123,8 @@ def listing() -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"row_{job.id}"):
             when = time.strftime("%d %b, %H:%M", time.localtime(job.submitted))
             took = f" · {duration(job.ended - job.started)}" if job.ended and job.started else ""
-            st.markdown(f":{COLOURS[job.state]}-badge[{job.state}] &nbsp; **{plain(job.name)}** · {job.residues} residues · {when}{took}")
+            st.markdown(
+                f":{COLOURS[job.state]}-badge[{job.state}] &nbsp; **{plain(job.name)}** · {job.residues} residues · {when}{took}"
+            )
             if st.button("Open", key=f"open_{job.id}"):
                 places.go(places.JOB, job.id)

@@ -22,7 +22,13 @@ TITLES = {
     "propagate": "Moving the backbone",
     "ensemble": "Describing the ensemble", "finish": "Side chains and relaxation", "write": "Ranking and writing", "done": "Done",
 }  # fmt: skip
-SHARE = {"relax": (0.05, 0.15), "propagate": (0.15, 0.4), "ensemble": (0.4, 0.45), "finish": (0.45, 0.97), "done": (1.0, 1.0)}
+SHARE = {
+    "relax": (0.05, 0.15),
+    "propagate": (0.15, 0.4),
+    "ensemble": (0.4, 0.45),
+    "finish": (0.45, 0.97),
+    "done": (1.0, 1.0),
+}
 """Where in the bar a stage begins and ends."""
 
 
@@ -46,7 +52,10 @@ def show(job: Job, folder: Path) -> None:
     done = last["step"] / last["total"] if last["total"] else 0.0
     counted = f" {last['step']}/{last['total']}" if last["total"] else ""
     spent = time.time() - (job.started or time.time())
-    st.progress(begin + done * (end - begin), f"{TITLES.get(last['stage'], plain(last['stage']))}{counted} · {duration(spent)} so far")
+    st.progress(
+        begin + done * (end - begin),
+        f"{TITLES.get(last['stage'], plain(last['stage']))}{counted} · {duration(spent)} so far",
+    )
     left, right = st.columns([3, 2], gap="large")
     with left:
         structure(folder)
@@ -88,4 +97,6 @@ def trace(told: list[dict[str, Any]]) -> None:
     )
     st.markdown("**Free energy**, best replica")
     st.altair_chart(chart, alt="Line of the free energy against the step")
-    st.metric("Free energy now", f"{points[-1][1]:.1f} kcal/mol", f"{points[-1][1] - points[0][1]:.1f}", delta_color="inverse")
+    st.metric(
+        "Free energy now", f"{points[-1][1]:.1f} kcal/mol", f"{points[-1][1] - points[0][1]:.1f}", delta_color="inverse"
+    )

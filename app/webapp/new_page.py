@@ -27,7 +27,9 @@ LINES = 200
 def page(job_id: str) -> None:
     """The page; ``job_id`` names the job a model is taken from, or nothing."""
     st.title("Refine a protein model")
-    st.write("Give a predicted or built model; refine moves it toward what an experiment would show, and says whether it got better.")
+    st.write(
+        "Give a predicted or built model; refine moves it toward what an experiment would show, and says whether it got better."
+    )
     again(job_id)
     source()
     if "upload" in st.session_state:
@@ -52,7 +54,11 @@ def again(job_id: str) -> None:
 def source() -> None:
     """Upload, paste or example."""
     way = st.segmented_control(
-        "Where is your model?", ["Upload a file", "Paste text", "Use the example"], default="Upload a file", required=True, key="way"
+        "Where is your model?",
+        ["Upload a file", "Paste text", "Use the example"],
+        default="Upload a file",
+        required=True,
+        key="way",
     )
     if way == "Upload a file":
         limit = settings().max_upload_mb
@@ -61,7 +67,9 @@ def source() -> None:
             st.session_state["file_taken"] = given.file_id
             take(given.name, given.getvalue())
     elif way == "Paste text":
-        text = st.text_area("The text of a PDB or mmCIF file", height=160, key="pasted", placeholder="ATOM      1  N   MET A   1 …")
+        text = st.text_area(
+            "The text of a PDB or mmCIF file", height=160, key="pasted", placeholder="ATOM      1  N   MET A   1 …"
+        )
         if st.button("Read the text", disabled=not text.strip()):
             take("pasted", text.encode("utf-8"))
     else:
@@ -104,7 +112,9 @@ def prepared() -> None:
             marks=marks,
             pick=True,
         )
-        st.caption("Click a residue to keep it fixed in the run. On the keyboard, full stop and comma go along the chain and Enter picks.")
+        st.caption(
+            "Click a residue to keep it fixed in the run. On the keyboard, full stop and comma go along the chain and Enter picks."
+        )
     with right:
         told(upload, preview)
     st.header("Options")
@@ -130,17 +140,30 @@ def prepared() -> None:
 def told(upload: Upload, preview: Preview) -> None:
     """The summary beside the view."""
     st.markdown(f"**{plain(upload.name)}** · {preview.format} · {counted(preview.residues, 'residue')}")
-    lines = [f"Chain {plain(c) or '(blank)'}: {plain(first)} to {plain(last)}, {n} residues" for c, first, last, n in preview.chains]
+    lines = [
+        f"Chain {plain(c) or '(blank)'}: {plain(first)} to {plain(last)}, {n} residues"
+        for c, first, last, n in preview.chains
+    ]
     if preview.hetero:
-        lines.append("Carried along unmoved: " + ", ".join(f"{n} × {plain(name)}" for name, n in preview.hetero.items()))
+        lines.append(
+            "Carried along unmoved: " + ", ".join(f"{n} × {plain(name)}" for name, n in preview.hetero.items())
+        )
     if preview.models > 1:
         lines.append(f"{preview.models} models in the file; the first is taken")
     st.markdown("\n".join(f"- {line}" for line in lines[:12]))
     st.markdown("**Problems**" if preview.problems else "No problems found.")
     places_of = {kind: len({at(p) for p in preview.problems if p.kind == kind}) for kind in viewer.KINDS}
-    st.markdown("\n".join(f"- {facts['label']}: {counted(places_of[k], 'residue')}" for k, facts in viewer.KINDS.items() if places_of[k]))
+    st.markdown(
+        "\n".join(
+            f"- {facts['label']}: {counted(places_of[k], 'residue')}"
+            for k, facts in viewer.KINDS.items()
+            if places_of[k]
+        )
+    )
     quality = preview.quality
-    st.caption(f"Clashscore {quality['clashscore']:.0f}, Ramachandran favoured {quality['ramachandran_favoured']:.0f} %.")
+    st.caption(
+        f"Clashscore {quality['clashscore']:.0f}, Ramachandran favoured {quality['ramachandran_favoured']:.0f} %."
+    )
     if preview.problems:
         with st.expander("Residue by residue"):
             st.text("\n".join(f"{at(p)}: {p.text}" for p in preview.problems[:LINES]))

@@ -22,29 +22,47 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> tuple[Request, s
     """Show the widgets; gives the request and what is wrong with it, or an empty text."""
     with st.container(key="pairs_options"):
         one, two, three, four = st.columns(4)
-    models = one.number_input("Models", *BOUNDS["models"], value=None, placeholder="5", help="How many ranked models you get.")
+    models = one.number_input(
+        "Models", *BOUNDS["models"], value=None, placeholder="5", help="How many ranked models you get."
+    )
     length = two.selectbox("Length of run", list(LENGTHS), index=1, help="A longer run explores more and takes longer.")
-    seed = three.number_input("Seed", *BOUNDS["seed"], value=0, help="The same seed gives the same result; another seed another run.")
+    seed = three.number_input(
+        "Seed", *BOUNDS["seed"], value=0, help="The same seed gives the same result; another seed another run."
+    )
     device = four.selectbox("Device", DEVICES, help="auto takes a GPU when the server has one.")
     names = [chain for chain, *_ in preview.chains]
     moving = names
     if len(names) > 1:
         moving = st.multiselect(
-            "Chains to refine", names, default=names, format_func=lambda c: c or "(blank)", help="The other chains stay where they are."
+            "Chains to refine",
+            names,
+            default=names,
+            format_func=lambda c: c or "(blank)",
+            help="The other chains stay where they are.",
         )
     typed = st.text_input(
         "Residues that stay fixed", placeholder="A:10-25,B", help="Chains and ranges with commas; clicking in the 3-D view adds residues.",
         key=f"freeze_{st.session_state['number']}",
     )  # fmt: skip
-    freeze = ",".join(filter(None, [typed.strip().strip(","), ranges(picked), *(f"{c}:" if c else ":" for c in names if c not in moving)]))
+    freeze = ",".join(
+        filter(
+            None, [typed.strip().strip(","), ranges(picked), *(f"{c}:" if c else ":" for c in names if c not in moving)]
+        )
+    )
     if freeze:
         st.caption("Fixed:")
         st.code(freeze, language=None, wrap_lines=True)
     with st.expander("Advanced"):
         one, two, three = st.columns(3)
-        steps = one.number_input("Steps", *BOUNDS["steps"], value=None, placeholder="as the length", help="Steps of the propagation.")
-        bfactor = two.selectbox("B column", B_COLUMNS, format_func=MEANING.__getitem__, help="What the B column of the models holds.")
-        model = three.number_input("MODEL of the file", value=None, step=1, placeholder="the first", help="For files of several models.")
+        steps = one.number_input(
+            "Steps", *BOUNDS["steps"], value=None, placeholder="as the length", help="Steps of the propagation."
+        )
+        bfactor = two.selectbox(
+            "B column", B_COLUMNS, format_func=MEANING.__getitem__, help="What the B column of the models holds."
+        )
+        model = three.number_input(
+            "MODEL of the file", value=None, step=1, placeholder="the first", help="For files of several models."
+        )
     try:
         request = Request(
             models=models,
@@ -76,7 +94,11 @@ def check(request: Request, preview: Preview) -> str:
 
 def ranges(picked: list[str]) -> str:
     """Residues ``A:12`` as a selection, runs of neighbours joined: ``A:12-14,A:20B``."""
-    plain = sorted((key.rpartition(":")[0], int(number)) for key in picked if (number := key.rpartition(":")[2]).lstrip("-").isdigit())
+    plain = sorted(
+        (key.rpartition(":")[0], int(number))
+        for key in picked
+        if (number := key.rpartition(":")[2]).lstrip("-").isdigit()
+    )
     parts = [key for key in picked if not key.rpartition(":")[2].lstrip("-").isdigit()]
     groups: list[list[tuple[str, int]]] = []
     for residue in plain:

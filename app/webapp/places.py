@@ -1,6 +1,7 @@
 """Where one is in the app: told by the query of the address alone.
 
-Pages with paths of their own would make Streamlit's client ask for its files below them first, with an error in the console each time.
+Pages with paths of their own would make Streamlit's client ask for its files below them first, with an error in the
+console each time.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ def menu() -> None:
     """The two places that are always there, above every page."""
     at, _ = here()
     with st.container(horizontal=True, key="menu"):
-        for place, title, icon in ((NEW, "Refine a model", ":material/upload_file:"), (JOBS, "Jobs", ":material/list_alt:")):
+        for place, title, icon in (
+            (NEW, "Refine a model", ":material/upload_file:"),
+            (JOBS, "Jobs", ":material/list_alt:"),
+        ):
             inside = at == place or (place, at) in ((NEW, AGAIN), (JOBS, JOB))
             if st.button(title, icon=icon, type="secondary" if inside else "tertiary", key=f"to_{place}"):
                 go(place, "all" if place == JOBS else "")

@@ -68,8 +68,15 @@ def verdict(run: RunResult) -> None:
     ours = run.per_residue[run.per_residue["model"] == "model_1"]
     with st.container(key="pairs_numbers"):
         cells = st.columns(4)
-    cells[0].metric("Score, kcal/mol", f"{after['score']:.0f}", f"{after['score'] - before['score']:.0f}", delta_color="inverse")
-    cells[1].metric("Clashscore", f"{after['clashscore']:.1f}", f"{after['clashscore'] - before['clashscore']:.1f}", delta_color="inverse")
+    cells[0].metric(
+        "Score, kcal/mol", f"{after['score']:.0f}", f"{after['score'] - before['score']:.0f}", delta_color="inverse"
+    )
+    cells[1].metric(
+        "Clashscore",
+        f"{after['clashscore']:.1f}",
+        f"{after['clashscore'] - before['clashscore']:.1f}",
+        delta_color="inverse",
+    )
     rama = "ramachandran_favoured"
     cells[2].metric("Ramachandran favoured, %", f"{after[rama]:.1f}", f"{after[rama] - before[rama]:.1f}")
     cells[3].metric("Mean confidence", f"{after['confidence']:.0f}")
@@ -141,7 +148,13 @@ def downloads(job: Job, run: RunResult, model: str) -> None:
         name = f"{model}.{ending}"
         if name in files:
             label = f"{title(model)} as {'PDB' if ending == 'pdb' else 'mmCIF'}, {size(files[name])}"
-            button(label, functools.partial(read_plain, run.out, name), f"{stem}_{name}", "chemical/x-" + ending, f"get_{ending}")
+            button(
+                label,
+                functools.partial(read_plain, run.out, name),
+                f"{stem}_{name}",
+                "chemical/x-" + ending,
+                f"get_{ending}",
+            )
     if REPORT_FILE in files:
         label = f"Report, {size(files[REPORT_FILE])}"
         button(label, lambda: read_plain(run.out, REPORT_FILE), f"{stem}_{REPORT_FILE}", "text/html", "get_report")
@@ -158,7 +171,9 @@ def table(run: RunResult) -> None:
     """Input and models, one a row."""
     frame = run.scores[[c for c in COLUMNS if c in run.scores.columns]].rename(columns=COLUMNS)
     frame.index = pd.Index([title(name) for name in frame.index], name="")
-    st.table(frame.style.format(precision=1, na_rep="–"), border="horizontal", alt="Numbers of the input and of the models")
+    st.table(
+        frame.style.format(precision=1, na_rep="–"), border="horizontal", alt="Numbers of the input and of the models"
+    )
 
 
 def report(run: RunResult) -> None:
@@ -199,5 +214,7 @@ def comparison(run: RunResult) -> None:
     frame = pd.DataFrame(found["scores"]).T
     frame = frame[[m for m in METRICS if m in frame.columns]].rename(columns=METRIC_NAMES)
     frame.index = pd.Index([title(name) for name in frame.index], name="")
-    st.table(frame.style.format(precision=2, na_rep="–"), border="horizontal", alt="Input and models against the native")
+    st.table(
+        frame.style.format(precision=2, na_rep="–"), border="horizontal", alt="Input and models against the native"
+    )
     st.caption(plain(found["matching"]))

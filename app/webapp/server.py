@@ -25,8 +25,8 @@ def settings() -> AppSettings:
 def settle() -> None:
     """Leave what has been imported out of all later searches for garbage, once all of it is there.
 
-    Streamlit collects garbage after every run of a page; looking through the objects of the libraries each time took nine tenths of
-    the page.
+    Streamlit collects garbage after every run of a page; looking through the objects of the libraries each time took
+    nine tenths of the page.
     """
     gc.collect()
     gc.freeze()

@@ -15,7 +15,8 @@ _HERE = Path(__file__).parent
 _LIBRARY = (Path(refine.report.__file__).parent / "assets" / "3Dmol-min.js").read_text(encoding="utf-8")
 # 3Dmol is a script for the whole page; as a module it would find no ``this`` to put itself on.
 _library = st.components.v2.component(
-    "refine_3dmol", js=f"if (!window.$3Dmol) {{ (function () {{ {_LIBRARY}\n }}).call(window); }}\nexport default function () {{}}"
+    "refine_3dmol",
+    js=f"if (!window.$3Dmol) {{ (function () {{ {_LIBRARY}\n }}).call(window); }}\nexport default function () {{}}",
 )
 _view = st.components.v2.component(
     "refine_view",

@@ -1,4 +1,5 @@
-"""Calibration tables: few-parameter models of lDDT, error, pair distances and change, fitted on targets with known natives.
+"""Calibration tables: few-parameter models of lDDT, error, pair distances and change, fitted on targets with known
+natives.
 
 They are made by ``python benchmarks/ensemble_calibration.py --fit`` and belong to one set of trained networks.
 """
@@ -33,7 +34,9 @@ class Linear:
 
     def __call__(self, features: Features) -> NDArray[np.float64]:
         """(L,) values."""
-        return self.offset + np.sum([w * np.asarray(features[name], np.float64) for name, w in self.weights.items()], axis=0)
+        return self.offset + np.sum(
+            [w * np.asarray(features[name], np.float64) for name, w in self.weights.items()], axis=0
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +64,11 @@ class Pairs:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """Of model 1: true change of CA lDDT against the input = offset + room · r + curve · r², with r = 1 − lDDT expected of the input.
+    """Of model 1: true change of CA lDDT against the input = offset + room · r + curve · r², with r = 1 − lDDT expected
+    of the input.
 
-    Right inputs cannot gain, and wrong folds are led astray: in between most is gained. The estimated change of a model has no part in it:
-    beside the room it made what is expected of targets left out worse (benchmarks/LOG.md, 34).
+    Right inputs cannot gain, and wrong folds are led astray: in between most is gained. The estimated change of a model
+    has no part in it: beside the room it made what is expected of targets left out worse (benchmarks/LOG.md, 34).
 
     Attributes:
         deviation: standard deviation about that on predicted models left out of the fit.
@@ -128,14 +132,18 @@ def read_calibration(path: Path) -> Calibration:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return Calibration(
-            residues={k: Residues(Linear(**v["lddt"]), Linear(**v["log_error"])) for k, v in values["residues"].items()},
+            residues={
+                k: Residues(Linear(**v["lddt"]), Linear(**v["log_error"])) for k, v in values["residues"].items()
+            },
             pairs={k: Pairs(Linear(**v["log_scale"]), v["pull"], v["freedom"]) for k, v in values["pairs"].items()},
             change={k: Change(**v) for k, v in values["change"].items()},
             networks=values["networks"],
             source=values["source"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the calibration cannot be read: {error}", file=str(path), remedy="Install refine again") from error
+        raise ModelError(
+            f"the calibration cannot be read: {error}", file=str(path), remedy="Install refine again"
+        ) from error
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:

@@ -28,7 +28,8 @@ class Estimate:
     """What is expected of each residue of a structure.
 
     Attributes:
-        confidence: (L,) 0–100, 100 × the expected CA lDDT; error: (L,) Å, what the CA's distance from the native is expected to be.
+        confidence: (L,) 0–100, 100 × the expected CA lDDT; error: (L,) Å, what the CA's distance from the native is
+            expected to be.
         form: of ``calibration.FORMS``, what it was estimated from.
     """
 

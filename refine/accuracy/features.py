@@ -1,6 +1,8 @@
-"""What confidence is estimated from: numbers per residue that need no native, from networks, energy, geometry and ensemble.
+"""What confidence is estimated from: numbers per residue that need no native, from networks, energy, geometry and
+ensemble.
 
-Only such numbers are taken as finishing hardly changes, so that one calibration serves the input, the ensemble and the models.
+Only such numbers are taken as finishing hardly changes, so that one calibration serves the input, the ensemble and the
+models.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ NETWORK = (
     "likelihood", "likelihood_near", "likelihood_mean", "disagreement", "judged", "judged_near", "judged_mean",
 )  # fmt: skip
 START = ("expected", "expected_near", "log_distance_b_near", "likelihood_near", "disagreement")
-"""Of ``NETWORK``, what is also taken at the input of a run: there the networks are not yet convinced by their own moves."""
+"""Of ``NETWORK``, what is also taken at the input of a run: there the networks are not yet convinced by their own
+moves.
+"""
 
 Features = Mapping[str, NDArray[np.float64]]
 
@@ -61,7 +65,9 @@ def residue_features(
             judged = torch.logit(model.judged(coords).clamp(0.02, 0.98))
             found |= {"judged": judged, "judged_near": _near(judged, coords[:, :, 1]), "judged_mean": _mean(judged)}
     shared = {} if context is None else _shared(context)
-    return [{name: value[r].double().cpu().numpy() for name, value in found.items()} | shared for r in range(len(coords))]
+    return [
+        {name: value[r].double().cpu().numpy() for name, value in found.items()} | shared for r in range(len(coords))
+    ]
 
 
 def _shared(context: Context) -> dict[str, NDArray[np.float64]]:

@@ -18,7 +18,9 @@ RIDGE = 0.1
 """Penalty on the squared weights of standardised features, relative to the mean square of the residuals' scale of 1."""
 
 
-def fit_linear(features: Sequence[Features], truth: Sequence[NDArray[np.floating]], names: Sequence[str], ridge: float = RIDGE) -> Linear:
+def fit_linear(
+    features: Sequence[Features], truth: Sequence[NDArray[np.floating]], names: Sequence[str], ridge: float = RIDGE
+) -> Linear:
     """Ridge regression of ``truth`` on the features ``names``.
 
     Args:
@@ -57,17 +59,23 @@ class PairSample:
 
 def fit_pairs(samples: Sequence[PairSample], names: Sequence[str], *, networks: bool = True) -> Pairs:
     """Maximum likelihood of Student's t with a log-linear scale; without ``networks`` nothing pulls the location."""
-    x = torch.from_numpy(np.concatenate([np.stack([s.features[name] for name in names], 1) for s in samples]).astype(np.float64))
+    x = torch.from_numpy(
+        np.concatenate([np.stack([s.features[name] for name in names], 1) for s in samples]).astype(np.float64)
+    )
     off = torch.from_numpy(np.concatenate([s.truth - s.mean for s in samples]).astype(np.float64))
     move = torch.from_numpy(np.concatenate([s.known * (s.target - s.mean) for s in samples]).astype(np.float64))
-    weight = torch.from_numpy(np.concatenate([np.full(len(s.truth), 1.0 / len(s.truth) / len(samples)) for s in samples]))
+    weight = torch.from_numpy(
+        np.concatenate([np.full(len(s.truth), 1.0 / len(s.truth) / len(samples)) for s in samples])
+    )
     centre = weight @ x
     centred = x - centre
 
     def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         t = torch.from_numpy(theta).requires_grad_(True)
         pull = t[1] if networks else torch.zeros((), dtype=torch.float64)
-        value = (weight * student_loss(off - pull * move, t[0] + centred @ t[3:], t[2].exp())).sum() + 1e-4 * (t[3:] ** 2).sum()
+        value = (weight * student_loss(off - pull * move, t[0] + centred @ t[3:], t[2].exp())).sum() + 1e-4 * (
+            t[3:] ** 2
+        ).sum()
         (gradient,) = torch.autograd.grad(value, t, materialize_grads=True)
         return float(value.detach()), gradient.numpy()
 
@@ -87,14 +95,18 @@ def student_loss(off: torch.Tensor, log_scale: torch.Tensor, freedom: torch.Tens
 
 
 def fit_change(
-    estimated: NDArray[np.floating], room: NDArray[np.floating], true: NDArray[np.floating], natives: NDArray[np.bool_] | None = None
+    estimated: NDArray[np.floating],
+    room: NDArray[np.floating],
+    true: NDArray[np.floating],
+    natives: NDArray[np.bool_] | None = None,
 ) -> Change:
     """True changes (n,) of n targets as a parabola of the room above the input.
 
     Args:
         estimated: (n,) estimated changes; only their least is kept.
         room: (n,) 1 − the CA lDDT expected of the input.
-        natives: (n,) which inputs are natives: fitted, but left out of deviation and correlation, which are of targets left out in turn.
+        natives: (n,) which inputs are natives: fitted, but left out of deviation and correlation, which are of targets
+            left out in turn.
     """
     shown = np.ones(len(true), np.bool_) if natives is None else ~natives
     x = np.stack((np.ones(len(true)), room, room**2), 1)
@@ -103,4 +115,6 @@ def fit_change(
     correlation = float(np.corrcoef(left, true[shown])[0, 1]) if np.ptp(left) > 0 else 0.0
     deviation = float(np.sqrt(np.mean((left - true[shown]) ** 2)))
     offset, slope, curve = (float(v) for v in np.linalg.lstsq(x, true)[0])
-    return Change(offset, slope, curve, deviation, correlation, int(shown.sum()), float(room.max()), float(estimated.min()))
+    return Change(
+        offset, slope, curve, deviation, correlation, int(shown.sum()), float(room.max()), float(estimated.min())
+    )

@@ -1,8 +1,8 @@
 """The predictive distribution of every pair distance: the ensemble's, widened to what it was measured to be worth.
 
-An ensemble of one propagation knows nothing of the errors that all its members share, so its intervals are far too narrow. What widens them
-is the scale that the prior networks give neighbours' distances, the expected error of both residues, the distance and the separation
-in the chain; how much of each, is fitted (``calibration.Pairs``).
+An ensemble of one propagation knows nothing of the errors that all its members share, so its intervals are far too
+narrow. What widens them is the scale that the prior networks give neighbours' distances, the expected error of both
+residues, the distance and the separation in the chain; how much of each, is fitted (``calibration.Pairs``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class NetworkPairs:
     """What the networks say of pairs, both directions and both atom kinds averaged.
 
     Attributes:
-        target: (L, L) Å, most likely distance; log_scale: (L, L) of its scale in Å; known: (L, L) weight in [0, 1], 0 outside the regions.
+        target: (L, L) Å, most likely distance; log_scale: (L, L) of its scale in Å; known: (L, L) weight in [0, 1], 0
+            outside the regions.
     """
 
     target: NDArray[np.float64]
@@ -99,7 +100,9 @@ def pair_features(
     return found
 
 
-def predict(mean: NDArray[np.floating], features: dict[str, NDArray[np.float64]], network: NetworkPairs | None, table: Pairs) -> Predicted:
+def predict(
+    mean: NDArray[np.floating], features: dict[str, NDArray[np.float64]], network: NetworkPairs | None, table: Pairs
+) -> Predicted:
     """The predictive distribution of pairs with ensemble mean ``mean`` (L, L) Å and ``features``."""
     location = mean if network is None else mean + table.pull * network.known * (network.target - mean)
     scale = np.exp(np.clip(table.log_scale(features), -4.0, 4.0))

@@ -19,7 +19,9 @@ from refine.structure.geometry import virtual_cb
 BINS = 64
 BIN_EDGES: NDArray[np.float32] = np.linspace(2.3125, 21.6875, BINS - 1, dtype=np.float32)
 LONGEST_DENSE = 1000
-"""Residues up to which histograms are kept; longer proteins get the parameters they follow from (64 L² numbers would not fit)."""
+"""Residues up to which histograms are kept; longer proteins get the parameters they follow from (64 L² numbers would
+not fit).
+"""
 CONTACT = 8.0
 """Å between CB atoms (CA for glycine) below which two residues are in contact."""
 LOGIT_STEP, LOWEST_LOGIT = 1.0 / 16.0, -12.0
@@ -60,7 +62,9 @@ class RPDD:
 
     @property
     def contact(self) -> NDArray[np.float32] | None:
-        """(L, L) probability of a distance below ``CONTACT`` Å; from the bins, to their width, where nothing is calibrated."""
+        """(L, L) probability of a distance below ``CONTACT`` Å; from the bins, to their width, where nothing is
+        calibrated.
+        """
         if self.predicted is not None:
             found = self.predicted.below(CONTACT)
             np.fill_diagonal(found, 1.0)
@@ -71,9 +75,10 @@ class RPDD:
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """What ``rpdd.npz`` holds.
 
-        ``bin_edges`` (63,) Å and ``logits`` (L, L, 64) as in AlphaFold's ``distogram``: softmax gives the probabilities of the native's
-        distance, in steps of 1/16. ``counts`` (L, L, 64) snapshots per bin. Above ``LONGEST_DENSE`` residues neither is there: the
-        ``location`` and ``scale`` (L, L) Å and ``freedom`` () of Student's t say the same. ``contact`` (L, L) probability below 8 Å;
+        ``bin_edges`` (63,) Å and ``logits`` (L, L, 64) as in AlphaFold's ``distogram``: softmax gives the probabilities
+        of the native's distance, in steps of 1/16. ``counts`` (L, L, 64) snapshots per bin. Above ``LONGEST_DENSE``
+        residues neither is there: the ``location`` and ``scale`` (L, L) Å and ``freedom`` () of Student's t say the
+            same. ``contact`` (L, L) probability below 8 Å;
         ``mean`` and ``std`` (L, L) Å of the ensemble, ``frames`` and ``effective`` ().
         """
         found: dict[str, NDArray[np.generic]] = {
@@ -92,7 +97,9 @@ class RPDD:
             found |= {"location": self.predicted.location, "scale": self.predicted.scale.astype(np.float16)}
             found["freedom"] = np.array(self.predicted.freedom)
             if self.counts is not None:
-                found["logits"] = np.stack([_logits(bin_probabilities(self.predicted, row)) for row in range(len(self.mean))])
+                found["logits"] = np.stack(
+                    [_logits(bin_probabilities(self.predicted, row)) for row in range(len(self.mean))]
+                )
         return found
 
     @classmethod
@@ -100,7 +107,9 @@ class RPDD:
         """What ``arrays`` gave; raises KeyError when a name is missing."""
         predicted = None
         if "location" in found:
-            predicted = Predicted(found["location"].astype(np.float32), found["scale"].astype(np.float32), float(found["freedom"]))
+            predicted = Predicted(
+                found["location"].astype(np.float32), found["scale"].astype(np.float32), float(found["freedom"])
+            )
         counts = found["counts"] if "counts" in found else None
         mean, std = found["mean"].astype(np.float32), found["std"].astype(np.float32)
         return cls(mean, std, counts, int(found["frames"]), float(found["effective"]), predicted)
@@ -117,7 +126,9 @@ def bin_probabilities(predicted: Predicted, row: int) -> NDArray[np.float32]:
 
 
 def _logits(probabilities: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Logarithms in steps of ``LOGIT_STEP``: the steps compress to a fraction and change no probability by more than 3 %."""
+    """Logarithms in steps of ``LOGIT_STEP``: the steps compress to a fraction and change no probability by more than 3
+    %.
+    """
     with np.errstate(divide="ignore"):
         values = np.maximum(np.log(probabilities), LOWEST_LOGIT)
     return (np.rint(values / LOGIT_STEP) * LOGIT_STEP).astype(np.float16)
@@ -149,12 +160,15 @@ def rpdd(backbone: NDArray[np.float32], sequence: str, effective: float = float(
         sequence: L one-letter codes.
         effective: how many independent snapshots they are worth.
 
-    Does not calibrate: see ``pairs.predict``. Does not weight snapshots by their energy: the propagation visits them as it does.
+    Does not calibrate: see ``pairs.predict``. Does not weight snapshots by their energy: the propagation visits them as
+    it does.
     """
     points = reference_points(backbone, sequence)
     frames, length = points.shape[:2]
     total, square = np.zeros((length, length)), np.zeros((length, length))
-    counts = np.zeros((length, length, BINS), np.uint8 if frames < 256 else np.uint16) if length <= LONGEST_DENSE else None
+    counts = (
+        np.zeros((length, length, BINS), np.uint8 if frames < 256 else np.uint16) if length <= LONGEST_DENSE else None
+    )
     rows, columns = np.indices((length, length), sparse=True)
     for frame in points:
         distance = pair_distances(frame)

@@ -51,7 +51,9 @@ def verdict_of(estimated: float, room: float, table: Change | None, *, fitting: 
         return Verdict("uncertain", "the estimates are calibrated for other networks than those of this run.")
     if estimated < table.least:
         beyond = f"beyond the {table.targets} targets with natives on which verdicts are calibrated"
-        return Verdict("uncertain", f"its confidence is lower than the input's by {-100 * estimated:.1f} points, {beyond}.")
+        return Verdict(
+            "uncertain", f"its confidence is lower than the input's by {-100 * estimated:.1f} points, {beyond}."
+        )
     room = min(room, table.widest)
     expected = table.offset + table.room * room + table.curve * room**2
     probability = 0.5 * math.erfc(-expected / (table.deviation * math.sqrt(2.0)))

@@ -1,8 +1,8 @@
 """Clashscore: serious overlaps of atoms that are not bonded, per thousand atoms.
 
-After Probe and MolProbity (Word et al. 1999, J Mol Biol 285:1711; Chen et al. 2010): an overlap of the van der Waals radii of 0.4 Å or
-more, all atoms and hydrogens counted, atoms up to three bonds apart (four when a hydrogen takes part) left out, hydrogen bonds allowed
-0.6 Å (0.8 Å between charged groups) more.
+After Probe and MolProbity (Word et al. 1999, J Mol Biol 285:1711; Chen et al. 2010): an overlap of the van der Waals
+radii of 0.4 Å or more, all atoms and hydrogens counted, atoms up to three bonds apart (four when a hydrogen takes part)
+left out, hydrogen bonds allowed 0.6 Å (0.8 Å between charged groups) more.
 """
 
 from __future__ import annotations
@@ -97,7 +97,10 @@ def _atoms(protein: Protein, hydrogens: Hydrogens) -> _Atoms:
     carbonyl = [n == "C" or n in CARBONYL.get(aa, ()) for n, aa in zip(names, sequence, strict=True)]
     radius = np.array([RADIUS_CARBONYL if c else RADII[n[0]] for n, c in zip(names, carbonyl, strict=True)])
     charge = np.array(
-        [(n in POSITIVE.get(aa, ())) - (n == "OXT" or n in NEGATIVE.get(aa, ())) for n, aa in zip(names, sequence, strict=True)]
+        [
+            (n in POSITIVE.get(aa, ())) - (n == "OXT" or n in NEGATIVE.get(aa, ()))
+            for n, aa in zip(names, sequence, strict=True)
+        ]
     )
     parent = row[hydrogens.parent]
     tautomer = np.zeros(len(names), dtype=bool)
@@ -109,7 +112,9 @@ def _atoms(protein: Protein, hydrogens: Hydrogens) -> _Atoms:
     radius_h = np.where(hydrogens.polar, RADIUS_H_POLAR, np.where(hydrogens.aromatic, RADIUS_H_AROMATIC, RADIUS_H))
     none = np.zeros(len(parent), dtype=bool)
     return _Atoms(
-        position=np.concatenate([protein.coords[0].reshape(-1, 3)[flat], protein.oxt[0, ends], hydrogens.positions]).astype(np.float64),
+        position=np.concatenate(
+            [protein.coords[0].reshape(-1, 3)[flat], protein.oxt[0, ends], hydrogens.positions]
+        ).astype(np.float64),
         radius=np.concatenate([radius, radius_h]),
         residue=np.concatenate([heavy_residue, heavy_residue[parent]]),
         name=names + [f"H-{names[p]}" for p in parent],
@@ -121,7 +126,9 @@ def _atoms(protein: Protein, hydrogens: Hydrogens) -> _Atoms:
     )
 
 
-def _bonds(protein: Protein, row: NDArray[np.int64], ends: NDArray[np.int64], parent: NDArray[np.int64], heavy: int) -> csr_matrix:
+def _bonds(
+    protein: Protein, row: NDArray[np.int64], ends: NDArray[np.int64], parent: NDArray[np.int64], heavy: int
+) -> csr_matrix:
     pairs: list[tuple[int, int]] = []
     for i, aa in enumerate(protein.sequence):
         for names, _, _ in ideal_values()[aa]:
@@ -141,7 +148,9 @@ def _bonds(protein: Protein, row: NDArray[np.int64], ends: NDArray[np.int64], pa
 
 
 def _excluded(atoms: _Atoms) -> csr_matrix:
-    """Pairs of atoms too close along the bonds to clash: up to three bonds, four when a hydrogen is at an end; and each atom itself."""
+    """Pairs of atoms too close along the bonds to clash: up to three bonds, four when a hydrogen is at an end; and each
+    atom itself.
+    """
     step = atoms.bonds.copy().tolil()
     step.setdiag(1)
     step = step.tocsr()
@@ -155,8 +164,8 @@ def _excluded(atoms: _Atoms) -> csr_matrix:
 def _serious(atoms: _Atoms) -> dict[tuple[int, int], float]:
     """Overlaps in Å of the pairs of atoms that clash.
 
-    A pair counts when a dot on one atom's surface lies 0.4 Å or more inside the other, no other atom is nearer to the dot, and the dot is
-    not covered by an atom that is bonded to its own.
+    A pair counts when a dot on one atom's surface lies 0.4 Å or more inside the other, no other atom is nearer to the
+    dot, and the dot is not covered by an atom that is bonded to its own.
     """
     tree = cKDTree(atoms.position)
     pairs = tree.query_pairs(2 * atoms.radius.max() - SERIOUS_OVERLAP, output_type="ndarray")
@@ -169,7 +178,9 @@ def _serious(atoms: _Atoms) -> dict[tuple[int, int], float]:
     for source in np.unique(pairs[touching]):
         near = np.array(tree.query_ball_point(atoms.position[source], atoms.radius[source] + reach), np.int64)
         bonded = np.isin(near, excluded.indices[excluded.indptr[source] : excluded.indptr[source + 1]])
-        for target, overlap in _dot_overlaps(atoms, int(source), near[~bonded], near[bonded & (near != source)]).items():
+        for target, overlap in _dot_overlaps(
+            atoms, int(source), near[~bonded], near[bonded & (near != source)]
+        ).items():
             key = (min(int(source), target), max(int(source), target))
             found[key] = max(found.get(key, 0.0), overlap)
     return found
@@ -177,7 +188,9 @@ def _serious(atoms: _Atoms) -> dict[tuple[int, int], float]:
 
 def _dot_overlaps(atoms: _Atoms, source: int, others: NDArray[np.int64], bonded: NDArray[np.int64]) -> dict[int, float]:
     """Largest serious overlap of the dots of ``source`` with each of ``others`` that they meet first."""
-    dots = atoms.position[source] + atoms.radius[source] * _sphere(round(DOTS_PER_SQUARE * 4 * np.pi * atoms.radius[source] ** 2))
+    dots = atoms.position[source] + atoms.radius[source] * _sphere(
+        round(DOTS_PER_SQUARE * 4 * np.pi * atoms.radius[source] ** 2)
+    )
     covered = np.linalg.norm(dots[:, None] - atoms.position[bonded], axis=-1) <= atoms.radius[bonded]
     dots = dots[~covered.any(1)]
     if len(dots) == 0 or len(others) == 0:

@@ -27,8 +27,8 @@ class Comparison:
         gdt_ts, gdt_ha: 0–100, by the native's length: unmatched native residues count as wrong.
         tm_score: 0–1, by the native's length.
         rmsd: Å, matched Cα, all superposed.
-        lddt_ca, lddt: 0–1, Cα alone and all heavy atoms (symmetric atoms renamed in the model's favour); unmatched native residues count
-            as wrong, atoms the native lacks count nowhere.
+        lddt_ca, lddt: 0–1, Cα alone and all heavy atoms (symmetric atoms renamed in the model's favour); unmatched
+            native residues count as wrong, atoms the native lacks count nowhere.
         lddt_checked: as ``lddt``, with parts of bad stereochemistry voided (Mariani et al. 2013; ``lddt_exclusions``).
         residue_lddt, residue_lddt_ca: (L,) 0–1; 0 for unmatched residues, NaN where the native has no local distance.
         residue_distance: (L,) Å between Cα in the superposition of the TM-score; NaN for unmatched residues.
@@ -66,8 +66,8 @@ class Comparison:
 def compare(model: Protein, native: Protein) -> Comparison:
     """Score replica 0 of a model against replica 0 of a native.
 
-    Residues are matched as ``match_residues`` describes; residues that only the model has are ignored. Chains move as one body and are not
-    permuted beyond that matching.
+    Residues are matched as ``match_residues`` describes; residues that only the model has are ignored. Chains move as
+    one body and are not permuted beyond that matching.
 
     Raises:
         InputError: fewer than three residues with Cα in both correspond.
@@ -76,15 +76,21 @@ def compare(model: Protein, native: Protein) -> Comparison:
     both = model.mask[matching.model_index, CA] & native.mask[matching.native_index, CA]
     rows, columns = matching.model_index[both], matching.native_index[both]
     if len(rows) < 3:
-        raise InputError(f"fewer than three CA atoms of {model.name} have a partner in {native.name}", remedy="Check both files")
+        raise InputError(
+            f"fewer than three CA atoms of {model.name} have a partner in {native.name}", remedy="Check both files"
+        )
     native_length = int(native.mask[:, CA].sum())
-    scores = superposition_scores(model.coords[0, rows, CA], native.coords[0, columns, CA], native_length, int(model.mask[:, CA].sum()))
+    scores = superposition_scores(
+        model.coords[0, rows, CA], native.coords[0, columns, CA], native_length, int(model.mask[:, CA].sum())
+    )
     distance = np.full(len(native), np.nan)
     distance[columns] = scores.distances
     placed, mask = _in_native_order(model, native, matching)
     renamed = swap_symmetric_atoms(placed, native.coords[0], mask, native.mask, native.sequence)
     all_atoms = lddt(renamed, native.coords[0], mask, native.mask)
-    trace = lddt(placed[:, CA : CA + 1], native.coords[0, :, CA : CA + 1], mask[:, CA : CA + 1], native.mask[:, CA : CA + 1])
+    trace = lddt(
+        placed[:, CA : CA + 1], native.coords[0, :, CA : CA + 1], mask[:, CA : CA + 1], native.mask[:, CA : CA + 1]
+    )
     voided = np.zeros_like(mask)
     voided[matching.native_index] = lddt_exclusions(model, torsions(model))[matching.model_index]
     checked = lddt(renamed, native.coords[0], mask, native.mask, excluded=voided)
@@ -105,7 +111,9 @@ def compare(model: Protein, native: Protein) -> Comparison:
     )
 
 
-def _in_native_order(model: Protein, native: Protein, matching: Matching) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _in_native_order(
+    model: Protein, native: Protein, matching: Matching
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The model's atoms (L, 14, 3) and mask (L, 14) in the native's residues and slots; atoms correspond by name."""
     coords, mask = np.zeros((len(native), 14, 3), np.float32), np.zeros((len(native), 14), dtype=bool)
     for i, j in zip(matching.model_index.tolist(), matching.native_index.tolist(), strict=True):

@@ -1,8 +1,9 @@
 """Hydrogen atoms at ideal positions, for contact analysis only: they are never written to a structure.
 
-Bond lengths point at the electron cloud as in Reduce (Word et al. 1999, J Mol Biol 285:1735; values of Deis et al. 2013), since clash
-limits were set for those. Methyl groups are staggered; the torsions of ammonium, hydroxyl and thiol groups, and the tautomer of histidine,
-are chosen for their surroundings one after the other. Asparagine, glutamine and histidine side chains are not flipped.
+Bond lengths point at the electron cloud as in Reduce (Word et al. 1999, J Mol Biol 285:1735; values of Deis et al.
+2013), since clash limits were set for those. Methyl groups are staggered; the torsions of ammonium, hydroxyl and thiol
+groups, and the tautomer of histidine, are chosen for their surroundings one after the other. Asparagine, glutamine and
+histidine side chains are not flipped.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ MAX_DISULFIDE = 2.5
 CONTACT = 1.22 + 1.70
 ROTOR_STEP = np.radians(15.0)
 
-# Recipes by residue: parent, shape, then the atoms that place it. Shapes: "ch" three heavy neighbours, "ch2" two, "flat" two in a plane,
-# "ch3" three staggered hydrogens on parent-previous-reference, "nh2" two in the plane of parent-previous-reference, "oh" one that turns.
+# Recipes by residue: parent, shape, then the atoms that place it. Shapes: "ch" three heavy neighbours, "ch2" two,
+# "flat" two in a plane, "ch3" three staggered hydrogens on parent-previous-reference, "nh2" two in the plane of
+# parent-previous-reference, "oh" one that turns.
 _CH2 = {
     "C": "CB:CA,SG", "D": "CB:CA,CG", "E": "CB:CA,CG CG:CB,CD", "F": "CB:CA,CG", "G": "CA:N,C", "H": "CB:CA,CG", "I": "CG1:CB,CD1",
     "K": "CB:CA,CG CG:CB,CD CD:CG,CE CE:CD,NZ", "L": "CB:CA,CG", "M": "CB:CA,CG CG:CB,SD", "N": "CB:CA,CG",
@@ -70,7 +72,9 @@ class _Sites(NamedTuple):
 
 
 class _Rotor(NamedTuple):
-    """Hydrogens that turn on a bond: flat indices of the parent and the two atoms before it, their number, whether they lie in a plane."""
+    """Hydrogens that turn on a bond: flat indices of the parent and the two atoms before it, their number, whether they
+    lie in a plane.
+    """
 
     parent: int
     previous: int
@@ -80,7 +84,8 @@ class _Rotor(NamedTuple):
 
 
 def add_hydrogens(protein: Protein) -> Hydrogens:
-    """Hydrogens of every residue whose defining heavy atoms exist; chain starts get NH3+ (proline NH2+), all others are neutral at N.
+    """Hydrogens of every residue whose defining heavy atoms exist; chain starts get NH3+ (proline NH2+), all others are
+    neutral at N.
 
     Aspartate, glutamate and carboxyl ends are deprotonated, lysine and arginine protonated, histidine neutral.
     """
@@ -97,7 +102,9 @@ def add_hydrogens(protein: Protein) -> Hydrogens:
         surroundings.choose(candidates, np.full(candidates.shape[:2], rotor.parent), (rotor.parent, rotor.previous))
     for options in histidines:
         candidates = np.stack([_opposite(points[[a]], points[[b]], points[[c]], LENGTH_N) for a, b, c in options])
-        surroundings.choose(candidates, np.array([[a] for a, _, _ in options]), tuple({k for option in options for k in option}))
+        surroundings.choose(
+            candidates, np.array([[a] for a, _, _ in options]), tuple({k for option in options for k in option})
+        )
     parent = surroundings.parent
     polar, aromatic = np.zeros(len(parent), dtype=bool), np.zeros(len(parent), dtype=bool)
     for k, atom in enumerate(parent.tolist()):
@@ -146,7 +153,9 @@ def _known(recipe: str, index: dict[str, int]) -> list[tuple[int, ...]]:
     return found
 
 
-def _amide(protein: Protein, i: int, index: dict[str, int], groups: dict[str, list[tuple[int, ...]]], rotors: list[_Rotor]) -> None:
+def _amide(
+    protein: Protein, i: int, index: dict[str, int], groups: dict[str, list[tuple[int, ...]]], rotors: list[_Rotor]
+) -> None:
     aa = protein.sequence[i]
     if i and protein.bonded[i - 1]:
         if aa != "P" and "N" in index and "CA" in index:
@@ -170,7 +179,9 @@ def _place(sites: _Sites, points: NDArray[np.float64], protein: Protein) -> NDAr
         u, v = _unit(at[:, 1] - at[:, 0]), _unit(at[:, 2] - at[:, 0])
         back, side = -_unit(u + v), _unit(np.cross(u, v))
         half = np.radians(109.5 / 2)
-        return np.stack([at[:, 0] + length * (np.cos(half) * back + sign * np.sin(half) * side) for sign in (1, -1)], axis=1)
+        return np.stack(
+            [at[:, 0] + length * (np.cos(half) * back + sign * np.sin(half) * side) for sign in (1, -1)], axis=1
+        )
     torsions = np.array([0.0, np.pi]) if sites.shape == "nh2" else np.radians([60.0, 180.0, -60.0])
     angle = np.radians(120.0 if sites.shape == "nh2" else 109.5)
     return np.stack([_turn(at[k, 0], at[k, 1], at[k, 2], float(length[k, 0]), angle, torsions) for k in range(len(at))])
@@ -210,7 +221,9 @@ def _turn(
 
 
 def _turns(rotor: _Rotor, points: NDArray[np.float64], length: float) -> NDArray[np.float64]:
-    """Candidate positions (T, count, 3) of a rotor's hydrogens; the first candidate of an ammonium group is staggered."""
+    """Candidate positions (T, count, 3) of a rotor's hydrogens; the first candidate of an ammonium group is
+    staggered.
+    """
     if rotor.planar:
         first = np.array([0.0, np.pi])
     else:
@@ -228,7 +241,9 @@ def _unit(v: NDArray[np.float64]) -> NDArray[np.float64]:
 class _Surroundings:
     """Atoms placed so far; takes in one more hydrogen at a time at the best of several places."""
 
-    def __init__(self, protein: Protein, points: NDArray[np.float64], hydrogens: NDArray[np.float64], parent: NDArray[np.int64]) -> None:
+    def __init__(
+        self, protein: Protein, points: NDArray[np.float64], hydrogens: NDArray[np.float64], parent: NDArray[np.int64]
+    ) -> None:
         present = np.flatnonzero(protein.mask.reshape(-1))
         elements = np.array([ATOM14[protein.sequence[k // 14]][k % 14][0] for k in present.tolist()])
         self.hydrogens, self.parent = hydrogens, parent
@@ -237,7 +252,9 @@ class _Surroundings:
         self._settled = len(hydrogens)
 
     def choose(self, candidates: NDArray[np.float64], parents: NDArray[np.int64], bonded: tuple[int, ...]) -> None:
-        """Add the candidate hydrogens (T, k, 3) with the most hydrogen bonding and the least overlap; ``bonded`` atoms do not count."""
+        """Add the candidate hydrogens (T, k, 3) with the most hydrogen bonding and the least overlap; ``bonded`` atoms
+        do not count.
+        """
         scores = [sum(self._score(position, bonded) for position in group) for group in candidates]
         best = int(np.argmax(scores))
         self.hydrogens = np.concatenate([self.hydrogens, candidates[best]])

@@ -1,7 +1,8 @@
 """lDDT: the share of the native's local distances that a model preserves, without any superposition.
 
-Mariani et al. 2013, Bioinformatics 29:2722. Every pair of atoms of different residues closer than 15 Å in the native is a
-local distance; it is preserved when the model's distance differs by less than 0.5, 1, 2, 4 Å, and the score is the mean over these four.
+Mariani et al. 2013, Bioinformatics 29:2722. Every pair of atoms of different residues closer than 15 Å in the native is
+a local distance; it is preserved when the model's distance differs by less than 0.5, 1, 2, 4 Å, and the score is the
+mean over these four.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ def lddt(
         excluded: (n, A) atoms of the model treated as absent, such as those of a bad stereochemistry
             (``stereochemistry.lddt_exclusions``).
 
-    The score weighs every local distance once; a residue's score weighs every distance of its atoms once. Native residues that are
-    not among the n are not counted as errors. Does not exchange symmetric atoms: see ``swap_symmetric_atoms``.
+    The score weighs every local distance once; a residue's score weighs every distance of its atoms once. Native
+    residues that are not among the n are not counted as errors. Does not exchange symmetric atoms: see
+    ``swap_symmetric_atoms``.
     """
     residue, slot = np.nonzero(native_mask)
     present = model_mask[residue, slot]
@@ -73,11 +75,17 @@ def lddt(
 
 
 def swap_symmetric_atoms(
-    model: NDArray[np.floating], native: NDArray[np.floating], model_mask: NDArray[np.bool_], native_mask: NDArray[np.bool_], sequence: str
+    model: NDArray[np.floating],
+    native: NDArray[np.floating],
+    model_mask: NDArray[np.bool_],
+    native_mask: NDArray[np.bool_],
+    sequence: str,
 ) -> NDArray[np.floating]:
-    """The model (n, 14, 3) with symmetric atoms renamed, residue by residue, to whatever preserves more of the native's distances.
+    """The model (n, 14, 3) with symmetric atoms renamed, residue by residue, to whatever preserves more of the native's
+    distances.
 
-    Each residue is decided on its distances to unambiguous atoms alone, as in Mariani et al.; the native's ``sequence`` names the residues.
+    Each residue is decided on its distances to unambiguous atoms alone, as in Mariani et al.; the native's ``sequence``
+    names the residues.
     """
     ambiguous = np.zeros(native_mask.shape, dtype=bool)
     swapped = np.array(model, copy=True)
@@ -109,7 +117,9 @@ def swap_symmetric_atoms(
     return np.where(better[:, None, None], swapped, model)
 
 
-def _local_pairs(points: NDArray[np.float64], residue: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _local_pairs(
+    points: NDArray[np.float64], residue: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Index pairs i < j of atoms of different residues closer than the inclusion radius."""
     if len(points) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)

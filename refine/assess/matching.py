@@ -51,9 +51,10 @@ class Matching:
 def match_residues(model: Protein, native: Protein) -> Matching:
     """Match residues by author numbering where the names agree, else by global sequence alignment.
 
-    Chains are paired first: equal ids where both structures have them; a single chain on either side pairs with whatever fits
-    best; the rest greedily by the number of equal residues. Within a pair, residues with equal number and insertion code correspond when at
-    least 90 % of them also have equal names; otherwise, and when an alignment finds over 10 % more equal residues, the alignment counts.
+    Chains are paired first: equal ids where both structures have them; a single chain on either side pairs with
+    whatever fits best; the rest greedily by the number of equal residues. Within a pair, residues with equal number and
+    insertion code correspond when at least 90 % of them also have equal names; otherwise, and when an alignment finds
+    over 10 % more equal residues, the alignment counts.
 
     Raises:
         InputError: fewer than three residues correspond.
@@ -90,7 +91,10 @@ def _chain_indices(protein: Protein) -> dict[str, NDArray[np.int64]]:
 
 
 def _pair_chains(
-    model: Protein, native: Protein, model_chains: dict[str, NDArray[np.int64]], native_chains: dict[str, NDArray[np.int64]]
+    model: Protein,
+    native: Protein,
+    model_chains: dict[str, NDArray[np.int64]],
+    native_chains: dict[str, NDArray[np.int64]],
 ) -> list[tuple[str, str]]:
     if len(model_chains) == len(native_chains) == 1:
         return [(next(iter(model_chains)), next(iter(native_chains)))]
@@ -114,7 +118,11 @@ def _match_chain(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
     numbered = _by_numbering(model, native, rows, columns)
     equal = _equal(model, native, *numbered)
-    if len(numbered[0]) >= 3 and equal >= MIN_NUMBERING_IDENTITY * len(numbered[0]) and equal >= 0.9 * min(len(rows), len(columns)):
+    if (
+        len(numbered[0]) >= 3
+        and equal >= MIN_NUMBERING_IDENTITY * len(numbered[0])
+        and equal >= 0.9 * min(len(rows), len(columns))
+    ):
         return *numbered, "numbering"
     aligned = _by_alignment(model, native, rows, columns)
     aligned_equal = _equal(model, native, *aligned)

@@ -1,7 +1,7 @@
 """Bond lengths, bond angles, peptide planes and chiral centres against ideal values.
 
-Ideal values and standard deviations: Engh & Huber (2001), in ``structure/tables/engh_huber.tsv``. An outlier lies more than 4 standard
-deviations off, as in MolProbity.
+Ideal values and standard deviations: Engh & Huber (2001), in ``structure/tables/engh_huber.tsv``. An outlier lies more
+than 4 standard deviations off, as in MolProbity.
 """
 
 from __future__ import annotations
@@ -21,15 +21,28 @@ from refine.structure.protein import Protein
 
 OUTLIER_SIGMA = 4.0
 MIN_BOND_SD, MIN_ANGLE_SD = 0.015, 1.5
-"""Floors of the standard deviations in Å and degrees: those of some planar groups (0.5° in arginine) are so narrow that a fifth of the
-guanidinium angles of structures at 1.3 Å would be outliers."""
+"""Floors of the standard deviations in Å and degrees: those of some planar groups (0.5° in arginine) are so narrow that
+a fifth of the guanidinium angles of structures at 1.3 Å would be outliers."""
 LDDT_SIGMA = 12.0
 """Mariani et al. 2013: beyond this a side chain or residue does not count in lDDT."""
 CIS_LIMIT, TRANS_LIMIT = np.radians(30.0), np.radians(150.0)
 MIN_CHIRAL_VOLUME = 1.2
 """Å³; ideal centres have 2.5–2.7, a flat one 0, an inverted one the negative."""
-CLASH_LIMITS = {"CC": 1.9, "CN": 1.75, "CS": 2.0, "CO": 1.72, "NN": 1.6, "NS": 1.85, "NO": 1.57, "OS": 1.82, "OO": 1.54, "SS": 1.03}
-"""Å below which two unbonded atoms of different residues void their lDDT (OpenStructure's distances less their tolerances)."""
+CLASH_LIMITS = {
+    "CC": 1.9,
+    "CN": 1.75,
+    "CS": 2.0,
+    "CO": 1.72,
+    "NN": 1.6,
+    "NS": 1.85,
+    "NO": 1.57,
+    "OS": 1.82,
+    "OO": 1.54,
+    "SS": 1.03,
+}
+"""Å below which two unbonded atoms of different residues void their lDDT (OpenStructure's distances less their
+tolerances).
+"""
 
 CHIRAL_CENTRES = {"*": ("CA", "N", "C", "CB"), "T": ("CB", "CA", "OG1", "CG2"), "I": ("CB", "CA", "CG1", "CG2")}
 """Centre and three neighbours whose triple product is positive in L-amino acids with correct names."""
@@ -37,7 +50,9 @@ CHIRAL_CENTRES = {"*": ("CA", "N", "C", "CB"), "T": ("CB", "CA", "OG1", "CG2"), 
 
 @dataclasses.dataclass(frozen=True)
 class Outlier:
-    """One deviation: ``kind`` bond, angle, omega or chirality; Å, degrees, degrees or Å³; ``sigma`` is NaN where no deviation is known."""
+    """One deviation: ``kind`` bond, angle, omega or chirality; Å, degrees, degrees or Å³; ``sigma`` is NaN where no
+    deviation is known.
+    """
 
     kind: str
     residue: int
@@ -73,7 +88,9 @@ class Stereochemistry:
 
 @dataclasses.dataclass(frozen=True)
 class _Terms:
-    """Bonds (width 2) or angles (width 3) of a protein: flat atom indices (m, width), ideal and deviation (m,), residue (m,)."""
+    """Bonds (width 2) or angles (width 3) of a protein: flat atom indices (m, width), ideal and deviation (m,), residue
+    (m,).
+    """
 
     atoms: NDArray[np.int64]
     mean: NDArray[np.float64]
@@ -82,7 +99,9 @@ class _Terms:
 
 
 def stereochemistry(protein: Protein, torsions: Torsions) -> Stereochemistry:
-    """Check replica 0; atoms and bonds that do not exist are not checked. ``torsions`` are those of the same replica."""
+    """Check replica 0; atoms and bonds that do not exist are not checked. ``torsions`` are those of the same
+    replica.
+    """
     points = protein.coords[0].astype(np.float64).reshape(-1, 3)
     bonds, angles = _terms(protein, torsions.omega)
     bond_value, angle_value = _lengths(points, bonds), _angles(points, angles)
@@ -105,8 +124,8 @@ def stereochemistry(protein: Protein, torsions: Torsions) -> Stereochemistry:
 def lddt_exclusions(protein: Protein, torsions: Torsions) -> NDArray[np.bool_]:
     """Atoms (L, 14) that must not earn lDDT because the model is physically wrong there (Mariani et al. 2013).
 
-    Where a bond or angle is more than 12 standard deviations off, or two atoms of different residues lie closer than their radii
-    allow, the side chain is excluded, or the whole residue when a backbone atom takes part.
+    Where a bond or angle is more than 12 standard deviations off, or two atoms of different residues lie closer than
+    their radii allow, the side chain is excluded, or the whole residue when a backbone atom takes part.
     """
     points = protein.coords[0].astype(np.float64).reshape(-1, 3)
     bad = np.zeros((len(protein), 14), dtype=bool)
@@ -123,7 +142,9 @@ def lddt_exclusions(protein: Protein, torsions: Torsions) -> NDArray[np.bool_]:
 
 @functools.cache
 def ideal_values() -> dict[str, tuple[tuple[tuple[str, ...], float, float], ...]]:
-    """Rows (atoms, mean, deviation) of the Engh & Huber table by residue code, ``"P cis"`` and ``"*"`` included; Å and degrees."""
+    """Rows (atoms, mean, deviation) of the Engh & Huber table by residue code, ``"P cis"`` and ``"*"`` included; Å and
+    degrees.
+    """
     rows: dict[str, list[tuple[tuple[str, ...], float, float]]] = defaultdict(list)
     text = resources.files("refine.structure").joinpath("tables", "engh_huber.tsv").read_text(encoding="utf-8")
     for line in text.splitlines():
@@ -183,7 +204,9 @@ def _rms(z: NDArray[np.float64]) -> float:
     return float(np.sqrt((z**2).mean())) if len(z) else float("nan")
 
 
-def _far(protein: Protein, kind: str, terms: _Terms, value: NDArray[np.float64], z: NDArray[np.float64]) -> list[Outlier]:
+def _far(
+    protein: Protein, kind: str, terms: _Terms, value: NDArray[np.float64], z: NDArray[np.float64]
+) -> list[Outlier]:
     found = []
     for k in np.flatnonzero(np.abs(z) > OUTLIER_SIGMA):
         names = tuple(_name(protein, int(a), int(terms.residue[k])) for a in terms.atoms[k])
@@ -203,7 +226,9 @@ def _peptides(protein: Protein, omega: NDArray[np.float64]) -> tuple[list[Outlie
         if cis and protein.sequence[i] == "P":
             cis_prolines.append(int(i))
         else:
-            found.append(Outlier("omega", int(i), ("<CA", "<C", "N", "CA"), float(np.degrees(omega[i])), 180.0, float("nan")))
+            found.append(
+                Outlier("omega", int(i), ("<CA", "<C", "N", "CA"), float(np.degrees(omega[i])), 180.0, float("nan"))
+            )
     return found, tuple(cis_prolines)
 
 
@@ -230,7 +255,11 @@ def _collisions(protein: Protein, points: NDArray[np.float64]) -> list[tuple[int
     found = []
     for a, b in pairs:
         (i, s), (j, t) = divmod(int(a), 14), divmod(int(b), 14)
-        if i == j or (j - i == 1 and protein.bonded[i] and s == 2 and t == 0) or (i - j == 1 and protein.bonded[j] and t == 2 and s == 0):
+        if (
+            i == j
+            or (j - i == 1 and protein.bonded[i] and s == 2 and t == 0)
+            or (i - j == 1 and protein.bonded[j] and t == 2 and s == 0)
+        ):
             continue
         elements = "".join(sorted((ATOM14[protein.sequence[i]][s][0], ATOM14[protein.sequence[j]][t][0])))
         if np.linalg.norm(points[a] - points[b]) < CLASH_LIMITS[elements]:

@@ -1,9 +1,10 @@
 """GDT, TM-score and RMSD: how well a model's Cα trace superposes on the native.
 
-The search is that of the TM-score program (Zhang & Skolnick 2004, Proteins 57:702): every fragment of length L, L/2, L/4, … 4 is
-superposed, then residues within a cutoff are superposed again until they no longer change; each measure keeps its own best superposition.
-All fragments are followed at once as one batch. The cutoff follows the scale d0 of the TM-score; like the program's C++ version (2019 and
-later) GDT is searched with a scale wider by 0.8 Å, which matters by up to a point of GDT beyond 103 residues.
+The search is that of the TM-score program (Zhang & Skolnick 2004, Proteins 57:702): every fragment of length L, L/2,
+L/4, … 4 is superposed, then residues within a cutoff are superposed again until they no longer change; each measure
+keeps its own best superposition. All fragments are followed at once as one batch. The cutoff follows the scale d0 of
+the TM-score; like the program's C++ version (2019 and later) GDT is searched with a scale wider by 0.8 Å, which matters
+by up to a point of GDT beyond 103 residues.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Superposition:
     shift: NDArray[np.float64]
 
 
-def superposition_scores(model: NDArray[np.floating], native: NDArray[np.floating], native_length: int, model_length: int) -> Superposition:
+def superposition_scores(
+    model: NDArray[np.floating], native: NDArray[np.floating], native_length: int, model_length: int
+) -> Superposition:
     """Scores of matched Cα positions (n, 3) Å, n ≥ 3; unmatched native residues count as not covered.
 
     Does not handle alternative chain assignments of complexes: all matched residues move as one body.
@@ -58,7 +61,10 @@ def superposition_scores(model: NDArray[np.floating], native: NDArray[np.floatin
     rmsd = float(np.sqrt(((x @ rotation[0].T + shift[0] - y) ** 2).sum(-1).mean()))
     d0 = tm_scale(native_length)
     best = _Best(native_length, d0)
-    cutoffs = [min(max(scale, 4.5), 8.0) for scale in (d0, max(tm_scale(min(native_length, model_length)), 0.168) + GDT_WIDENING)]
+    cutoffs = [
+        min(max(scale, 4.5), 8.0)
+        for scale in (d0, max(tm_scale(min(native_length, model_length)), 0.168) + GDT_WIDENING)
+    ]
     for seeds in _seed_batches(len(x)):
         if cutoffs[0] == cutoffs[1]:
             _extend(x, y, seeds, cutoffs[0], best.see)
@@ -83,8 +89,12 @@ def tm_scale(length: int) -> float:
     return max(0.5, 1.24 * max(length - 15, 0) ** (1 / 3) - 1.8)
 
 
-def kabsch(x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least-squares rotations (B, 3, 3) and shifts (B, 3) taking x (n, 3) onto y (n, 3) for B weightings (B, n) at once (Kabsch 1976)."""
+def kabsch(
+    x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least-squares rotations (B, 3, 3) and shifts (B, 3) taking x (n, 3) onto y (n, 3) for B weightings (B, n) at once
+    (Kabsch 1976).
+    """
     total = weights.sum(-1, keepdims=True)
     x_mean, y_mean = weights @ x / total, weights @ y / total
     products = (y[:, :, None] * x[:, None, :]).reshape(len(x), 9)
@@ -139,7 +149,9 @@ def _seed_batches(n: int) -> list[NDArray[np.float64]]:
     return batches
 
 
-def _extend(x: NDArray[np.float64], y: NDArray[np.float64], seeds: NDArray[np.float64], cutoff: float, see: _See) -> None:
+def _extend(
+    x: NDArray[np.float64], y: NDArray[np.float64], seeds: NDArray[np.float64], cutoff: float, see: _See
+) -> None:
     """Superpose each seed, then whatever lies close, until the chosen residues repeat."""
     chosen = seeds
     for step in range(MAX_ITERATIONS + 1):
@@ -163,7 +175,9 @@ def _distinct(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _close(squares: NDArray[np.float64], cutoff: float) -> NDArray[np.float64]:
-    """0/1 weights (B, n) of residues within the cutoff, widened by 0.5 Å until at least three (of more than three) are in."""
+    """0/1 weights (B, n) of residues within the cutoff, widened by 0.5 Å until at least three (of more than three) are
+    in.
+    """
     need = min(3, squares.shape[-1])
     third = np.sqrt(np.partition(squares, need - 1, axis=-1)[:, need - 1])
     widened = cutoff + 0.5 * np.ceil(np.maximum(third - cutoff, 0) / 0.5 + 1e-9) * (third >= cutoff)

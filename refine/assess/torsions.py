@@ -71,12 +71,16 @@ def rotamer_verdict(protein: Protein, angles: Torsions) -> NDArray[np.int64]:
     return verdict
 
 
-def dihedral(a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]) -> NDArray[np.float64]:
+def dihedral(
+    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Dihedrals (...) in radians about b–c of points (..., 3), IUPAC sign; NaN where a point is NaN."""
     b1, b2, b3 = b - a, c - b, d - c
     n1, n2 = np.cross(b1, b2), np.cross(b2, b3)
     return np.arctan2((np.cross(n1, n2) * b2).sum(-1), (n1 * n2).sum(-1) * np.linalg.norm(b2, axis=-1))
 
 
-def _verdict(value: NDArray[np.float64], favoured: NDArray[np.floating], allowed: NDArray[np.floating]) -> NDArray[np.int64]:
+def _verdict(
+    value: NDArray[np.float64], favoured: NDArray[np.floating], allowed: NDArray[np.floating]
+) -> NDArray[np.int64]:
     return np.select([~np.isfinite(value), value >= favoured, value >= allowed], [UNKNOWN, FAVOURED, ALLOWED], OUTLIER)

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from refine.assess.clashes import Clash, clashes
 from refine.assess.stereochemistry import Outlier, Stereochemistry, stereochemistry
-from refine.assess.torsions import ALLOWED, FAVOURED, OUTLIER, UNKNOWN, Torsions, ramachandran_verdict, rotamer_verdict, torsions
+from refine.assess.torsions import (
+    ALLOWED,
+    FAVOURED,
+    OUTLIER,
+    UNKNOWN,
+    Torsions,
+    ramachandran_verdict,
+    rotamer_verdict,
+    torsions,
+)
 from refine.structure.protein import Protein
 
 
@@ -95,7 +104,9 @@ class Validation:
 
 
 def validate(protein: Protein) -> Validation:
-    """Check replica 0. Hydrogens are placed for the clashscore only; hetero atoms take no part. Any size down to one residue."""
+    """Check replica 0. Hydrogens are placed for the clashscore only; hetero atoms take no part. Any size down to one
+    residue.
+    """
     angles = torsions(protein)
     found = clashes(protein)
     return Validation(

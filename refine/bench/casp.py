@@ -18,7 +18,9 @@ MOST_MODELS = 5
 AUTHOR = "0000-0000-0000"
 
 
-def write_casp_files(folder: Path, targets: Sequence[Target], methods: Sequence[Method], author: str = AUTHOR) -> list[Path]:
+def write_casp_files(
+    folder: Path, targets: Sequence[Target], methods: Sequence[Method], author: str = AUTHOR
+) -> list[Path]:
     """``casp/METHOD/TARGET.ts`` of every result of our methods; gives the paths.
 
     Args:
@@ -56,8 +58,17 @@ def write_casp(path: Path, target: str, models: Sequence[Protein], author: str, 
     try:
         for number, model in enumerate(models[:MOST_MODELS], start=1):
             write_pdb(model, scratch)
-            atoms = [line.rstrip() for line in scratch.read_text(encoding="utf-8").splitlines() if line.startswith(("ATOM", "TER"))]
-            lines += [f"MODEL  {number}", "PARENT N/A", *(atom[:66] if atom.startswith("ATOM") else "TER" for atom in atoms), "END"]
+            atoms = [
+                line.rstrip()
+                for line in scratch.read_text(encoding="utf-8").splitlines()
+                if line.startswith(("ATOM", "TER"))
+            ]
+            lines += [
+                f"MODEL  {number}",
+                "PARENT N/A",
+                *(atom[:66] if atom.startswith("ATOM") else "TER" for atom in atoms),
+                "END",
+            ]
     finally:
         scratch.unlink(missing_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

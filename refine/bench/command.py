@@ -22,23 +22,43 @@ Register = Callable[["argparse._SubParsersAction[argparse.ArgumentParser]", str,
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], command: Register) -> None:
     """Add both commands to the parser of ``refine``; ``command`` makes a sub-parser."""
     bench = command(commands, "bench", "run methods on targets with known natives and compare them", bench_command)
-    bench.add_argument("manifest", type=Path, metavar="MANIFEST", help="tab-separated, with the columns target, model, native")
-    bench.add_argument("--methods", default="start,random,relax,ours", help="of start,random,relax,ours (default all)")
-    bench.add_argument("--variant", action="append", default=[], metavar="NAME=FILE.toml", help="ours once more with other settings")
     bench.add_argument(
-        "--command", action="append", default=[], dest="programs", metavar="NAME='PROGRAM {model} {out}'", help="another program"
+        "manifest", type=Path, metavar="MANIFEST", help="tab-separated, with the columns target, model, native"
+    )
+    bench.add_argument("--methods", default="start,random,relax,ours", help="of start,random,relax,ours (default all)")
+    bench.add_argument(
+        "--variant", action="append", default=[], metavar="NAME=FILE.toml", help="ours once more with other settings"
+    )
+    bench.add_argument(
+        "--command",
+        action="append",
+        default=[],
+        dest="programs",
+        metavar="NAME='PROGRAM {model} {out}'",
+        help="another program",
     )
     bench.add_argument("--commands", type=Path, metavar="FILE.toml", help="other programs, a table for each")
-    bench.add_argument("--against", default="ours", metavar="METHOD", help="method that paired tests compare with the others")
+    bench.add_argument(
+        "--against", default="ours", metavar="METHOD", help="method that paired tests compare with the others"
+    )
     bench.add_argument("--seed", type=int, default=0, help="of the random direction (default 0)")
     bench.add_argument("--report-only", action="store_true", help="compute nothing; write the reports of what is there")
     bench.add_argument("--casp", action="store_true", help="write CASP TS files (MODEL 1-5) of our models")
     bench.add_argument("--keep-ensembles", action="store_true", help="keep ensemble.pdb and rpdd.npz of our runs")
     shared(bench, "bench_out")
 
-    rank = command(commands, "bench-rank", "score decoys with known natives and see how well scores rank them", rank_command)
-    rank.add_argument("manifest", type=Path, metavar="DECOYS", help="folder of target folders with native.pdb and decoys, or a manifest")
-    rank.add_argument("--near", type=float, metavar="GDT-TS", help="from which GDT-TS on a decoy is near-native (default: best fifth)")
+    rank = command(
+        commands, "bench-rank", "score decoys with known natives and see how well scores rank them", rank_command
+    )
+    rank.add_argument(
+        "manifest",
+        type=Path,
+        metavar="DECOYS",
+        help="folder of target folders with native.pdb and decoys, or a manifest",
+    )
+    rank.add_argument(
+        "--near", type=float, metavar="GDT-TS", help="from which GDT-TS on a decoy is near-native (default: best fifth)"
+    )
     rank.add_argument("--voromqa", default="voronota-voromqa", metavar="PROGRAM", help="used when it is installed")
     shared(rank, "rank_out")
 
@@ -48,13 +68,20 @@ def shared(to: argparse.ArgumentParser, out: str) -> None:
     to.add_argument("--out", type=Path, default=Path(out), help=f"folder (default {out})")
     to.add_argument("--root", type=Path, help="what paths in the manifest are relative to (default: its folder)")
     to.add_argument("--set", dest="chosen_set", help="only rows with this value in the column 'set'")
-    to.add_argument("--split", choices=("tune", "check", "all"), default="all", help="fixed halves of the targets, by hash of the name")
+    to.add_argument(
+        "--split",
+        choices=("tune", "check", "all"),
+        default="all",
+        help="fixed halves of the targets, by hash of the name",
+    )
     to.add_argument("--targets", default="", help="only these, separated by commas")
     to.add_argument("--settings", type=Path, metavar="FILE.toml", help="settings of our method")
     to.add_argument("--device", choices=DEVICES, help="default auto: a GPU when there is one")
     to.add_argument("--networks", help="trained files: a name, a folder, or none (default: that of the settings)")
     to.add_argument("--workers", type=int, default=1, help="processes of one thread each (default 1)")
-    to.add_argument("--scheduler", default="", metavar="ADDRESS", help="a running Dask scheduler, tcp://…, instead of own processes")
+    to.add_argument(
+        "--scheduler", default="", metavar="ADDRESS", help="a running Dask scheduler, tcp://…, instead of own processes"
+    )
     to.add_argument("--resume", action="store_true", help="go on in a folder that holds results")
     to.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -65,18 +92,28 @@ def bench_command(options: argparse.Namespace) -> int:
     from refine.bench.methods import command_method, plan_methods, read_commands
     from refine.bench.run import TABLE, Bench, run_bench, write_reports
 
-    programs = [command_method(text) for text in options.programs] + list(read_commands(options.commands) if options.commands else ())
+    programs = [command_method(text) for text in options.programs] + list(
+        read_commands(options.commands) if options.commands else ()
+    )
     wanted = tuple(name.strip() for name in options.methods.split(",") if name.strip())
     methods = plan_methods(settings_of(options), wanted, variants_of(options.variant), programs)
     targets = read_manifest(
-        options.manifest, root=options.root, chosen_set=options.chosen_set, split=options.split, names=names_of(options.targets)
+        options.manifest,
+        root=options.root,
+        chosen_set=options.chosen_set,
+        split=options.split,
+        names=names_of(options.targets),
     )
-    label = " ".join(part for part in (options.manifest.name, options.chosen_set or "", f"split {options.split}") if part)
+    label = " ".join(
+        part for part in (options.manifest.name, options.chosen_set or "", f"split {options.split}") if part
+    )
     bench = Bench(targets, methods, options.out, label, options.seed, options.against, options.keep_ensembles)
     if options.report_only:
         summary = write_reports(bench)
     else:
-        summary = run_bench(bench, workers=options.workers, scheduler=options.scheduler, resume=options.resume, tell=teller(options))
+        summary = run_bench(
+            bench, workers=options.workers, scheduler=options.scheduler, resume=options.resume, tell=teller(options)
+        )
     if options.casp:
         write_casp_files(options.out, targets, methods)
     sys.stdout.write((options.out / TABLE).read_text(encoding="utf-8"))
@@ -88,10 +125,16 @@ def rank_command(options: argparse.Namespace) -> int:
     from refine.bench.rank import TABLE, Ranking, run_ranking
 
     decoys = find_decoys(
-        options.manifest, root=options.root, chosen_set=options.chosen_set, split=options.split, names=names_of(options.targets)
+        options.manifest,
+        root=options.root,
+        chosen_set=options.chosen_set,
+        split=options.split,
+        names=names_of(options.targets),
     )
     ranking = Ranking(decoys, settings_of(options), options.out, options.manifest.name, options.near, options.voromqa)
-    summary = run_ranking(ranking, workers=options.workers, scheduler=options.scheduler, resume=options.resume, tell=teller(options))
+    summary = run_ranking(
+        ranking, workers=options.workers, scheduler=options.scheduler, resume=options.resume, tell=teller(options)
+    )
     sys.stdout.write((options.out / TABLE).read_text(encoding="utf-8"))
     return exit_code(summary["scored"], summary["expected"])
 

@@ -36,11 +36,13 @@ def seed_of(target: str, seed: int) -> np.random.Generator:
 
 
 def random_direction(protein: Protein, sizes: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
-    """A backbone (1, L, 4, 3) of ``protein`` in which each residue has moved by about its size, all in one random smooth field.
+    """A backbone (1, L, 4, 3) of ``protein`` in which each residue has moved by about its size, all in one random
+    smooth field.
 
-    The direction at each atom is that of a Gaussian random field with a correlation length of ``CORRELATION`` Å, so that neighbours move
-    together as in a real move; bonds and angles are restored afterwards, and the whole is rescaled until the mean move after superposition
-    is that of ``sizes`` (L,) Å. Sizes of single residues agree only as far as the chain allows.
+    The direction at each atom is that of a Gaussian random field with a correlation length of ``CORRELATION`` Å, so
+    that neighbours move together as in a real move; bonds and angles are restored afterwards, and the whole is rescaled
+    until the mean move after superposition is that of ``sizes`` (L,) Å. Sizes of single residues agree only as far as
+    the chain allows.
     """
     start = protein.coords[0, :, :4]
     field = random_field(start.reshape(-1, 3), CORRELATION, rng).reshape(-1, 4, 3)
@@ -48,7 +50,9 @@ def random_direction(protein: Protein, sizes: NDArray[np.floating], rng: np.rand
     goal = float(np.mean(sizes))
     scale, best, error = 1.0, start, float("inf")
     for _ in range(_ROUNDS):
-        moved = restore_bonds((start + scale * np.asarray(sizes)[:, None, None] * direction).astype(np.float32), protein.bonded)
+        moved = restore_bonds(
+            (start + scale * np.asarray(sizes)[:, None, None] * direction).astype(np.float32), protein.bonded
+        )
         reached = float(move_sizes(moved[:, 1], start[:, 1]).mean())
         if abs(reached - goal) < error:
             best, error = moved, abs(reached - goal)

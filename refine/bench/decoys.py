@@ -28,17 +28,27 @@ class Decoy:
 
 
 def find_decoys(
-    place: Path, *, root: Path | None = None, chosen_set: str | None = None, split: str = "all", names: Sequence[str] = ()
+    place: Path,
+    *,
+    root: Path | None = None,
+    chosen_set: str | None = None,
+    split: str = "all",
+    names: Sequence[str] = (),
 ) -> tuple[Decoy, ...]:
     """Decoys of a folder with a sub-folder for each target, or of a manifest with the columns target, model, native.
 
-    In a folder the native is the file called ``native`` with an ending of structure files; every other structure file is a decoy.
+    In a folder the native is the file called ``native`` with an ending of structure files; every other structure file
+    is a decoy.
 
     Raises:
         InputError: nothing found, no native, or the manifest cannot be read.
     """
     found = _of_folder(place) if place.is_dir() else _of_manifest(place, root, chosen_set)
-    kept = [d for d in found if (not names or d.target in names) and split in ("all", Target(d.target, d.path, d.native).split)]
+    kept = [
+        d
+        for d in found
+        if (not names or d.target in names) and split in ("all", Target(d.target, d.path, d.native).split)
+    ]
     if not kept:
         raise InputError("there are no decoys", file=str(place), remedy="Check --set, --targets and --split")
     return tuple(kept)

@@ -1,4 +1,6 @@
-"""Tasks to where they are done: this process, processes of this machine, or a Dask cluster. The results are the same."""
+"""Tasks to where they are done: this process, processes of this machine, or a Dask cluster. The results are the
+same.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,16 @@ RETRIES = 2
 """How often a cluster runs a task again that raised."""
 
 
-def dispatch(work: Callable[[T], Any], tasks: Sequence[T], *, workers: int = 1, scheduler: str = "") -> Iterator[Ended[T]]:
+def dispatch(
+    work: Callable[[T], Any], tasks: Sequence[T], *, workers: int = 1, scheduler: str = ""
+) -> Iterator[Ended[T]]:
     """Do ``tasks`` and give each as it ends, in no fixed order.
 
     Args:
         work: a function of a module; it and the tasks travel.
         workers: processes of this machine; leaving the iterator ends them.
-        scheduler: address of a running Dask scheduler (``tcp://…``), used instead. Its workers must see the same files under the same
-            paths and have refine installed; give each one thread.
+        scheduler: address of a running Dask scheduler (``tcp://…``), used instead. Its workers must see the same files
+            under the same paths and have refine installed; give each one thread.
 
     Raises:
         InputError: a bad number of workers, or no dask for a scheduler.
@@ -45,7 +49,9 @@ def _on_cluster(work: Callable[[T], Any], tasks: Sequence[T], scheduler: str) ->
     try:
         client = Client(scheduler, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
-        raise EngineError(f"cannot reach the scheduler {scheduler}: {error}", remedy="Start it, or leave --scheduler out") from error
+        raise EngineError(
+            f"cannot reach the scheduler {scheduler}: {error}", remedy="Start it, or leave --scheduler out"
+        ) from error
     with client:
         futures = {client.submit(work, task, pure=False, retries=RETRIES): task for task in tasks}
         for future in as_completed(futures):

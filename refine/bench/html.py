@@ -43,7 +43,10 @@ def page(summary: Mapping[str, Any], results: Results) -> str:
         section("Paired tests", to_html(untitled(pair_table(summary)))),
         section("Δ GDT-HA by start quality and length", to_html(untitled(strata_table(summary)))),
         *(section(f"Every metric, {name}", to_html(text)) for name, text in metric_tables(summary).items()),
-        section("Oracle", "".join(f'<p class="oracle">{html.escape(line)}</p>' for line in oracle_lines(summary).splitlines())),
+        section(
+            "Oracle",
+            "".join(f'<p class="oracle">{html.escape(line)}</p>' for line in oracle_lines(summary).splitlines()),
+        ),
         section("Versions", f"<p>{html.escape(', '.join(f'{k} {v}' for k, v in bench['versions'].items()))}</p>"),
     ]
     head = f'<!doctype html><html lang="en"><head><meta charset="utf-8">{VIEWPORT}<title>refine bench</title><style>{STYLE}</style></head>'
@@ -80,7 +83,8 @@ def figures(summary: Mapping[str, Any], results: Results) -> str:
             caption = f"{word} target of {main}: {target}, Δ {MAIN.label} {change[target]:+.2f}"
             found.append((plots.residues(start, result), caption, "long"))
     return "".join(
-        f'<figure class="{shape}">{drawn}<figcaption>{html.escape(caption)}</figcaption></figure>' for drawn, caption, shape in found
+        f'<figure class="{shape}">{drawn}<figcaption>{html.escape(caption)}</figcaption></figure>'
+        for drawn, caption, shape in found
     )
 
 
@@ -93,7 +97,9 @@ def to_html(markdown: str) -> str:
             if set(line) <= set("|- "):
                 continue
             tag = "td" if rows else "th"
-            cells = (_INTERVAL.sub(r"<small>\1</small>", html.escape(cell.strip())) for cell in line.strip("|").split("|"))
+            cells = (
+                _INTERVAL.sub(r"<small>\1</small>", html.escape(cell.strip())) for cell in line.strip("|").split("|")
+            )
             rows.append("<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>")
             continue
         if rows:

@@ -24,12 +24,19 @@ class Target:
 
     @property
     def split(self) -> str:
-        """``tune`` or ``check``: a fixed half by hash of the name, so that settings are chosen on one and judged on the other."""
+        """``tune`` or ``check``: a fixed half by hash of the name, so that settings are chosen on one and judged on the
+        other.
+        """
         return "tune" if int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % 2 == 0 else "check"
 
 
 def read_manifest(
-    path: Path, *, root: Path | None = None, chosen_set: str | None = None, split: str = "all", names: Sequence[str] = ()
+    path: Path,
+    *,
+    root: Path | None = None,
+    chosen_set: str | None = None,
+    split: str = "all",
+    names: Sequence[str] = (),
 ) -> tuple[Target, ...]:
     """Targets of a tab-separated file with a header that names at least the columns target, model and native.
 
@@ -63,17 +70,25 @@ def read_rows(path: Path, chosen_set: str | None) -> list[dict[str, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the manifest: {error}", file=str(path), remedy="Give a tab-separated text file") from error
-    reader = csv.DictReader((line for line in text.splitlines() if line.strip() and not line.startswith("#")), delimiter="\t")
+        raise InputError(
+            f"cannot read the manifest: {error}", file=str(path), remedy="Give a tab-separated text file"
+        ) from error
+    reader = csv.DictReader(
+        (line for line in text.splitlines() if line.strip() and not line.startswith("#")), delimiter="\t"
+    )
     lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
     if lacking:
-        raise InputError(f"the manifest has no column {lacking[0]!r}", file=str(path), remedy="The first line names the columns")
+        raise InputError(
+            f"the manifest has no column {lacking[0]!r}", file=str(path), remedy="The first line names the columns"
+        )
     if chosen_set is not None and "set" not in (reader.fieldnames or ()):
         raise InputError("the manifest has no column 'set'", file=str(path), remedy="Leave --set out")
     rows = list(reader)
     for number, row in enumerate(rows, start=2):
         if not all(row[name] for name in COLUMNS):
-            raise InputError(f"line {number} of the manifest lacks a value", file=str(path), remedy="Columns are separated by tabs")
+            raise InputError(
+                f"line {number} of the manifest lacks a value", file=str(path), remedy="Columns are separated by tabs"
+            )
         if "/" in row["target"] or row["target"].startswith("."):
             raise InputError(f"target {row['target']!r} cannot be a folder name", file=str(path), remedy="Rename it")
     return [row for row in rows if chosen_set is None or row["set"] == chosen_set]
@@ -83,7 +98,9 @@ def _check(path: Path, targets: Sequence[Target]) -> None:
     seen: set[str] = set()
     for target in targets:
         if target.name in seen:
-            raise InputError(f"target {target.name} occurs twice", file=str(path), remedy="Choose a set with --set, or rename it")
+            raise InputError(
+                f"target {target.name} occurs twice", file=str(path), remedy="Choose a set with --set, or rename it"
+            )
         seen.add(target.name)
         for file in (target.model, target.native):
             if not file.is_file():

@@ -26,12 +26,12 @@ class Method:
 
     Attributes:
         name: unique; a column of tables and the name of a folder.
-        kind: ``start`` (the input resubmitted), ``ours`` (a default run), ``relax`` (side chains and restrained minimisation alone),
-            ``random`` (the displacements of the method ``like`` from where its propagation starts, in a random direction, then the same
-            finishing) or ``command``.
+        kind: ``start`` (the input resubmitted), ``ours`` (a default run), ``relax`` (side chains and restrained
+            minimisation alone), ``random`` (the displacements of the method ``like`` from where its propagation starts,
+            in a random direction, then the same finishing) or ``command``.
         settings: of ours, relax and random, as ``RunSettings.to_dict`` gives them.
-        command: template of another program; ``{model}`` is its input, ``{out}`` the PDB file it must write, ``{target}`` the name
-            of the target, ``{folder}`` a scratch folder of its own.
+        command: template of another program; ``{model}`` is its input, ``{out}`` the PDB file it must write,
+            ``{target}`` the name of the target, ``{folder}`` a scratch folder of its own.
         seconds: time limit of the command.
         like: of random.
     """
@@ -46,7 +46,9 @@ class Method:
     def __post_init__(self) -> None:
         assert self.kind in KINDS, self.kind
         if not _NAME.fullmatch(self.name):
-            raise InputError(f"method name {self.name!r} cannot be a folder name", remedy="Use letters, digits, and . _ + -")
+            raise InputError(
+                f"method name {self.name!r} cannot be a folder name", remedy="Use letters, digits, and . _ + -"
+            )
         if self.kind == "command":
             words = split_command(self)
             if not any("{model}" in w for w in words) or not any("{out}" in w for w in words):
@@ -69,9 +71,11 @@ def split_command(method: Method) -> list[str]:
 
 
 def bench_settings(settings: RunSettings) -> dict[str, Any]:
-    """``settings`` as a benchmark uses them: finishing in the worker's own process, one thread, and no time cap that a busy machine hits.
+    """``settings`` as a benchmark uses them: finishing in the worker's own process, one thread, and no time cap that a
+    busy machine hits.
 
-    With a cap in wall time the result would depend on the number of workers; the minimiser's own limits end it in seconds.
+    With a cap in wall time the result would depend on the number of workers; the minimiser's own limits end it in
+    seconds.
     """
     finishing = dataclasses.replace(settings.finishing, threads=1, max_seconds=NO_CAP)
     return dataclasses.replace(settings, workers=1, finishing=finishing).to_dict()
@@ -96,7 +100,9 @@ def plan_methods(
     """
     unknown = sorted(set(wanted) - set(DEFAULT))
     if unknown:
-        raise InputError(f"unknown method {unknown[0]!r}", remedy=f"Use {', '.join(DEFAULT)}; other programs come with --command")
+        raise InputError(
+            f"unknown method {unknown[0]!r}", remedy=f"Use {', '.join(DEFAULT)}; other programs come with --command"
+        )
     plain = bench_settings(settings)
     methods = [Method("start", "start")]
     if {"ours", "random"} & set(wanted):
@@ -118,7 +124,9 @@ def command_method(text: str) -> Method:
     """A method of ``NAME=prog {model} {out}``; raises InputError."""
     name, equals, command = text.partition("=")
     if not equals:
-        raise InputError(f"{text!r} is not NAME=COMMAND", remedy="For example --command 'peer=peer_program {model} {out}'")
+        raise InputError(
+            f"{text!r} is not NAME=COMMAND", remedy="For example --command 'peer=peer_program {model} {out}'"
+        )
     return Method(name.strip(), "command", command=command.strip())
 
 
@@ -139,5 +147,7 @@ def read_commands(path: Path) -> tuple[Method, ...]:
         unknown = sorted(set(table) - {"command", "seconds"})
         if unknown:
             raise InputError(f"unknown key {name}.{unknown[0]}", file=str(path), remedy="Known here: command, seconds")
-        methods.append(Method(name, "command", command=table["command"], seconds=float(table.get("seconds", COMMAND_SECONDS))))
+        methods.append(
+            Method(name, "command", command=table["command"], seconds=float(table.get("seconds", COMMAND_SECONDS)))
+        )
     return tuple(methods)

@@ -1,7 +1,8 @@
 """The numbers of a benchmark row: names, direction, digits, and how they are measured.
 
-Keys are those of OpenStructure's ``ost compare-structures`` where it has them (``bb_lddt``, ``lddt`` with stereochemistry checks,
-``tm_score``, ``oligo_gdtts``, ``oligo_gdtha``, ``rmsd``). GDT is on the scale 0–100 here, where OpenStructure has 0–1.
+Keys are those of OpenStructure's ``ost compare-structures`` where it has them (``bb_lddt``, ``lddt`` with
+stereochemistry checks, ``tm_score``, ``oligo_gdtts``, ``oligo_gdtha``, ``rmsd``). GDT is on the scale 0–100 here, where
+OpenStructure has 0–1.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ def move(model: Protein, start: Protein) -> float:
 
 
 def per_residue(comparison: Comparison, native: Protein) -> dict[str, Any]:
-    """Per-residue numbers for plots: the native's residue numbers, all-atom lDDT, CA distance (Å); None where there is none."""
+    """Per-residue numbers for plots: the native's residue numbers, all-atom lDDT, CA distance (Å); None where there is
+    none.
+    """
     return {
         "residue": [str(r) for r in native.residue_ids],
         "local_lddt": _plain(comparison.residue_lddt, 3),

@@ -74,7 +74,15 @@ def against_start(results: Results, methods: Sequence[str]) -> str:
     for k, method in enumerate(methods):
         change = changes(results.rows(method), start, MAIN.key)
         x = [start[t][MAIN.key] for t in change]
-        ax.scatter(x, list(change.values()), s=16, color=COLOURS[k % len(COLOURS)], label=method, alpha=0.75, zorder=3 - 0.01 * k)
+        ax.scatter(
+            x,
+            list(change.values()),
+            s=16,
+            color=COLOURS[k % len(COLOURS)],
+            label=method,
+            alpha=0.75,
+            zorder=3 - 0.01 * k,
+        )
     ax.axhline(0, color="#333", linewidth=0.8)
     ax.set_xlabel(f"{MAIN.label} of the start")
     ax.set_ylabel(f"Δ {MAIN.label}")

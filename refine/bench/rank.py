@@ -55,7 +55,12 @@ class Ranking:
 
 
 def run_ranking(
-    ranking: Ranking, *, workers: int = 1, scheduler: str = "", resume: bool = False, tell: Callable[[str], None] = log.info
+    ranking: Ranking,
+    *,
+    workers: int = 1,
+    scheduler: str = "",
+    resume: bool = False,
+    tell: Callable[[str], None] = log.info,
 ) -> dict[str, Any]:
     """Score what is missing and write the tables; gives the summary. Arguments and errors as of ``run_bench``."""
     networks_of(ranking.settings)
@@ -63,16 +68,23 @@ def run_ranking(
     began, tasks = time.monotonic(), ranking.tasks()
     for count, ended in enumerate(dispatch(score_task, tasks, workers=workers, scheduler=scheduler), start=1):
         if count % 10 == 0 or count == len(tasks) or ended.error:
-            tell(f"[{count}/{len(tasks)} {time.monotonic() - began:.0f} s] {ended.answer or ended.error.strip().splitlines()[-1]}")
+            tell(
+                f"[{count}/{len(tasks)} {time.monotonic() - began:.0f} s] {ended.answer or ended.error.strip().splitlines()[-1]}"
+            )
     rows = [row for row in map(read_score, tasks) if row is not None]
     done = [row for row in rows if row["status"] == DONE]
-    targets = {name: target_summary([r for r in done if r["target"] == name], ranking.near) for name in sorted({r["target"] for r in done})}
+    targets = {
+        name: target_summary([r for r in done if r["target"] == name], ranking.near)
+        for name in sorted({r["target"] for r in done})
+    }
     summary = plain(
         {
             "label": ranking.label,
             "expected": len(tasks),
             "scored": len(done),
-            "failed": [f"{r['target']} {r['decoy']}: {r['error'].splitlines()[0]}" for r in rows if r["status"] != DONE],
+            "failed": [
+                f"{r['target']} {r['decoy']}: {r['error'].splitlines()[0]}" for r in rows if r["status"] != DONE
+            ],
             "near": ranking.near if ranking.near is not None else "best fifth by GDT-TS",
             "networks": ranking.settings.networks,
             "wall_seconds": round(time.monotonic() - began, 1),
@@ -100,7 +112,12 @@ def target_summary(rows: Sequence[Mapping[str, Any]], near: float | None) -> dic
         values = goodness(decoys, column)
         native = goodness(natives, column)
         found[column] = column_summary(values, closeness, gdt >= cut, native)
-    return {"decoys": len(decoys), "best_oligo_gdtts": float(gdt.max()) if len(gdt) else None, "near_from": cut, "columns": found}
+    return {
+        "decoys": len(decoys),
+        "best_oligo_gdtts": float(gdt.max()) if len(gdt) else None,
+        "near_from": cut,
+        "columns": found,
+    }
 
 
 def goodness(rows: Sequence[Mapping[str, Any]], column: str) -> NDArray[np.float64]:
@@ -111,9 +128,14 @@ def goodness(rows: Sequence[Mapping[str, Any]], column: str) -> NDArray[np.float
 
 
 def column_summary(
-    values: NDArray[np.float64], closeness: Mapping[str, NDArray[np.float64]], near: NDArray[np.bool_], native: NDArray[np.float64]
+    values: NDArray[np.float64],
+    closeness: Mapping[str, NDArray[np.float64]],
+    near: NDArray[np.bool_],
+    native: NDArray[np.float64],
 ) -> dict[str, Any]:
-    """One score column of one target: correlations, what its choice loses, where the native comes, area under the ROC."""
+    """One score column of one target: correlations, what its choice loses, where the native comes, area under the
+    ROC.
+    """
     known = np.isfinite(values)
     values, near = values[known], near[known]
     found: dict[str, Any] = {"n": int(known.sum())}
@@ -123,7 +145,11 @@ def column_summary(
         found[f"spearman_{key}_interval"] = spearman_interval(values, x)
         found[f"pearson_{key}"] = correlation(values, x)
         found[f"top1_loss_{key}"] = float(x.max() - x[values == values.max()].mean()) if len(x) else None
-    beaten = float((values > native[0]).sum() + 0.5 * (values == native[0]).sum()) if len(native) and np.isfinite(native[0]) else np.nan
+    beaten = (
+        float((values > native[0]).sum() + 0.5 * (values == native[0]).sum())
+        if len(native) and np.isfinite(native[0])
+        else np.nan
+    )
     return found | {"native_rank": 1 + beaten, "roc_auc": area_under_roc(values, near)}
 
 
@@ -140,7 +166,9 @@ def spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 def spearman_interval(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[float]:
-    """95 % bootstrap interval of Spearman's correlation over the decoys of a target; decoys of one group are not independent."""
+    """95 % bootstrap interval of Spearman's correlation over the decoys of a target; decoys of one group are not
+    independent.
+    """
     if not np.isfinite(spearman(x, y)):
         return [float("nan"), float("nan")]
     index = np.random.default_rng(SEED).integers(0, len(x), (_RESAMPLES, len(x)))
@@ -152,7 +180,9 @@ def spearman_interval(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[fl
 
 
 def area_under_roc(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Chance that a near-native decoy has the better score than another; NaN when there is only one kind. Ties count half."""
+    """Chance that a near-native decoy has the better score than another; NaN when there is only one kind. Ties count
+    half.
+    """
     n, m = int(positive.sum()), int((~positive).sum())
     if n == 0 or m == 0:
         return float("nan")
@@ -201,17 +231,36 @@ def markdown(summary: Mapping[str, Any]) -> str:
         "native rank",
         "ROC AUC",
     ]
-    keys = ["spearman_bb_lddt", "spearman_oligo_gdtts", "pearson_bb_lddt", "pearson_oligo_gdtts", "top1_loss_oligo_gdtts"]
+    keys = [
+        "spearman_bb_lddt",
+        "spearman_oligo_gdtts",
+        "pearson_bb_lddt",
+        "pearson_oligo_gdtts",
+        "top1_loss_oligo_gdtts",
+    ]
     parts = []
-    for name, of in [*summary["targets"].items(), ("mean over targets", {"columns": summary["mean"], "decoys": summary["scored"]})]:
+    for name, of in [
+        *summary["targets"].items(),
+        ("mean over targets", {"columns": summary["mean"], "decoys": summary["scored"]}),
+    ]:
         lines = []
         for column, v in of["columns"].items():
             interval = v.get("spearman_bb_lddt_interval")
             low = f" [{interval[0]:+.2f}, {interval[1]:+.2f}]" if interval and interval[0] is not None else ""
-            cells = [column, number(v[keys[0]], 2, signed=True) + low, *(number(v[k], 2, signed=True) for k in keys[1:4])]
+            cells = [
+                column,
+                number(v[keys[0]], 2, signed=True) + low,
+                *(number(v[k], 2, signed=True) for k in keys[1:4]),
+            ]
             lines.append([*cells, number(v[keys[4]], 2), number(v["native_rank"], 1), number(v["roc_auc"], 2)])
         parts.append(
-            f"{name}, {of['decoys']} decoys:\n\n{table(head, lines)}" if name in summary["targets"] else f"{name}:\n\n{table(head, lines)}"
+            f"{name}, {of['decoys']} decoys:\n\n{table(head, lines)}"
+            if name in summary["targets"]
+            else f"{name}:\n\n{table(head, lines)}"
         )
-    failed = [f"{len(summary['failed'])} decoys could not be scored, e.g. {summary['failed'][0]}"] if summary["failed"] else []
+    failed = (
+        [f"{len(summary['failed'])} decoys could not be scored, e.g. {summary['failed'][0]}"]
+        if summary["failed"]
+        else []
+    )
     return "\n\n".join(parts + failed) + "\n"

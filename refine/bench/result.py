@@ -33,7 +33,8 @@ class Result:
         residues: of the native.
         seconds, cpu_seconds: of the method alone, its own start-up included, measuring left out.
         models: a row of metrics for each model, best first (model 1 is the submitted one), with ``file``.
-        details: what the method says of itself; residue numbers and scores of model 1 under ``per_residue``; how residues were matched.
+        details: what the method says of itself; residue numbers and scores of model 1 under ``per_residue``; how
+            residues were matched.
     """
 
     target: str
@@ -73,7 +74,9 @@ def write_result(folder: Path, result: Result) -> None:
     path = result_path(folder, result.target, result.method)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    temporary.write_text(json.dumps(plain(dataclasses.asdict(result)), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.write_text(
+        json.dumps(plain(dataclasses.asdict(result)), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+    )
     temporary.replace(path)
 
 

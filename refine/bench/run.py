@@ -51,7 +51,9 @@ class Bench:
     keep_bulky: bool = False
 
     def tasks(self) -> list[Task]:
-        """One task a target, the largest first, so that the end is not spent waiting for one; full paths, since they travel."""
+        """One task a target, the largest first, so that the end is not spent waiting for one; full paths, since they
+        travel.
+        """
         full = (dataclasses.replace(t, model=t.model.absolute(), native=t.native.absolute()) for t in self.targets)
         chosen = sorted(full, key=lambda t: (-t.model.stat().st_size, t.name))
         return [Task(target, self.methods, self.folder.resolve(), self.seed, self.keep_bulky) for target in chosen]
@@ -67,9 +69,13 @@ def check_folder(folder: Path, *, resume: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         taken = any(folder.iterdir())
     except OSError as error:
-        raise InputError(f"cannot use the folder: {error.strerror}", file=str(folder), remedy="Give another --out") from error
+        raise InputError(
+            f"cannot use the folder: {error.strerror}", file=str(folder), remedy="Give another --out"
+        ) from error
     if taken and not resume:
-        raise InputError("the folder is not empty", file=str(folder), remedy="Give another --out, or --resume to go on with it")
+        raise InputError(
+            "the folder is not empty", file=str(folder), remedy="Give another --out, or --resume to go on with it"
+        )
 
 
 def run_bench(
@@ -80,7 +86,8 @@ def run_bench(
     Args:
         bench: what to run.
         workers, scheduler: as of ``dispatch``.
-        resume: go on in a folder that holds results; those of the same structures, method, settings and trained files are kept.
+        resume: go on in a folder that holds results; those of the same structures, method, settings and trained files
+            are kept.
         tell: given a line when a target is done.
 
     Raises:
@@ -99,7 +106,9 @@ def run_bench(
     return write_reports(bench, workers=workers, scheduler=scheduler, seconds=time.monotonic() - began)
 
 
-def write_reports(bench: Bench, *, workers: int = 1, scheduler: str = "", seconds: float | None = None) -> dict[str, Any]:
+def write_reports(
+    bench: Bench, *, workers: int = 1, scheduler: str = "", seconds: float | None = None
+) -> dict[str, Any]:
     """Write results.csv, summary.json, table.md and report.html of what has been computed; gives the summary.
 
     Without ``seconds`` nothing was computed now: time, workers and machine stay those of the summary that is there.

@@ -130,13 +130,18 @@ def radius_of_gyration(protein: Protein) -> float:
 
 
 def voromqa(program: str, path: Path) -> float:
-    """Quality score of ``voronota-voromqa`` (Olechnovič & Venclovas 2017, Proteins 85:1131): the second column of its line.
+    """Quality score of ``voronota-voromqa`` (Olechnovič & Venclovas 2017, Proteins 85:1131): the second column of its
+    line.
 
     Raises:
         EngineError: it failed.
     """
     try:
-        ended = subprocess.run([program, "-i", str(path)], capture_output=True, text=True, timeout=VOROMQA_SECONDS, check=False)
+        ended = subprocess.run(
+            [program, "-i", str(path)], capture_output=True, text=True, timeout=VOROMQA_SECONDS, check=False
+        )
         return float(ended.stdout.split()[1])
     except (OSError, subprocess.TimeoutExpired, IndexError, ValueError) as error:
-        raise EngineError(f"VoroMQA failed: {error}", file=str(path), remedy="Check the program, or give --voromqa ''") from error
+        raise EngineError(
+            f"VoroMQA failed: {error}", file=str(path), remedy="Check the program, or give --voromqa ''"
+        ) from error

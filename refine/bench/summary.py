@@ -48,7 +48,9 @@ class Results:
         for result in self.by_method.get(method, ()):
             if result.status == DONE and len(result.models) >= model:
                 row = result.models[model - 1]
-                found[result.target] = {key: float("nan") if row.get(key) is None else float(row[key]) for key in (*BY_KEY, "move")}
+                found[result.target] = {
+                    key: float("nan") if row.get(key) is None else float(row[key]) for key in (*BY_KEY, "move")
+                }
         return found
 
     def lengths(self) -> dict[str, int]:
@@ -85,7 +87,9 @@ def has_several(results: Results, method: str) -> bool:
 
 
 def method_summary(results: Results, method: str, start: Rows) -> dict[str, Any]:
-    """Of model 1 of a method: how many, what it cost, and every metric against the start; strata by start quality and length."""
+    """Of model 1 of a method: how many, what it cost, and every metric against the start; strata by start quality and
+    length.
+    """
     found = results.by_method[method]
     done, rows = [r for r in found if r.status == DONE], results.rows(method)
     flags = collections.Counter(flag for r in done for flag in r.details.get("flags", ())[:1])
@@ -119,7 +123,9 @@ def metric_summary(metric: Metric, rows: Rows, start: Rows) -> dict[str, Any]:
         "improved_percent": float(100 * (gain > 1e-9).mean()) if len(gain) else None,
         "worst_loss": float(metric.sign * gain.min()) if len(gain) else None,
         "worst_target": worst,
-        "worse_than_2_percent": float(100 * (gain < -BAD_LOSS).mean()) if len(gain) and metric.key.startswith("oligo_gdt") else None,
+        "worse_than_2_percent": float(100 * (gain < -BAD_LOSS).mean())
+        if len(gain) and metric.key.startswith("oligo_gdt")
+        else None,
     }
 
 
@@ -159,7 +165,8 @@ def strata(lengths: Mapping[str, int], rows: Rows, start: Rows) -> list[dict[str
             if inside:
                 values = {key: _changed(inside, start, key) for key in STRATA_METRICS}
                 found.append(
-                    {"by": by, "from": low, "to": high, "n": len(inside)} | {k: interval(mean_interval(v)) for k, v in values.items()}
+                    {"by": by, "from": low, "to": high, "n": len(inside)}
+                    | {k: interval(mean_interval(v)) for k, v in values.items()}
                 )
     return found
 

@@ -11,7 +11,21 @@ from refine.bench.result import DONE, Result
 from refine.bench.summary import QUALITY_BINS
 from refine.run.tables import csv_text
 
-TIDY = ("target", "method", "model", "kind", "status", "split", "residues", *BY_KEY, "move", "seconds", "cpu_seconds", "flag", "error")
+TIDY = (
+    "target",
+    "method",
+    "model",
+    "kind",
+    "status",
+    "split",
+    "residues",
+    *BY_KEY,
+    "move",
+    "seconds",
+    "cpu_seconds",
+    "flag",
+    "error",
+)
 
 
 def tidy_csv(results: Sequence[Result], targets: Sequence[Target]) -> str:
@@ -23,7 +37,15 @@ def tidy_csv(results: Sequence[Result], targets: Sequence[Target]) -> str:
             flags = r.details.get("flags", ())
             error = r.error.splitlines()[0] if r.error else ""
             values = [row.get(key) for key in (*BY_KEY, "move")]
-            head = (r.target, r.method, number if r.status == DONE else "", r.kind, r.status, split[r.target], r.residues or "")
+            head = (
+                r.target,
+                r.method,
+                number if r.status == DONE else "",
+                r.kind,
+                r.status,
+                split[r.target],
+                r.residues or "",
+            )
             flag = flags[number - 1] if number <= len(flags) else ""
             lines.append((*head, *("" if v is None else v for v in values), r.seconds, r.cpu_seconds, flag, error))
     return csv_text(TIDY, lines)
@@ -52,7 +74,11 @@ def change(metric: Metric, values: Mapping[str, Any], key: str = "delta_mean") -
 
 def main_table(summary: Mapping[str, Any]) -> str:
     """Accuracy against the native, model 1 only."""
-    shown = [m for m in METRICS if m.key in ("oligo_gdtha", "oligo_gdtts", "tm_score", "bb_lddt", "lddt_no_stereochecks", "rmsd")]
+    shown = [
+        m
+        for m in METRICS
+        if m.key in ("oligo_gdtha", "oligo_gdtts", "tm_score", "bb_lddt", "lddt_no_stereochecks", "rmsd")
+    ]
     head = [
         "method",
         "n",
@@ -69,15 +95,27 @@ def main_table(summary: Mapping[str, Any]) -> str:
         main = of["metrics"][MAIN.key]
         cells = [name, f"{of['n']}" + (f" ({of['failed']} failed)" if of["failed"] else "")]
         cells += [change(m, of["metrics"][m.key]) for m in shown]
-        cells += [change(MAIN, main, "delta_median"), number(main["improved_percent"], 0), number(main["worst_loss"], 2, signed=True)]
-        cells += [number(main["worse_than_2_percent"], 0), number(of["seconds_mean"], 1), number(of["cpu_seconds_mean"], 1)]
+        cells += [
+            change(MAIN, main, "delta_median"),
+            number(main["improved_percent"], 0),
+            number(main["worst_loss"], 2, signed=True),
+        ]
+        cells += [
+            number(main["worse_than_2_percent"], 0),
+            number(of["seconds_mean"], 1),
+            number(of["cpu_seconds_mean"], 1),
+        ]
         lines.append(cells)
     return table(head, lines)
 
 
 def quality_table(summary: Mapping[str, Any]) -> str:
     """Quality without a native: mean level of each method."""
-    shown = [m for m in METRICS if m.key not in ("oligo_gdtha", "oligo_gdtts", "tm_score", "bb_lddt", "lddt_no_stereochecks", "rmsd")]
+    shown = [
+        m
+        for m in METRICS
+        if m.key not in ("oligo_gdtha", "oligo_gdtts", "tm_score", "bb_lddt", "lddt_no_stereochecks", "rmsd")
+    ]
     head = ["method", *(m.label for m in shown), "mean move (Å)"]
     lines = []
     for name, of in summary["methods"].items():
@@ -111,9 +149,17 @@ def pair_table(summary: Mapping[str, Any]) -> str:
     for pair in summary["paired"]:
         for key in (MAIN.key, "bb_lddt"):
             of = pair["metrics"][key]
-            cells = [pair["first"], pair["second"], BY_KEY[key].label, str(of["n"]), change(BY_KEY[key], of, "difference_mean")]
+            cells = [
+                pair["first"],
+                pair["second"],
+                BY_KEY[key].label,
+                str(of["n"]),
+                change(BY_KEY[key], of, "difference_mean"),
+            ]
             lines.append([*cells, p_value(of["wilcoxon_p"]), p_value(of["bootstrap_p"])])
-    return "Paired tests:\n\n" + table(["method", "minus", "metric", "n", "mean difference", "Wilcoxon p", "bootstrap p"], lines)
+    return "Paired tests:\n\n" + table(
+        ["method", "minus", "metric", "n", "mean difference", "Wilcoxon p", "bootstrap p"], lines
+    )
 
 
 def oracle_lines(summary: Mapping[str, Any]) -> str:

@@ -67,7 +67,8 @@ def _loaded(networks: str, device: str) -> Networks | None:
 
 
 def run_task(task: Task) -> str:
-    """Compute what is not there yet of a target; a method that fails is a result too. Gives a line for the progress display.
+    """Compute what is not there yet of a target; a method that fails is a result too. Gives a line for the progress
+    display.
 
     This is the job border: only an interrupt gets past it.
     """
@@ -84,7 +85,11 @@ def run_task(task: Task) -> str:
         except Exception as error:  # the job border
             bench.fail(method, f"a bug in refine: {type(error).__name__}: {error}\n{traceback.format_exc()}")
             done[FAILED] += 1
-    return f"{task.name}: " + ", ".join(f"{n} {what}" for what, n in done.items() if n) + f", {time.monotonic() - begun:.0f} s"
+    return (
+        f"{task.name}: "
+        + ", ".join(f"{n} {what}" for what, n in done.items() if n)
+        + f", {time.monotonic() - begun:.0f} s"
+    )
 
 
 class OneTarget:
@@ -125,7 +130,11 @@ class OneTarget:
             values, comparison = measure(read_structure(path).protein, self.native, self.start)
             rows.append({"model": number, "file": self.relative(path)} | {k: round(v, 5) for k, v in values.items()})
             if number == 1:
-                details = {**details, "matching": comparison.matching.summary(), "per_residue": per_residue(comparison, self.native)}
+                details = {
+                    **details,
+                    "matching": comparison.matching.summary(),
+                    "per_residue": per_residue(comparison, self.native),
+                }
         write_result(
             self.task.folder,
             Result(
@@ -166,7 +175,9 @@ class OneTarget:
         settings = method.run_settings()
         prepared = prepare(self.target.model, model=settings.model, freeze=settings.freeze)
         moved = self.random(method, prepared) if method.kind == "random" else None
-        result = self.finisher(settings, prepared).finish(prepared.protein if moved is None else moved, refined=moved is not None)
+        result = self.finisher(settings, prepared).finish(
+            prepared.protein if moved is None else moved, refined=moved is not None
+        )
         path = RunFolder(place).write("model_1.cif", lambda p: write_cif(result.protein, p))
         return [path], {"flags": [result.report.flag]}
 
@@ -187,10 +198,14 @@ class OneTarget:
         return self._finishers[key]
 
     def random(self, method: Method, prepared: Prepared) -> Protein:
-        """The backbone from which the method ``like`` propagates, moved as far as that method moved it, in a random direction."""
+        """The backbone from which the method ``like`` propagates, moved as far as that method moved it, in a random
+        direction.
+        """
         like = read_result(self.task.folder, self.target.name, method.like)
         if like is None or like.status != DONE:
-            raise EngineError(f"method {method.like} has no result to take the size of the move from", file=str(self.target.model))
+            raise EngineError(
+                f"method {method.like} has no result to take the size of the move from", file=str(self.target.model)
+            )
         model = read_structure(self.task.folder / like.models[0]["file"]).protein
         if len(model) != len(prepared.protein):
             raise EngineError(f"model 1 of {method.like} has another number of residues", file=str(self.target.model))
@@ -203,22 +218,39 @@ class OneTarget:
     def call(self, method: Method, place: Path) -> tuple[list[Path], Mapping[str, Any]]:
         """Run another program; its output goes to ``output.txt`` beside its model."""
         out = place / "model_1.pdb"
-        values = {"model": self.target.model.resolve(), "out": out.resolve(), "folder": place.resolve(), "target": self.target.name}
+        values = {
+            "model": self.target.model.resolve(),
+            "out": out.resolve(),
+            "folder": place.resolve(),
+            "target": self.target.name,
+        }
         words = [fill(word, values) for word in split_command(method)]
         try:
             with (place / "output.txt").open("w", encoding="utf-8") as stream:
                 ended = subprocess.run(
-                    words, cwd=place, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, timeout=method.seconds, check=False
+                    words,
+                    cwd=place,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    timeout=method.seconds,
+                    check=False,
                 )
         except OSError as error:
             raise EngineError(
                 f"cannot run {words[0]}: {error.strerror}", file=str(self.target.model), remedy="Check the command"
             ) from error
         except subprocess.TimeoutExpired as error:
-            raise EngineError(f"{method.name} took longer than {method.seconds:.0f} s", file=str(self.target.model)) from error
+            raise EngineError(
+                f"{method.name} took longer than {method.seconds:.0f} s", file=str(self.target.model)
+            ) from error
         if ended.returncode != 0 or not out.is_file():
             what = f"ended with {ended.returncode}" if ended.returncode else "wrote no model"
-            raise EngineError(f"{method.name} {what}", file=str(self.target.model), remedy=f"See {self.relative(place / 'output.txt')}")
+            raise EngineError(
+                f"{method.name} {what}",
+                file=str(self.target.model),
+                remedy=f"See {self.relative(place / 'output.txt')}",
+            )
         return [out], {"command": method.command}
 
 

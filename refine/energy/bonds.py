@@ -14,7 +14,17 @@ import math
 import torch
 from torch import Tensor
 
-from refine.constants import ANGLE_C_N_CA, ANGLE_CA_C_N, ANGLE_CA_C_O, ANGLE_N_C_O, ANGLE_N_CA_C, BOND_C_N, BOND_C_O, BOND_CA_C, BOND_N_CA
+from refine.constants import (
+    ANGLE_C_N_CA,
+    ANGLE_CA_C_N,
+    ANGLE_CA_C_O,
+    ANGLE_N_C_O,
+    ANGLE_N_CA_C,
+    BOND_C_N,
+    BOND_C_O,
+    BOND_CA_C,
+    BOND_N_CA,
+)
 from refine.energy.system import System, next_residue, share_with_next
 
 N, CA, C, O, NEXT_N, NEXT_CA = range(6)  # noqa: E741

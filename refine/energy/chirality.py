@@ -11,8 +11,8 @@ from refine.energy.system import System
 from refine.structure.geometry import frames, to_global, unit
 
 IDEAL = 0.738
-"""Triple product of the unit vectors CA→N, CA→C, CA→CB of an L amino acid, angles 111.0, 110.5, 110.1 degrees (Engh & Huber
-1991); a D amino acid has the negative."""
+"""Triple product of the unit vectors CA→N, CA→C, CA→CB of an L amino acid, angles 111.0, 110.5, 110.1 degrees (Engh &
+Huber 1991); a D amino acid has the negative."""
 STIFFNESS = 20.0
 """kcal/mol on the squared deviation of the triple product: a D residue costs about 44 kcal/mol."""
 

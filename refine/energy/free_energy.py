@@ -36,7 +36,10 @@ class EnergyTable:
         return EnergyTable(
             torch.where(keep, self.total, other.total),
             {name: torch.where(keep, value, other.per_term[name]) for name, value in self.per_term.items()},
-            {name: torch.where(keep[:, None], value, other.per_residue[name]) for name, value in self.per_residue.items()},
+            {
+                name: torch.where(keep[:, None], value, other.per_residue[name])
+                for name, value in self.per_residue.items()
+            },
         )
 
     def replica(self, r: int) -> dict[str, float]:
@@ -69,7 +72,9 @@ class FreeEnergy:
         for kind, given in (("weight", self.weights), ("implicit term", self.implicit)):
             unknown = sorted(set(given) - set(names))
             if unknown:
-                raise InputError(f"{kind} for unknown energy term {unknown[0]!r}", remedy=f"The terms are {', '.join(names)}")
+                raise InputError(
+                    f"{kind} for unknown energy term {unknown[0]!r}", remedy=f"The terms are {', '.join(names)}"
+                )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,7 +89,9 @@ class FreeEnergy:
         return self._table({term.name: self._value(term, coords) for term in self.terms})
 
     def forces(self, coords: Tensor) -> tuple[Tensor, EnergyTable]:
-        """−∂F/∂X (R, L, 4, 3) in kcal/mol/Å of all terms that are not implicit, one gradient for all replicas, and the table."""
+        """−∂F/∂X (R, L, 4, 3) in kcal/mol/Å of all terms that are not implicit, one gradient for all replicas, and the
+        table.
+        """
         x = coords.detach().requires_grad_(True)
         values: dict[str, Tensor] = {}
         driving: list[Tensor] = []

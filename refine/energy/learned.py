@@ -24,7 +24,14 @@ from refine.energy.term import Term
 from refine.networks.environment import gather
 from refine.networks.prior import FREEDOM, PriorOutput, student
 from refine.networks.weights import Networks
-from refine.structure.geometry import distance, frames, rotation_from_vector, to_global, vector_from_rotation, virtual_cb
+from refine.structure.geometry import (
+    distance,
+    frames,
+    rotation_from_vector,
+    to_global,
+    vector_from_rotation,
+    virtual_cb,
+)
 
 KT = BOLTZMANN * 298.15
 _CB_ARM = 1.53
@@ -67,13 +74,15 @@ class LearnedModel:
     Args:
         networks: loaded networks, of the system's device and dtype.
         system: what they need to know besides coordinates.
-        whole: take the displacement towards the native laid onto the whole model, with the scales that the density has for the residue's
-            region; False takes the region's displacement too.
+        whole: take the displacement towards the native laid onto the whole model, with the scales that the density has
+            for the residue's region; False takes the region's displacement too.
     """
 
     def __init__(self, networks: Networks, system: System, whole: bool = True) -> None:
         self.networks, self.system, self.whole = networks, system, whole
-        breaks = torch.cat((torch.zeros(1, dtype=torch.int64, device=system.device), (~system.bonded[:-1]).long().cumsum(0)))
+        breaks = torch.cat(
+            (torch.zeros(1, dtype=torch.int64, device=system.device), (~system.bonded[:-1]).long().cumsum(0))
+        )
         self.position = torch.arange(len(system), device=system.device) + _BREAK * breaks
         self._last: tuple[Tensor, Fields] | None = None
 
@@ -83,7 +92,9 @@ class LearnedModel:
         return expand[0], expand[1], expand[2], torch.ones(replicas, len(s), dtype=torch.bool, device=s.device)
 
     def fields(self, coords: Tensor) -> Fields:
-        """Fields at coords (R, L, 4, 3) Å, without gradient; the latest are remembered, as several terms ask for the same."""
+        """Fields at coords (R, L, 4, 3) Å, without gradient; the latest are remembered, as several terms ask for the
+        same.
+        """
         if self._last is not None and self._last[0].shape == coords.shape and torch.equal(self._last[0], coords):
             return self._last[1]
         per_call = max(1, _RESIDUES_AT_ONCE // len(self.system))
@@ -124,7 +135,9 @@ class LearnedModel:
         )
 
     def judged(self, coords: Tensor) -> Tensor:
-        """Expected CA lDDT (R, L) in [0, 1], without gradient: the judge's, or the priors' where the model has no judge."""
+        """Expected CA lDDT (R, L) in [0, 1], without gradient: the judge's, or the priors' where the model has no
+        judge.
+        """
         judge = self.networks.judge
         if judge is None:
             return self.fields(coords).lddt
@@ -143,7 +156,9 @@ class LearnedModel:
         rot = frames(coords[..., 0, :], coords[..., 1, :], coords[..., 2, :])
         side_chain = to_global(rot[:, :, None], coords[..., 1:2, :], self.system.side_chain_local)
         present = self.system.has_side_chain.expand(coords.shape[0], -1, -1)
-        return torch.log_softmax(self.networks.likelihood(coords, side_chain, present, *self._inputs(coords.shape[0])), dim=-1)
+        return torch.log_softmax(
+            self.networks.likelihood(coords, side_chain, present, *self._inputs(coords.shape[0])), dim=-1
+        )
 
 
 def _scale(outputs: list[PriorOutput], name: str, extra: Tensor | None) -> Tensor:
@@ -168,7 +183,9 @@ def _frame_energy(coords: Tensor, fields: Fields) -> Tensor:
 
 
 def _distance_energy(coords: Tensor, fields: Fields) -> Tensor:
-    """−kT log p(d_ij | y_i) (R, L): the mean over CA and CB, summed over the region with its envelope, halved as pairs count twice."""
+    """−kT log p(d_ij | y_i) (R, L): the mean over CA and CB, summed over the region with its envelope, halved as pairs
+    count twice.
+    """
     off = (_pair_distances(coords, fields.index) - fields.distances) ** 2
     return 0.5 * KT * (student(off, fields.distance_b.log(), 1).mean(-1) * fields.envelope).sum(-1)
 
@@ -188,7 +205,9 @@ def _frame_curvature(coords: Tensor, fields: Fields) -> Curvature:
 
 
 def _distance_curvature(coords: Tensor, fields: Fields) -> Curvature:
-    """Of ``_distance_energy``, along the lines to the neighbours; the views of both ends of a pair are taken as alike."""
+    """Of ``_distance_energy``, along the lines to the neighbours; the views of both ends of a pair are taken as
+    alike.
+    """
     n, ca, c, _ = coords.unbind(-2)
     off = (_pair_distances(coords, fields.index) - fields.distances) ** 2
     stiff = 0.5 * _stiffness(off, fields.distance_b, 1) * fields.envelope.unsqueeze(-1)

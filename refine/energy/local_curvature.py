@@ -1,8 +1,9 @@
 """How stiffly the learned densities hold each residue: the block of residue i of their Gauss–Newton Hessian.
 
-A residue is a rigid body here, of a shift (3) and a turn about CA (3). Student densities are taken with the curvature of the
-quadratic that touches them from above at the present place (the weights of iteratively reweighted least squares), which never
-turns negative, so that force over curvature is a descent step that does not overshoot one density's centre.
+A residue is a rigid body here, of a shift (3) and a turn about CA (3). Student densities are taken with the curvature
+of the quadratic that touches them from above at the present place (the weights of iteratively reweighted least
+squares), which never turns negative, so that force over curvature is a descent step that does not overshoot one
+density's centre.
 """
 
 from __future__ import annotations
@@ -54,13 +55,16 @@ def curved_part(energy: FreeEnergy) -> FreeEnergy | None:
 
 
 def rigid_moves(energy: FreeEnergy, coords: Tensor) -> tuple[Tensor, Tensor]:
-    """Shift (R, L, 3) Å and turn (R, L, 3) rad about CA, in global axes, of every residue to where its block of ``energy`` is lowest.
+    """Shift (R, L, 3) Å and turn (R, L, 3) rad about CA, in global axes, of every residue to where its block of
+    ``energy`` is lowest.
 
     ``energy`` is a ``curved_part``; forces are its exact gradient.
     """
     forces, _ = energy.forces(coords)
     with torch.no_grad():
-        blocks = [term.curvature(coords).scaled(energy.weight(term.name)) for term in energy.terms if isinstance(term, Curved)]
+        blocks = [
+            term.curvature(coords).scaled(energy.weight(term.name)) for term in energy.terms if isinstance(term, Curved)
+        ]
         total = sum(blocks[1:], start=blocks[0])
         torque = torch.linalg.cross(coords - coords[:, :, 1:2], forces).sum(2)
         shift = torch.linalg.solve(total.shift, forces.sum(2).unsqueeze(-1)).squeeze(-1)
@@ -68,6 +72,8 @@ def rigid_moves(energy: FreeEnergy, coords: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def moved_rigidly(coords: Tensor, shift: Tensor, turn: Tensor) -> Tensor:
-    """Residues (R, L, 4, 3) turned about their CA by ``turn`` (R, L, 3) rad, then shifted by ``shift`` (R, L, 3) Å; global axes."""
+    """Residues (R, L, 4, 3) turned about their CA by ``turn`` (R, L, 3) rad, then shifted by ``shift`` (R, L, 3) Å;
+    global axes.
+    """
     ca = coords[:, :, 1:2]
     return ca + shift.unsqueeze(2) + (coords - ca) @ rotation_from_vector(turn).transpose(-1, -2)

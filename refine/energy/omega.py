@@ -20,8 +20,8 @@ OUT_OF_PLANE = 30.0
 class Omega:
     """Keeps each peptide bond at the class, trans or cis, that the start has, and its oxygen in the plane.
 
-    The torsion part is k (1 - s cos omega), s = -1 for trans and +1 for cis: smooth and periodic, so a bond may still turn
-    over if everything else demands it.
+    The torsion part is k (1 - s cos omega), s = -1 for trans and +1 for cis: smooth and periodic, so a bond may still
+    turn over if everything else demands it.
 
     Attributes:
         sign: (L,) s, 0 where residue i is not bonded to i + 1.

@@ -53,7 +53,9 @@ def start_pull(system: System, start: Tensor, stiffness: float | Tensor) -> Star
     if per_residue.ndim == 0:
         per_residue = per_residue.expand(len(system))
     if per_residue.shape != (len(system),):
-        raise InputError(f"{per_residue.numel()} restraint weights for {len(system)} residues", remedy="Give one, or one per residue")
+        raise InputError(
+            f"{per_residue.numel()} restraint weights for {len(system)} residues", remedy="Give one, or one per residue"
+        )
     if not torch.isfinite(per_residue).all() or (per_residue < 0).any():
         raise InputError("a restraint weight is negative or not a number", remedy="Use numbers of at least 0")
     if not (per_residue > 0).any():

@@ -49,9 +49,9 @@ class Sterics:
     """E = Σ_pairs k (1 - d^2 / d0^2)^3 for d < d0, else 0: finite at d = 0, twice continuously differentiable at d0.
 
     Sites are N, CA, C, O, an ideal CB (not for glycine) and the side-chain centroid on its residue's frame; d0 comes
-    from contacts in crystal structures (constants.SITE_CONTACTS, SITE_RADII, CENTROID_RADII, HETERO_RADII). Pairs within a
-    residue and between bonded residues are left out (the torsion terms know them). Hetero atoms repel with their full
-    energy on the residue. There is no attraction here.
+    from contacts in crystal structures (constants.SITE_CONTACTS, SITE_RADII, CENTROID_RADII, HETERO_RADII). Pairs
+    within a residue and between bonded residues are left out (the torsion terms know them). Hetero atoms repel with
+    their full energy on the residue. There is no attraction here.
 
     The pair list is rebuilt when a site has moved ``SKIN / 2``; it affects the cost only, never the value or its bytes,
     because pairs are sorted and pairs apart contribute nothing. Memory is proportional to L, not its square.
@@ -88,7 +88,9 @@ class Sterics:
         energy = energy.index_add(0, i // SITES, half).index_add(0, j // SITES, half)
         if self._tree is not None:
             hetero = self._system.hetero
-            i, j, contact = _touching(flat.detach(), hetero, pairs.hetero_first, pairs.hetero_second, pairs.hetero_contact)
+            i, j, contact = _touching(
+                flat.detach(), hetero, pairs.hetero_first, pairs.hetero_second, pairs.hetero_contact
+            )
             energy = energy.index_add(0, i // SITES, _repulsion(flat[i], hetero[j], contact))
         return energy.reshape(replicas, length)
 
@@ -122,10 +124,20 @@ class Sterics:
         def squared(d0: NDArray[np.float64]) -> Tensor:
             return torch.from_numpy(d0 * d0).to(device=device, dtype=dtype)
 
-        return PairList(sites, put(first), put(second), squared(contact), put(hetero_first), put(hetero_second), squared(hetero_contact))
+        return PairList(
+            sites,
+            put(first),
+            put(second),
+            squared(contact),
+            put(hetero_first),
+            put(hetero_second),
+            squared(hetero_contact),
+        )
 
     def _own_pairs(self, x: NDArray[np.float64], present: NDArray[np.int64], offset: int) -> IndexedContacts:
-        reach = float(max(_CONTACT.max(), _CONTACT[CENTROID].max() + self._centroid.max(), 2 * self._centroid.max())) + SKIN
+        reach = (
+            float(max(_CONTACT.max(), _CONTACT[CENTROID].max() + self._centroid.max(), 2 * self._centroid.max())) + SKIN
+        )
         pairs = cKDTree(x).query_pairs(reach, output_type="ndarray")
         i, j = present[pairs[:, 0]], present[pairs[:, 1]]
         contact = _CONTACT[self._kind[i], self._kind[j]] + self._centroid[i] + self._centroid[j]

@@ -30,7 +30,8 @@ class System:
         cis: (L,) bool, the peptide bond from i to i + 1 is to be cis: as the start has it.
         chain_index: (L,) int64, 0 for the first chain.
         position: (L,) int64, author number where those ascend within the chain, else running number.
-        side_chain_local: (L, 10, 3) Å, side-chain heavy atoms in the residue frame, in the order of SIDE_CHAIN_ATOMS; absent ones are 0.
+        side_chain_local: (L, 10, 3) Å, side-chain heavy atoms in the residue frame, in the order of SIDE_CHAIN_ATOMS;
+            absent ones are 0.
         has_side_chain: (L, 10) bool, which of them exist.
         centroid_local: (L, 3) Å, mean of all side-chain heavy atoms in the residue frame; 0 where there are none.
         has_centroid: (L,) bool, the residue has side-chain atoms beyond CB.
@@ -93,7 +94,9 @@ class System:
         return cls(
             sequence=protein.sequence,
             labels=labels,
-            residue_index=torch.tensor([AMINO_ACIDS.index(aa) for aa in protein.sequence], dtype=torch.int64, device=device),
+            residue_index=torch.tensor(
+                [AMINO_ACIDS.index(aa) for aa in protein.sequence], dtype=torch.int64, device=device
+            ),
             bonded=torch.tensor(protein.bonded, device=device),
             cis=_cis(backbone, protein).to(device),
             chain_index=torch.tensor([chains[r.chain] for r in protein.residue_ids], dtype=torch.int64, device=device),
@@ -104,7 +107,9 @@ class System:
             has_centroid=side[:, 1:].any(1).to(device),
             cb_local=local[:, 0].to(device=device, dtype=dtype),
             has_cb=side[:, 0].to(device),
-            hetero=torch.tensor([h.position for h in protein.hetero], dtype=torch.float64).reshape(-1, 3).to(device=device, dtype=dtype),
+            hetero=torch.tensor([h.position for h in protein.hetero], dtype=torch.float64)
+            .reshape(-1, 3)
+            .to(device=device, dtype=dtype),
             hetero_elements=tuple(h.element.strip().upper() for h in protein.hetero),
         )
 
@@ -112,10 +117,14 @@ class System:
 def _check(x: NDArray[np.float64], mask: NDArray[np.bool_], labels: tuple[str, ...]) -> None:
     bad = ~mask[:, :4].all(1)
     if bad.any():
-        raise EngineError("backbone atoms are missing", residue=labels[int(bad.argmax())], remedy="Repair the structure first")
+        raise EngineError(
+            "backbone atoms are missing", residue=labels[int(bad.argmax())], remedy="Repair the structure first"
+        )
     bad = ~np.isfinite(x).all((1, 2))
     if bad.any():
-        raise EngineError("a coordinate is not a number", residue=labels[int(bad.argmax())], remedy="Correct or remove this residue")
+        raise EngineError(
+            "a coordinate is not a number", residue=labels[int(bad.argmax())], remedy="Correct or remove this residue"
+        )
 
 
 def _cis(backbone: Tensor, protein: Protein) -> Tensor:
@@ -141,7 +150,9 @@ def _positions(protein: Protein) -> list[int]:
 
 
 def next_residue(x: Tensor) -> Tensor:
-    """Entries of residue i + 1 at place i along axis 1 of (R, L, ...); the last residue gets its own (mask with ``bonded``)."""
+    """Entries of residue i + 1 at place i along axis 1 of (R, L, ...); the last residue gets its own (mask with
+    ``bonded``).
+    """
     return torch.cat((x[:, 1:], x[:, -1:]), dim=1)
 
 

@@ -10,8 +10,9 @@ from torch import Tensor
 class Term(Protocol):
     """A named, differentiable function of the backbone.
 
-    Called with coords (R, L, 4, 3) in Å (N, CA, C, O of R replicas) it gives (R, L) kcal/mol: the share of every residue,
-    pair energies shared half and half. It never changes its argument, and replica r depends on coords[r] alone.
+    Called with coords (R, L, 4, 3) in Å (N, CA, C, O of R replicas) it gives (R, L) kcal/mol: the share of every
+    residue, pair energies shared half and half. It never changes its argument, and replica r depends on coords[r]
+    alone.
     """
 
     @property
@@ -22,5 +23,7 @@ class Term(Protocol):
     def __call__(self, coords: Tensor) -> Tensor: ...
 
     def at(self, coords: Tensor) -> Term:
-        """The term with whatever it holds fixed (learned targets) evaluated at ``coords``; static terms return themselves."""
+        """The term with whatever it holds fixed (learned targets) evaluated at ``coords``; static terms return
+        themselves.
+        """
         ...

@@ -1,4 +1,6 @@
-"""The mean structure of an ensemble, which lies nearer to the truth than its members do on average (Mirjalili & Feig 2013)."""
+"""The mean structure of an ensemble, which lies nearer to the truth than its members do on average (Mirjalili & Feig
+2013).
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from refine.structure.geometry import superpose
 def average(backbone: NDArray[np.float32], *, anchored: bool = False) -> NDArray[np.float32]:
     """Mean (L, 4, 3) Å of snapshots (F, L, 4, 3), each laid onto the last one by its CA atoms.
 
-    ``anchored`` snapshots share residues that never moved and are averaged where they are. Bonds come out a little short where the
-    snapshots differ.
+    ``anchored`` snapshots share residues that never moved and are averaged where they are. Bonds come out a little
+    short where the snapshots differ.
     """
     if anchored:
         return backbone.mean(0, dtype=np.float64).astype(np.float32)

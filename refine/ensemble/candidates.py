@@ -32,7 +32,8 @@ class Proposal:
     """A backbone that may become a model.
 
     Attributes:
-        name: ``replica 3``, ``medoid 1``, ``average`` (of the replicas), ``average 1`` (of the snapshots of cluster 1, the largest).
+        name: ``replica 3``, ``medoid 1``, ``average`` (of the replicas), ``average 1`` (of the snapshots of cluster 1,
+            the largest).
         backbone: (L, 4, 3) float32 Å.
     """
 
@@ -46,9 +47,13 @@ class Proposal:
 
 
 def proposals(
-    ends: NDArray[np.float32], snapshots: NDArray[np.float32], constraints: Constraints | None, mobile: NDArray[np.bool_]
+    ends: NDArray[np.float32],
+    snapshots: NDArray[np.float32],
+    constraints: Constraints | None,
+    mobile: NDArray[np.bool_],
 ) -> list[Proposal]:
-    """All candidates of an ensemble, replicas first; ``average`` is that of their ends, which have settled, the snapshots not all have.
+    """All candidates of an ensemble, replicas first; ``average`` is that of their ends, which have settled, the
+    snapshots not all have.
 
     Args:
         ends: (R, L, 4, 3) Å, where the replicas stand at the end.
@@ -70,7 +75,9 @@ def proposals(
 
 
 def clusters(ca: NDArray[np.float32], most: int = CLUSTERS) -> NDArray[np.int64]:
-    """Cluster (F,) from 1, the largest first, of CA traces (F, L, 3) by average linkage of their RMSD; at most ``most`` of them."""
+    """Cluster (F,) from 1, the largest first, of CA traces (F, L, 3) by average linkage of their RMSD; at most ``most``
+    of them.
+    """
     if len(ca) < 3 or most < 2:
         return np.ones(len(ca), np.int64)
     tree = linkage(squareform(rmsd_matrix(ca), checks=False), method="average")
@@ -86,7 +93,9 @@ def medoid(ca: NDArray[np.float32]) -> int:
     return int(rmsd_matrix(ca).sum(1).argmin())
 
 
-def _restored(backbones: NDArray[np.float32], constraints: Constraints | None, mobile: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _restored(
+    backbones: NDArray[np.float32], constraints: Constraints | None, mobile: NDArray[np.bool_]
+) -> NDArray[np.float32]:
     if constraints is None:
         return backbones
     device = constraints.joined.device

@@ -1,8 +1,8 @@
 """Which snapshots of a propagation count: burn-in, autocorrelation, effective sample size.
 
-Burn-in is what leaves the most effectively independent samples when cut away (Chodera 2016, J. Chem. Theory Comput. 12:1799). The effective
-sample size is that of several chains (Gelman et al., Bayesian Data Analysis, 3rd ed., 11.5): replicas that stay apart count for less.
-Sums over lags end by Geyer's initial monotone sequence.
+Burn-in is what leaves the most effectively independent samples when cut away (Chodera 2016, J. Chem. Theory Comput.
+12:1799). The effective sample size is that of several chains (Gelman et al., Bayesian Data Analysis, 3rd ed., 11.5):
+replicas that stay apart count for less. Sums over lags end by Geyer's initial monotone sequence.
 """
 
 from __future__ import annotations

@@ -37,7 +37,9 @@ def radii_of_gyration(points: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def rmsf(ca: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Root mean square fluctuation (L,) Å of CA positions (F, L, 3) about their mean, all laid onto the first snapshot."""
+    """Root mean square fluctuation (L,) Å of CA positions (F, L, 3) about their mean, all laid onto the first
+    snapshot.
+    """
     frames = torch.from_numpy(np.ascontiguousarray(ca, dtype=np.float32))
     rot, shift = superpose(frames, frames[:1].expand_as(frames))
     laid = frames @ rot.transpose(-1, -2) + shift.unsqueeze(-2)

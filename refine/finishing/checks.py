@@ -76,9 +76,13 @@ def omega(protein: Protein) -> NDArray[np.float64]:
 
 
 def stereo(protein: Protein) -> Stereo:
-    """Chirality, cis peptides and disulfides of replica 0 of ``protein``; residues with the atoms missing are passed over."""
+    """Chirality, cis peptides and disulfides of replica 0 of ``protein``; residues with the atoms missing are passed
+    over.
+    """
     x, mask = protein.coords[0], protein.mask
-    wrong = set(np.nonzero(mask[:, [0, 1, 2, 4]].all(1) & (_volume(x[:, 0], x[:, 2], x[:, 4], x[:, 1]) < 0))[0].tolist())
+    wrong = set(
+        np.nonzero(mask[:, [0, 1, 2, 4]].all(1) & (_volume(x[:, 0], x[:, 2], x[:, 4], x[:, 1]) < 0))[0].tolist()
+    )
     for i, aa in enumerate(protein.sequence):
         if aa not in _CB_CENTRES:
             continue

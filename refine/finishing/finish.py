@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class StageReport:
-    """Name, energies (kcal/mol), iterations, seconds and end (``done``, ``time``, ``failed``) of one minimisation step."""
+    """Name, energies (kcal/mol), iterations, seconds and end (``done``, ``time``, ``failed``) of one minimisation
+    step.
+    """
 
     name: str
     energy_before: float
@@ -37,8 +39,8 @@ class FinishReport:
     """What finishing did.
 
     Attributes:
-        flag: ``complete``; ``time`` (cap reached, best so far returned); ``partial`` (a less relaxed structure had to be taken);
-            ``unrelaxed`` (no minimisation was possible); ``off`` (relaxation not asked for).
+        flag: ``complete``; ``time`` (cap reached, best so far returned); ``partial`` (a less relaxed structure had to
+            be taken); ``unrelaxed`` (no minimisation was possible); ``off`` (relaxation not asked for).
         level: which structure was returned: the last minimisation step kept, ``repacked`` or ``input``.
         completed, repacked: residues (author identities) whose side chains were completed or turned.
         clashes_before, clashes_after: heavy-atom pairs overlapping by more than 0.4 Å (quick count).
@@ -46,7 +48,8 @@ class FinishReport:
         stages: the minimisation steps.
         checks: stereochemistry before and after.
         platform: OpenMM platform, empty without relaxation.
-        seconds: wall time without the set-up of the system; ``setup_seconds`` that of the set-up, 0 when it was there already.
+        seconds: wall time without the set-up of the system; ``setup_seconds`` that of the set-up, 0 when it was there
+            already.
         notes: sentences for the user.
     """
 
@@ -78,7 +81,8 @@ class Finisher:
     """Finishes many models of one protein; the OpenMM system is built once, at the first one.
 
     Args:
-        reference: the protein all models share (R = 1): its disulfides, protonation and hetero atoms hold for all of them.
+        reference: the protein all models share (R = 1): its disulfides, protonation and hetero atoms hold for all of
+            them.
         settings: of this stage.
         mobile: (L,) bool, False where heavy atoms must not move; None means all may.
     """
@@ -108,13 +112,15 @@ class Finisher:
     def finish(self, protein: Protein, *, refined: bool = False) -> FinishResult:
         """Finish one model of the reference protein.
 
-        Completes and repacks side chains, then minimises with the backbone restrained. The most relaxed structure that has no
-        new stereochemical error and no more clashes than the input is returned. Never fails because minimisation does; the flag
-        of the report tells. Coordinates of hetero atoms and of residues that are not mobile stay, but for completed atoms.
+        Completes and repacks side chains, then minimises with the backbone restrained. The most relaxed structure that
+        has no new stereochemical error and no more clashes than the input is returned. Never fails because minimisation
+        does; the flag of the report tells. Coordinates of hetero atoms and of residues that are not mobile stay, but
+        for completed atoms.
 
         Args:
             protein: R = 1, same residues as the reference.
-            refined: its backbone comes from the propagation and is held harder, see ``FinishSettings.refined_restraint``.
+            refined: its backbone comes from the propagation and is held harder, see
+                ``FinishSettings.refined_restraint``.
         """
         assert protein.replicas == 1 and protein.sequence == self.reference.sequence
         setup = self._set_up()
@@ -142,7 +148,9 @@ class Finisher:
             clashes_after=self._clashes(chosen),
             mean_ca_shift=float(shift.mean()) if len(shift) else 0.0,
             max_ca_shift=float(shift.max(initial=0.0)),
-            stages=tuple(StageReport(s.name, s.energy_before, s.energy, s.iterations, s.seconds, s.end) for s in stages),
+            stages=tuple(
+                StageReport(s.name, s.energy_before, s.energy, s.iterations, s.seconds, s.end) for s in stages
+            ),
             checks=checks,
             platform=self._relaxer.platform if self._relaxer is not None else "",
             seconds=time.monotonic() - begun,
@@ -169,7 +177,9 @@ class Finisher:
         return len(atoms.overlaps(atoms.positions(protein), CLASH_OVERLAP)[1])
 
     def _choose(self, protein: Protein, start: Protein, stages: list[Stage]) -> tuple[str, Protein, CheckReport]:
-        """The most relaxed structure that adds neither stereochemical errors nor clashes; failing that, the one with fewest."""
+        """The most relaxed structure that adds neither stereochemical errors nor clashes; failing that, the one with
+        fewest.
+        """
         before = stereo(protein)
         limit = self._clashes(start)
         best: tuple[tuple[int, int], str, Protein, CheckReport] | None = None

@@ -25,7 +25,8 @@ class _Group:
 class HydrogenPlacer:
     """Places every hydrogen of an OpenMM topology on ideal geometry about its heavy atom.
 
-    Rotatable hydrogens (OH, SH, CH3, NH3) start staggered or trans; minimisation turns them. Angles are tetrahedral or trigonal.
+    Rotatable hydrogens (OH, SH, CH3, NH3) start staggered or trans; minimisation turns them. Angles are tetrahedral or
+    trigonal.
     """
 
     def __init__(self, topology: app.Topology) -> None:
@@ -47,7 +48,9 @@ class HydrogenPlacer:
             else:
                 kind = (len(heavy), len(hydrogens))
             rows.setdefault(kind, []).append((hydrogens, parent, heavy, _LENGTH[symbol[parent]]))
-        self._groups = {kind: _Group(*(np.array(column) for column in zip(*members, strict=True))) for kind, members in rows.items()}
+        self._groups = {
+            kind: _Group(*(np.array(column) for column in zip(*members, strict=True))) for kind, members in rows.items()
+        }
 
     def place(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Copy of positions ``x`` (A, 3) in Å with the hydrogens set from their heavy atoms."""

@@ -25,10 +25,11 @@ _finisher: Finisher | None = None
 
 
 class FinishingPool:
-    """Processes that finish candidates of one protein; started early, so that their start-up overlaps with the propagation.
+    """Processes that finish candidates of one protein; started early, so that their start-up overlaps with the
+    propagation.
 
-    Use as a context manager. Leaving it by an exception ends the processes at once. The result does not depend on the number
-    of processes. When a process dies (killed, out of memory), its candidates are done again in the caller's own.
+    Use as a context manager. Leaving it by an exception ends the processes at once. The result does not depend on the
+    number of processes. When a process dies (killed, out of memory), its candidates are done again in the caller's own.
     Scripts that use more than one worker need the ``if __name__ == "__main__":`` guard of multiprocessing.
 
     Args:
@@ -36,21 +37,27 @@ class FinishingPool:
         reference, settings, mobile: as of ``Finisher``.
     """
 
-    def __init__(self, workers: int, reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None = None) -> None:
+    def __init__(
+        self, workers: int, reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None = None
+    ) -> None:
         self._arguments = (reference, settings, mobile)
         self._executor: ProcessPoolExecutor | None = None
         self._own: Finisher | None = None
         self._before = set(multiprocessing.active_children())
         if workers > 1:
             context = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare, initargs=self._arguments)
+            self._executor = ProcessPoolExecutor(
+                workers, mp_context=context, initializer=_prepare, initargs=self._arguments
+            )
             for _ in range(workers):
                 self._executor.submit(_warm)
 
     def __enter__(self) -> FinishingPool:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._executor is None:
             return
         if kind is not None:
@@ -59,11 +66,15 @@ class FinishingPool:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def finish(self, candidates: Sequence[Protein], *, refined: bool = False) -> Iterator[tuple[int, FinishResult]]:
-        """Finish ``candidates`` (R = 1 each; ``refined`` as of ``Finisher.finish``) and give index and result as each is done."""
+        """Finish ``candidates`` (R = 1 each; ``refined`` as of ``Finisher.finish``) and give index and result as each
+        is done.
+        """
         done: set[int] = set()
         if self._executor is not None:
             try:
-                futures: dict[Future[FinishResult], int] = {self._executor.submit(_finish, c, refined): i for i, c in enumerate(candidates)}
+                futures: dict[Future[FinishResult], int] = {
+                    self._executor.submit(_finish, c, refined): i for i, c in enumerate(candidates)
+                }
                 for future in as_completed(futures):
                     result = future.result()
                     done.add(futures[future])

@@ -1,4 +1,6 @@
-"""Restrained minimisation with OpenMM: amber14 protein force field, OBC solvent, backbone held where the engine put it."""
+"""Restrained minimisation with OpenMM: amber14 protein force field, OBC solvent, backbone held where the engine put
+it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ KJ_PER_KCAL = 4.184
 _NM = 0.1
 _CUTOFF_NM = 1.0
 SOLVENT_MAX_ATOMS = 8000
-"""Atoms with hydrogens (about 500 residues) above which a CPU leaves the solvent step out: its cost grows with the square."""
+"""Atoms with hydrogens (about 500 residues) above which a CPU leaves the solvent step out: its cost grows with the
+square.
+"""
 GUARD = 50.0
 """How many times harder the backbone of guarded residues is held than N, C, O of others, and at least as hard as CA."""
 _HETERO_REACH = 12.0
@@ -93,9 +97,9 @@ class _Watch(openmm.MinimizationReporter):
 class Relaxer:
     """The OpenMM system of one protein, built once and used for many models of it.
 
-    Each bonded stretch of at least two residues with complete heavy atoms is a chain of its own with charged ends, so gaps
-    stay open and nothing is invented; other residues and hetero atoms are fixed soft obstacles. Hydrogens and the terminal
-    oxygens that templates need are internal.
+    Each bonded stretch of at least two residues with complete heavy atoms is a chain of its own with charged ends, so
+    gaps stay open and nothing is invented; other residues and hetero atoms are fixed soft obstacles. Hydrogens and the
+    terminal oxygens that templates need are internal.
 
     Args:
         protein: R = 1; decides protonation, disulfides, obstacles.
@@ -108,7 +112,11 @@ class Relaxer:
     """
 
     def __init__(
-        self, protein: Protein, ss_bonds: tuple[tuple[int, int], ...], settings: FinishSettings, mobile: NDArray[np.bool_]
+        self,
+        protein: Protein,
+        ss_bonds: tuple[tuple[int, int], ...],
+        settings: FinishSettings,
+        mobile: NDArray[np.bool_],
     ) -> None:
         self.settings = settings
         self.included = _included(protein)
@@ -137,7 +145,9 @@ class Relaxer:
         residues = np.nonzero(self.included)[0]
         for i, residue in zip(residues, self._topology.residues(), strict=True):
             names = {a.name: a.index for a in residue.atoms()}
-            for k, name in enumerate((*ATOM14[protein.sequence[i]], *[""] * (14 - len(ATOM14[protein.sequence[i]])), "OXT")):
+            for k, name in enumerate(
+                (*ATOM14[protein.sequence[i]], *[""] * (14 - len(ATOM14[protein.sequence[i]])), "OXT")
+            ):
                 index[i, k] = names.get(name, -1)
         self._particle = index
         self._residue_of = np.full(self._topology.getNumAtoms(), -1, dtype=np.int64)
@@ -145,7 +155,9 @@ class Relaxer:
             self._residue_of[[a.index for a in residue.atoms()]] = i
 
     def _find_obstacles(self, protein: Protein) -> None:
-        """Atoms that stand in the way near the protein: residues left out (they keep each model's place) and hetero atoms."""
+        """Atoms that stand in the way near the protein: residues left out (they keep each model's place) and hetero
+        atoms.
+        """
         left = np.argwhere(protein.mask & ~self.included[:, None])
         hetero = np.array([h.position for h in protein.hetero], dtype=np.float64).reshape(-1, 3)
         points = np.concatenate((protein.coords[0][left[:, 0], left[:, 1]].astype(np.float64), hetero))
@@ -187,7 +199,9 @@ class Relaxer:
             system.addForce(solvent)
 
     def _solvent(self, nonbonded: openmm.NonbondedForce) -> openmm.GBSAOBCForce:
-        """OBC solvent by OpenMM's native force (several times faster on CPU than the custom one of implicit/obc2.xml)."""
+        """OBC solvent by OpenMM's native force (several times faster on CPU than the custom one of
+        implicit/obc2.xml).
+        """
         force = openmm.GBSAOBCForce()
         force.setNonbondedMethod(openmm.GBSAOBCForce.CutoffNonPeriodic)
         force.setCutoffDistance(_CUTOFF_NM)
@@ -202,7 +216,11 @@ class Relaxer:
         return force
 
     def _add_obstacles(
-        self, system: openmm.System, nonbonded: openmm.NonbondedForce, solvent: openmm.GBSAOBCForce | None, protein: Protein
+        self,
+        system: openmm.System,
+        nonbonded: openmm.NonbondedForce,
+        solvent: openmm.GBSAOBCForce | None,
+        protein: Protein,
     ) -> None:
         """Obstacles as fixed uncharged particles; pairs that are bonded or coordinated in the input do not repel."""
         obstacles = self._obstacles(protein)
@@ -220,7 +238,9 @@ class Relaxer:
         present = np.argwhere((self._particle[:, :14] >= 0) & protein.mask)
         position = protein.coords[0][present[:, 0], present[:, 1]].astype(np.float64)
         linked: set[tuple[int, int]] = set()
-        for (i, k), nearby, d in zip(present, tree.query_ball_point(position, _METALS_COORDINATE), position, strict=True):
+        for (i, k), nearby, d in zip(
+            present, tree.query_ball_point(position, _METALS_COORDINATE), position, strict=True
+        ):
             symbol = ATOM14[protein.sequence[i]][k][0]
             for h in nearby:
                 far = np.linalg.norm(obstacles[h] - d)
@@ -231,8 +251,12 @@ class Relaxer:
             nonbonded.addException(a, h, 0.0, 0.1, 0.0)
 
     def _backbone_restraint(self, mobile: NDArray[np.bool_]) -> openmm.CustomExternalForce:
-        """Flat-bottomed harmonic restraint on N, CA, C, O (and CB of guarded residues); positions are set for each model."""
-        force = openmm.CustomExternalForce(f"0.5*weight*{_RESTRAINT}*max(0, sqrt((x-x0)^2+(y-y0)^2+(z-z0)^2+1e-10)-{_FREE})^2")
+        """Flat-bottomed harmonic restraint on N, CA, C, O (and CB of guarded residues); positions are set for each
+        model.
+        """
+        force = openmm.CustomExternalForce(
+            f"0.5*weight*{_RESTRAINT}*max(0, sqrt((x-x0)^2+(y-y0)^2+(z-z0)^2+1e-10)-{_FREE})^2"
+        )
         for name in (_RESTRAINT, _FREE):
             force.addGlobalParameter(name, 0.0)  # set for each model
         for name in ("x0", "y0", "z0", "weight"):
@@ -256,11 +280,15 @@ class Relaxer:
         """Whether the solvent step is run: asked for, and not too slow for this size and platform."""
         return self.settings.solvent and (self.platform != "CPU" or self._topology.getNumAtoms() <= SOLVENT_MAX_ATOMS)
 
-    def relax(self, protein: Protein, deadline: float, guarded: frozenset[int] = frozenset(), *, refined: bool = False) -> list[Stage]:
-        """Minimise replica 0 of ``protein`` step by step until the ladder ends or ``time.monotonic()`` reaches ``deadline``.
+    def relax(
+        self, protein: Protein, deadline: float, guarded: frozenset[int] = frozenset(), *, refined: bool = False
+    ) -> list[Stage]:
+        """Minimise replica 0 of ``protein`` step by step until the ladder ends or ``time.monotonic()`` reaches
+        ``deadline``.
 
-        The steps are soft spheres, force field without solvent and damped charges, force field with solvent. A step that fails
-        leaves the coordinates as they were and the next one starts from there. Not reaching convergence is no error.
+        The steps are soft spheres, force field without solvent and damped charges, force field with solvent. A step
+        that fails leaves the coordinates as they were and the next one starts from there. Not reaching convergence is
+        no error.
 
         Args:
             protein: R = 1, same residues and atoms as the protein the system was built for.
@@ -289,7 +317,9 @@ class Relaxer:
         return stages
 
     def _forget(self, x: NDArray[np.float64]) -> None:
-        """Make OpenMM list neighbours anew for positions ``x``: a list left by a model that ended nearby sums in another order."""
+        """Make OpenMM list neighbours anew for positions ``x``: a list left by a model that ended nearby sums in
+        another order.
+        """
         self._context.setPositions((x + _ELSEWHERE) * _NM)
         self._energy((_BONDED,))
 
@@ -306,7 +336,9 @@ class Relaxer:
         return np.concatenate((self._hydrogens.place(x), obstacles))
 
     def _aim(self, protein: Protein, guarded: frozenset[int], share: float) -> None:
-        """Set the restraints to the positions and peptide isomers of this model; N, C, O feel ``share`` of what CA does."""
+        """Set the restraints to the positions and peptide isomers of this model; N, C, O feel ``share`` of what CA
+        does.
+        """
         usual = (share, 1.0, share, share, 0.0)
         for n, (i, k) in enumerate(self._held):
             weight = max(1.0, GUARD * share) if i in guarded else usual[k]
@@ -323,7 +355,9 @@ class Relaxer:
         state = self._context.getState(energy=True, groups=set(groups))
         return state.getPotentialEnergy().value_in_unit(unit.kilocalories_per_mole)
 
-    def _run(self, step: _Step, protein: Protein, x: NDArray[np.float64], deadline: float) -> tuple[Stage, NDArray[np.float64]]:
+    def _run(
+        self, step: _Step, protein: Protein, x: NDArray[np.float64], deadline: float
+    ) -> tuple[Stage, NDArray[np.float64]]:
         begun, watch, after, before, energy = time.monotonic(), _Watch(deadline), x, np.nan, np.nan
         try:
             self._context.setPositions(x * _NM)
@@ -360,7 +394,9 @@ def _included(protein: Protein) -> NDArray[np.bool_]:
 def _heavy_topology(
     protein: Protein, included: NDArray[np.bool_], ss_bonds: tuple[tuple[int, int], ...]
 ) -> tuple[app.Topology, NDArray[np.float64]]:
-    """OpenMM topology of the included residues' heavy atoms, a chain for each bonded stretch, and positions (A, 3) in Å."""
+    """OpenMM topology of the included residues' heavy atoms, a chain for each bonded stretch, and positions (A, 3) in
+    Å.
+    """
     topology = app.Topology()
     position, sulfur, chain = [], {}, None
     for i in np.nonzero(included)[0].tolist():

@@ -16,17 +16,18 @@ class FinishSettings:
     Attributes:
         side_chains: complete missing side-chain atoms and repack severely clashing side chains.
         relax: restrained minimisation with OpenMM (amber14 protein force field) after that.
-        solvent: generalised Born solvent (OBC) in the last stage of the minimisation; without it the last stage is skipped.
+        solvent: generalised Born solvent (OBC) in the last stage of the minimisation; without it the last stage is
+            skipped.
         restraint: force constant of the backbone restraint in kcal/mol/Å^2 (N, CA, C, O to where they are given).
         flat_bottom: displacement in Å up to which the backbone restraint is not felt.
-        refined_restraint, refined_flat_bottom: the same for backbones that the propagation has refined, of CA; N, C and O feel
-            ``refined_share`` of it, so that they settle around CA instead of pulling it along.
+        refined_restraint, refined_flat_bottom: the same for backbones that the propagation has refined, of CA; N, C and
+            O feel ``refined_share`` of it, so that they settle around CA instead of pulling it along.
         ph: pH at which hydrogens are added (they steer the relaxation and are not written).
         device: ``auto`` (CUDA, OpenCL, CPU, the first that works), ``cpu``, ``cuda`` or ``opencl``.
         threads: CPU threads of OpenMM. One thread gives the same bytes every time; more do not, not even with OpenMM's
             deterministic forces (measured).
-        max_seconds: time cap of each model, the set-up of the system not counted; what has been reached by then is returned
-            with a flag.
+        max_seconds: time cap of each model, the set-up of the system not counted; what has been reached by then is
+            returned with a flag.
         max_iterations: minimiser iterations of the solvent stage, the longest one.
     """
 
@@ -46,7 +47,9 @@ class FinishSettings:
 
     def __post_init__(self) -> None:
         if self.device not in OPENMM_DEVICES:
-            raise InputError(f"finishing: unknown device {self.device!r}", remedy=f"Use one of {', '.join(OPENMM_DEVICES)}")
+            raise InputError(
+                f"finishing: unknown device {self.device!r}", remedy=f"Use one of {', '.join(OPENMM_DEVICES)}"
+            )
         for name in ("restraint", "flat_bottom", "refined_restraint", "refined_flat_bottom", "max_seconds"):
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:

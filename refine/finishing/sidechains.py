@@ -33,7 +33,9 @@ _ANYWHERE, _ELSEWHERE = np.array([1.0, 0.0, 0.0]), np.array([0.36, 0.48, 0.8])
 
 @functools.cache
 def ideal_residue(aa: str) -> NDArray[np.float64]:
-    """Heavy atoms (14, 3) in Å of residue ``aa`` in pdbfixer's template (network not needed), zeros beyond its slots."""
+    """Heavy atoms (14, 3) in Å of residue ``aa`` in pdbfixer's template (network not needed), zeros beyond its
+    slots.
+    """
     text = resources.files("pdbfixer").joinpath("templates", f"{ONE_TO_THREE[aa]}.pdb").read_text()
     residue = gemmi.read_pdb_string(text)[0][0][0]
     position = {atom.name: atom.pos.tolist() for atom in residue}
@@ -80,13 +82,17 @@ def set_chi(aa: str, residue: NDArray[np.float64], chi: NDArray[np.float64]) -> 
         moving = downstream(aa, k)
         v = x[:, moving] - origin
         along = (v * axis).sum(-1, keepdims=True) * axis
-        x[:, moving] = origin + along + np.cos(turn) * (v - along) + np.sin(turn) * np.cross(np.broadcast_to(axis, v.shape), v)
+        x[:, moving] = (
+            origin + along + np.cos(turn) * (v - along) + np.sin(turn) * np.cross(np.broadcast_to(axis, v.shape), v)
+        )
     return x
 
 
 @functools.cache
 def _library(aa: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Chi angles (K, n) in radians of every rotamer of ``aa`` and its number (K,); wide last angles at mean and ± one sd."""
+    """Chi angles (K, n) in radians of every rotamer of ``aa`` and its number (K,); wide last angles at mean and ± one
+    sd.
+    """
     table = rotamers()[aa]
     mean, sd = table.mean, table.sd
     number = np.arange(len(mean))
@@ -125,8 +131,9 @@ def backbone_angles(protein: Protein) -> NDArray[np.float64]:
 def complete_side_chains(protein: Protein) -> tuple[Protein, tuple[int, ...]]:
     """Build side-chain atoms that are missing (replica 0) where N, CA and C exist.
 
-    The residue's template is laid on its backbone; a chi angle whose atoms all exist is taken over, others get the rotamer
-    with the fewest overlaps. Atoms that exist stay where they are. Missing backbone atoms other than O are not built.
+    The residue's template is laid on its backbone; a chi angle whose atoms all exist is taken over, others get the
+    rotamer with the fewest overlaps. Atoms that exist stay where they are. Missing backbone atoms other than O are not
+    built.
 
     Returns:
         the protein and the residues that were completed.
@@ -176,8 +183,9 @@ def repack(
     """Turn chi angles of severely clashing side chains to the sterically best rotamer (replica 0).
 
     Residues with an overlap above ``SEVERE_OVERLAP`` at atoms beyond CB are visited worst first, twice at most, each
-    taking the conformer of least truncated Lennard-Jones energy against everything else; its own conformer is among them and
-    preferred. Disulfide cysteines, prolines, ``mobile`` False and residues with missing atoms stay as they are.
+    taking the conformer of least truncated Lennard-Jones energy against everything else; its own conformer is among
+    them and preferred. Disulfide cysteines, prolines, ``mobile`` False and residues with missing atoms stay as they
+    are.
 
     Args:
         protein: R = 1.
@@ -192,7 +200,9 @@ def repack(
     x = atoms.positions(protein)
     bridged = {i for pair in ss_bonds for i in pair}
     complete = np.array([protein.mask[i, : len(ATOM14[aa])].all() for i, aa in enumerate(protein.sequence)])
-    free = [bool(mobile[i] and complete[i] and chi_slots(aa) and i not in bridged) for i, aa in enumerate(protein.sequence)]
+    free = [
+        bool(mobile[i] and complete[i] and chi_slots(aa) and i not in bridged) for i, aa in enumerate(protein.sequence)
+    ]
     angles = backbone_angles(protein)
     turned: set[int] = set()
     for _ in range(2):

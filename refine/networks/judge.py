@@ -1,7 +1,8 @@
-"""The judge: how right each residue of a model is, learned from rival decoys of the same natives (estimation of model accuracy).
+"""The judge: how right each residue of a model is, learned from rival decoys of the same natives (estimation of model
+accuracy).
 
-The prior expects an lDDT too, but of structures near enough to refine; the judge is trained on wrong folds as well, and to tell decoys of
-one native from each other. It takes no part in the free energy.
+The prior expects an lDDT too, but of structures near enough to refine; the judge is trained on wrong folds as well, and
+to tell decoys of one native from each other. It takes no part in the free energy.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class JudgeSettings:
 
 
 class Judge(nn.Module):
-    """See the module's text. Inputs as of ``prior.Prior``; output: (B, L) in [0, 1], expected CA lDDT of each residue."""
+    """See the module's text. Inputs as of ``prior.Prior``; output: (B, L) in [0, 1], expected CA lDDT of each
+    residue.
+    """
 
     def __init__(self, settings: JudgeSettings) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """The likelihood P(x_i | y_i): which of the 20 residues fits a region whose centre is hidden.
 
 The centre's identity and side chain never reach its own prediction: messages between regions carry geometry only,
-and identities and side chains of the neighbours enter in one last, strictly local read-out. That sees them twice: as residues
-(identity and side-chain centroid) and as single atoms around the place where the hidden side chain would be.
+and identities and side chains of the neighbours enter in one last, strictly local read-out. That sees them twice: as
+residues (identity and side-chain centroid) and as single atoms around the place where the hidden side chain would be.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from refine.constants import SIDE_CHAIN_SLOTS
-from refine.networks.environment import Region, RegionSettings, gather, offset_classes, radial_basis, regions, smooth_cutoff
+from refine.networks.environment import (
+    Region,
+    RegionSettings,
+    gather,
+    offset_classes,
+    radial_basis,
+    regions,
+    smooth_cutoff,
+)
 from refine.networks.network import Trunk, TrunkSettings, silence
 from refine.structure.geometry import distance
 
@@ -24,7 +32,8 @@ class AtomSettings:
     """Which side-chain atoms of the neighbours are seen one by one.
 
     Attributes:
-        cutoff: radius in Å around a probe, as far beyond the virtual CB as that is from CA; inner: up to which atoms count fully.
+        cutoff: radius in Å around a probe, as far beyond the virtual CB as that is from CA; inner: up to which atoms
+            count fully.
         most: atoms kept (the nearest), a bound on memory.
     """
 
@@ -50,8 +59,8 @@ _TYPICAL_ATOMS = 16.0  # normalises the sum over atoms
 class Atoms(nn.Module):
     """What the neighbours' side-chain atoms tell about the hidden side chain: every atom its message, summed.
 
-    Inputs: ``node`` (B, L, D); ``backbone`` (B, L, 4, 3), ``side_chain`` (B, L, 10, 3) Å, ``present`` (B, L, 10), ``residue`` (B, L);
-    ``region``. Outputs: (B, L, D).
+    Inputs: ``node`` (B, L, D); ``backbone`` (B, L, 4, 3), ``side_chain`` (B, L, 10, 3) Å, ``present`` (B, L, 10),
+    ``residue`` (B, L); ``region``. Outputs: (B, L, D).
     """
 
     def __init__(self, width: int, settings: AtomSettings) -> None:
@@ -63,7 +72,9 @@ class Atoms(nn.Module):
         self.mix = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, node: Tensor, backbone: Tensor, side_chain: Tensor, present: Tensor, residue: Tensor, region: Region) -> Tensor:
+    def forward(
+        self, node: Tensor, backbone: Tensor, side_chain: Tensor, present: Tensor, residue: Tensor, region: Region
+    ) -> Tensor:
         s = self.settings
         n, ca, c, _ = backbone.unbind(-2)
         probe = 2 * region.cb - ca
@@ -93,8 +104,9 @@ class Atoms(nn.Module):
 class Likelihood(nn.Module):
     """See the module's text.
 
-    Inputs: ``backbone`` (B, L, 4, 3) and ``side_chain`` (B, L, 10, 3) in Å, ``present`` (B, L, 10) which side-chain atoms exist,
-    ``residue`` (B, L) identities, ``position`` and ``chain`` (B, L), ``mask`` (B, L). Outputs: logits (B, L, 20) in AMINO_ACIDS order.
+    Inputs: ``backbone`` (B, L, 4, 3) and ``side_chain`` (B, L, 10, 3) in Å, ``present`` (B, L, 10) which side-chain
+    atoms exist, ``residue`` (B, L) identities, ``position`` and ``chain`` (B, L), ``mask`` (B, L). Outputs: logits (B,
+    L, 20) in AMINO_ACIDS order.
     """
 
     def __init__(self, settings: LikelihoodSettings) -> None:
@@ -110,10 +122,19 @@ class Likelihood(nn.Module):
         self.side_chain = nn.Linear(_CENTROID_FEATURES, width)
         self.atoms = Atoms(width, settings.atoms)
         self.mix = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.read_out = nn.Sequential(nn.LayerNorm(2 * width), nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, 20))
+        self.read_out = nn.Sequential(
+            nn.LayerNorm(2 * width), nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, 20)
+        )
 
     def forward(
-        self, backbone: Tensor, side_chain: Tensor, present: Tensor, residue: Tensor, position: Tensor, chain: Tensor, mask: Tensor
+        self,
+        backbone: Tensor,
+        side_chain: Tensor,
+        present: Tensor,
+        residue: Tensor,
+        position: Tensor,
+        chain: Tensor,
+        mask: Tensor,
     ) -> Tensor:
         region = regions(backbone, mask, self.settings.region)
         node, edge = self.trunk(region, offset_classes(position, chain, region.index), residue)

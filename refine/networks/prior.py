@@ -3,12 +3,13 @@
 For residue i with surroundings y_i (perturbed as models are wrong) the network gives
 
     p(x_i | y_i) = T3(t; mu_t, b_t) · T3(w; mu_w, b_w)                           (frame)
-    p(d_ij | y_i) = T1(d_ij; d_ij + delta_ij, b_ij)                               (CA–CA and CB–CB distances in the region)
+    p(d_ij | y_i) = T1(d_ij; d_ij + delta_ij, b_ij)                               (CA–CA and CB–CB distances in the
+    region)
 
 t (Å) is the displacement of CA and w (rad) the rotation vector of the frame, both seen from the present frame of i,
 that lead to the native when the native is laid onto the region of i. Tp is Student's t density in p dimensions with
-``FREEDOM`` degrees of freedom and scale b: heavy-tailed as model errors are, quadratic and smooth at its centre, first-order to
-train, and normalised, so -log p has a defined unit.
+``FREEDOM`` degrees of freedom and scale b: heavy-tailed as model errors are, quadratic and smooth at its centre,
+first-order to train, and normalised, so -log p has a defined unit.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Trained files: safetensors weights that rebuild their network from settings in the same file, no pickle.
 
 A model is a folder: ``prior.safetensors`` (several networks may stand beside each other as ``prior_2.safetensors`` …),
-``likelihood.safetensors`` and, if there is one, ``judge.safetensors``, each carrying its settings and metrics as JSON in the header, and
-``CARD.md``.
+``likelihood.safetensors`` and, if there is one, ``judge.safetensors``, each carrying its settings and metrics as JSON
+in the header, and ``CARD.md``.
 """
 
 from __future__ import annotations
@@ -51,17 +51,23 @@ class Networks:
 
 
 def save_network(network: Prior | Likelihood | Judge, path: Path, facts: dict[str, Any]) -> None:
-    """Writes weights, settings and ``facts`` (JSON-serialisable: data hash, metrics, command) to one safetensors file."""
+    """Writes weights, settings and ``facts`` (JSON-serialisable: data hash, metrics, command) to one safetensors
+    file.
+    """
     header = {
         "format": FORMAT,
         "network": type(network).__name__.lower(),
         "settings": json.dumps(dataclasses.asdict(network.settings)),
         "facts": json.dumps(facts),
     }
-    save_file({name: value.detach().contiguous().cpu() for name, value in network.state_dict().items()}, path, metadata=header)
+    save_file(
+        {name: value.detach().contiguous().cpu() for name, value in network.state_dict().items()}, path, metadata=header
+    )
 
 
-def load_network(path: Path, kind: str, dtype: torch.dtype = torch.float32) -> tuple[Prior | Likelihood | Judge, dict[str, Any]]:
+def load_network(
+    path: Path, kind: str, dtype: torch.dtype = torch.float32
+) -> tuple[Prior | Likelihood | Judge, dict[str, Any]]:
     """Rebuilds one network ("prior", "likelihood" or "judge") and returns it with its facts.
 
     Raises:
@@ -94,7 +100,9 @@ def _build(kind: str, settings: dict[str, Any]) -> Prior | Likelihood | Judge:
     return Likelihood(LikelihoodSettings(trunk=trunk, region=region, atoms=atoms, **settings))
 
 
-def load_networks(model: str | Path = DEFAULT_MODEL, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Networks:
+def load_networks(
+    model: str | Path = DEFAULT_MODEL, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> Networks:
     """The networks of a model: the name of a shipped one or a folder.
 
     Raises:
@@ -103,7 +111,8 @@ def load_networks(model: str | Path = DEFAULT_MODEL, device: str = "cpu", dtype:
     folder = Path(model) if Path(model).is_dir() else models_dir() / model
     if not folder.is_dir():
         raise ModelError(
-            f"there is no model '{model}'", remedy=f"Shipped models: {', '.join(shipped_models()) or 'none'}; or give a folder."
+            f"there is no model '{model}'",
+            remedy=f"Shipped models: {', '.join(shipped_models()) or 'none'}; or give a folder.",
         )
     paths = [folder / "prior.safetensors", *sorted(folder.glob("prior_[0-9].safetensors"))]
     facts: dict[str, Any] = {}

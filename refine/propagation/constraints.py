@@ -1,10 +1,10 @@
 """Bonded geometry restored by projection, so that steps may be larger than stiff bonds allow.
 
-Position-based constraint sweeps (SHAKE, Ryckaert et al. 1977; Müller et al. 2007): each distance outside its tolerance is
-brought to the border of it by moving both atoms along their line; the peptide planes likewise, through the volumes of two
-tetrahedra (CA, C, N, O and CA, C, N, CA), which flat groups do not have. Constraints of one kind share no atoms, so a kind is
-one tensor operation over all residues and replicas; those that join CA to CA are done in two halves. The kinds follow one
-another (Gauss–Seidel), bonds last. Cost is linear in L.
+Position-based constraint sweeps (SHAKE, Ryckaert et al. 1977; Müller et al. 2007): each distance outside its tolerance
+is brought to the border of it by moving both atoms along their line; the peptide planes likewise, through the volumes
+of two tetrahedra (CA, C, N, O and CA, C, N, CA), which flat groups do not have. Constraints of one kind share no atoms,
+so a kind is one tensor operation over all residues and replicas; those that join CA to CA are done in two halves. The
+kinds follow one another (Gauss–Seidel), bonds last. Cost is linear in L.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from refine.energy.free_energy import FreeEnergy
 from refine.energy.omega import Omega
 
 WIDTH = 3.0
-"""Standard deviations of bonds and angles that are let be; less was measured to cost accuracy (benchmarks/LOG.md, 1 and 9)."""
+"""Standard deviations of bonds and angles that are let be; less was measured to cost accuracy (benchmarks/LOG.md, 1 and
+9).
+"""
 CLASS_TOLERANCE = 0.2
 """Å on 1–4 distances across the peptide bond: wide, because they only tell trans from cis; the volumes make it flat."""
 OMEGA_TOLERANCE = math.radians(8.0)
@@ -35,7 +37,9 @@ LIFT_VOLUME = _AREA * LIFT_TOLERANCE
 
 
 def _planar(first: float, first_angle: float, second: float, second_angle: float, *, same_side: bool) -> float:
-    """Distance in Å of atoms 1 and 4 of a planar chain 1-2-3-4 with bond C–N in the middle; lengths in Å, angles in radians."""
+    """Distance in Å of atoms 1 and 4 of a planar chain 1-2-3-4 with bond C–N in the middle; lengths in Å, angles in
+    radians.
+    """
     x1, y1 = first * math.cos(first_angle), first * math.sin(first_angle)
     x4, y4 = BOND_C_N - second * math.cos(second_angle), second * math.sin(second_angle)
     return math.hypot(x4 - x1, y4 - y1 if same_side else y4 + y1)
@@ -74,7 +78,9 @@ class Constraints:
 
     @classmethod
     def of(cls, energy: FreeEnergy) -> Constraints | None:
-        """The constraints that belong to the omega term of ``energy`` (which knows bonds and cis peptides); None without one."""
+        """The constraints that belong to the omega term of ``energy`` (which knows bonds and cis peptides); None
+        without one.
+        """
         sign = next((term.sign for term in energy.terms if isinstance(term, Omega)), None)
         return None if sign is None else cls.from_sign(sign)
 
@@ -87,7 +93,9 @@ class Constraints:
             kinds.append(_bounded(first, second, ideal, CLASS_TOLERANCE, sign != 0))
         for link in (*ANGLES, *BONDS):
             exists = sign != 0 if link.to_next else torch.ones_like(sign, dtype=torch.bool)
-            kinds.append(_bounded(link.first, link.second, torch.full_like(sign, link.ideal), WIDTH * link.tolerance, exists))
+            kinds.append(
+                _bounded(link.first, link.second, torch.full_like(sign, link.ideal), WIDTH * link.tolerance, exists)
+            )
         return cls(tuple(kinds), sign.abs())
 
     def restore(self, coords: Tensor, mobile: Tensor, sweeps: int) -> Tensor:
@@ -137,7 +145,9 @@ def _bounded(first: int, second: int, ideal: Tensor, tolerance: float, exists: T
 
 
 def _pull(a: Tensor, b: Tensor, kind: Constraint, weight_a: Tensor, weight_b: Tensor, rows: slice) -> None:
-    """Move both points (R, K, 3), our own copies, so that their distance lies within the bounds of ``kind`` at ``rows``."""
+    """Move both points (R, K, 3), our own copies, so that their distance lies within the bounds of ``kind`` at
+    ``rows``.
+    """
     delta = b - a
     d = (delta * delta).sum(-1).clamp_min(1e-8).sqrt()
     target = torch.minimum(torch.maximum(d, kind.lower[rows]), kind.upper[rows])
@@ -146,8 +156,12 @@ def _pull(a: Tensor, b: Tensor, kind: Constraint, weight_a: Tensor, weight_b: Te
     b += weight_b[:, None] * move
 
 
-def _press(points: tuple[Tensor, Tensor, Tensor, Tensor], weights: tuple[Tensor, ...], tolerance: float, joined: Tensor) -> None:
-    """Move four points (R, K, 3), our own copies, until their triple product is at most ``tolerance`` Å^3, to first order."""
+def _press(
+    points: tuple[Tensor, Tensor, Tensor, Tensor], weights: tuple[Tensor, ...], tolerance: float, joined: Tensor
+) -> None:
+    """Move four points (R, K, 3), our own copies, until their triple product is at most ``tolerance`` Å^3, to first
+    order.
+    """
     a, b, c, d = points
     u, v, w = b - a, c - a, d - a
     to_b, to_c, to_d = torch.linalg.cross(v, w), torch.linalg.cross(w, u), torch.linalg.cross(u, v)

@@ -35,7 +35,13 @@ def limited(drift: Tensor, longest: float) -> Tensor:
 
 
 def _settled(
-    state: State, moved: Tensor, point: Point, refresh: bool, mobile: Tensor, constraints: Constraints | None, sweeps: int
+    state: State,
+    moved: Tensor,
+    point: Point,
+    refresh: bool,
+    mobile: Tensor,
+    constraints: Constraints | None,
+    sweeps: int,
 ) -> State:
     """The end of an overdamped step: noise, what must not move put back, bonded geometry restored."""
     rng = state.rng
@@ -48,16 +54,19 @@ def _settled(
     return advance(state, moved, rng, refresh)
 
 
-def overdamped(mobile: Tensor, max_step: float = 0.3, constraints: Constraints | None = None, sweeps: int = 0) -> Simulator:
+def overdamped(
+    mobile: Tensor, max_step: float = 0.3, constraints: Constraints | None = None, sweeps: int = 0
+) -> Simulator:
     """X ← X − α_a ∂F/∂X + ε, ε ~ N(0, α_b) on every coordinate: equation (3), with independent α_a and α_b.
 
-    In a harmonic well of stiffness k its stationary variance is α_b / (1 − (1 − α_a k)^2) as long as no step meets the limit.
+    In a harmonic well of stiffness k its stationary variance is α_b / (1 − (1 − α_a k)^2) as long as no step meets the
+    limit.
 
     A learned drift moves residues by some tenths of an Å, while bonds (k in the hundreds) allow plain steps only up to
-    α_a = 2/λ_max, about 0.001 (measured at a clashing model). The step is therefore split: the drift comes from the terms
-    that are not implicit, and ``constraints.restore`` then acts in place of the stiff ones, as an implicit step of a
-    flat-bottomed and otherwise infinitely stiff bonded energy would (a proximal step), stable for any α_a. Where no
-    bond leaves its tolerance the projection does nothing and the step is equation (3) to the bit.
+    α_a = 2/λ_max, about 0.001 (measured at a clashing model). The step is therefore split: the drift comes from the
+    terms that are not implicit, and ``constraints.restore`` then acts in place of the stiff ones, as an implicit step
+    of a flat-bottomed and otherwise infinitely stiff bonded energy would (a proximal step), stable for any α_a. Where
+    no bond leaves its tolerance the projection does nothing and the step is equation (3) to the bit.
 
     Args:
         mobile: (L,) bool; the others never move.
@@ -84,10 +93,11 @@ def preconditioned(
 ) -> Simulator:
     """Equation (3) with the learned drift in every residue's own unit: X ← X + f M F_learned + α_a F_static + ε.
 
-    M is the inverse of residue i's block of the learned terms' curvature (``energy.local_curvature``), a shift and a turn of
-    the residue as a rigid body, so f is the part of the way to where the residue's own density is highest: residues the
-    network is sure of and residues it is not arrive together, while with one α_a for all the sure ones, whose b is a fifth
-    of an Å, set the pace and the others hardly move. Static terms, bonded projection and noise are those of ``overdamped``.
+    M is the inverse of residue i's block of the learned terms' curvature (``energy.local_curvature``), a shift and a
+    turn of the residue as a rigid body, so f is the part of the way to where the residue's own density is highest:
+    residues the network is sure of and residues it is not arrive together, while with one α_a for all the sure ones,
+    whose b is a fifth of an Å, set the pace and the others hardly move. Static terms, bonded projection and noise are
+    those of ``overdamped``.
 
     Args:
         mobile: (L,) bool; the others never move.
@@ -118,7 +128,9 @@ def preconditioned(
     return Simulator(init, step)
 
 
-def baoab(mobile: Tensor, time_step: float = 0.001, friction: float = 5.0, masses: tuple[float, ...] = MASSES) -> Simulator:
+def baoab(
+    mobile: Tensor, time_step: float = 0.001, friction: float = 5.0, masses: tuple[float, ...] = MASSES
+) -> Simulator:
     """Langevin dynamics with inertia, splitting BAOAB (Leimkuhler & Matthews 2013).
 
     Positions in a harmonic well have exactly the variance kT/k at any stable time step; velocities have

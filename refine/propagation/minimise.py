@@ -17,7 +17,8 @@ _GROW, _SHRINK, _MIX, _MIX_DECAY, _DELAY = 1.1, 0.5, 0.1, 0.99, 5
 
 
 def fire(mobile: Tensor, max_step: float = 0.1) -> Simulator:
-    """Downhill motion with inertia that stops whenever it would climb; each replica has its own pace. ``Point`` is not used.
+    """Downhill motion with inertia that stops whenever it would climb; each replica has its own pace. ``Point`` is not
+    used.
 
     Args:
         mobile: (L,) bool; the others never move.
@@ -34,7 +35,9 @@ def fire(mobile: Tensor, max_step: float = 0.1) -> Simulator:
         pace, mix, downhill = state.memory.unbind(1)
         going_down = (force * state.velocities).sum((1, 2, 3)) > 0
         patient = going_down & (downhill >= _DELAY)
-        pace = torch.where(patient, (pace * _GROW).clamp_max(_LONGEST_STEP), torch.where(going_down, pace, pace * _SHRINK))
+        pace = torch.where(
+            patient, (pace * _GROW).clamp_max(_LONGEST_STEP), torch.where(going_down, pace, pace * _SHRINK)
+        )
         mix = torch.where(patient, mix * _MIX_DECAY, torch.where(going_down, mix, torch.full_like(mix, _MIX)))
         downhill = torch.where(going_down, downhill + 1, torch.zeros_like(downhill))
         scale = _norm(state.velocities) / _norm(force).clamp_min(1e-12)
@@ -48,7 +51,8 @@ def fire(mobile: Tensor, max_step: float = 0.1) -> Simulator:
 
 
 def minimise(energy: FreeEnergy, coords: Tensor, mobile: Tensor, steps: int = 200, tolerance: float = 0.1) -> State:
-    """The state after at most ``steps`` FIRE steps, earlier when no force on a mobile atom exceeds ``tolerance`` kcal/mol/Å.
+    """The state after at most ``steps`` FIRE steps, earlier when no force on a mobile atom exceeds ``tolerance``
+    kcal/mol/Å.
 
     Args:
         energy: what is lowered; its learned terms are evaluated at the start only.

@@ -28,7 +28,8 @@ class Trajectory:
     """What a propagation leaves.
 
     Attributes:
-        snapshots: (S, R, L, 4, 3) Å, the start not included, the last step always; S = 1 (the start) when there were no steps.
+        snapshots: (S, R, L, 4, 3) Å, the start not included, the last step always; S = 1 (the start) when there were no
+            steps.
         energies: (S, R) kcal/mol total free energy of the snapshots, learned targets as they were held at that step.
         final: (R, L, 4, 3) Å; table: its energies.
         rejected: (R,) steps that were undone because energy or forces were not finite.
@@ -62,8 +63,9 @@ def propagate(
 ) -> Trajectory:
     """Propagate replicas of a structure.
 
-    There are two clocks: every step moves; every ``settings.refresh_every`` steps the energy is taken ``at`` the present
-    coordinates, which evaluates the networks. The same seed gives the same bytes on the same CPU, however often.
+    There are two clocks: every step moves; every ``settings.refresh_every`` steps the energy is taken ``at`` the
+    present coordinates, which evaluates the networks. The same seed gives the same bytes on the same CPU, however
+    often.
 
     Args:
         energy: the free energy.
@@ -78,7 +80,9 @@ def propagate(
     """
     start = coords.detach().expand(settings.replicas, -1, -1, -1) if coords.shape[0] == 1 else coords.detach()
     if start.shape[0] != settings.replicas:
-        raise EngineError(f"{start.shape[0]} structures for {settings.replicas} replicas", remedy="Give one, or one per replica")
+        raise EngineError(
+            f"{start.shape[0]} structures for {settings.replicas} replicas", remedy="Give one, or one per replica"
+        )
     point_at = schedule_of(settings)
     simulator = simulator_of(settings, energy, mobile)
     state = simulator.init(energy, start, seeded(seed), point_at(0))

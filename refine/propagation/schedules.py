@@ -52,9 +52,11 @@ def annealing(cold: float) -> Schedule:
 
 def schedule_of(settings: PropagationSettings) -> Callable[[int], Point]:
     """The parameters of step 0, 1, … of a run with ``settings``; the last step is the coldest."""
-    factor = {"constant": constant(), "annealing": annealing(settings.cold), "cycles": cycles(settings.cycles, settings.cold)}[
-        settings.schedule
-    ]
+    factor = {
+        "constant": constant(),
+        "annealing": annealing(settings.cold),
+        "cycles": cycles(settings.cycles, settings.cold),
+    }[settings.schedule]
     last = max(settings.steps - 1, 1)
     span = 1.0 if settings.schedule != "cycles" else last / settings.steps
 

@@ -17,7 +17,8 @@ class PropagationSettings:
 
     Attributes:
         method: ``preconditioned`` (equation 3 with the learned drift in the unit of each residue's own density),
-            ``overdamped`` (equation 3 as it stands), ``baoab`` (inertial Langevin at ``temperature``) or ``minimise`` (FIRE).
+            ``overdamped`` (equation 3 as it stands), ``baoab`` (inertial Langevin at ``temperature``) or ``minimise``
+            (FIRE).
         replicas: structures propagated together.
         steps: inner steps; 0 gives back the start.
         step_size: alpha_a of equation (3), Å^2 mol/kcal: displacement per force.
@@ -55,7 +56,14 @@ class PropagationSettings:
     def __post_init__(self) -> None:
         _one_of("method", self.method, METHODS)
         _one_of("schedule", self.schedule, SCHEDULES)
-        for name, least in (("replicas", 1), ("steps", 0), ("sweeps", 0), ("refresh_every", 1), ("cycles", 1), ("keep_every", 1)):
+        for name, least in (
+            ("replicas", 1),
+            ("steps", 0),
+            ("sweeps", 0),
+            ("refresh_every", 1),
+            ("cycles", 1),
+            ("keep_every", 1),
+        ):
             if getattr(self, name) < least:
                 raise InputError(f"propagation: {name} = {getattr(self, name)} must be at least {least}")
         for name in ("step_size", "noise", "cold", "temperature", "friction"):

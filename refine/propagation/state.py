@@ -22,7 +22,8 @@ class State:
 
     Attributes:
         coords: (R, L, 4, 3) Å; velocities: the same shape, Å/ps for Langevin (0 without inertia).
-        energy: the free energy in force, with what its terms hold fixed; table and forces (kcal/mol/Å) are its values here.
+        energy: the free energy in force, with what its terms hold fixed; table and forces (kcal/mol/Å) are its values
+            here.
         rng: state of the random generator (``torch.Generator.get_state``), always of a CPU generator.
         step: steps done.
         rejected: (R,) steps undone because energy or forces were not finite; stuck: (R,) of them in a row up to now.
@@ -43,7 +44,9 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Simulator:
-    """A way to move: ``init(energy, coords, rng, point)`` makes a state, ``step(state, point, refresh)`` the next one."""
+    """A way to move: ``init(energy, coords, rng, point)`` makes a state, ``step(state, point, refresh)`` the next
+    one.
+    """
 
     init: Callable[[FreeEnergy, Tensor, Tensor, Point], State]
     step: Callable[[State, Point, bool], State]
@@ -55,7 +58,9 @@ def seeded(seed: int) -> Tensor:
 
 
 def normal(rng: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Standard normal numbers shaped as ``like``, drawn on the CPU whatever the device, and the generator state after."""
+    """Standard normal numbers shaped as ``like``, drawn on the CPU whatever the device, and the generator state
+    after.
+    """
     generator = torch.Generator()
     generator.set_state(rng)
     return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device), generator.get_state()
@@ -65,7 +70,8 @@ def begin(energy: FreeEnergy, coords: Tensor, rng: Tensor) -> State:
     """The state at rest at ``coords``, with the learned terms evaluated there.
 
     Raises:
-        EngineError: energy or forces are not finite at the start; names the term and the residue number in the chain order.
+        EngineError: energy or forces are not finite at the start; names the term and the residue number in the chain
+            order.
     """
     coords = coords.detach().clone()
     energy = energy.at(coords)
@@ -78,7 +84,8 @@ def begin(energy: FreeEnergy, coords: Tensor, rng: Tensor) -> State:
 
 
 def advance(state: State, coords: Tensor, rng: Tensor, refresh: bool, velocities: Tensor | None = None) -> State:
-    """The state at new ``coords``; replicas whose energy or forces are not finite there go back to where they were, at rest.
+    """The state at new ``coords``; replicas whose energy or forces are not finite there go back to where they were, at
+    rest.
 
     Raises:
         EngineError: every replica has failed ``PATIENCE`` times in a row, or a failure remains after going back.
@@ -97,7 +104,9 @@ def advance(state: State, coords: Tensor, rng: Tensor, refresh: bool, velocities
     ok = ok & good
     stuck = torch.where(ok, torch.zeros_like(state.stuck), state.stuck + 1)
     if int(stuck.min()) >= PATIENCE:
-        raise EngineError(f"no replica has made a step for {PATIENCE} steps", remedy="Use a smaller propagation.step_size")
+        raise EngineError(
+            f"no replica has made a step for {PATIENCE} steps", remedy="Use a smaller propagation.step_size"
+        )
     speed = state.velocities if velocities is None else velocities
     speed = torch.where(ok[:, None, None, None], speed, torch.zeros_like(speed))
     return State(tried, speed, energy, table, forces, rng, state.step + 1, state.rejected + ~ok, stuck, state.memory)
@@ -113,7 +122,11 @@ def _not_finite(table: EnergyTable, forces: Tensor) -> EngineError:
         bad = torch.nonzero(~torch.isfinite(value))
         if len(bad):
             return EngineError(
-                f"the energy term {name!r} is not finite", residue=f"number {int(bad[0, 1]) + 1} of the model", remedy="Check this residue"
+                f"the energy term {name!r} is not finite",
+                residue=f"number {int(bad[0, 1]) + 1} of the model",
+                remedy="Check this residue",
             )
     bad = torch.nonzero(~torch.isfinite(forces).all(-1))
-    return EngineError("the force is not finite", residue=f"number {int(bad[0, 1]) + 1} of the model", remedy="Check this residue")
+    return EngineError(
+        "the force is not finite", residue=f"number {int(bad[0, 1]) + 1} of the model", remedy="Check this residue"
+    )

@@ -1,4 +1,6 @@
-"""Processes that outlive the app: named by id and start time, so that a reused id is never taken for the old process."""
+"""Processes that outlive the app: named by id and start time, so that a reused id is never taken for the old
+process.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from pathlib import Path
 
 
 def start_time(pid: int) -> str | None:
-    """When process ``pid`` was started, as a text to be compared; None when there is none or it has ended (a zombie)."""
+    """When process ``pid`` was started, as a text to be compared; None when there is none or it has ended (a
+    zombie).
+    """
     stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self/stat").exists():
         try:

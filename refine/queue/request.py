@@ -48,9 +48,13 @@ class Request:
             raise InputError(f"there is no model {self.model}")
         for name, known in (("device", DEVICES), ("bfactor", B_COLUMNS)):
             if getattr(self, name) not in known:
-                raise InputError(f"{name} = {getattr(self, name)!r} is unknown", remedy=f"Use one of {', '.join(known)}")
+                raise InputError(
+                    f"{name} = {getattr(self, name)!r} is unknown", remedy=f"Use one of {', '.join(known)}"
+                )
         if len(self.freeze) > MAX_SELECTION or not self.freeze.isprintable():
-            raise InputError("the selection of frozen residues cannot be read", remedy='Write chains and ranges, e.g. "A:10-25,B"')
+            raise InputError(
+                "the selection of frozen residues cannot be read", remedy='Write chains and ranges, e.g. "A:10-25,B"'
+            )
 
     def arguments(self, file: str, base: str = "") -> list[str]:
         """Arguments of ``refine`` that run this on ``file``; ``base`` is a settings file or empty."""

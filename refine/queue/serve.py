@@ -41,8 +41,14 @@ def serve(settings: AppSettings) -> int:
     try:
         streamlit = importlib.import_module("streamlit.web.cli")
     except ImportError as error:
-        raise InputError("the web app needs Streamlit", remedy="Install refine with the extra 'app': pip install 'refine[app]'") from error
-    for slow in ("altair", "refine.queue.uploads", "refine.report.comparison"):  # to import: not while the first visitor waits
+        raise InputError(
+            "the web app needs Streamlit", remedy="Install refine with the extra 'app': pip install 'refine[app]'"
+        ) from error
+    for slow in (
+        "altair",
+        "refine.queue.uploads",
+        "refine.report.comparison",
+    ):  # to import: not while the first visitor waits
         importlib.import_module(slow)
     supervisor = Supervisor(Store(settings))
     to_environment(settings)
@@ -58,7 +64,9 @@ def serve(settings: AppSettings) -> int:
 
 
 def options(settings: AppSettings) -> list[str]:
-    """Streamlit's own settings: nothing leaves the machine, errors are not shown with source code, uploads are limited."""
+    """Streamlit's own settings: nothing leaves the machine, errors are not shown with source code, uploads are
+    limited.
+    """
     values = {
         "server.address": settings.host,
         "server.port": settings.port,

@@ -1,4 +1,6 @@
-"""The queue: jobs in an SQLite file beside their folders. Every change is one transaction, from whichever process it comes."""
+"""The queue: jobs in an SQLite file beside their folders. Every change is one transaction, from whichever process it
+comes.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,10 @@ from refine.queue.settings import AppSettings
 DATABASE = "jobs.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, state TEXT NOT NULL, options TEXT NOT NULL,
-    residues INTEGER NOT NULL, estimate REAL NOT NULL, submitted REAL NOT NULL, started REAL, ended REAL, pid INTEGER, pid_start TEXT,
-    attempts INTEGER NOT NULL DEFAULT 0, cancel INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '',
-    bytes INTEGER NOT NULL DEFAULT 0
+    id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, state TEXT NOT NULL, options TEXT
+    NOT NULL, residues INTEGER NOT NULL, estimate REAL NOT NULL, submitted REAL NOT NULL, started REAL, ended REAL, pid
+    INTEGER, pid_start TEXT, attempts INTEGER NOT NULL DEFAULT 0, cancel INTEGER NOT NULL DEFAULT 0, message TEXT NOT
+    NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state);
 CREATE INDEX IF NOT EXISTS jobs_user ON jobs (user);
@@ -45,7 +47,9 @@ class Store:
             with self._change() as database:
                 database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise InputError(f"the job folder cannot be used: {error}", file=str(self.root), remedy="Give another --folder") from error
+            raise InputError(
+                f"the job folder cannot be used: {error}", file=str(self.root), remedy="Give another --folder"
+            ) from error
 
     def folder(self, job_id: str) -> Path:
         """Folder of a job that the queue knows.
@@ -54,7 +58,9 @@ class Store:
             InputError: no job id, no such job, or something else than our folder lies in its place.
         """
         if self.find(job_id) is None:
-            raise InputError("there is no such job", remedy="It may have been deleted: jobs are kept for a limited time")
+            raise InputError(
+                "there is no such job", remedy="It may have been deleted: jobs are kept for a limited time"
+            )
         path = self.root / "jobs" / job_id
         if path.is_symlink() or not path.is_dir() or path.resolve().parent != (self.root / "jobs").resolve():
             raise InputError("the folder of this job is gone", remedy="Submit the model again")
@@ -92,7 +98,10 @@ class Store:
             (path / job.file).write_bytes(data)
             with self._change() as database:
                 self._check_limits(database, job, len(data))
-                row = {name: getattr(job, name) for name in ("id", "user", "name", "file", "residues", "estimate", "submitted")}
+                row = {
+                    name: getattr(job, name)
+                    for name in ("id", "user", "name", "file", "residues", "estimate", "submitted")
+                }
                 row |= {"state": QUEUED, "options": json.dumps(job.options), "bytes": len(data)}
                 names = ", ".join(row)
                 database.execute(f"INSERT INTO jobs ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
@@ -105,7 +114,9 @@ class Store:
         limits = self.settings
         active = "SELECT COUNT(*) FROM jobs WHERE state IN ('QUEUED', 'RUNNING')"
         if database.execute(f"{active} AND user = ?", (job.user,)).fetchone()[0] >= limits.user_jobs:
-            raise InputError(f"you have {limits.user_jobs} jobs waiting or running", remedy="Wait for one to end, or cancel one")
+            raise InputError(
+                f"you have {limits.user_jobs} jobs waiting or running", remedy="Wait for one to end, or cancel one"
+            )
         if database.execute(active).fetchone()[0] >= limits.all_jobs:
             raise InputError(f"the queue is full ({limits.all_jobs} jobs)", remedy="Try again later")
         used = database.execute("SELECT COALESCE(SUM(bytes), 0) FROM jobs WHERE user = ?", (job.user,)).fetchone()[0]
@@ -113,7 +124,10 @@ class Store:
             raise InputError(f"your jobs fill the {limits.user_mb} MB you may use", remedy="Delete some of your jobs")
         used = database.execute("SELECT COALESCE(SUM(bytes), 0) FROM jobs").fetchone()[0]
         if used + size > limits.all_mb * 1e6:
-            raise InputError(f"the jobs of all users fill the {limits.all_mb} MB of this server", remedy="Delete jobs, or ask its keeper")
+            raise InputError(
+                f"the jobs of all users fill the {limits.all_mb} MB of this server",
+                remedy="Delete jobs, or ask its keeper",
+            )
 
     def start_next(self) -> Job | None:
         """Mark the next waiting job RUNNING, if one may run: users with fewer running jobs first, then the oldest."""
@@ -137,7 +151,8 @@ class Store:
         """Let a worker process take a job that was started; only the first one gets it."""
         with self._change() as database:
             done = database.execute(
-                "UPDATE jobs SET pid = ?, pid_start = ? WHERE id = ? AND state = 'RUNNING' AND pid IS NULL", (pid, pid_start, job_id)
+                "UPDATE jobs SET pid = ?, pid_start = ? WHERE id = ? AND state = 'RUNNING' AND pid IS NULL",
+                (pid, pid_start, job_id),
             )
             return done.rowcount == 1
 
@@ -151,10 +166,18 @@ class Store:
             )
 
     def lost(self, job: Job, size: int) -> None:
-        """A running job whose process was killed or went down with the machine: it waits again, or has FAILED after the third time."""
+        """A running job whose process was killed or went down with the machine: it waits again, or has FAILED after the
+        third time.
+        """
         again = job.attempts < MAX_ATTEMPTS and not job.cancel
         state = CANCELLED if job.cancel else QUEUED if again else FAILED
-        message = "" if again else "the process ended without a result, and so it did each time before" if state == FAILED else "cancelled"
+        message = (
+            ""
+            if again
+            else "the process ended without a result, and so it did each time before"
+            if state == FAILED
+            else "cancelled"
+        )
         with self._change() as database:
             database.execute(
                 "UPDATE jobs SET state = ?, message = ?, bytes = ?, ended = ?, pid = NULL, pid_start = NULL"
@@ -202,7 +225,9 @@ class Store:
         """How many jobs wait before this one."""
         with self._read() as database:
             return int(
-                database.execute("SELECT COUNT(*) FROM jobs WHERE state = 'QUEUED' AND submitted < ?", (job.submitted,)).fetchone()[0]
+                database.execute(
+                    "SELECT COUNT(*) FROM jobs WHERE state = 'QUEUED' AND submitted < ?", (job.submitted,)
+                ).fetchone()[0]
             )
 
     @contextlib.contextmanager

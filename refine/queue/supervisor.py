@@ -74,7 +74,9 @@ class Supervisor:
         to_environment(self.store.settings)
         command = [sys.executable, "-P", "-m", "refine.queue.worker", job.id]
         null, place = subprocess.DEVNULL, self.store.root
-        self._workers.append(subprocess.Popen(command, cwd=place, stdin=null, stdout=null, stderr=null, start_new_session=True))
+        self._workers.append(
+            subprocess.Popen(command, cwd=place, stdin=null, stdout=null, stderr=null, start_new_session=True)
+        )
 
     def _look_after(self, job: Job) -> None:
         if job.pid is None or job.pid_start is None:

@@ -23,8 +23,8 @@ from refine.structure.write import write_cif
 ENDINGS = {"pdb": ".pdb", "mmcif": ".cif", "bcif": ".bcif"}
 MAX_NAME = 60
 PROPAGATION, FINISHING, OVERHEAD = 0.0128, 0.0265, 5.0
-"""Seconds on one core: per residue and step of six replicas, per residue and finished structure (medians of the 75 targets of the README's
-table, 20 steps and six structures), per run."""
+"""Seconds on one core: per residue and step of six replicas, per residue and finished structure (medians of the 75
+targets of the README's table, 20 steps and six structures), per run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +106,11 @@ def check_upload(name: str, data: bytes, settings: AppSettings) -> Upload:
     """
     shown = shown_name(name)
     if len(data) > settings.max_upload_mb * 1e6:
-        raise InputError(f"the file is larger than {settings.max_upload_mb} MB", file=shown, remedy="Cut out the chains you want to refine")
+        raise InputError(
+            f"the file is larger than {settings.max_upload_mb} MB",
+            file=shown,
+            remedy="Cut out the chains you want to refine",
+        )
     with tempfile.TemporaryDirectory(prefix="refine-upload-") as place:
         path = Path(place) / "upload"
         path.write_bytes(data)
@@ -157,7 +161,9 @@ def read_checked(upload: Upload, settings: AppSettings, place: Path, model: int 
     try:
         return read_structure(path, model=model, max_residues=settings.max_residues)
     except RefineError as error:
-        raise InputError(error.message, file=upload.name, chain=error.chain, residue=error.residue, remedy=error.remedy) from error
+        raise InputError(
+            error.message, file=upload.name, chain=error.chain, residue=error.residue, remedy=error.remedy
+        ) from error
 
 
 def estimate(residues: int, steps: int, models: int) -> float:
@@ -169,7 +175,14 @@ def _chains(protein: Protein) -> list[tuple[str, str, str, int]]:
     found = []
     for chain in protein.chains:
         inside = [r for r in protein.residue_ids if r.chain == chain]
-        found.append((chain, f"{inside[0].number}{inside[0].insertion}", f"{inside[-1].number}{inside[-1].insertion}", len(inside)))
+        found.append(
+            (
+                chain,
+                f"{inside[0].number}{inside[0].insertion}",
+                f"{inside[-1].number}{inside[-1].insertion}",
+                len(inside),
+            )
+        )
     return found
 
 
@@ -188,7 +201,11 @@ def _problems(read: ReadResult, checked: Validation) -> list[Problem]:
         names = protein.atom_names(i)
         lost = [name for slot, name in enumerate(names) if not protein.mask[i, slot]]
         if lost:
-            add(i, "missing", f"{len(lost)} of {len(names)} atoms of {ONE_TO_THREE[letter]} are missing and will be built")
+            add(
+                i,
+                "missing",
+                f"{len(lost)} of {len(names)} atoms of {ONE_TO_THREE[letter]} are missing and will be built",
+            )
     for i in np.flatnonzero(checked.ramachandran == OUTLIER).tolist():
         add(i, "ramachandran", "phi and psi are unlikely (Ramachandran outlier)")
     for outlier in checked.outliers:

@@ -1,4 +1,6 @@
-"""One job in a process of its own: ``python -m refine.queue.worker ROOT ID``. It outlives the app and notes how the job ended."""
+"""One job in a process of its own: ``python -m refine.queue.worker ROOT ID``. It outlives the app and notes how the job
+ended.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,14 @@ def main(job_id: str) -> int:
     if code != 0 and stopped:
         store.lost(store.find(job_id) or job, size_of(folder))
         return 0
-    message = told(folder / CONSOLE) if not late else f"stopped after {settings.max_seconds / 3600:g} h, the limit of this server"
-    store.end(job_id, DONE if code == 0 else FAILED, message or f"the command ended with exit code {code}", size_of(folder))
+    message = (
+        told(folder / CONSOLE)
+        if not late
+        else f"stopped after {settings.max_seconds / 3600:g} h, the limit of this server"
+    )
+    store.end(
+        job_id, DONE if code == 0 else FAILED, message or f"the command ended with exit code {code}", size_of(folder)
+    )
     return 0
 
 
@@ -49,7 +57,9 @@ def run(job: Job, folder: Path, settings: AppSettings) -> tuple[int, bool]:
     environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-P", "-m", "refine", *arguments, "--resume"]
     with (folder / CONSOLE).open("wb") as console:
-        child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment)
+        child = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment
+        )
         try:
             return child.wait(settings.max_seconds), False
         except subprocess.TimeoutExpired:
@@ -63,7 +73,9 @@ def run(job: Job, folder: Path, settings: AppSettings) -> tuple[int, bool]:
 
 def told(console: Path) -> str:
     """The last thing the command said: its error, or its verdict."""
-    lines = [line.strip() for line in console.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    lines = [
+        line.strip() for line in console.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+    ]
     errors = [line.removeprefix("refine: ") for line in lines if line.startswith("refine: ")]
     return (errors or lines or [""])[-1][:MAX_MESSAGE]
 

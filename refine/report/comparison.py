@@ -44,13 +44,16 @@ class NativeComparison:
         for name, found in self.scores.items():
             cells = [f"{found[m]:.{_digits(m)}f}" for m in METRICS]
             if name != "input":
-                cells = [f"{cell} ({found[m] - start[m]:+.{_digits(m)}f})" for cell, m in zip(cells, METRICS, strict=True)]
+                cells = [
+                    f"{cell} ({found[m] - start[m]:+.{_digits(m)}f})" for cell, m in zip(cells, METRICS, strict=True)
+                ]
             lines.append("".join([name.ljust(12), *(cell.rjust(18) for cell in cells)]))
         return "\n".join([*lines, f"residues: {self.matching}", ""])
 
 
 def compare_run(folder: Path, native: Path) -> NativeComparison:
-    """Compare input and models of a finished run with the native; writes comparison.json and native.cif and the report anew.
+    """Compare input and models of a finished run with the native; writes comparison.json and native.cif and the report
+    anew.
 
     native.cif is laid onto the input, in whose frame the models are.
 
@@ -86,7 +89,11 @@ def _record(file: str, truth: Protein, start: Protein, found: Mapping[str, Compa
         "residues": [str(identity) for identity in start.residue_ids],
         "native_index": [None if k < 0 else int(k) for k in index],
         "per_residue": {
-            name: {"lddt": _at(index, c.residue_lddt), "lddt_ca": _at(index, c.residue_lddt_ca), "distance": _at(index, c.residue_distance)}
+            name: {
+                "lddt": _at(index, c.residue_lddt),
+                "lddt_ca": _at(index, c.residue_lddt_ca),
+                "distance": _at(index, c.residue_distance),
+            }
             for name, c in found.items()
         },
     }

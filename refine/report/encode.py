@@ -24,8 +24,12 @@ def short(values: Iterable[float | None], digits: int = 4) -> list[float | None]
     return [float(f"{v:.{digits}g}") if v is not None and math.isfinite(v) else None for v in values]
 
 
-def in_steps(values: NDArray[np.floating], step: float, kind: type[np.unsignedinteger[Any]] | type[np.signedinteger[Any]]) -> NDArray[Any]:
-    """``values / step`` rounded, cut to the range of the integer type; NaN becomes its largest value, which no number gets."""
+def in_steps(
+    values: NDArray[np.floating], step: float, kind: type[np.unsignedinteger[Any]] | type[np.signedinteger[Any]]
+) -> NDArray[Any]:
+    """``values / step`` rounded, cut to the range of the integer type; NaN becomes its largest value, which no number
+    gets.
+    """
     limits = np.iinfo(kind)
     missing = ~np.isfinite(values)
     whole = np.clip(np.rint(np.where(missing, 0.0, values) / step), limits.min, limits.max - 1)

@@ -1,4 +1,6 @@
-"""Residue-pair maps for the report: upper triangles of distances in steps of 0.01 Å, and histograms without their empty bins."""
+"""Residue-pair maps for the report: upper triangles of distances in steps of 0.01 Å, and histograms without their empty
+bins.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ STEP = 0.01
 """Å between two values of a map."""
 
 LARGEST = 500
-"""Points along a side of a map; longer proteins are averaged over blocks of residues and have no histograms in the page."""
+"""Points along a side of a map; longer proteins are averaged over blocks of residues and have no histograms in the
+page.
+"""
 
 
 def pair_maps(rpdd: RPDD, start: NDArray[np.floating] | None, native: NDArray[np.floating] | None) -> dict[str, Any]:
@@ -25,13 +29,20 @@ def pair_maps(rpdd: RPDD, start: NDArray[np.floating] | None, native: NDArray[np
         start, native: (L, L) Å distances of the input and of the native, NaN where unknown; None when there is none.
 
     Returns:
-        ``length`` L, ``block`` residues to a point, ``points`` to a side, ``step`` Å, ``frames``; ``mean``, ``std``, ``start``, ``native``
-        and, where calibrated, ``location`` and ``scale`` of Student's t with ``freedom`` (uint16 steps, 65535 unknown), ``contact`` (uint16
-        of 1e-4) as packed upper triangles, row by row; ``histograms`` of the snapshots packed as ``histogram_bytes`` says, ``edges`` Å.
+        ``length`` L, ``block`` residues to a point, ``points`` to a side, ``step`` Å, ``frames``; ``mean``, ``std``,
+        ``start``, ``native`` and, where calibrated, ``location`` and ``scale`` of Student's t with ``freedom`` (uint16
+        steps, 65535 unknown), ``contact`` (uint16 of 1e-4) as packed upper triangles, row by row; ``histograms`` of the
+        snapshots packed as ``histogram_bytes`` says, ``edges`` Å.
     """
     length = len(rpdd.mean)
     block = -(-length // LARGEST)
-    found: dict[str, Any] = {"length": length, "block": block, "points": -(-length // block), "step": STEP, "frames": rpdd.frames}
+    found: dict[str, Any] = {
+        "length": length,
+        "block": block,
+        "points": -(-length // block),
+        "step": STEP,
+        "frames": rpdd.frames,
+    }
     found["effective"] = round(rpdd.effective, 1) if np.isfinite(rpdd.effective) else None
     matrices = {"mean": rpdd.mean, "std": rpdd.std, "start": start, "native": native}
     if rpdd.predicted is not None:
@@ -70,7 +81,8 @@ def in_blocks(matrix: NDArray[np.floating], block: int) -> NDArray[np.floating]:
 
 
 def histogram_bytes(probability: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Histograms (P, B) as a stream: first used bin, number of bins n, then n probabilities in steps of 1/255, pair after pair.
+    """Histograms (P, B) as a stream: first used bin, number of bins n, then n probabilities in steps of 1/255, pair
+    after pair.
 
     A bin whose probability is not 0 never becomes 0.
     """

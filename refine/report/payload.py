@@ -1,4 +1,6 @@
-"""The numbers behind the report's pictures, taken from the files of a run folder; what a folder lacks is named, not guessed."""
+"""The numbers behind the report's pictures, taken from the files of a run folder; what a folder lacks is named, not
+guessed.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,9 @@ def contents(run: RunResult) -> Contents:
         columns = _with_native(columns, comparison, residues)
     rpdd = _rpdd(run, len(residues), absent)
     series = {key: _numbers([row[key] for row in trace]) for key in trace[0]} if trace else {}
-    return Contents(run, tuple(scores), residues, sequence, structures, columns, series, rpdd, comparison, tuple(absent))
+    return Contents(
+        run, tuple(scores), residues, sequence, structures, columns, series, rpdd, comparison, tuple(absent)
+    )
 
 
 def payload(found: Contents) -> dict[str, Any]:
@@ -140,7 +144,9 @@ def _structure(name: str, found: Contents, place: NDArray[np.float64], scale: fl
 
 
 def _places(structures: Mapping[str, Protein]) -> tuple[dict[str, NDArray[np.float64]], float]:
-    """Coordinates (L, 14, 3) Å about the input's centre, models laid onto the input by CA; and the step that fits them into int16."""
+    """Coordinates (L, 14, 3) Å about the input's centre, models laid onto the input by CA; and the step that fits them
+    into int16.
+    """
     if not structures:
         return {}, 0.01
     base = structures.get("input") or next(iter(structures.values()))
@@ -150,7 +156,9 @@ def _places(structures: Mapping[str, Protein]) -> tuple[dict[str, NDArray[np.flo
         coords = protein.coords[0].astype(np.float64)
         both = base.mask[:, 1] & protein.mask[:, 1] if len(protein) == len(base) else np.zeros(0, np.bool_)
         if name != "native" and protein is not base and both.sum() >= 3:
-            rot, shift = superpose(torch.from_numpy(coords[both, 1]), torch.from_numpy(base.coords[0, both, 1].astype(np.float64)))
+            rot, shift = superpose(
+                torch.from_numpy(coords[both, 1]), torch.from_numpy(base.coords[0, both, 1].astype(np.float64))
+            )
             coords = coords @ rot.numpy().T + shift.numpy()
         placed[name] = coords - centre
     extent = max(float(np.abs(x[structures[name].mask]).max()) for name, x in placed.items())
@@ -200,7 +208,9 @@ def _native_distances(found: Contents) -> NDArray[np.floating] | None:
 
 
 def _ramachandran(structures: Mapping[str, Protein]) -> dict[str, Any]:
-    """Where residues are favoured (2), allowed (1) or neither (0), by class, rows of psi from -180° up; and the residues' classes."""
+    """Where residues are favoured (2), allowed (1) or neither (0), by class, rows of psi from -180° up; and the
+    residues' classes.
+    """
     table = ramachandran()
     centres = (np.arange(GRID) + 0.5) * (2 * np.pi / GRID) - np.pi
     psi, phi = np.meshgrid(centres, centres, indexing="ij")
@@ -234,7 +244,11 @@ def _per_residue(
         return (some.residue_ids, some.sequence, {}) if some is not None else ((), "", {})
     residues = tuple(ResidueId(row["chain"], int(row["number"]), row["insertion"]) for row in first)
     names = [key for key in first[0] if key not in ("model", "chain", "number", "insertion", "residue")]
-    columns = {model: {n: _numbers([row[n] for row in rows]) for n in names} for model, rows in by_model.items() if len(rows) == len(first)}
+    columns = {
+        model: {n: _numbers([row[n] for row in rows]) for n in names}
+        for model, rows in by_model.items()
+        if len(rows) == len(first)
+    }
     return residues, "".join(row["residue"] for row in first), columns
 
 
@@ -263,9 +277,13 @@ def _comparison(path: Path, absent: list[str]) -> dict[str, Any] | None:
 
 
 def _with_native(
-    columns: Mapping[str, Mapping[str, NDArray[np.float64]]], comparison: Mapping[str, Any], residues: Sequence[ResidueId]
+    columns: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    comparison: Mapping[str, Any],
+    residues: Sequence[ResidueId],
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """The columns with lDDT and distance to the native; those of the input stand with ``input_finished``, whose line is drawn."""
+    """The columns with lDDT and distance to the native; those of the input stand with ``input_finished``, whose line is
+    drawn.
+    """
     made = {name: dict(table) for name, table in columns.items()}
     for name, table in comparison["per_residue"].items():
         for key in ("lddt", "distance"):

@@ -1,4 +1,6 @@
-"""Figures of a result, for scripts: each function gives a matplotlib ``Figure`` that belongs to no window and writes nothing."""
+"""Figures of a result, for scripts: each function gives a matplotlib ``Figure`` that belongs to no window and writes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def plot_pair(result: RunResult, i: int, j: int) -> Figure:
     """
     rpdd = result.rpdd
     if i == j or not (0 <= i < len(rpdd.mean) and 0 <= j < len(rpdd.mean)):
-        raise InputError(f"there is no pair of residues {i} and {j}", remedy=f"Use two of the indices 0 to {len(rpdd.mean) - 1}")
+        raise InputError(
+            f"there is no pair of residues {i} and {j}", remedy=f"Use two of the indices 0 to {len(rpdd.mean) - 1}"
+        )
     if rpdd.distogram is None:
         raise InputError("the run kept no histograms", file=str(result.out), remedy="Use result.rpdd.mean and .std")
     width = float(BIN_EDGES[1] - BIN_EDGES[0])
@@ -94,7 +98,9 @@ def plot_residues(result: RunResult, column: str = "confidence", model: str = "m
     table = result.per_residue
     if column not in table.columns or model not in set(table["model"]):
         known = [c for c in table.columns if c not in ("model", "chain", "number", "insertion", "residue")]
-        raise InputError(f"per_residue.csv holds no {column!r} of {model!r}", remedy=f"The columns are {', '.join(known)}")
+        raise InputError(
+            f"per_residue.csv holds no {column!r} of {model!r}", remedy=f"The columns are {', '.join(known)}"
+        )
     made, (ax,) = _figure(9.0, 3.0)
     for name, colour in (("input_finished", INPUT), (model, MODEL)):
         values = table.loc[table["model"] == name, column].to_numpy(float)

@@ -48,16 +48,30 @@ ROWS: tuple[tuple[str, tuple[tuple[str, str, int, int], ...]], ...] = (
 
 
 def score_table(found: Contents) -> str:
-    """Before and after: a row for each measure, a column for the input, the input finished, each model, and the native."""
+    """Before and after: a row for each measure, a column for the input, the input finished, each model, and the
+    native.
+    """
     columns = score_columns(found)
     if not columns:
         return '<p class="note">scores.csv is not in the run folder.</p>'
     head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in columns)
     known = {key for _, rows in ROWS for key, *_ in rows} | {"name", "file", "source", "score"}
     terms = [key for key in columns["input"] if key.startswith("term_")] if "input" in columns else []
-    energies = (("score", "free energy, sum", 1, -1), *((key, key.removeprefix("term_").replace("_", " "), 1, -1) for key in terms))
-    others = list(dict.fromkeys(key for row in columns.values() for key in row if key not in known and not key.startswith("term_")))
-    groups = [ROWS[0], ("Energy (kcal/mol, lower is better)", energies), *ROWS[1:], ("Other", tuple((key, key, 2, 0) for key in others))]
+    energies = (
+        ("score", "free energy, sum", 1, -1),
+        *((key, key.removeprefix("term_").replace("_", " "), 1, -1) for key in terms),
+    )
+    others = list(
+        dict.fromkeys(
+            key for row in columns.values() for key in row if key not in known and not key.startswith("term_")
+        )
+    )
+    groups = [
+        ROWS[0],
+        ("Energy (kcal/mol, lower is better)", energies),
+        *ROWS[1:],
+        ("Other", tuple((key, key, 2, 0) for key in others)),
+    ]
     body = "".join(_group(title, rows, columns) for title, rows in groups)
     return f'<div class="wide"><table id="scores"><thead><tr><th>measure</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -66,9 +80,13 @@ def score_columns(found: Contents) -> dict[str, dict[str, float]]:
     """Structure → measure → value, of scores.csv and of the comparison with the native."""
     columns = {row["name"]: {key: _number(cell) for key, cell in row.items()} for row in found.scores}
     if found.comparison is not None:
-        columns["native"] = {key: float(value) for key, value in found.comparison["native_quality"].items() if value is not None}
+        columns["native"] = {
+            key: float(value) for key, value in found.comparison["native_quality"].items() if value is not None
+        }
         for name, scores in found.comparison["scores"].items():
-            columns.setdefault(name, {}).update({key: float(value) for key, value in scores.items() if value is not None})
+            columns.setdefault(name, {}).update(
+                {key: float(value) for key, value in scores.items() if value is not None}
+            )
         shown = {key for key, *_ in ROWS[0][1]}
         for column in columns.values():
             for key in [key for key in column if key == "lddt_checked" and key not in shown]:
@@ -84,7 +102,10 @@ def _group(title: str, rows: Sequence[tuple[str, str, int, int]], columns: Mappi
             continue
         start = columns.get("input", {}).get(key, math.nan)
         names = list(columns)
-        cells = "".join(_cell(v, start, digits, better if name.startswith("model_") else 0) for name, v in zip(names, values, strict=True))
+        cells = "".join(
+            _cell(v, start, digits, better if name.startswith("model_") else 0)
+            for name, v in zip(names, values, strict=True)
+        )
         lines.append(f"<tr><th>{escape(words)}</th>{cells}</tr>")
     if not lines:
         return ""
@@ -132,7 +153,9 @@ def sampling(record: Mapping[str, Any]) -> str:
     facts = record.get("sampling")
     if not isinstance(facts, Mapping) or not facts:
         return ""
-    listed = "".join(f"<dt>{escape(str(name).replace('_', ' '))}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items())
+    listed = "".join(
+        f"<dt>{escape(str(name).replace('_', ' '))}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items()
+    )
     return f'<details id="sampling"><summary>How well it is sampled</summary><dl class="facts">{listed}</dl></details>'
 
 
@@ -154,28 +177,46 @@ def repairs(found: Contents) -> str:
 
 def finishing_table(models: Iterable[Mapping[str, Any]]) -> str:
     """What finishing did to each model; columns in which nothing happened are left out."""
-    titles = ("model", "from", "finishing", "relaxed in", "clashes", "Cα shift mean / max (Å)", "repacked", "completed", "remarks")
+    titles = (
+        "model",
+        "from",
+        "finishing",
+        "relaxed in",
+        "clashes",
+        "Cα shift mean / max (Å)",
+        "repacked",
+        "completed",
+        "remarks",
+    )
     rows = [_finished(model) for model in models]
     used = [k for k in range(len(titles)) if any(row[k] != "–" for row in rows)]
     words = {k: ' class="words"' if k >= 6 else "" for k in used}
     head = "".join(f"<th>{titles[k]}</th>" if not words[k] else f'<td class="words">{titles[k]}</td>' for k in used)
     body = "".join(
-        "<tr>" + "".join(f"<th>{escape(row[k])}</th>" if k == 0 else f"<td{words[k]}>{escape(row[k])}</td>" for k in used) + "</tr>"
+        "<tr>"
+        + "".join(f"<th>{escape(row[k])}</th>" if k == 0 else f"<td{words[k]}>{escape(row[k])}</td>" for k in used)
+        + "</tr>"
         for row in rows
     )
-    return f'<h3>Finishing</h3><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return (
+        f'<h3>Finishing</h3><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
 
 
 def _finished(model: Mapping[str, Any]) -> tuple[str, ...]:
     """Texts of a row of the finishing table, a dash for nothing."""
     done = model.get("finishing") or {}
-    shift = [number(math.nan if done.get(key) is None else float(done[key]), 2) for key in ("mean_ca_shift", "max_ca_shift")]
+    shift = [
+        number(math.nan if done.get(key) is None else float(done[key]), 2) for key in ("mean_ca_shift", "max_ca_shift")
+    ]
     return (
         str(model.get("name", "–")),
         str(model.get("source", "–")),
         str(done.get("flag", "–")),
         str(done.get("level", "–")),
-        f"{done['clashes_before']} → {done['clashes_after']}" if "clashes_before" in done and "clashes_after" in done else "–",
+        f"{done['clashes_before']} → {done['clashes_after']}"
+        if "clashes_before" in done and "clashes_after" in done
+        else "–",
         " / ".join(shift) if any(s != "–" for s in shift) else "–",
         _residues(done.get("repacked")),
         _residues(done.get("completed")),

@@ -41,7 +41,9 @@ class RunFolder:
                 raise InputError("the output folder is a file", file=str(self.path), remedy="Give another --out")
             if self.path.is_dir() and not resume and any(self.path.iterdir()):
                 raise InputError(
-                    "the output folder is not empty", file=str(self.path), remedy="Give another --out, or --resume to go on with it"
+                    "the output folder is not empty",
+                    file=str(self.path),
+                    remedy="Give another --out, or --resume to go on with it",
                 )
         except OSError as error:
             raise self._denied(error) from error
@@ -120,7 +122,11 @@ class RunFolder:
             return None
         if not isinstance(record, dict):
             return None
-        same = record.get("status") == "done" and record.get("input_sha256") == input_hash and record.get("settings") == _plain(settings)
+        same = (
+            record.get("status") == "done"
+            and record.get("input_sha256") == input_hash
+            and record.get("settings") == _plain(settings)
+        )
         complete = same and all((self.path / name).is_file() for name in record.get("files", ()))
         return record if complete else None
 
@@ -132,7 +138,9 @@ class RunFolder:
 
     def _denied(self, error: OSError) -> InputError:
         reason = error.strerror or str(error)
-        return InputError(f"cannot write to the output folder: {reason}", file=str(self.path), remedy="Give another --out")
+        return InputError(
+            f"cannot write to the output folder: {reason}", file=str(self.path), remedy="Give another --out"
+        )
 
 
 def _is_result(name: str) -> bool:

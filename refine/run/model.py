@@ -66,8 +66,13 @@ def write_structure(
 
 def write_model(folder: RunFolder, name: str, model: Finished, bfactor: str) -> dict[str, str]:
     """Write a model with confidence, error or B factor in the B column; gives its files as ``write_structure``."""
-    remarks = (f"refine {name}: {model.source}, score {model.score.total:.2f} kcal/mol", f"B column: {_MEANING[bfactor]}")
-    return write_structure(folder, name, model.protein, model.b_column(bfactor), model.score.estimate.confidence, remarks)
+    remarks = (
+        f"refine {name}: {model.source}, score {model.score.total:.2f} kcal/mol",
+        f"B column: {_MEANING[bfactor]}",
+    )
+    return write_structure(
+        folder, name, model.protein, model.b_column(bfactor), model.score.estimate.confidence, remarks
+    )
 
 
 _MEANING = {
@@ -77,7 +82,9 @@ _MEANING = {
 }
 
 
-def write_tables(folder: RunFolder, given: StructureScore, finished_input: Finished, models: Sequence[Finished]) -> tuple[str, ...]:
+def write_tables(
+    folder: RunFolder, given: StructureScore, finished_input: Finished, models: Sequence[Finished]
+) -> tuple[str, ...]:
     """Write scores.csv and per_residue.csv; gives their names.
 
     Args:

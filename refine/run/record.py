@@ -33,7 +33,9 @@ _LIBRARIES = ("torch", "numpy", "scipy", "biopython", "gemmi", "openmm", "pdbfix
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of every library that has a hand in the result; ``"missing"`` where one is not installed."""
+    """Versions of Python and of every library that has a hand in the result; ``"missing"`` where one is not
+    installed.
+    """
     found = {"refine": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
@@ -52,7 +54,9 @@ def file_hash(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise InputError(f"cannot read the input: {error.strerror}", file=str(path), remedy="Give an existing, readable file") from error
+        raise InputError(
+            f"cannot read the input: {error.strerror}", file=str(path), remedy="Give an existing, readable file"
+        ) from error
 
 
 def new_record(path: Path, settings: Mapping[str, Any], device: str) -> dict[str, Any]:
@@ -65,7 +69,11 @@ def new_record(path: Path, settings: Mapping[str, Any], device: str) -> dict[str
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
-        "machine": {"system": platform.platform(), "processors": os.cpu_count(), "torch_threads": torch.get_num_threads()},
+        "machine": {
+            "system": platform.platform(),
+            "processors": os.cpu_count(),
+            "torch_threads": torch.get_num_threads(),
+        },
         "device": device,
         "seed": settings.get("seed"),
         "settings": dict(settings),

@@ -64,14 +64,18 @@ class RunResult:
         return read_rpdd(self._file("rpdd.npz"))
 
     def structure(self, name: str) -> Protein:
-        """The structure ``input`` (repaired, as the run began), ``model_1``, …, or ``native`` after ``refine compare``."""
+        """The structure ``input`` (repaired, as the run began), ``model_1``, …, or ``native`` after ``refine
+        compare``.
+        """
         return read_structure(self._file(f"{name}.cif")).protein
 
     def _table(self, name: str) -> pandas.DataFrame:
         import pandas
 
         text = {"chain": str, "insertion": str, "residue": str, "name": str, "file": str, "source": str, "model": str}
-        return pandas.read_csv(self._file(name), dtype=text, keep_default_na=False, na_values={c: [""] for c in self._numbers(name, text)})
+        return pandas.read_csv(
+            self._file(name), dtype=text, keep_default_na=False, na_values={c: [""] for c in self._numbers(name, text)}
+        )
 
     def _numbers(self, name: str, text: Mapping[str, type]) -> list[str]:
         with (self.out / name).open(encoding="utf-8") as stream:
@@ -93,7 +97,9 @@ def read_run(folder: Path) -> RunResult:
     record = read_record(Path(folder))
     if record.get("status") != "done":
         raise InputError(
-            f"the run is not done, its status is {record.get('status')!r}", file=str(folder), remedy="Finish it with refine run --resume"
+            f"the run is not done, its status is {record.get('status')!r}",
+            file=str(folder),
+            remedy="Finish it with refine run --resume",
         )
     models = tuple(Path(folder) / str(model["cif"]) for model in record.get("models", ()))
     return RunResult(Path(folder), models, bool(record.get("improved")), str(record.get("verdict", "")), record)
@@ -106,12 +112,18 @@ def read_record(folder: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
-            f"no run folder: cannot read {RUN_FILE}: {error.strerror}", file=str(folder), remedy="Give the folder of refine run --out"
+            f"no run folder: cannot read {RUN_FILE}: {error.strerror}",
+            file=str(folder),
+            remedy="Give the folder of refine run --out",
         ) from error
     except ValueError as error:
-        raise InputError(f"{RUN_FILE} is not valid JSON: {error}", file=str(folder), remedy="Run refine again") from error
+        raise InputError(
+            f"{RUN_FILE} is not valid JSON: {error}", file=str(folder), remedy="Run refine again"
+        ) from error
     if not isinstance(record, dict) or "models" not in record:
-        raise InputError(f"{RUN_FILE} is not that of a run", file=str(folder), remedy="Give the folder of refine run --out")
+        raise InputError(
+            f"{RUN_FILE} is not that of a run", file=str(folder), remedy="Give the folder of refine run --out"
+        )
     return record
 
 
@@ -121,4 +133,6 @@ def read_rpdd(path: Path) -> RPDD:
         with np.load(path, allow_pickle=False) as found:
             return RPDD.of_arrays(found)
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"cannot read the distance distributions: {error}", file=str(path), remedy="Run refine again") from error
+        raise InputError(
+            f"cannot read the distance distributions: {error}", file=str(path), remedy="Run refine again"
+        ) from error

@@ -50,7 +50,14 @@ def scores_csv(rows: Sequence[ScoreRow]) -> str:
     quality = list(dict.fromkeys(k for row in rows for k in row.quality))
     header = ["name", "file", "source", "score", *(f"term_{t}" for t in terms), *quality]
     lines = [
-        [row.name, row.file, row.source, row.score, *(row.terms.get(t) for t in terms), *(row.quality.get(q) for q in quality)]
+        [
+            row.name,
+            row.file,
+            row.source,
+            row.score,
+            *(row.terms.get(t) for t in terms),
+            *(row.quality.get(q) for q in quality),
+        ]
         for row in rows
     ]
     return csv_text(header, lines)

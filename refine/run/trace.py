@@ -35,7 +35,8 @@ class Trace:
         self._rows.append([step, self.temperature(step - 1), *energies, *means.values()])
 
     def temperature(self, step: int) -> float | None:
-        """K at ``step`` (from 0): the thermostat's; without inertia alpha_b / (2 alpha_a k_B), of which the noise is that of equilibrium.
+        """K at ``step`` (from 0): the thermostat's; without inertia alpha_b / (2 alpha_a k_B), of which the noise is
+        that of equilibrium.
 
         For ``preconditioned`` that holds for the static terms alone. None where nothing is random.
         """
@@ -47,5 +48,7 @@ class Trace:
         return point.alpha_b / (2 * point.alpha_a * BOLTZMANN)
 
     def text(self) -> str:
-        """The file: ``step``, ``temperature`` (K), ``energy_1`` … of each replica and each ``term_`` averaged over them, kcal/mol."""
+        """The file: ``step``, ``temperature`` (K), ``energy_1`` … of each replica and each ``term_`` averaged over
+        them, kcal/mol.
+        """
         return csv_text(self._header or ["step", "temperature"], self._rows)

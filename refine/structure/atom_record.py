@@ -11,8 +11,9 @@ _UPPER = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class AtomRecord:
     """An atom line as read.
 
-    ``occupancy`` and ``b_factor`` are None when the file leaves them out; ``element_stated`` is False where the element was inferred from
-    the name; ``segment`` counts TER records within a model; ``place`` tells where the atom stands (``"line 12"``, ``"atom row 3"``).
+    ``occupancy`` and ``b_factor`` are None when the file leaves them out; ``element_stated`` is False where the element
+    was inferred from the name; ``segment`` counts TER records within a model; ``place`` tells where the atom stands
+    (``"line 12"``, ``"atom row 3"``).
     """
 
     name: str
@@ -38,7 +39,8 @@ class AtomRecord:
 
 
 def hybrid36(text: str, width: int) -> int:
-    """Value of a hybrid-36 field (cci.lbl.gov/hybrid_36): plain decimal, then ``A000`` = 10^width and on, then lower case.
+    """Value of a hybrid-36 field (cci.lbl.gov/hybrid_36): plain decimal, then ``A000`` = 10^width and on, then lower
+    case.
 
     Raises:
         ValueError: the text is neither.

@@ -27,7 +27,9 @@ def nerf(a: Array, b: Array, c: Array, length: float, angle: float, dihedral: fl
     x = _unit(c - b)
     z = _unit(np.cross(b - a, x))
     y = np.cross(z, x)
-    local = length * np.array((-math.cos(angle), math.sin(angle) * math.cos(dihedral), math.sin(angle) * math.sin(dihedral)))
+    local = length * np.array(
+        (-math.cos(angle), math.sin(angle) * math.cos(dihedral), math.sin(angle) * math.sin(dihedral))
+    )
     return c + local @ np.stack((x, y, z))
 
 
@@ -78,8 +80,9 @@ def neighbours(coords: Array, mask: Mask, chains: list[str], numbers: list[int])
 def complete_backbone(coords: Array, mask: Mask, near: Mask) -> tuple[Array, Mask]:
     """Coordinates (L, 14, 3) and mask with every N, CA, C, O that can be placed; the rest stays absent.
 
-    Peptides come first, from stretches of CA atoms and from the atoms of a peptide that are there, then single residues. Placed atoms
-    are ideal within their peptide; the N-CA-C angle follows from its two neighbours and may be off by some degrees.
+    Peptides come first, from stretches of CA atoms and from the atoms of a peptide that are there, then single
+    residues. Placed atoms are ideal within their peptide; the N-CA-C angle follows from its two neighbours and may be
+    off by some degrees.
     """
     coords, mask = coords.astype(np.float64).copy(), mask.copy()
     for i in map(int, np.flatnonzero(near)):
@@ -93,7 +96,9 @@ def complete_backbone(coords: Array, mask: Mask, near: Mask) -> tuple[Array, Mas
 
 
 def _lay_peptide(coords: Array, mask: Mask, i: int) -> None:
-    """Fill the gaps of the peptide i, i + 1 from the ideal one that fits its atoms, when three or more of them are there."""
+    """Fill the gaps of the peptide i, i + 1 from the ideal one that fits its atoms, when three or more of them are
+    there.
+    """
     where = ((i, CA), (i, C), (i, O), (i + 1, N), (i + 1, CA))
     there = np.array([mask[w] for w in where])
     if there.all() or there.sum() < 3:
@@ -131,7 +136,12 @@ def _from_trace(coords: Array, mask: Mask, near: Mask) -> None:
                 if mask[j, C] or mask[j + 1, N]:
                     continue
                 shape = TRANS if np.linalg.norm(ca[i + 1] - ca[i]) > 3.4 else CIS
-                _fill(coords, mask, ((j, CA), (j, C), (j, O), (j + 1, N), (j + 1, CA)), _turned(shape, ca[i], ca[i + 1], up))
+                _fill(
+                    coords,
+                    mask,
+                    ((j, CA), (j, C), (j, O), (j + 1, N), (j + 1, CA)),
+                    _turned(shape, ca[i], ca[i + 1], up),
+                )
         start = stop
 
 
@@ -150,7 +160,9 @@ def _turned(shape: Array, first: Array, second: Array, up: Array) -> Array:
 def _lay_residue(coords: Array, mask: Mask, near: Mask, i: int) -> None:
     """Fill one residue from its own atoms; chain ends grow from the neighbour's peptide."""
     if mask[i, N] and mask[i, CA] and not mask[i, C] and i > 0 and near[i - 1] and mask[i - 1, C]:
-        coords[i, C] = nerf(coords[i - 1, C], coords[i, N], coords[i, CA], k.BOND_CA_C, k.ANGLE_N_CA_C, math.radians(-75.0))
+        coords[i, C] = nerf(
+            coords[i - 1, C], coords[i, N], coords[i, CA], k.BOND_CA_C, k.ANGLE_N_CA_C, math.radians(-75.0)
+        )
         mask[i, C] = True
     if mask[i, C] and mask[i, CA] and mask[i, O] and not mask[i, N] and not mask[i, CB]:
         coords[i, N] = nerf(coords[i, O], coords[i, C], coords[i, CA], k.BOND_N_CA, k.ANGLE_N_CA_C, math.radians(-40.0))
@@ -170,6 +182,8 @@ def _rigid(there: Mask) -> Mask:
 
 
 def place_oxt(n: Array, ca: Array, c: Array, o: Array) -> Array:
-    """Terminal oxygen opposite O in the plane of CA, C, O; bond 1.25 Å (amber14). ``n`` decides when these are collinear."""
+    """Terminal oxygen opposite O in the plane of CA, C, O; bond 1.25 Å (amber14). ``n`` decides when these are
+    collinear.
+    """
     reference = o if np.linalg.norm(np.cross(ca - c, o - c)) > 1e-3 else n
     return nerf(reference, ca, c, 1.25, math.radians(117.0), math.pi)

@@ -1,7 +1,7 @@
 """Columns of BinaryCIF files (specification 0.3 of github.com/molstar/BinaryCIF).
 
-Biopython's parser of the same format takes label chain ids for author ones, ignores masks and needs a path; this decoder does none of that.
-It reads one category into text columns; it does not write.
+Biopython's parser of the same format takes label chain ids for author ones, ignores masks and needs a path; this
+decoder does none of that. It reads one category into text columns; it does not write.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _TYPES = {1: "<i1", 2: "<i2", 3: "<i4", 4: "<u1", 5: "<u2", 6: "<u4", 32: "<f4",
 
 
 def read_category(data: bytes, category: str, file: str) -> dict[str, NDArray[Any]]:
-    """Columns of one category of the first data block that has it, by name in lower case; masked values are ``"."`` or ``"?"``.
+    """Columns of one category of the first data block that has it, by name in lower case; masked values are ``"."`` or
+    ``"?"``.
 
     Raises:
         InputError: damaged data or no such category.
@@ -36,8 +37,12 @@ def read_category(data: bytes, category: str, file: str) -> dict[str, NDArray[An
                         raise ValueError("columns of unequal length")
                     return columns
     except (ValueError, KeyError, TypeError, IndexError, msgpack.UnpackException) as error:
-        raise InputError("The BinaryCIF file is damaged or cut off", file=file, remedy="Download or copy it again") from error
-    raise InputError(f"The BinaryCIF file holds no {category} table", file=file, remedy="Give the coordinate file of the model")
+        raise InputError(
+            "The BinaryCIF file is damaged or cut off", file=file, remedy="Download or copy it again"
+        ) from error
+    raise InputError(
+        f"The BinaryCIF file holds no {category} table", file=file, remedy="Give the coordinate file of the model"
+    )
 
 
 def _column(column: dict[str, Any]) -> NDArray[Any]:

@@ -1,7 +1,8 @@
 """Backbones from CA positions alone.
 
-Each peptide is ideal and planar; its only freedom, the turn about the CA-CA axis, follows from four consecutive CA atoms by a regression on
-training structures (the idea of Milik, Kolinski & Skolnick 1997; constants fitted by benchmarks/fit_ca_trace.py).
+Each peptide is ideal and planar; its only freedom, the turn about the CA-CA axis, follows from four consecutive CA
+atoms by a regression on training structures (the idea of Milik, Kolinski & Skolnick 1997; constants fitted by
+benchmarks/fit_ca_trace.py).
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ On 12,881 peptides of 60 validation chains the median error is 7.6 degrees, 90 %
 
 
 def peptide_frame(ca: Array) -> Array:
-    """Frames (M, 3, 3), axes in columns, of CA quadruples (M, 4, 3): x along the middle pair, y towards the first atom."""
+    """Frames (M, 3, 3), axes in columns, of CA quadruples (M, 4, 3): x along the middle pair, y towards the first
+    atom.
+    """
     x = _unit(ca[:, 2] - ca[:, 1])
     back = ca[:, 0] - ca[:, 1]
     y = _unit(back - (back * x).sum(1, keepdims=True) * x)
@@ -52,7 +55,8 @@ def peptide_features(ca: Array) -> Array:
 
 
 def peptide_oxygens(ca: Array) -> Array:
-    """Directions (L - 1, 3) from the CA-CA axis towards O for every peptide of a stretch of CA positions (L, 3), L >= 4.
+    """Directions (L - 1, 3) from the CA-CA axis towards O for every peptide of a stretch of CA positions (L, 3), L >=
+    4.
 
     The ends, which lack a neighbour, take the virtual angle and dihedral of the quadruple beside them.
     """
@@ -66,7 +70,9 @@ def peptide_oxygens(ca: Array) -> Array:
 
 
 def place(a: Array, b: Array, c: Array, d: Array) -> Array:
-    """The point after d at the same distance, angle and dihedral from b, c, d as d has from a, b, c: a helix goes on."""
+    """The point after d at the same distance, angle and dihedral from b, c, d as d has from a, b, c: a helix goes
+    on.
+    """
     old = np.stack((a, b, c))
     new = np.stack((b, c, d))
     rot, shift = fit(old, new)
@@ -74,7 +80,9 @@ def place(a: Array, b: Array, c: Array, d: Array) -> Array:
 
 
 def fit(mobile: Array, fixed: Array) -> tuple[Array, Array]:
-    """Proper rotation and shift that bring points (N, 3) onto ``fixed`` with least squares (Kabsch 1976): ``mobile @ rot.T + shift``."""
+    """Proper rotation and shift that bring points (N, 3) onto ``fixed`` with least squares (Kabsch 1976): ``mobile @
+    rot.T + shift``.
+    """
     centre_m, centre_f = mobile.mean(0), fixed.mean(0)
     u, _, vt = np.linalg.svd((fixed - centre_f).T @ (mobile - centre_m))
     flip = np.diag((1.0, 1.0, np.sign(np.linalg.det(u @ vt))))

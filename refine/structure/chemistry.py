@@ -186,6 +186,8 @@ class AtomList:
 
 
 def count_clashes(protein: Protein, ss_bonds: tuple[tuple[int, int], ...] = ()) -> int:
-    """Heavy-atom pairs of replica 0 that overlap by more than ``CLASH_OVERLAP``; a quick count, not MolProbity's clashscore."""
+    """Heavy-atom pairs of replica 0 that overlap by more than ``CLASH_OVERLAP``; a quick count, not MolProbity's
+    clashscore.
+    """
     atoms = AtomList.from_protein(protein, ss_bonds)
     return len(atoms.overlaps(atoms.positions(protein), CLASH_OVERLAP)[1])

@@ -1,4 +1,6 @@
-"""Atom records from mmCIF (through gemmi) and BinaryCIF, author identities first and label ones where those are missing."""
+"""Atom records from mmCIF (through gemmi) and BinaryCIF, author identities first and label ones where those are
+missing.
+"""
 
 from __future__ import annotations
 
@@ -53,9 +55,14 @@ def parse_mmcif(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list
         ) from error
     table = next((table for table in tables if table), None)
     if table is not None:
-        columns = {key.lower(): [gemmi.cif.as_string(v) if v not in (".", "?") else v for v in values] for key, values in table.items()}
+        columns = {
+            key.lower(): [gemmi.cif.as_string(v) if v not in (".", "?") else v for v in values]
+            for key, values in table.items()
+        }
         return _records(columns, file)
-    raise InputError("The CIF file holds no atoms (_atom_site)", file=file, remedy="Give the coordinate file of the model")
+    raise InputError(
+        "The CIF file holds no atoms (_atom_site)", file=file, remedy="Give the coordinate file of the model"
+    )
 
 
 def parse_bcif(data: bytes, file: str) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
@@ -71,7 +78,9 @@ def _records(columns: dict[str, list[Any]], file: str) -> tuple[dict[int, list[A
         found = [columns[n] for n in names if n in columns]
         if not found and key in _NEEDED:
             raise InputError(
-                f"The atom table has no column _atom_site.{names[-1]}", file=file, remedy="Write the mmCIF with another program"
+                f"The atom table has no column _atom_site.{names[-1]}",
+                file=file,
+                remedy="Write the mmCIF with another program",
             )
         table[key] = _first_given(found, length)
     if "auth_asym_id" not in columns or "auth_seq_id" not in columns:
@@ -112,7 +121,9 @@ def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
             position.append(float(row[axis]))
         except ValueError:
             raise InputError(
-                f"Atom row {place} has no {axis} coordinate: {row[axis]!r}", remedy="Remove the atom or write the file again", **where
+                f"Atom row {place} has no {axis} coordinate: {row[axis]!r}",
+                remedy="Remove the atom or write the file again",
+                **where,
             ) from None
         if not math.isfinite(position[-1]):
             raise InputError(
@@ -122,7 +133,9 @@ def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
     try:
         number = int(row["number"]) if _given(row["number"]) else 0
     except ValueError:
-        raise InputError(f"Atom row {place} has no residue number: {row['number']!r}", remedy="Number the residues", **where) from None
+        raise InputError(
+            f"Atom row {place} has no residue number: {row['number']!r}", remedy="Number the residues", **where
+        ) from None
     name, element = _given(row["name"]), gemmi.Element(_given(row["element"]))
     return AtomRecord(
         name=name,

@@ -17,7 +17,8 @@ def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = Non
 
     Args:
         protein: R >= 1; hetero atoms are repeated in every model.
-        b_values: (L,) or (L, 14) for the B column of the protein; None takes ``protein.b_factors``. OXT takes the value of C.
+        b_values: (L,) or (L, 14) for the B column of the protein; None takes ``protein.b_factors``. OXT takes the value
+            of C.
     """
     b = protein.b_factors if b_values is None else np.asarray(b_values, np.float32)
     b = np.repeat(b[:, None], 14, axis=1) if b.ndim == 1 else b
@@ -55,7 +56,9 @@ def _residue(protein: Protein, r: int, i: int, b: NDArray[np.float32]) -> gemmi.
     return residue
 
 
-def _atom(name: str, element: str, position: Sequence[float] | NDArray[np.float32], occupancy: float, b: float) -> gemmi.Atom:
+def _atom(
+    name: str, element: str, position: Sequence[float] | NDArray[np.float32], occupancy: float, b: float
+) -> gemmi.Atom:
     atom = gemmi.Atom()
     atom.name = name
     atom.element = gemmi.Element(element)
@@ -91,8 +94,8 @@ def _hetero_residues(hetero: Sequence[HeteroAtom]) -> list[tuple[int, str, gemmi
 def _describe(structure: gemmi.Structure) -> None:
     """Entities, subchains (mmCIF's label chains) and label numbers, the same in every model.
 
-    Chains with equal sequences share an entity. gemmi's own ``setup_entities`` is not used: it loses blank chain ids and numbers no
-    residues when there is no sequence record.
+    Chains with equal sequences share an entity. gemmi's own ``setup_entities`` is not used: it loses blank chain ids
+    and numbers no residues when there is no sequence record.
     """
     entities: dict[tuple[object, ...], gemmi.Entity] = {}
     for model in structure:

@@ -128,7 +128,8 @@ def superpose(mobile: Tensor, fixed: Tensor, weights: Tensor | None = None) -> t
         weights: (..., N) non-negative, not all zero; None means equal.
 
     Returns:
-        rot (..., 3, 3) and shift (..., 3) such that ``mobile @ rot.T + shift`` lies on ``fixed``; proper rotations only.
+        rot (..., 3, 3) and shift (..., 3) such that ``mobile @ rot.T + shift`` lies on ``fixed``; proper rotations
+        only.
     """
     w = torch.ones_like(mobile[..., 0]) if weights is None else weights
     w = (w / w.sum(-1, keepdim=True)).unsqueeze(-1)

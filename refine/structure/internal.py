@@ -29,8 +29,8 @@ from refine.structure.geometry import angle, dihedral, distance, frames, unit
 class Internal:
     """Internal coordinates of a backbone; every tensor is (..., L), Å and radians.
 
-    Entries that join residue i to i + 1 (``c_n``, ``ca_c_n``, ``c_n_ca``, ``psi``, ``omega``, and ``phi`` of i + 1) have
-    a meaning only where ``bonded``; residues that begin a segment take their place from ``rot`` and ``origin``.
+    Entries that join residue i to i + 1 (``c_n``, ``ca_c_n``, ``c_n_ca``, ``psi``, ``omega``, and ``phi`` of i + 1)
+    have a meaning only where ``bonded``; residues that begin a segment take their place from ``rot`` and ``origin``.
 
     Attributes:
         n_ca, ca_c, c_o: lengths within residue i; c_n: C of i to N of i + 1.
@@ -129,7 +129,9 @@ def _compose(rot: Tensor, shift: Tensor, start: Tensor) -> tuple[Tensor, Tensor]
 
 
 def to_cartesian(internal: Internal) -> Tensor:
-    """Backbone coordinates (..., L, 4, 3) in Å, float64, N, CA, C, O; differentiable in every length, angle and torsion."""
+    """Backbone coordinates (..., L, 4, 3) in Å, float64, N, CA, C, O; differentiable in every length, angle and
+    torsion.
+    """
     z = internal
     zero = torch.zeros_like(z.n_ca)
     ca = torch.stack((zero, zero, zero), -1)

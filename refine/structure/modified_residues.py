@@ -1,6 +1,7 @@
 """Which residue names mean an amino acid, which of the standard 20 stands for it, and what its atoms are called.
 
-Parents come from gemmi's tabulated residues (from the PDB's chemical component dictionary); force-field names are added here.
+Parents come from gemmi's tabulated residues (from the PDB's chemical component dictionary); force-field names are added
+here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ _FORCE_FIELD = {
     "HID": "H", "HIE": "H", "HIP": "H", "HSD": "H", "HSE": "H", "HSP": "H", "HSC": "H", "CYX": "C", "CYM": "C", "CYN": "C", "ASH": "D",
     "GLH": "E", "LYN": "K", "LSN": "K", "ARN": "R", "TYM": "Y", "MSE": "M", "SEC": "C", "PYL": "K", "ASX": "N", "GLX": "Q", "5HP": "E",
 }  # fmt: skip
-"""Protonation states of AMBER, CHARMM and GROMACS (nothing is lost by their conversion), and the four odd letters of the PDB."""
+"""Protonation states of AMBER, CHARMM and GROMACS (nothing is lost by their conversion), and the four odd letters of
+the PDB.
+"""
 
 _PROTONATION = frozenset(name for name in _FORCE_FIELD if name not in ("MSE", "SEC", "PYL", "ASX", "GLX", "5HP"))
 
@@ -30,13 +33,19 @@ _ALIASES = {
 
 
 def parent(name: str) -> str | None:
-    """One-letter code out of the standard 20 that stands for residue ``name``; None when it is no L-amino acid of an alpha-peptide."""
+    """One-letter code out of the standard 20 that stands for residue ``name``; None when it is no L-amino acid of an
+    alpha-peptide.
+    """
     if name in THREE_TO_ONE:
         return THREE_TO_ONE[name]
     if name in _FORCE_FIELD:
         return _FORCE_FIELD[name]
     info = gemmi.find_tabulated_residue(name)
-    if name in _NOT_PEPTIDE or info is None or info.kind not in (gemmi.ResidueKind.AA, gemmi.ResidueKind.PAA, gemmi.ResidueKind.MAA):
+    if (
+        name in _NOT_PEPTIDE
+        or info is None
+        or info.kind not in (gemmi.ResidueKind.AA, gemmi.ResidueKind.PAA, gemmi.ResidueKind.MAA)
+    ):
         return None
     letter = info.one_letter_code.upper()
     return letter if letter in AMINO_ACIDS else None
@@ -54,7 +63,9 @@ def is_d_amino_acid(name: str) -> bool:
 
 
 def atom_name(name: str, residue_name: str, letter: str) -> str:
-    """Name of the standard residue's atom (or ``"OXT"``) that atom ``name`` of ``residue_name`` becomes; ``""`` when there is none."""
+    """Name of the standard residue's atom (or ``"OXT"``) that atom ``name`` of ``residue_name`` becomes; ``""`` when
+    there is none.
+    """
     name = name.replace("*", "'").upper()
     name = _ALIASES.get(name, name) if name not in ATOM14[letter] else name
     if letter == "I" and name == "CD":

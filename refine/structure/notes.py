@@ -10,9 +10,9 @@ class Note:
     """One decision or repair.
 
     Attributes:
-        kind: a stable word for programs. Reading: ``model``, ``numbering``, ``order``, ``altloc``, ``modified``, ``protonation``,
-            ``hydrogens``, ``occupancy``, ``b_factor``, ``element``, ``duplicate``, ``overlap``, ``unknown_atom``, ``unknown``, ``hetero``,
-            ``gap``. Repair: ``rebuilt``, ``backbone``, ``chirality``.
+        kind: a stable word for programs. Reading: ``model``, ``numbering``, ``order``, ``altloc``, ``modified``,
+            ``protonation``, ``hydrogens``, ``occupancy``, ``b_factor``, ``element``, ``duplicate``, ``overlap``,
+            ``unknown_atom``, ``unknown``, ``hetero``, ``gap``. Repair: ``rebuilt``, ``backbone``, ``chirality``.
         message: one sentence for people.
         chain: author chain id, ``""`` when the note concerns the file (or a blank chain).
         residue: author number with insertion code and name, e.g. ``"52B GLY"``.

@@ -1,7 +1,9 @@
-"""Atom records from the fixed columns of PDB files (format 3.3, hybrid-36 numbers), tolerant where the meaning is clear.
+"""Atom records from the fixed columns of PDB files (format 3.3, hybrid-36 numbers), tolerant where the meaning is
+clear.
 
-gemmi's PDB reader is not used here: it refuses the short lines many predictors write, and merges residues that a file numbers twice, while
-we must say which line is wrong and give every residue back in the file's order. mmCIF and all writing go through gemmi.
+gemmi's PDB reader is not used here: it refuses the short lines many predictors write, and merges residues that a file
+numbers twice, while we must say which line is wrong and give every residue back in the file's order. mmCIF and all
+writing go through gemmi.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ def parse_pdb(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list[N
     """Atom records of every model of a PDB file.
 
     Returns:
-        model number → records in file order, and notes. Files without MODEL records have model 1; a second block of atoms after END
-        is the next model.
+        model number → records in file order, and notes. Files without MODEL records have model 1; a second block of
+        atoms after END is the next model.
 
     Raises:
         InputError: an atom line whose number or coordinates cannot be read, naming the line.
@@ -147,7 +149,9 @@ def _element(column: str, name: str, residue_name: str) -> str:
 
 
 def element_of(name: str, residue_name: str) -> str:
-    """Element symbol an atom name stands for; ``name`` with its padding when it comes from PDB columns, ``"X"`` when nothing fits."""
+    """Element symbol an atom name stands for; ``name`` with its padding when it comes from PDB columns, ``"X"`` when
+    nothing fits.
+    """
     bare = re.sub(r"[^A-Za-z]", "", name)
     monatomic = re.sub(r"[^A-Za-z]", "", residue_name)
     if bare and bare.upper() == monatomic.upper() and gemmi.Element(bare) != gemmi.Element("X"):

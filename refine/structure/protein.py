@@ -115,7 +115,9 @@ class Protein:
         if same:
             return dataclasses.replace(self, mask=new_mask)
         empty = np.zeros((coords.shape[0], len(self), 3), np.float32)
-        return dataclasses.replace(self, coords=coords, mask=new_mask, oxt=empty, oxt_mask=np.zeros(len(self), dtype=np.bool_))
+        return dataclasses.replace(
+            self, coords=coords, mask=new_mask, oxt=empty, oxt_mask=np.zeros(len(self), dtype=np.bool_)
+        )
 
     def replica(self, r: int) -> Protein:
         """Replica ``r`` alone (R = 1)."""
@@ -142,7 +144,9 @@ class Protein:
         )
 
 
-def peptide_bonds(coords: NDArray[np.float32], mask: NDArray[np.bool_], residue_ids: Sequence[ResidueId]) -> NDArray[np.bool_]:
+def peptide_bonds(
+    coords: NDArray[np.float32], mask: NDArray[np.bool_], residue_ids: Sequence[ResidueId]
+) -> NDArray[np.bool_]:
     """Which residues are bonded to the next: same chain, C and N present and at most ``MAX_PEPTIDE_BOND`` apart.
 
     Args:

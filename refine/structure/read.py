@@ -1,4 +1,6 @@
-"""A structure file becomes a ``Protein``: PDB, mmCIF or BinaryCIF, plain or gzipped, as predictors and the PDB write them."""
+"""A structure file becomes a ``Protein``: PDB, mmCIF or BinaryCIF, plain or gzipped, as predictors and the PDB write
+them.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +50,9 @@ class ReadResult:
 def read_structure(path: Path, *, model: int | None = None, max_residues: int = MAX_RESIDUES) -> ReadResult:
     """Read the protein of a structure file; heavy atoms only, everything else carried along as ``hetero``.
 
-    Alternate conformations of the protein are resolved (best occupancy), modified amino acids become their parents, hydrogens of amino
-    acids are dropped, the first model is taken unless ``model`` names another; each of these leaves a note. Nothing is rebuilt: see
-    ``repair``. Unit cell, sequence records and annotations of the file are not kept.
+    Alternate conformations of the protein are resolved (best occupancy), modified amino acids become their parents,
+    hydrogens of amino acids are dropped, the first model is taken unless ``model`` names another; each of these leaves
+    a note. Nothing is rebuilt: see ``repair``. Unit cell, sequence records and annotations of the file are not kept.
 
     Args:
         path: PDB, mmCIF or BinaryCIF file, plain or gzipped, recognised by content.
@@ -106,14 +108,20 @@ def _select(models: dict[int, list[AtomRecord]], model: int | None, file: str) -
     if model not in models:
         numbers = sorted(models)
         has = f"models {numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else f"only model {numbers[0]}"
-        raise InputError(f"There is no model {model}; the file has {has}", file=file, remedy="Choose one of them with --model")
+        raise InputError(
+            f"There is no model {model}; the file has {has}", file=file, remedy="Choose one of them with --model"
+        )
     return model
 
 
 def _check_count(protein: list[ResidueRecord], residues: list[ResidueRecord], max_residues: int, file: str) -> None:
     if not protein:
         found = ", ".join(name or "(no name)" for name, _ in Counter(r.name for r in residues).most_common(5))
-        raise InputError(f"The file holds no protein, only: {found}", file=file, remedy="Give a model with amino acids and standard names")
+        raise InputError(
+            f"The file holds no protein, only: {found}",
+            file=file,
+            remedy="Give a model with amino acids and standard names",
+        )
     if len(protein) < MIN_RESIDUES:
         raise InputError(
             f"The protein has only {len(protein)} residue{'s' * (len(protein) > 1)}; refinement needs {MIN_RESIDUES}",
@@ -196,7 +204,9 @@ class _Log:
             "element": "{} atoms have an element column that contradicts their name; the name is taken",
             "duplicate": "{} atoms are given twice; the first is taken",
         }
-        return self.notes + [Note(kind, text.format(self.counts[kind])) for kind, text in texts.items() if self.counts[kind]]
+        return self.notes + [
+            Note(kind, text.format(self.counts[kind])) for kind, text in texts.items() if self.counts[kind]
+        ]
 
 
 def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
@@ -216,7 +226,9 @@ def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
             atoms[name] = atom
             log.counts["occupancy"] += atom.occupancy is None
             log.counts["b_factor"] += atom.b_factor is None
-            log.counts["element"] += atom.element_stated and name[0] != atom.element and not (name[0] == "S" and atom.element == "Se")
+            log.counts["element"] += (
+                atom.element_stated and name[0] != atom.element and not (name[0] == "S" and atom.element == "Se")
+            )
     three = ONE_TO_THREE[residue.letter]
     if residue.name != three:
         text = f"{residue.name} is read as {three}"
@@ -225,7 +237,12 @@ def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
         log.notes.append(Note(kind, text, residue.chain, residue.label))
     elif dropped:
         log.notes.append(
-            Note("unknown_atom", f"atoms that {three} does not have are left out: {' '.join(dropped)}", residue.chain, residue.label)
+            Note(
+                "unknown_atom",
+                f"atoms that {three} does not have are left out: {' '.join(dropped)}",
+                residue.chain,
+                residue.label,
+            )
         )
     return atoms
 
@@ -244,14 +261,22 @@ def _check_unit(coords: np.ndarray, mask: np.ndarray, file: str) -> None:
         )
     if step < 1.0:
         raise InputError(
-            f"Consecutive CA atoms are {step:.2f} apart: the file seems to be in nanometres", file=file, remedy="Multiply by 10"
+            f"Consecutive CA atoms are {step:.2f} apart: the file seems to be in nanometres",
+            file=file,
+            remedy="Multiply by 10",
         )
 
 
 def _lift_overlaps(
-    coords: np.ndarray, mask: np.ndarray, oxt: np.ndarray, oxt_mask: np.ndarray, residues: list[ResidueRecord], file: str
+    coords: np.ndarray,
+    mask: np.ndarray,
+    oxt: np.ndarray,
+    oxt_mask: np.ndarray,
+    residues: list[ResidueRecord],
+    file: str,
 ) -> list[Note]:
-    """Side-chain atoms (and O, OXT) on top of others are taken out, to be rebuilt; backbones on top of each other are refused.
+    """Side-chain atoms (and O, OXT) on top of others are taken out, to be rebuilt; backbones on top of each other are
+    refused.
 
     Changes ``mask`` and ``oxt_mask``, which the caller has just made.
     """
@@ -280,7 +305,9 @@ def _lift_overlaps(
     coords[~mask] = 0.0
     oxt[~oxt_mask] = 0.0
     return [
-        Note("overlap", f"atoms on top of others are taken out: {' '.join(names)}", residues[i].chain, residues[i].label)
+        Note(
+            "overlap", f"atoms on top of others are taken out: {' '.join(names)}", residues[i].chain, residues[i].label
+        )
         for i, names in sorted(notes.items())
     ]
 

@@ -1,7 +1,7 @@
 """Reference distributions of backbone and side-chain torsions, derived from high-resolution structures.
 
-The tables lie beside this module (``tables/*.npz``, no pickled arrays) and are made by ``benchmarks/derive_reference.py``, whose
-docstring states the source, the filters and the smoothing. Angles in radians.
+The tables lie beside this module (``tables/*.npz``, no pickled arrays) and are made by
+``benchmarks/derive_reference.py``, whose docstring states the source, the filters and the smoothing. Angles in radians.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class RamachandranTable:
 
     Attributes:
         classes: names, ("general", "glycine", "proline", "pre-proline", "ile-val").
-        values: (5, n, n) float32, log of the density per rad²; node (i, j) lies at phi = -π + i·2π/n, psi = -π + j·2π/n; periodic.
+        values: (5, n, n) float32, log of the density per rad²; node (i, j) lies at phi = -π + i·2π/n, psi = -π +
+            j·2π/n; periodic.
         favoured: (5,) log density above which 98 % of the residues lie.
         allowed: (5,) log density above which 99.95 % (general) or 99.9 % (other classes) lie; below it is an outlier.
     """
@@ -38,7 +39,9 @@ class RamachandranTable:
     allowed: NDArray[np.float32]
 
     def classify(self, sequence: str, bonded: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Class index (L,) of each residue: glycine and proline first, then before proline, then Ile/Val, else general."""
+        """Class index (L,) of each residue: glycine and proline first, then before proline, then Ile/Val, else
+        general.
+        """
         index = np.zeros(len(sequence), dtype=np.int64)
         for i, aa in enumerate(sequence):
             if aa in "GP":
@@ -50,7 +53,8 @@ class RamachandranTable:
         return index
 
     def interpolate(self, phi: Tensor, psi: Tensor, kind: Tensor) -> Tensor:
-        """Log density at (phi, psi), any broadcastable shape; ``kind`` int64 class indices. Differentiable, C¹, periodic.
+        """Log density at (phi, psi), any broadcastable shape; ``kind`` int64 class indices. Differentiable, C¹,
+        periodic.
 
         Bicubic (Catmull-Rom) interpolation of the grid: nodes are met exactly; the gradient is continuous.
         """
@@ -66,12 +70,18 @@ class RamachandranTable:
         patch = grid[kind[..., None, None], rows.unsqueeze(-1), columns.unsqueeze(-2)]
         return (weight_x.unsqueeze(-1) * weight_y.unsqueeze(-2) * patch).sum((-1, -2))
 
-    def log_density(self, phi: NDArray[np.floating], psi: NDArray[np.floating], kind: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Log density per rad² at (phi, psi) in radians for class indices ``kind``, as ``interpolate``; NaN angles give NaN."""
+    def log_density(
+        self, phi: NDArray[np.floating], psi: NDArray[np.floating], kind: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Log density per rad² at (phi, psi) in radians for class indices ``kind``, as ``interpolate``; NaN angles give
+        NaN.
+        """
         phi, psi = np.asarray(phi, np.float64), np.asarray(psi, np.float64)
         known = np.isfinite(phi) & np.isfinite(psi)
         value = self.interpolate(
-            torch.from_numpy(np.where(known, phi, 0.0)), torch.from_numpy(np.where(known, psi, 0.0)), torch.from_numpy(np.asarray(kind))
+            torch.from_numpy(np.where(known, phi, 0.0)),
+            torch.from_numpy(np.where(known, psi, 0.0)),
+            torch.from_numpy(np.asarray(kind)),
         ).numpy()
         return np.where(known, value, np.nan)
 
@@ -85,7 +95,8 @@ class Rotamers:
         mean, sd: (K, n) rad.
         period: (n,) rad, π for torsions with a symmetric end, else 2π.
         backbone: (K, 18, 18) probability given the backbone; node (i, j) at phi = -180° + 20° i, psi = -180° + 20° j.
-        favoured, allowed: log densities above which 98 % and 99.7 % of the residues lie; below ``allowed`` is an outlier.
+        favoured, allowed: log densities above which 98 % and 99.7 % of the residues lie; below ``allowed`` is an
+            outlier.
         background: weight of the uniform density in ``log_density``.
     """
 
@@ -114,7 +125,9 @@ class Rotamers:
         return np.where(known, value, np.nan)
 
     def given_backbone(self, phi: float, psi: float) -> NDArray[np.float64]:
-        """Probabilities (K,) at phi, psi in rad, bilinear between grid nodes; without a backbone (NaN) the overall ones."""
+        """Probabilities (K,) at phi, psi in rad, bilinear between grid nodes; without a backbone (NaN) the overall
+        ones.
+        """
         if not (np.isfinite(phi) and np.isfinite(psi)):
             return self.probability
         n = self.backbone.shape[-1]
@@ -149,7 +162,9 @@ def ramachandran() -> RamachandranTable:
 @functools.cache
 def rotamers() -> RotamerTable:
     """The packaged rotamer table. Raises ModelError when the file is missing or damaged."""
-    data = _load("rotamers.npz", ("residue", "probability", "mean", "sd", "backbone", "favoured", "allowed", "background"))
+    data = _load(
+        "rotamers.npz", ("residue", "probability", "mean", "sd", "backbone", "favoured", "allowed", "background")
+    )
     types = {}
     for aa in AMINO_ACIDS:
         n = len(CHI_ATOMS[aa])

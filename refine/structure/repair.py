@@ -20,7 +20,9 @@ Mask = NDArray[np.bool_]
 
 @dataclasses.dataclass(frozen=True)
 class RepairResult:
-    """A protein with all heavy atoms. ``notes`` are those of the repair alone; those of reading are in ``ReadResult.notes``."""
+    """A protein with all heavy atoms. ``notes`` are those of the repair alone; those of reading are in
+    ``ReadResult.notes``.
+    """
 
     protein: Protein
     notes: tuple[Note, ...]
@@ -29,10 +31,10 @@ class RepairResult:
 def repair(result: ReadResult) -> RepairResult:
     """Place the heavy atoms that a file lacks.
 
-    Backbones are laid by ideal geometry (from CA atoms alone if need be), side chains built by pdbfixer, OXT placed at chain ends.
-    Atoms that are there keep every bit, unless a side chain built upon them came out with the wrong hand. No residue is added, no gap is
-    closed, the network is never used, hetero atoms stay and keep built atoms out. Atoms placed get occupancy 1 and the B factor of
-    their residue's CA. A complete protein comes back as it is.
+    Backbones are laid by ideal geometry (from CA atoms alone if need be), side chains built by pdbfixer, OXT placed at
+    chain ends. Atoms that are there keep every bit, unless a side chain built upon them came out with the wrong hand.
+    No residue is added, no gap is closed, the network is never used, hetero atoms stay and keep built atoms out. Atoms
+    placed get occupancy 1 and the B factor of their residue's CA. A complete protein comes back as it is.
 
     Raises:
         InputError: a residue has too few backbone atoms to be completed.
@@ -50,7 +52,11 @@ def repair(result: ReadResult) -> RepairResult:
         coords, new_mask, turned = complete_side_chains(coords, new_mask, sequence, bonded, around)
     for i in map(int, np.flatnonzero((new_mask & ~mask)[:, 4:].any(1))):
         names = [ATOM14[sequence[i]][slot] for slot in np.flatnonzero(new_mask[i] & ~mask[i]) if slot > 3]
-        what = "the side chain was" if not mask[i, 4:].any() else f"{' '.join(names)} {'were' if len(names) > 1 else 'was'}"
+        what = (
+            "the side chain was"
+            if not mask[i, 4:].any()
+            else f"{' '.join(names)} {'were' if len(names) > 1 else 'was'}"
+        )
         notes.append(_note("rebuilt", protein, i, f"{what} missing and built"))
     for i in turned:
         notes.append(
@@ -94,7 +100,14 @@ def _backbone(protein: Protein, file: str) -> tuple[NDArray[np.float64], Mask, l
                 remedy="Remove the residue, or give a model with whole backbones",
             )  # fmt: skip
         names = [name for slot, name in enumerate(ATOM14["G"]) if not mask[i, slot]]
-        notes.append(_note("backbone", protein, int(i), f"{' '.join(names)} {'were' if len(names) > 1 else 'was'} missing and placed"))
+        notes.append(
+            _note(
+                "backbone",
+                protein,
+                int(i),
+                f"{' '.join(names)} {'were' if len(names) > 1 else 'was'} missing and placed",
+            )
+        )
     return coords, new_mask, notes
 
 
@@ -123,7 +136,9 @@ def _oxt(protein: Protein, coords: NDArray[np.float64]) -> tuple[NDArray[np.floa
 def _completed(
     protein: Protein, coords: NDArray[np.float64], mask: Mask, bonded: Mask, oxt: NDArray[np.float32], oxt_mask: Mask
 ) -> Protein:
-    """The protein with its new atoms; what was there keeps its float32 bits, new atoms get the B factor of CA and occupancy 1."""
+    """The protein with its new atoms; what was there keeps its float32 bits, new atoms get the B factor of CA and
+    occupancy 1.
+    """
     added = mask & ~protein.mask
     new = coords.astype(np.float32)
     new[~mask] = 0.0

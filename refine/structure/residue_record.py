@@ -19,7 +19,9 @@ _SEPARATE = 1.0
 
 @dataclasses.dataclass
 class ResidueRecord:
-    """Atoms of one residue in file order. ``letter`` is the standard amino acid it is refined as, ``""`` for everything carried along."""
+    """Atoms of one residue in file order. ``letter`` is the standard amino acid it is refined as, ``""`` for everything
+    carried along.
+    """
 
     atoms: list[AtomRecord]
     order: int
@@ -47,7 +49,9 @@ class ResidueRecord:
 
 
 def gather(records: list[AtomRecord]) -> tuple[list[ResidueRecord], list[Note]]:
-    """Residues in file order, each marked as protein (``letter``) or not, alternate conformations of protein residues resolved."""
+    """Residues in file order, each marked as protein (``letter``) or not, alternate conformations of protein residues
+    resolved.
+    """
     residues = _split(records)
     residues, notes = _merge_scattered(residues)
     for residue in residues:
@@ -59,7 +63,12 @@ def gather(records: list[AtomRecord]) -> tuple[list[ResidueRecord], list[Note]]:
             _pick_conformer(residue, picked)
     if picked:
         many = ", ".join(f"chain {chain or '(blank)'}: {n}" for chain, n in picked.items())
-        notes.append(Note("altloc", f"alternate conformations resolved to the one of best occupancy in {picked.total()} residues ({many})"))
+        notes.append(
+            Note(
+                "altloc",
+                f"alternate conformations resolved to the one of best occupancy in {picked.total()} residues ({many})",
+            )
+        )
     repeated = [r for r, n in Counter(r.identity[:3] for r in residues if r.letter).items() if n > 1]
     if repeated:
         chain, number, insertion = repeated[0]
@@ -118,7 +127,11 @@ def _merge_scattered(residues: list[ResidueRecord]) -> tuple[list[ResidueRecord]
             continue
         seen.setdefault(residue.identity, residue)
         kept.append(residue)
-    notes = [Note("order", f"atoms of {merged} residues stood in several places of the file and were put together")] if merged else []
+    notes = (
+        [Note("order", f"atoms of {merged} residues stood in several places of the file and were put together")]
+        if merged
+        else []
+    )
     return kept, notes
 
 
@@ -141,7 +154,9 @@ def _letter(residue: ResidueRecord) -> str:
 
 
 def _release_free_amino_acids(residues: list[ResidueRecord]) -> None:
-    """HETATM amino acids count as protein only where bonded to a neighbour in the chain: a free glutamate is a ligand."""
+    """HETATM amino acids count as protein only where bonded to a neighbour in the chain: a free glutamate is a
+    ligand.
+    """
     if not any(r.letter and not r.atoms[0].is_hetatm for r in residues):
         return
     linked = np.zeros(len(residues), dtype=np.bool_)
@@ -167,7 +182,9 @@ def _linked(first: ResidueRecord, second: ResidueRecord) -> bool:
 
 
 def _pick_conformer(residue: ResidueRecord, picked: Counter[str]) -> None:
-    """Keep one conformation: the altloc of highest summed occupancy (first letter on a tie), unlabelled atoms always."""
+    """Keep one conformation: the altloc of highest summed occupancy (first letter on a tie), unlabelled atoms
+    always.
+    """
     weight: dict[str, list[float]] = {}
     for atom in residue.atoms:
         if atom.altloc:
@@ -190,12 +207,19 @@ def _pick_conformer(residue: ResidueRecord, picked: Counter[str]) -> None:
 
 
 def carried_along(residues: list[ResidueRecord]) -> list[Note]:
-    """Notes on what is kept unmoved: a summary, and one for every residue that looks like a part of a protein chain but cannot be used."""
+    """Notes on what is kept unmoved: a summary, and one for every residue that looks like a part of a protein chain but
+    cannot be used.
+    """
     notes: list[Note] = []
     count = Counter(r.name for r in residues if not r.letter)
     if count:
         most = ", ".join(f"{n} {name or '(no name)'}" for name, n in count.most_common(8))
-        notes.append(Note("hetero", f"{count.total()} residues that are no refinable amino acids are carried along unmoved: {most}"))
+        notes.append(
+            Note(
+                "hetero",
+                f"{count.total()} residues that are no refinable amino acids are carried along unmoved: {most}",
+            )
+        )
     for residue in residues:
         if residue.letter or not (parent(residue.name) or {"N", "CA", "C"} <= {a.name for a in residue.atoms}):
             continue

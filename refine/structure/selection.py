@@ -12,17 +12,20 @@ from refine.structure.protein import Protein, ResidueId
 
 _RESIDUE = r"(-?\d+)([A-Za-z]?)"
 _RANGE = re.compile(rf"{_RESIDUE}(?:-{_RESIDUE})?")
-_REMEDY = 'Write chains and ranges separated by commas, e.g. "A:10-25,B", "A:52B", "A:-5-10"; ":10-25" is the blank chain'
+_REMEDY = (
+    'Write chains and ranges separated by commas, e.g. "A:10-25,B", "A:52B", "A:-5-10"; ":10-25" is the blank chain'
+)
 
 
 def parse_selection(text: str, protein: Protein) -> NDArray[np.bool_]:
     """Residues named by a selection.
 
-    Items are separated by commas: ``B`` is a whole chain, ``A:10-25`` a range of author numbers with both ends included,
-    ``A:52B`` one residue with its insertion code, ``A:-5-10`` begins at a negative number, ``:10-25`` (or ``10-25``)
-    belongs to the blank chain, or to the only chain there is. A number without an insertion code includes the inserted
-    residues of that number in a range, and means the residue without insertion code when alone, or all of that number
-    where there is none. Ranges follow the order of the file. A range may reach into a gap, but must hold a residue.
+    Items are separated by commas: ``B`` is a whole chain, ``A:10-25`` a range of author numbers with both ends
+    included, ``A:52B`` one residue with its insertion code, ``A:-5-10`` begins at a negative number, ``:10-25`` (or
+    ``10-25``) belongs to the blank chain, or to the only chain there is. A number without an insertion code includes
+    the inserted residues of that number in a range, and means the residue without insertion code when alone, or all of
+    that number where there is none. Ranges follow the order of the file. A range may reach into a gap, but must hold a
+    residue.
 
     Args:
         text: the selection.
@@ -59,7 +62,11 @@ def _item(item: str, protein: Protein) -> NDArray[np.bool_]:
     if not chain and "" not in known and len(known) == 1:
         chain = known[0]
     if chain not in known:
-        raise InputError(f"the selection {item!r} names no chain of this structure", chain=chain, remedy=f"The chains are {_names(known)}")
+        raise InputError(
+            f"the selection {item!r} names no chain of this structure",
+            chain=chain,
+            remedy=f"The chains are {_names(known)}",
+        )
     if not residues.strip():
         return chains == chain
     match = _RANGE.fullmatch(residues.strip())
@@ -72,18 +79,26 @@ def _range(item: str, protein: Protein, in_chain: NDArray[np.bool_], match: re.M
     first, first_code, last, last_code = match.groups()
     ids = protein.residue_ids
     if last is None:
-        of_number = np.array([keep and r.number == int(first) for keep, r in zip(in_chain, ids, strict=True)], dtype=np.bool_)
-        exact = np.array([keep and r.insertion.strip() == first_code for keep, r in zip(of_number, ids, strict=True)], dtype=np.bool_)
+        of_number = np.array(
+            [keep and r.number == int(first) for keep, r in zip(in_chain, ids, strict=True)], dtype=np.bool_
+        )
+        exact = np.array(
+            [keep and r.insertion.strip() == first_code for keep, r in zip(of_number, ids, strict=True)], dtype=np.bool_
+        )
         found = exact if exact.any() or first_code else of_number
     else:
         if int(last) < int(first):
             raise InputError(f"the range {item!r} runs backwards", remedy="Give the smaller number first")
         low, high = (int(first), first_code), (int(last), last_code or "~")
-        found = np.array([keep and low <= _key(r) <= high for keep, r in zip(in_chain, ids, strict=True)], dtype=np.bool_)
+        found = np.array(
+            [keep and low <= _key(r) <= high for keep, r in zip(in_chain, ids, strict=True)], dtype=np.bool_
+        )
     if not found.any():
         inside = [r for keep, r in zip(in_chain, ids, strict=True) if keep]
         span = f"{inside[0].number}{inside[0].insertion} to {inside[-1].number}{inside[-1].insertion}"
-        raise InputError(f"the selection {item!r} holds no residue", chain=inside[0].chain, remedy=f"That chain runs from {span}")
+        raise InputError(
+            f"the selection {item!r} holds no residue", chain=inside[0].chain, remedy=f"That chain runs from {span}"
+        )
     return found
 
 

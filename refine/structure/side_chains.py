@@ -1,4 +1,6 @@
-"""Missing side-chain atoms: built by pdbfixer without any network, then checked for chirality and rebuilt from its templates if wrong."""
+"""Missing side-chain atoms: built by pdbfixer without any network, then checked for chirality and rebuilt from its
+templates if wrong.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ _SIDE_CENTRES = {"I": ("CB", "CA", "CG1", "CG2"), "T": ("CB", "CA", "OG1", "CG2"
 class OfflineFixer(PDBFixer):
     """pdbfixer that never asks the chemical component dictionary over the network, and spends no dynamics on clashes.
 
-    Its 2,000 steps of dynamics cost half a minute where two atoms come within 1.3 Å; ``_relieve`` turns such side chains instead.
+    Its 2,000 steps of dynamics cost half a minute where two atoms come within 1.3 Å; ``_relieve`` turns such side
+    chains instead.
     """
 
     def _downloadCCDDefinition(self, residueName: str) -> None:  # noqa: N802, N803
@@ -55,14 +58,18 @@ class Surroundings:
     elements: tuple[str, ...]
 
 
-def complete_side_chains(coords: Array, mask: Mask, sequence: str, bonded: Mask, around: Surroundings) -> tuple[Array, Mask, list[int]]:
-    """Coordinates (L, 14, 3) and mask with every side-chain atom; backbones must be whole. Atoms already there do not move.
+def complete_side_chains(
+    coords: Array, mask: Mask, sequence: str, bonded: Mask, around: Surroundings
+) -> tuple[Array, Mask, list[int]]:
+    """Coordinates (L, 14, 3) and mask with every side-chain atom; backbones must be whole. Atoms already there do not
+    move.
 
-    CB is placed first: pdbfixer lays its templates over the atoms that are there without forbidding mirror images, and N, CA, C, O alone
-    let it choose the wrong hand for every second residue (measured; pdbfixer issue 145).
+    CB is placed first: pdbfixer lays its templates over the atoms that are there without forbidding mirror images, and
+    N, CA, C, O alone let it choose the wrong hand for every second residue (measured; pdbfixer issue 145).
 
     Returns:
-        coordinates, mask, and the residues that pdbfixer built with a wrong hand or broken bonds and that were built anew.
+        coordinates, mask, and the residues that pdbfixer built with a wrong hand or broken bonds and that were built
+        anew.
     """
     coords, mask, given = coords.copy(), mask.copy(), mask
     due = [i for i in range(len(sequence)) if not mask[i, : len(ATOM14[sequence[i]])].all()]
@@ -89,7 +96,9 @@ def complete_side_chains(coords: Array, mask: Mask, sequence: str, bonded: Mask,
 
 
 def _is_sound(coords: Array, mask: Mask, letter: str, before: Mask, given: Mask) -> bool:
-    """Whether a residue (14, 3) is complete, its built bonds hold, and no stereocentre is wrong that was not wrong in the input."""
+    """Whether a residue (14, 3) is complete, its built bonds hold, and no stereocentre is wrong that was not wrong in
+    the input.
+    """
     names = ATOM14[letter]
     if not mask[: len(names)].all() or not _bonds_hold(coords, letter, before):
         return False
@@ -120,8 +129,8 @@ def _run_fixer(
 ) -> dict[tuple[int, str], Array]:
     """Positions of the atoms pdbfixer adds to the residues of ``chunk``, by residue and atom name.
 
-    pdbfixer sees the chunk and all residues near it, every bonded stretch as a chain of its own so that no gap is bridged, numbered from 1
-    so that it cannot confuse insertion codes; hetero atoms are nameless obstacles.
+    pdbfixer sees the chunk and all residues near it, every bonded stretch as a chain of its own so that no gap is
+    bridged, numbered from 1 so that it cannot confuse insertion codes; hetero atoms are nameless obstacles.
     """
     shown = _near(coords, chunk, len(sequence))
     text, order = _as_pdb(coords, mask, sequence, bonded, around, shown, coords[chunk, 1])
@@ -131,7 +140,9 @@ def _run_fixer(
     fixer.missingTerminals = {}
     residues = list(fixer.topology.residues())[: len(order)]
     wanted = set(chunk)
-    fixer.missingAtoms = {r: a for r, a in fixer.missingAtoms.items() if r in residues and order[residues.index(r)] in wanted}
+    fixer.missingAtoms = {
+        r: a for r, a in fixer.missingAtoms.items() if r in residues and order[residues.index(r)] in wanted
+    }
     fixer.addMissingAtoms(seed=0)
     positions = np.array(fixer.positions.value_in_unit(unit.angstrom))
     built: dict[tuple[int, str], Array] = {}
@@ -192,14 +203,18 @@ def _bare_atom(name: str, element: str, position: Array) -> gemmi.Atom:
 
 
 def _centres(letter: str) -> list[tuple[str, str, str, str]]:
-    """Stereocentres of a residue: the centre, then three neighbours with a positive triple product in the natural residue."""
+    """Stereocentres of a residue: the centre, then three neighbours with a positive triple product in the natural
+    residue.
+    """
     if letter == "G":
         return []
     return [("CA", "N", "C", "CB"), *([_SIDE_CENTRES[letter]] if letter in _SIDE_CENTRES else [])]
 
 
 def is_natural(coords: Array, letter: str) -> bool:
-    """Whether the stereocentres of a complete residue (14, 3) have the hand of L-amino acids (of L-Ile and L-Thr at CB, too)."""
+    """Whether the stereocentres of a complete residue (14, 3) have the hand of L-amino acids (of L-Ile and L-Thr at CB,
+    too).
+    """
     names = ATOM14[letter]
     for centre in _centres(letter):
         origin, a, b, c = (coords[names.index(name)] for name in centre)
@@ -219,8 +234,8 @@ def _bonds_hold(coords: Array, letter: str, before: Mask) -> bool:
 def _build_ideal(coords: Array, mask: Mask, sequence: str, i: int, given: Mask, around: Surroundings) -> None:
     """Put the side-chain atoms of residue ``i`` that the input lacks anew, from the template in its right hand.
 
-    The template is laid over the backbone and CB, or over CA, CB and the side-chain atoms the input has. When that cannot give the right
-    hand, the whole side chain is replaced. Changes ``coords`` and ``mask``.
+    The template is laid over the backbone and CB, or over CA, CB and the side-chain atoms the input has. When that
+    cannot give the right hand, the whole side chain is replaced. Changes ``coords`` and ``mask``.
     """
     letter = sequence[i]
     shape = template(letter)

@@ -54,7 +54,8 @@ def open_source(path: Path, *, max_bytes: int = MAX_BYTES) -> Source:
     """Read ``path``, unpack gzip, and recognise the format.
 
     Raises:
-        InputError: not a file, unreadable, empty, damaged, larger than ``max_bytes`` unpacked, or no structure format we read.
+        InputError: not a file, unreadable, empty, damaged, larger than ``max_bytes`` unpacked, or no structure format
+            we read.
     """
     file = str(path)
     data = _unpack(_read(path, max_bytes), file, max_bytes)
@@ -82,12 +83,16 @@ def _read(path: Path, max_bytes: int) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"The file cannot be read: {error.strerror}", file=file, remedy="Check its permissions") from error
+        raise InputError(
+            f"The file cannot be read: {error.strerror}", file=file, remedy="Check its permissions"
+        ) from error
 
 
 def _too_large(file: str, max_bytes: int) -> InputError:
     return InputError(
-        f"The file holds more than {max_bytes / 1e6:.0f} MB unpacked", file=file, remedy="Cut out the chains you want to refine"
+        f"The file holds more than {max_bytes / 1e6:.0f} MB unpacked",
+        file=file,
+        remedy="Cut out the chains you want to refine",
     )
 
 
@@ -123,7 +128,9 @@ def _decode(data: bytes, file: str) -> str:
     odd = sum(byte < 9 or 13 < byte < 32 for byte in head)
     if b"\x00" in head or odd > 0.01 * len(head):
         raise InputError(
-            "The file is binary, not a structure in text form", file=file, remedy="Give a PDB, mmCIF or BinaryCIF file, plain or gzipped"
+            "The file is binary, not a structure in text form",
+            file=file,
+            remedy="Give a PDB, mmCIF or BinaryCIF file, plain or gzipped",
         )
     return _lines(data.decode("latin-1") if not _is_utf8(data) else data.decode("utf-8"))
 
@@ -149,16 +156,28 @@ def _text_format(text: str, file: str) -> str:
         return "mmcif"
     if lower.startswith(("<!doctype html", "<html")) or "<html" in lower:
         raise InputError(
-            "The file is a web page, not a structure", file=file, remedy="Download the structure itself; the server sent a page"
+            "The file is a web page, not a structure",
+            file=file,
+            remedy="Download the structure itself; the server sent a page",
         )
     if head.startswith("<"):
         raise InputError("The file is XML, not PDB or mmCIF", file=file, remedy="Save the structure as PDB or mmCIF")
     if head.startswith(">"):
-        raise InputError("The file is a sequence (FASTA), not a structure", file=file, remedy="Give a model with coordinates")
+        raise InputError(
+            "The file is a sequence (FASTA), not a structure", file=file, remedy="Give a model with coordinates"
+        )
     if head.startswith(("{", "[")):
         raise InputError("The file is JSON, not PDB or mmCIF", file=file, remedy="Save the structure as PDB or mmCIF")
     if re.search(r"^data_", text, re.MULTILINE | re.IGNORECASE):
-        raise InputError("The CIF file holds no atoms (_atom_site)", file=file, remedy="Give the coordinate file (mmCIF) of the model")
+        raise InputError(
+            "The CIF file holds no atoms (_atom_site)",
+            file=file,
+            remedy="Give the coordinate file (mmCIF) of the model",
+        )
     if re.match(r"(HEADER|TITLE |REMARK|CRYST1|MODEL |COMPND|SEQRES|EXPDTA|AUTHOR|TER|END)", head):
-        raise InputError("The PDB file holds no ATOM records", file=file, remedy="Was it cut off? Download or copy it again")
-    raise InputError("The file is neither PDB nor mmCIF", file=file, remedy="Give a PDB, mmCIF or BinaryCIF file, plain or gzipped")
+        raise InputError(
+            "The PDB file holds no ATOM records", file=file, remedy="Was it cut off? Download or copy it again"
+        )
+    raise InputError(
+        "The file is neither PDB nor mmCIF", file=file, remedy="Give a PDB, mmCIF or BinaryCIF file, plain or gzipped"
+    )

@@ -1,4 +1,6 @@
-"""Proteins to PDB and mmCIF files: author identities, hetero atoms, order and frame of the input; complete files or none."""
+"""Proteins to PDB and mmCIF files: author identities, hetero atoms, order and frame of the input; complete files or
+none.
+"""
 
 from __future__ import annotations
 
@@ -34,19 +36,24 @@ def fits_pdb(protein: Protein) -> str | None:
             return f"residue name {name!r} is longer than three letters"
         if not -999 <= number <= _MAX_HYBRID36:
             return f"residue number {number} of chain {chain!r} does not fit four columns"
-    points = [protein.coords[:, protein.mask]] + [np.array([[h.position for h in protein.hetero]])] * bool(protein.hetero)
+    points = [protein.coords[:, protein.mask]] + [np.array([[h.position for h in protein.hetero]])] * bool(
+        protein.hetero
+    )
     if any(((p <= -999.9995) | (p >= 9999.9995)).any() for p in points):
         return "a coordinate does not fit the columns (-999.999 to 9999.999)"
     return None
 
 
-def write_pdb(protein: Protein, path: Path, *, b_values: NDArray[np.float32] | None = None, remarks: Sequence[str] = ()) -> None:
+def write_pdb(
+    protein: Protein, path: Path, *, b_values: NDArray[np.float32] | None = None, remarks: Sequence[str] = ()
+) -> None:
     """Write ``protein`` as PDB file, one MODEL per replica when R > 1.
 
     Args:
         protein: R >= 1.
         path: replaced in one step once the new file is complete.
-        b_values: (L,) or (L, 14) for the B column of protein atoms, cut to -99.99..999.99; None writes B factors as read.
+        b_values: (L,) or (L, 14) for the B column of protein atoms, cut to -99.99..999.99; None writes B factors as
+            read.
         remarks: one text a line, written as REMARK 99.
 
     Raises:
@@ -54,7 +61,9 @@ def write_pdb(protein: Protein, path: Path, *, b_values: NDArray[np.float32] | N
     """
     reason = fits_pdb(protein)
     if reason:
-        raise InputError(f"The protein does not fit the PDB format: {reason}", file=str(path), remedy="Write mmCIF instead")
+        raise InputError(
+            f"The protein does not fit the PDB format: {reason}", file=str(path), remedy="Write mmCIF instead"
+        )
     structure = build_structure(protein, None if b_values is None else np.clip(b_values, -99.99, 999.99))
     structure.raw_remarks = [f"REMARK  99 {part}" for text in remarks for part in _wrap(text)]
     options = gemmi.PdbWriteOptions()
@@ -81,7 +90,11 @@ def write_ensemble_pdb(protein: Protein, path: Path, *, remarks: Sequence[str] =
 
 
 def write_cif(
-    protein: Protein, path: Path, *, b_values: NDArray[np.float32] | None = None, confidence: NDArray[np.float32] | None = None
+    protein: Protein,
+    path: Path,
+    *,
+    b_values: NDArray[np.float32] | None = None,
+    confidence: NDArray[np.float32] | None = None,
 ) -> None:
     """Write ``protein`` as mmCIF.
 
@@ -99,7 +112,9 @@ def write_cif(
     _replace(path, document.as_string())
 
 
-def _add_confidence(block: gemmi.cif.Block, structure: gemmi.Structure, protein: Protein, confidence: NDArray[np.float64]) -> None:
+def _add_confidence(
+    block: gemmi.cif.Block, structure: gemmi.Structure, protein: Protein, confidence: NDArray[np.float64]
+) -> None:
     """Tables of the ModelCIF dictionary; a metric of type ``other``, since the scale is pLDDT's but not its meaning."""
     metric = block.init_loop("_ma_qa_metric.", ["id", "name", "description", "type", "mode"])
     text = "'confidence of refine, 0-100'"
@@ -111,12 +126,19 @@ def _add_confidence(block: gemmi.cif.Block, structure: gemmi.Structure, protein:
     ordinal = 0
     for model in structure:
         overall.add_row([str(model.num), str(model.num), "1", f"{confidence.mean():.2f}"])
-        polymer = [res for chain in model for res in chain if res.label_seq and res.name in ONE_TO_THREE.values() and res.het_flag == "A"]
+        polymer = [
+            res
+            for chain in model
+            for res in chain
+            if res.label_seq and res.name in ONE_TO_THREE.values() and res.het_flag == "A"
+        ]
         order = np.argsort(protein.file_order, kind="stable")
         for residue, i in zip(polymer, order, strict=True):
             ordinal += 1
             value = f"{confidence[i]:.2f}"
-            local.add_row([str(ordinal), str(model.num), residue.subchain, str(residue.label_seq), residue.name, "2", value])
+            local.add_row(
+                [str(ordinal), str(model.num), residue.subchain, str(residue.label_seq), residue.name, "2", value]
+            )
 
 
 def _wrap(text: str, width: int = 68) -> list[str]:

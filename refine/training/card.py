@@ -38,8 +38,12 @@ def write_card(folder: Path) -> Path:
     """
     paths = sorted(folder.glob("*.safetensors"))
     if not paths:
-        raise ModelError("the folder holds no trained file", file=str(folder), remedy="Export one with `refine train … --export`.")
-    parts = [f"# Model {folder.name}\n\nWritten by `refine train --export` from the headers of the trained files; do not edit.\n"]
+        raise ModelError(
+            "the folder holds no trained file", file=str(folder), remedy="Export one with `refine train … --export`."
+        )
+    parts = [
+        f"# Model {folder.name}\n\nWritten by `refine train --export` from the headers of the trained files; do not edit.\n"
+    ]
     parts += [_section(path) for path in paths]
     card = folder / "CARD.md"
     card.write_text("\n".join(parts), encoding="utf-8")
@@ -52,12 +56,16 @@ def _section(path: Path) -> str:
             header = file.metadata() or {}
         kind, facts, settings = header["network"], json.loads(header["facts"]), json.loads(header["settings"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise ModelError(f"a trained file cannot be read: {error}", file=str(path), remedy="Export it again.") from error
+        raise ModelError(
+            f"a trained file cannot be read: {error}", file=str(path), remedy="Export it again."
+        ) from error
     lines = [f"## {path.name}", "", f"A {kind}; {path.stat().st_size / 1e6:.1f} MB.", ""]
     lines += _table(("what", "value"), _rows(facts))
     lines += ["", f"Network: `{json.dumps(settings)}`", ""]
     lines += ["### Metrics", ""]
-    lines += _table(("figure", "value"), [(k, f"{v:.4g}") for k, v in facts.get("metrics", {}).items()]) or ["Not measured."]
+    lines += _table(("figure", "value"), [(k, f"{v:.4g}") for k, v in facts.get("metrics", {}).items()]) or [
+        "Not measured."
+    ]
     lines += ["", _MEASURED.get(kind, ""), "", _UNMEASURED.get(kind, ""), ""]
     if "training" in facts:
         lines += ["### Settings of the last run", "", "```json", json.dumps(facts["training"], indent=1), "```", ""]
@@ -69,7 +77,11 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     splits = ", ".join(f"{k} {v}" for k, v in data.get("splits", {}).items())
     rows = [
         ("data hash", data.get("hash") or "not recorded"),
-        ("data", f"{data.get('chains', '?')} chains, {data.get('residues', '?')} residues" + (f" ({splits})" if splits else "")),
+        (
+            "data",
+            f"{data.get('chains', '?')} chains, {data.get('residues', '?')} residues"
+            + (f" ({splits})" if splits else ""),
+        ),
         ("homologue pairs", facts.get("pairs") or "none"),
         ("parameters", str(facts.get("parameters", "?"))),
         ("steps", str(facts.get("steps", "?"))),
@@ -77,7 +89,10 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("device", facts.get("device", "not recorded")),
         ("started from", facts.get("init") or "random weights, or not recorded"),
         ("data of what it started from", ", ".join(facts.get("data_before", ())) or "the same, or not recorded"),
-        ("training command", "; ".join(f"`{c}`" for c in facts.get("commands", ())) or "not recorded in the run's folder"),
+        (
+            "training command",
+            "; ".join(f"`{c}`" for c in facts.get("commands", ())) or "not recorded in the run's folder",
+        ),
         ("export command", f"`{facts['exported_by']}`" if facts.get("exported_by") else "not recorded"),
         ("versions", ", ".join(f"{k} {v}" for k, v in facts.get("versions", {}).items()) or "not recorded"),
     ]

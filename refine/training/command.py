@@ -43,20 +43,40 @@ def parser() -> argparse.ArgumentParser:
         prog="refine train",
         description="Train the local distributions. A run folder that holds a checkpoint is continued with its own settings.",
     )
-    made.add_argument("data", type=Path, metavar="DATA", help="folder of structure files, table of them (.tsv), or a pack")
-    made.add_argument("--out", type=Path, required=True, help="run folder: settings, log, checkpoint, weights, and the pack if one is made")
+    made.add_argument(
+        "data", type=Path, metavar="DATA", help="folder of structure files, table of them (.tsv), or a pack"
+    )
+    made.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="run folder: settings, log, checkpoint, weights, and the pack if one is made",
+    )
     made.add_argument("--network", choices=NETWORKS, help="what is trained (default prior)")
-    made.add_argument("--pairs", type=Path, metavar="PAIRS.tsv", help="homologue pairs: id, template_id, start, template_start, cigar")
+    made.add_argument(
+        "--pairs", type=Path, metavar="PAIRS.tsv", help="homologue pairs: id, template_id, start, template_start, cigar"
+    )
     made.add_argument("--steps", type=int, help="optimiser steps in all")
     made.add_argument("--batch", type=int, help="examples a step")
     made.add_argument("--seed", type=int, help="of the weights and the examples")
-    made.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=None, help="matrix products in bfloat16 (default: yes)")
+    made.add_argument(
+        "--bf16", action=argparse.BooleanOptionalAction, default=None, help="matrix products in bfloat16 (default: yes)"
+    )
     made.add_argument("--device", choices=DEVICES, default="auto", help="default auto: a GPU when there is one")
-    made.add_argument("--settings", type=Path, metavar="TRAIN.toml", help="settings of a new run; options given here win")
+    made.add_argument(
+        "--settings", type=Path, metavar="TRAIN.toml", help="settings of a new run; options given here win"
+    )
     made.add_argument("--init", type=Path, metavar="WEIGHTS", help="weights.pt or .safetensors to start from")
-    made.add_argument("--no-resume", dest="resume", action="store_false", help="refuse a run folder that holds a checkpoint")
+    made.add_argument(
+        "--no-resume", dest="resume", action="store_false", help="refuse a run folder that holds a checkpoint"
+    )
     made.add_argument("--pack-only", action="store_true", help="make the pack, train nothing")
-    made.add_argument("--export", type=Path, metavar="MODEL", help="model folder, or a .safetensors file in one, for the trained weights")
+    made.add_argument(
+        "--export",
+        type=Path,
+        metavar="MODEL",
+        help="model folder, or a .safetensors file in one, for the trained weights",
+    )
     made.add_argument("--export-only", action="store_true", help="export the weights the run folder has, train nothing")
     made.add_argument("--quiet", action="store_true", help="errors only")
     return made
@@ -101,7 +121,9 @@ def prepare(data: Path, out: Path) -> Path:
     if (data / "chains.tsv").is_file() and (data / "backbone.npy").is_file():
         return data
     if not data.exists():
-        raise InputError("there are no such data", file=str(data), remedy="Give a folder of structures, a table of them, or a pack.")
+        raise InputError(
+            "there are no such data", file=str(data), remedy="Give a folder of structures, a table of them, or a pack."
+        )
     pack = out / "pack"
     if (pack / "manifest.json").is_file():
         log.info("using the pack made before in %s", pack)
@@ -122,15 +144,23 @@ def settings_of(options: argparse.Namespace) -> TrainingSettings:
     old = options.out / "settings.json"
     begun = (options.out / "checkpoint.pt").is_file() and old.is_file()
     if begun and not options.resume:
-        raise InputError("the run folder holds a checkpoint", file=str(options.out), remedy="Give another --out, or leave --no-resume out.")
+        raise InputError(
+            "the run folder holds a checkpoint",
+            file=str(options.out),
+            remedy="Give another --out, or leave --no-resume out.",
+        )
     if begun and options.settings:
         raise InputError(
-            "a begun run keeps its own settings", file=str(options.settings), remedy="Leave --settings out or give another --out."
+            "a begun run keeps its own settings",
+            file=str(options.settings),
+            remedy="Leave --settings out or give another --out.",
         )
     if begun:
         settings = built(json.loads(old.read_text()))
         if options.network not in (None, settings.network):
-            raise InputError(f"the run folder trains a {settings.network}", file=str(options.out), remedy="Give another --out.")
+            raise InputError(
+                f"the run folder trains a {settings.network}", file=str(options.out), remedy="Give another --out."
+            )
     else:
         settings = read_toml(options.settings, built) if options.settings else TrainingSettings()
     given = {name: getattr(options, name) for name in _OVERRIDES if getattr(options, name) is not None}
@@ -159,13 +189,16 @@ def _record(out: Path, command: str, init: Path | None, data: str) -> None:
         record["data_before"] = _data_seen(init)
         if set(record["data_before"]) - {data}:
             log.warning(
-                "%s has been trained on other data, or on other splits of them: it may know chains of this pack's test split", init.name
+                "%s has been trained on other data, or on other splits of them: it may know chains of this pack's test split",
+                init.name,
             )
     path.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _data_seen(weights: Path) -> list[str]:
-    """Hashes of the packs that weights were trained on, as far as their file, or the record of their run folder, tells."""
+    """Hashes of the packs that weights were trained on, as far as their file, or the record of their run folder,
+    tells.
+    """
     if weights.suffix == ".safetensors":
         try:
             with safe_open(weights, framework="pt") as file:
@@ -180,8 +213,11 @@ def _data_seen(weights: Path) -> list[str]:
     return sorted({name for name in seen if name})
 
 
-def export(out: Path, pack_folder: Path, pairs: Path | None, settings: TrainingSettings, to: Path, device: str, command: str) -> Path:
-    """Measures the run's averaged weights on the test split, writes them as safetensors and the folder's card; returns the file.
+def export(
+    out: Path, pack_folder: Path, pairs: Path | None, settings: TrainingSettings, to: Path, device: str, command: str
+) -> Path:
+    """Measures the run's averaged weights on the test split, writes them as safetensors and the folder's card; returns
+    the file.
 
     Raises:
         InputError: the pack has no manifest or no test chains.
@@ -189,7 +225,11 @@ def export(out: Path, pack_folder: Path, pairs: Path | None, settings: TrainingS
     """
     manifest_path = pack_folder / "manifest.json"
     if not manifest_path.is_file():
-        raise InputError("the pack has no manifest.json", file=str(pack_folder), remedy="Make it with `refine train DATA --pack-only`.")
+        raise InputError(
+            "the pack has no manifest.json",
+            file=str(pack_folder),
+            remedy="Make it with `refine train DATA --pack-only`.",
+        )
     network = build(settings)
     load_weights(network, out / "weights.pt")
     network = network.to(device).eval()
@@ -212,7 +252,12 @@ def export(out: Path, pack_folder: Path, pairs: Path | None, settings: TrainingS
         "data_before": record.get("data_before", []),
         "commands": record.get("commands", []),
         "exported_by": command,
-        "versions": {"refine": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "versions": {
+            "refine": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
     }
     path = to if to.suffix == ".safetensors" else to / f"{settings.network}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)

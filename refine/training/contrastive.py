@@ -1,6 +1,8 @@
-"""Contrastive learning: the prior's free energy of a native below that of what its own dynamics, or an error, made of it.
+"""Contrastive learning: the prior's free energy of a native below that of what its own dynamics, or an error, made of
+it.
 
-The likelihood of the native given a structure says where to go and nothing about how two structures compare. Here both are priced by
+The likelihood of the native given a structure says where to go and nothing about how two structures compare. Here both
+are priced by
 themselves, as the engine does: F(x) = mean over residues of −log p(x_i | y_i(x)), in kT, and the native is to win.
 """
 
@@ -40,10 +42,11 @@ def free_energy(out: PriorOutput, mask: Tensor) -> Tensor:
 def contrastive_loss(
     network: Prior, batch: dict[str, Tensor], out: PriorOutput, settings: ContrastiveSettings
 ) -> tuple[Tensor, dict[str, float]]:
-    """Unweighted loss over the decoys ``out`` was said of, and the figures ``gap`` (kT per residue) and ``native_lower`` (share).
+    """Unweighted loss over the decoys ``out`` was said of, and the figures ``gap`` (kT per residue) and
+    ``native_lower`` (share).
 
-    ``batch`` holds ``disguised`` (B, L, 4, 3), natives whose local geometry tells as little as the decoys' does. A batch without a decoy
-    below 0.97 lDDT costs nothing and has no figures.
+    ``batch`` holds ``disguised`` (B, L, 4, 3), natives whose local geometry tells as little as the decoys' does. A
+    batch without a decoy below 0.97 lDDT costs nothing and has no figures.
     """
     mask = batch["mask"]
     mean = (batch["lddt"] * mask).sum(-1) / mask.sum(-1).clamp_min(1)

@@ -49,7 +49,9 @@ _CONSTRAINTS = (
 
 
 def restore_bonds(backbone: Backbone, bonded: NDArray[np.bool_], sweeps: int = 12, scale: float = 1.0) -> Backbone:
-    """Bonds and 1–3 distances brought back towards ``scale`` times ideal by position-based sweeps; CA–CA of cis peptides stay free."""
+    """Bonds and 1–3 distances brought back towards ``scale`` times ideal by position-based sweeps; CA–CA of cis
+    peptides stay free.
+    """
     x = backbone.astype(np.float64, copy=True)
     joined = bonded[:-1]
     for _ in range(sweeps):
@@ -83,7 +85,9 @@ def move_residues(backbone: Backbone, shift: NDArray[np.float64], turn: NDArray[
     return (turned + ca + shift[:, None]).astype(np.float32)
 
 
-def random_field(points: NDArray[np.float32], length: float, rng: np.random.Generator, features: int = 48) -> NDArray[np.float64]:
+def random_field(
+    points: NDArray[np.float32], length: float, rng: np.random.Generator, features: int = 48
+) -> NDArray[np.float64]:
     """A smooth Gaussian random vector field (L, 3) of unit variance and correlation length ``length`` Å at ``points``.
 
     Random Fourier features of the squared-exponential kernel (Rahimi & Recht 2007).
@@ -141,7 +145,9 @@ def crankshafts(backbone: Backbone, rng: np.random.Generator, degrees: float, co
 
 
 def wrong_loops(backbone: Backbone, rng: np.random.Generator, count: int) -> Backbone:
-    """``count`` stretches of 4–14 residues rebuilt badly: closed, but turned far (nested crankshafts of tens of degrees)."""
+    """``count`` stretches of 4–14 residues rebuilt badly: closed, but turned far (nested crankshafts of tens of
+    degrees).
+    """
     x = backbone
     for _ in range(count):
         size = min(int(rng.integers(4, 15)), len(x))
@@ -151,13 +157,19 @@ def wrong_loops(backbone: Backbone, rng: np.random.Generator, count: int) -> Bac
 
 
 def threaded(
-    native: Backbone, rows: NDArray[np.int64], template: Backbone, bonded: NDArray[np.bool_], rng: np.random.Generator, longest: int = 12
+    native: Backbone,
+    rows: NDArray[np.int64],
+    template: Backbone,
+    bonded: NDArray[np.bool_],
+    rng: np.random.Generator,
+    longest: int = 12,
 ) -> tuple[NDArray[np.int64], Backbone]:
     """The target's sequence on a homologue's backbone, with gaps rebuilt as loops: complete, as models are.
 
     Args:
         native: (L, 4, 3) the whole target, from which the shape of missing loops is taken before it is disturbed.
-        rows: (A,) ascending residues of the target that have a partner; template: (A, 4, 3) backbones of their partners.
+        rows: (A,) ascending residues of the target that have a partner; template: (A, 4, 3) backbones of their
+            partners.
         bonded: (L,) peptide bonds of the target.
         longest: insertions beyond this many residues stay open.
 
@@ -191,8 +203,8 @@ def misaligned(
         throughout: the whole chain instead, up to a quarter of its length off: well-formed, and a wrong fold.
 
     Returns:
-        the residues that keep a partner, and its backbone. Those pushed out at one end are left for ``threaded`` to rebuild, the gap at
-        the other end for it to close.
+        the residues that keep a partner, and its backbone. Those pushed out at one end are left for ``threaded`` to
+        rebuild, the gap at the other end for it to close.
     """
     count = len(rows)
     sign = 1 if rng.random() < 0.5 else -1
@@ -212,11 +224,14 @@ def misaligned(
     return rows[kept], template[source[kept]]
 
 
-def rearranged(backbone: Backbone, rng: np.random.Generator, hinges: int, compactness: float, tries: int = 8) -> Backbone:
-    """The right pieces put together wrongly: everything behind each of ``hinges`` residues turned about its N–CA and CA–C bonds.
+def rearranged(
+    backbone: Backbone, rng: np.random.Generator, hinges: int, compactness: float, tries: int = 8
+) -> Backbone:
+    """The right pieces put together wrongly: everything behind each of ``hinges`` residues turned about its N–CA and
+    CA–C bonds.
 
-    Geometry stays what it was but for the torsions of the hinges. Of ``tries`` turns of a hinge the one is taken that makes fewest clashes
-    and, by the weight ``compactness`` (0 unfolds), the smallest radius of gyration.
+    Geometry stays what it was but for the torsions of the hinges. Of ``tries`` turns of a hinge the one is taken that
+    makes fewest clashes and, by the weight ``compactness`` (0 unfolds), the smallest radius of gyration.
     """
     x = backbone.astype(np.float64)
     if len(x) < 8:
@@ -225,7 +240,10 @@ def rearranged(backbone: Backbone, rng: np.random.Generator, hinges: int, compac
         best, least = x, np.inf
         for _ in range(tries):
             made = x.copy()
-            for first, second, behind in ((0, 1, 2), (1, 2, 3)):  # phi moves C, O and what follows; psi moves O and what follows
+            for first, second, behind in (
+                (0, 1, 2),
+                (1, 2, 3),
+            ):  # phi moves C, O and what follows; psi moves O and what follows
                 pivot = made[i, second].copy()
                 axis = pivot - made[i, first]
                 rot = rotation_matrices(axis / np.linalg.norm(axis) * rng.uniform(-np.pi, np.pi))
@@ -252,7 +270,9 @@ def compacted(backbone: Backbone, rng: np.random.Generator, spread: float) -> Ba
 def jittered(backbone: Backbone, rng: np.random.Generator, amplitude: float) -> Backbone:
     """Independent noise on every residue: shifts of ``amplitude`` Å per axis and turns to match."""
     shape = (len(backbone), 3)
-    return move_residues(backbone, rng.normal(scale=amplitude, size=shape), rng.normal(scale=0.35 * amplitude, size=shape))
+    return move_residues(
+        backbone, rng.normal(scale=amplitude, size=shape), rng.normal(scale=0.35 * amplitude, size=shape)
+    )
 
 
 def perturbed(native: Backbone, rng: np.random.Generator, severity: float) -> Backbone:
@@ -276,7 +296,9 @@ def perturbed(native: Backbone, rng: np.random.Generator, severity: float) -> Ba
 
 
 def deformed(native: Backbone, rng: np.random.Generator, severity: float) -> Backbone:
-    """Well-formed and wrong, as good predictors err: smooth deformations and rigid segment shifts, now and then a wrong loop."""
+    """Well-formed and wrong, as good predictors err: smooth deformations and rigid segment shifts, now and then a wrong
+    loop.
+    """
     x = native
     for _ in range(int(rng.integers(1, 3))):
         length = float(np.exp(rng.uniform(np.log(5.0), np.log(20.0))))
@@ -304,31 +326,39 @@ def peptides_turned(backbone: Backbone, rng: np.random.Generator, degrees: float
 def strained(backbone: Backbone, rng: np.random.Generator, severity: float) -> Backbone:
     """Strands, helices and contacts a few per cent too long or too short, and bent a little.
 
-    Strands are short and contacts wide on the average, as in the models of refined150-dev; homologues treated so are biased as these
-    are, but a third to two thirds as much (benchmarks/LOG.md, 31).
+    Strands are short and contacts wide on the average, as in the models of refined150-dev; homologues treated so are
+    biased as these are, but a third to two thirds as much (benchmarks/LOG.md, 31).
     """
-    strain = Strain(severity * rng.normal(-0.015, 0.03), severity * rng.normal(0.002, 0.01), severity * rng.normal(0.015, 0.025))
+    strain = Strain(
+        severity * rng.normal(-0.015, 0.03), severity * rng.normal(0.002, 0.01), severity * rng.normal(0.015, 0.025)
+    )
     return move_residues(backbone, *deformation(backbone, strain, severity * rng.uniform(0.0, 0.5), rng))
 
 
 def thermal(native: Backbone, rng: np.random.Generator, severity: float) -> Backbone:
-    """As dynamics leave a structure: swollen, bent along its soft modes, peptides turned, here and there a loop torsion turned far.
+    """As dynamics leave a structure: swollen, bent along its soft modes, peptides turned, here and there a loop torsion
+    turned far.
 
-    Strands and distances are stretched as in the perturbed crystal structures of the loop modelling benchmarks; hydrogen bonds of sheets
-    spread twice as far as there, and helices half as far again (benchmarks/LOG.md, 31).
+    Strands and distances are stretched as in the perturbed crystal structures of the loop modelling benchmarks;
+    hydrogen bonds of sheets spread twice as far as there, and helices half as far again (benchmarks/LOG.md, 31).
     """
-    strain = Strain(severity * rng.normal(0.03, 0.02), severity * rng.normal(0.02, 0.012), severity * rng.normal(0.02, 0.02))
+    strain = Strain(
+        severity * rng.normal(0.03, 0.02), severity * rng.normal(0.02, 0.012), severity * rng.normal(0.02, 0.02)
+    )
     x = move_residues(native, *deformation(native, strain, severity * rng.uniform(0.3, 1.0), rng))
     x = peptides_turned(x, rng, severity * rng.uniform(2, 9))
     return crankshafts(x, rng, severity * rng.uniform(10, 30), int(len(x) * rng.uniform(0.0, 0.08)))
 
 
-def disguised(backbone: Backbone, bonded: NDArray[np.bool_], rng: np.random.Generator, most: float, inflation: float = 0.0) -> Backbone:
-    """Local geometry made to tell nothing: the same repair of bonds and the same noise (up to ``most`` Å), whatever was done before.
+def disguised(
+    backbone: Backbone, bonded: NDArray[np.bool_], rng: np.random.Generator, most: float, inflation: float = 0.0
+) -> Backbone:
+    """Local geometry made to tell nothing: the same repair of bonds and the same noise (up to ``most`` Å), whatever was
+    done before.
 
-    Without it a network learns to see a perturbation by its bent bonds, takes real models for natives and holds still. With ``inflation``
-    all lengths, bonds too, are made longer or shorter by up to that fraction: force fields and servers differ in their covalent lengths,
-    and whole models are larger or smaller for it.
+    Without it a network learns to see a perturbation by its bent bonds, takes real models for natives and holds still.
+    With ``inflation`` all lengths, bonds too, are made longer or shorter by up to that fraction: force fields and
+    servers differ in their covalent lengths, and whole models are larger or smaller for it.
     """
     if most == 0.0:
         return backbone

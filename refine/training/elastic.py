@@ -1,8 +1,10 @@
-"""Errors as a strained elastic body has them: secondary structure and hydrogen bonds stay, the fold bends, swells or shrinks.
+"""Errors as a strained elastic body has them: secondary structure and hydrogen bonds stay, the fold bends, swells or
+shrinks.
 
-Residues are joined by springs (an anisotropic network, Atilgan et al. 2001, stiff along the chain and between hydrogen-bonded residues).
-Two things move it: heat, which bends along its soft modes, and strain, when strands, helices or contacts want to be longer or shorter than
-they are, as in models whose force field or averaging prefers so.
+Residues are joined by springs (an anisotropic network, Atilgan et al. 2001, stiff along the chain and between
+hydrogen-bonded residues).
+Two things move it: heat, which bends along its soft modes, and strain, when strands, helices or contacts want to be
+longer or shorter than they are, as in models whose force field or averaging prefers so.
 """
 
 from __future__ import annotations
@@ -30,14 +32,18 @@ _RIDGE = 0.02  # keeps the rigid motions, which are taken out afterwards, finite
 
 @dataclasses.dataclass(frozen=True)
 class Strain:
-    """How much longer than they are, as a fraction, distances want to be: along strands, along helices, between contacts."""
+    """How much longer than they are, as a fraction, distances want to be: along strands, along helices, between
+    contacts.
+    """
 
     strands: float = 0.0
     helices: float = 0.0
     contacts: float = 0.0
 
 
-def deformation(backbone: NDArray[np.float32], strain: Strain, heat: float, rng: np.random.Generator) -> tuple[Array, Array]:
+def deformation(
+    backbone: NDArray[np.float32], strain: Strain, heat: float, rng: np.random.Generator
+) -> tuple[Array, Array]:
     """Shifts (L, 3) Å and turns (L, 3) rad of the residues of a strained and heated elastic network.
 
     Args:
@@ -63,7 +69,9 @@ def deformation(backbone: NDArray[np.float32], strain: Strain, heat: float, rng:
     return shift, _turns(ca, shift)
 
 
-def _springs(backbone: NDArray[np.float32], ca: Array, strain: Strain) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array, Array]:
+def _springs(
+    backbone: NDArray[np.float32], ca: Array, strain: Strain
+) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array, Array]:
     """Residues i < j of every spring, its length, its stiffness and the strain it wants."""
     between = cdist(ca, ca)
     i, j = np.nonzero(np.triu(between < _REACH, 1))
@@ -104,7 +112,9 @@ def _hessian(count: int, i: NDArray[np.intp], j: NDArray[np.intp], stiff: Array,
 def _without_rigid(moves: Array, ca: Array) -> Array:
     """Moves (3L,) less their overall translation and rotation, as (L, 3)."""
     centred = ca - ca.mean(0)
-    rigid = np.concatenate((np.broadcast_to(np.eye(3)[:, None], (3, *ca.shape)), np.cross(np.eye(3)[:, None], centred[None])))
+    rigid = np.concatenate(
+        (np.broadcast_to(np.eye(3)[:, None], (3, *ca.shape)), np.cross(np.eye(3)[:, None], centred[None]))
+    )
     basis, _ = np.linalg.qr(rigid.reshape(6, -1).T)
     return (moves - basis @ (basis.T @ moves)).reshape(ca.shape)
 

@@ -44,15 +44,18 @@ def test_metrics(
     if isinstance(network, Likelihood):
         return likelihood_metrics(network, pack)
     name = "judge" if isinstance(network, Judge) else "prior"
-    return decoy_metrics(network, pack, pairs, dataclasses.replace(settings or TrainingSettings(), network=name, bf16=False), count)
+    return decoy_metrics(
+        network, pack, pairs, dataclasses.replace(settings or TrainingSettings(), network=name, bf16=False), count
+    )
 
 
 def likelihood_metrics(network: Likelihood, pack: Pack, split: str = "test") -> dict[str, float]:
     """Identity of every residue of whole, unperturbed chains, its own side chain hidden and its neighbours seen.
 
     Returns:
-        ``top1`` and ``top3`` (share of residues whose identity is first, among the first three), ``cross_entropy`` (nats), the same
-        ``top1_by_chain`` as mean over chains, ``majority`` (top1 of always naming the split's commonest residue), ``chains``, ``residues``.
+        ``top1`` and ``top3`` (share of residues whose identity is first, among the first three), ``cross_entropy``
+        (nats), the same ``top1_by_chain`` as mean over chains, ``majority`` (top1 of always naming the split's
+        commonest residue), ``chains``, ``residues``.
 
     Raises:
         InputError: the split is empty.
@@ -60,7 +63,9 @@ def likelihood_metrics(network: Likelihood, pack: Pack, split: str = "test") -> 
     device = next(network.parameters()).device
     rows = [k for k, chain in enumerate(pack.chains) if chain.split == split]
     if not rows:
-        raise InputError(f"the pack has no chain of the split '{split}'", file=pack.folder.name, remedy="Give more structures.")
+        raise InputError(
+            f"the pack has no chain of the split '{split}'", file=pack.folder.name, remedy="Give more structures."
+        )
     entropy, rank, own, by_chain = [], [], [], []
     network.eval()
     for k in rows:
@@ -96,7 +101,7 @@ def decoy_metrics(
 ) -> dict[str, float]:
     """Figures of ``losses.prior_loss`` by kind of example, or of ``losses.judge_loss``.
 
-    Perturbed and native examples are of test chains. Homologue examples are of the pair clusters that training leaves out of its pairs;
-    their chains lie in the train split, so training may have met them as perturbed natives.
+    Perturbed and native examples are of test chains. Homologue examples are of the pair clusters that training leaves
+    out of its pairs; their chains lie in the train split, so training may have met them as perturbed natives.
     """
     return validate(network, examples_of(pack, list(pairs), "test", settings, TEST_SEED, count), settings)

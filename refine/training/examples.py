@@ -93,7 +93,12 @@ def read_pairs(path: Path, pack: Pack) -> list[list[Pair]]:
                 i += n if kind in "MI" else 0
                 j += n if kind in "MD" else 0
             if not a:
-                raise InputError("a homologue pair aligns nothing", file=str(path), residue=row["id"], remedy="Check its cigar column.")
+                raise InputError(
+                    "a homologue pair aligns nothing",
+                    file=str(path),
+                    residue=row["id"],
+                    remedy="Check its cigar column.",
+                )
             rows, template_rows = _packed(pack, k, np.concatenate(a)), _packed(pack, t, np.concatenate(b))
             good = (rows >= 0) & (template_rows >= 0)
             groups.setdefault(pack.chains[k].cluster, []).append(Pair(k, t, rows[good], template_rows[good]))
@@ -142,7 +147,9 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
                 clusters.setdefault(chain.cluster, []).append(k)
         self.clusters = [clusters[name] for name in sorted(clusters)]
         if not self.clusters:
-            raise InputError(f"no chain of the split '{split}' has {SHORTEST} residues or more", remedy="Give more structures.")
+            raise InputError(
+                f"no chain of the split '{split}' has {SHORTEST} residues or more", remedy="Give more structures."
+            )
 
     def __len__(self) -> int:
         return self.count
@@ -189,8 +196,13 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         return self._threaded(pair, rng)
 
     def _kept(self, pair: Pair) -> float:
-        """Probability of keeping a homologue pair by its likeness, so that examples are about as wrong as real models."""
-        native, template = self.pack.backbone(pair.chain)[pair.rows], self.pack.backbone(pair.template)[pair.template_rows]
+        """Probability of keeping a homologue pair by its likeness, so that examples are about as wrong as real
+        models.
+        """
+        native, template = (
+            self.pack.backbone(pair.chain)[pair.rows],
+            self.pack.backbone(pair.template)[pair.template_rows],
+        )
         likeness = float(targets.lddt_ca(native[:, 1].astype(np.float64), template[:, 1].astype(np.float64)).mean())
         return float(np.interp(likeness, (0.3, 0.4, 0.72, 0.82, 0.92, 1.0), (0.0, 1.0, 1.0, 0.4, 0.1, 0.03)))
 
@@ -216,7 +228,9 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             template = self._disturbed(template, rng)
         return self._example(pair.chain, rows, self._disguised(template, joined, rng), native, "homologue", rng)
 
-    def _disguised(self, backbone: NDArray[np.float32], bonded: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
+    def _disguised(
+        self, backbone: NDArray[np.float32], bonded: NDArray[np.bool_], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
         return decoys.disguised(backbone, bonded, rng, self.settings.noise, self.settings.inflation)
 
     def _disturbed(self, template: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -254,8 +268,11 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         }
 
 
-def moved_on(example: Arrays, shift: NDArray[np.float32], turn: NDArray[np.float32], noise: float, rng: np.random.Generator) -> Arrays:
-    """An example a step later: residues moved as a network proposed, geometry disguised as in every example, labels made anew.
+def moved_on(
+    example: Arrays, shift: NDArray[np.float32], turn: NDArray[np.float32], noise: float, rng: np.random.Generator
+) -> Arrays:
+    """An example a step later: residues moved as a network proposed, geometry disguised as in every example, labels
+    made anew.
 
     Args:
         example: as ``Examples`` gives it, not padded.
@@ -276,7 +293,9 @@ def moved_on(example: Arrays, shift: NDArray[np.float32], turn: NDArray[np.float
 
 
 def _targets(start: NDArray[np.float32], native: NDArray[np.float32], keep: NDArray[np.int64]) -> Arrays:
-    """Coordinates and labels of the residues ``keep`` of a start (L, 4, 3) with its native; lDDT and whole superposition see all."""
+    """Coordinates and labels of the residues ``keep`` of a start (L, 4, 3) with its native; lDDT and whole
+    superposition see all.
+    """
     ca, native_ca = start[:, 1].astype(np.float64), native[:, 1].astype(np.float64)
     lddt = targets.lddt_ca(native_ca, ca)
     whole_rot, whole_shift = targets.whole_superposition(native_ca, ca)
@@ -324,7 +343,9 @@ def _frames(backbone: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def collate(examples: list[Arrays], length: int = 0) -> dict[str, Tensor]:
-    """Examples padded to ``length`` or to the longest, with ``mask`` (B, L); padded residues lie far apart and carry zeros."""
+    """Examples padded to ``length`` or to the longest, with ``mask`` (B, L); padded residues lie far apart and carry
+    zeros.
+    """
     longest = max(length, *(len(e["residue"]) for e in examples))
     batch: dict[str, Tensor] = {"mask": torch.zeros(len(examples), longest, dtype=torch.bool)}
     for key, value in examples[0].items():

@@ -30,11 +30,15 @@ def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, float], 
         the loss, and figures: ``error_ratio`` of predicted to no displacement (1 = nothing learned), ``whole_ratio``
         and ``pair_ratio`` likewise, ``lddt_error`` (mean absolute); and what the network said.
     """
-    out = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"])
+    out = network(
+        batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"]
+    )
     mask = batch["mask"]
     shift = masked_mean(student(((batch["shift"] - out.shift) ** 2).sum(-1), out.shift_log_b, 3), mask)
     turn = masked_mean(student(((batch["turn"] - out.turn) ** 2).sum(-1), out.turn_log_b, 3), mask)
-    whole = _relative(out.whole_shift, batch["whole_shift"], mask, 2.0) + 0.5 * _relative(out.whole_turn, batch["whole_turn"], mask, 0.5)
+    whole = _relative(out.whole_shift, batch["whole_shift"], mask, 2.0) + 0.5 * _relative(
+        out.whole_turn, batch["whole_turn"], mask, 0.5
+    )
     change, weight = distance_changes(out, batch["native"])
     pair = masked_mean(student((change - out.delta) ** 2, out.delta_log_b, 1), weight)
     lddt = masked_mean((out.lddt - batch["lddt"]).abs(), mask)
@@ -46,7 +50,9 @@ def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, float], 
             "pair_nll": pair.item(),
             "error_ratio": _ratio(out.shift, batch["shift"], mask),
             "whole_ratio": _ratio(out.whole_shift, batch["whole_shift"], mask),
-            "pair_ratio": (masked_mean((out.delta - change).abs(), weight) / masked_mean(change.abs(), weight).clamp_min(1e-3)).item(),
+            "pair_ratio": (
+                masked_mean((out.delta - change).abs(), weight) / masked_mean(change.abs(), weight).clamp_min(1e-3)
+            ).item(),
             "lddt_error": lddt.item(),
         }
     return loss, figures, out
@@ -68,7 +74,9 @@ def distance_changes(out: PriorOutput, native: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _relative(predicted: Tensor, true: Tensor, mask: Tensor, knee: float) -> Tensor:
-    """Error left relative to no move, mean over structures; quadratic below ``knee``, linear above, so that it asks for the mean."""
+    """Error left relative to no move, mean over structures; quadratic below ``knee``, linear above, so that it asks for
+    the mean.
+    """
 
     def cost(v: Tensor) -> Tensor:
         return ((((v * v).sum(-1) + knee**2).sqrt() - knee) * mask).sum(-1) / mask.sum(-1).clamp_min(1)
@@ -90,7 +98,9 @@ def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str
     """
     labels = batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"]
     logits = network(batch["start"], batch["side_chain"], batch["present"], *labels).float()
-    entropy = F.cross_entropy(logits.flatten(0, 1), batch["residue"].flatten(), reduction="none").view_as(batch["residue"])
+    entropy = F.cross_entropy(logits.flatten(0, 1), batch["residue"].flatten(), reduction="none").view_as(
+        batch["residue"]
+    )
     loss = masked_mean(entropy, batch["mask"])
     with torch.no_grad():
         right = (logits.argmax(-1) == batch["residue"]).float()
@@ -102,7 +112,8 @@ def judge_loss(network: Judge, batch: Batch) -> tuple[Tensor, dict[str, float], 
     """Mean absolute error of each residue's lDDT, and of the differences in mean lDDT between decoys of one native.
 
     Returns:
-        the loss, and figures: ``lddt_error``, ``difference_error``, and ``order``, the share of pairs of one native, at least 0.02 apart,
+        the loss, and figures: ``lddt_error``, ``difference_error``, and ``order``, the share of pairs of one native, at
+            least 0.02 apart,
         that come in the right order (absent without such a pair).
     """
     mask = batch["mask"]

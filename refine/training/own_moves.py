@@ -1,8 +1,8 @@
 """Examples that the network has moved itself, so that it learns what to say where its own steps lead.
 
 A share of the examples of a step stays: it is moved by a part of what the network just proposed, labelled again and put
-into a pool, from which later steps draw. Structures that the network has relaxed look right to it, as the models of good
-predictors do, and yet their native is known. No evaluation of the network is spent on this.
+into a pool, from which later steps draw. Structures that the network has relaxed look right to it, as the models of
+good predictors do, and yet their native is known. No evaluation of the network is spent on this.
 """
 
 from __future__ import annotations
@@ -81,11 +81,15 @@ class OwnMoves:
             part = np.float32(rng.uniform(s.least, s.most))
             if stays and len(self.waiting) < s.pool:
                 length = len(example["residue"])
-                self.waiting.append(moved_on(example, part * shift[b, :length], part * turn[b, :length], self.noise, rng))
+                self.waiting.append(
+                    moved_on(example, part * shift[b, :length], part * turn[b, :length], self.noise, rng)
+                )
 
     def state(self) -> list[dict[str, Tensor]]:
         """The pool as tensors, for a checkpoint."""
-        return [{name: torch.from_numpy(np.array(value)) for name, value in example.items()} for example in self.waiting]
+        return [
+            {name: torch.from_numpy(np.array(value)) for name, value in example.items()} for example in self.waiting
+        ]
 
     def load(self, state: list[Mapping[str, Tensor]]) -> None:
         """The pool of a checkpoint."""

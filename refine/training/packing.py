@@ -1,8 +1,9 @@
 """Builds a pack (``refine.training.pack``) from structure files: read, filter, cluster, split, write.
 
-The input is a folder of PDB, mmCIF or BinaryCIF files, or a table of them (tab-separated, with a header): column ``id`` names
-``chains/ID.bcif.gz`` beside the table, or column ``file`` names any file; ``cluster30`` (or ``cluster``), ``split`` and ``quality`` are
-used where they are given. A file that cannot be used is logged, counted in the manifest and left out.
+The input is a folder of PDB, mmCIF or BinaryCIF files, or a table of them (tab-separated, with a header): column ``id``
+names ``chains/ID.bcif.gz`` beside the table, or column ``file`` names any file; ``cluster30`` (or ``cluster``),
+``split`` and ``quality`` are used where they are given. A file that cannot be used is logged, counted in the manifest
+and left out.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """One chain, ready to be written; arrays as in a pack, coordinates still in Å about the chain's centre, absent atoms not numbers."""
+    """One chain, ready to be written; arrays as in a pack, coordinates still in Å about the chain's centre, absent
+    atoms not numbers.
+    """
 
     name: str
     source: Source
@@ -109,43 +112,62 @@ def build_pack(data: Path, out: Path, settings: PackSettings | None = None) -> P
     settings = settings or PackSettings()
     sources = list(find_sources(data, settings))
     if not sources:
-        raise InputError("no structure files", file=str(data), remedy=f"Wanted: {', '.join(_SUFFIXES)}, plain or gzipped.")
+        raise InputError(
+            "no structure files", file=str(data), remedy=f"Wanted: {', '.join(_SUFFIXES)}, plain or gzipped."
+        )
     results = list(_read_all(sources, settings))
     for result in results:
         for reason in result.refused:
             log.warning("%s is left out: %s", result.source.name, reason)
     chains = [chain for result in results for chain in result.chains]
     if not chains:
-        raise InputError("no chain of the data can be used", file=str(data), remedy="The log says why each was left out.")
+        raise InputError(
+            "no chain of the data can be used", file=str(data), remedy="The log says why each was left out."
+        )
     labelled = assign(chains, settings)
     out.mkdir(parents=True, exist_ok=True)
     _write_arrays(chains, out)
     _write_table(chains, labelled, out)
     manifest = _manifest(results, chains, labelled, settings)
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    log.info("%d chains, %d residues packed; %d left out", manifest["chains"], manifest["residues"], len(manifest["left_out"]))  # type: ignore[arg-type]
+    log.info(
+        "%d chains, %d residues packed; %d left out",
+        manifest["chains"],
+        manifest["residues"],
+        len(manifest["left_out"]),
+    )  # type: ignore[arg-type]
     return out
 
 
 def find_sources(data: Path, settings: PackSettings) -> Iterator[Source]:
     """Structure files of a folder (recursively, by name) or of a table."""
     if data.is_dir():
-        for path in sorted(p for p in data.rglob("*") if p.is_file() and p.name.lower().removesuffix(".gz").endswith(_SUFFIXES)):
+        for path in sorted(
+            p for p in data.rglob("*") if p.is_file() and p.name.lower().removesuffix(".gz").endswith(_SUFFIXES)
+        ):
             yield Source(stem(path), path)
         return
     try:
         rows = list(csv.DictReader(data.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError("the table of structures cannot be read", file=str(data), remedy="Give a folder or a .tsv file.") from error
+        raise InputError(
+            "the table of structures cannot be read", file=str(data), remedy="Give a folder or a .tsv file."
+        ) from error
     for k, row in enumerate(rows):
         if not row.get("file") and not row.get("id"):
-            raise InputError(f"row {k + 1} of the table names no structure", file=str(data), remedy="Fill a column 'id' or 'file'.")
+            raise InputError(
+                f"row {k + 1} of the table names no structure", file=str(data), remedy="Fill a column 'id' or 'file'."
+            )
         path = data.parent / (row.get("file") or f"chains/{row['id']}.bcif.gz")
         split, quality = row.get("split") or "", row.get("quality") or "unknown"
         if split and split not in SPLITS:
-            raise InputError(f"unknown split '{split}'", file=str(data), residue=row.get("id"), remedy=f"Use {', '.join(SPLITS)}.")
+            raise InputError(
+                f"unknown split '{split}'", file=str(data), residue=row.get("id"), remedy=f"Use {', '.join(SPLITS)}."
+            )
         if not settings.qualities or quality in settings.qualities:
-            yield Source(row.get("id") or stem(path), path, row.get("cluster30") or row.get("cluster") or "", split, quality)
+            yield Source(
+                row.get("id") or stem(path), path, row.get("cluster30") or row.get("cluster") or "", split, quality
+            )
 
 
 def _read_all(sources: Sequence[Source], settings: PackSettings) -> Iterator[FileResult]:
@@ -211,10 +233,12 @@ def pack_chain(protein: Protein, name: str, source: Source, settings: PackSettin
 
 
 def cluster(sequences: Sequence[str]) -> list[int]:
-    """Cluster numbers of sequences: greedy, longest first, each joining the earliest cluster whose founder holds enough of its words.
+    """Cluster numbers of sequences: greedy, longest first, each joining the earliest cluster whose founder holds enough
+    of its words.
 
-    A sequence joins when at least 30 % of its distinct words of five residues occur in the founder, which happens from about 75–80 %
-    identity on (words shared by chance are rarer than that). It keeps near copies out of the test split; it does not find remote
+    A sequence joins when at least 30 % of its distinct words of five residues occur in the founder, which happens from
+    about 75–80 % identity on (words shared by chance are rarer than that). It keeps near copies out of the test split;
+    it does not find remote
     homologues: for those give clusters in the table.
     """
     founders: dict[str, list[int]] = {}
@@ -238,8 +262,8 @@ def cluster(sequences: Sequence[str]) -> list[int]:
 def assign(chains: Sequence[Chain], settings: PackSettings) -> list[tuple[str, str]]:
     """Cluster and split of every chain, given or found; a split is found by a hash of its cluster's name.
 
-    A found cluster bears the name of the first of its sequences in alphabetical order, hashed, so that neither the order nor the names of
-    the files decide the split.
+    A found cluster bears the name of the first of its sequences in alphabetical order, hashed, so that neither the
+    order nor the names of the files decide the split.
     """
     numbers = cluster([c.sequence for c in chains]) if any(not c.source.cluster for c in chains) else [0] * len(chains)
     first: dict[int, str] = {}
@@ -247,7 +271,10 @@ def assign(chains: Sequence[Chain], settings: PackSettings) -> list[tuple[str, s
         first[number] = min(first.get(number, chain.sequence), chain.sequence)
     names = [c.source.cluster or _digest(first[n])[:12] for c, n in zip(chains, numbers, strict=True)]
     given = {name: c.source.split for c, name in zip(chains, names, strict=True) if c.source.split}
-    return [(name, c.source.split or given.get(name) or _split(name, settings)) for c, name in zip(chains, names, strict=True)]
+    return [
+        (name, c.source.split or given.get(name) or _split(name, settings))
+        for c, name in zip(chains, names, strict=True)
+    ]
 
 
 def _split(cluster_name: str, settings: PackSettings) -> str:
@@ -280,10 +307,14 @@ def _write_table(chains: Sequence[Chain], labelled: Sequence[tuple[str, str]], o
 def _manifest(
     results: Sequence[FileResult], chains: Sequence[Chain], labelled: Sequence[tuple[str, str]], settings: PackSettings
 ) -> dict[str, object]:
-    """What went in. The hash covers every packed file's content, every chain's cluster and split, and the settings that matter."""
+    """What went in. The hash covers every packed file's content, every chain's cluster and split, and the settings that
+    matter.
+    """
     kept = {name: value for name, value in dataclasses.asdict(settings).items() if name != "workers"}
     digests = {r.source: r.digest for r in results}
-    lines = [f"{digests[c.source]} {c.name} {group} {split}" for c, (group, split) in zip(chains, labelled, strict=True)]
+    lines = [
+        f"{digests[c.source]} {c.name} {group} {split}" for c, (group, split) in zip(chains, labelled, strict=True)
+    ]
     return {
         "format": FORMAT,
         "hash": _digest("\n".join([json.dumps(kept, sort_keys=True), *sorted(lines)])),

@@ -1,4 +1,6 @@
-"""Examples for the judge: several decoys of each native, from nearly right to a wrong fold, as the servers of a CASP round hand them in."""
+"""Examples for the judge: several decoys of each native, from nearly right to a wrong fold, as the servers of a CASP
+round hand them in.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ class RivalSettings:
 
     Attributes:
         of_one: decoys of each native that follow each other; a batch should hold whole sets.
-        homologue, perturbed, rearranged, unrelated: weights of the kinds of decoy; what is left of 1 stays nearly native. Where there
-            is no homologue its weight goes to the perturbed.
+        homologue, perturbed, rearranged, unrelated: weights of the kinds of decoy; what is left of 1 stays nearly
+            native. Where there is no homologue its weight goes to the perturbed.
         severity: least and most of ``decoys.perturbed`` and ``decoys.deformed``.
         hinge_every: residues for each hinge of the most rearranged decoys; the least have one.
         spoiled: fraction of the rearranged decoys whose pieces are disturbed too.
@@ -36,10 +38,19 @@ class RivalSettings:
 
 
 class Rivals(Examples):
-    """As ``Examples``, with the key ``set``, the number of the native: numbers k·of_one … k·of_one + of_one − 1 are decoys of one."""
+    """As ``Examples``, with the key ``set``, the number of the native: numbers k·of_one … k·of_one + of_one − 1 are
+    decoys of one.
+    """
 
     def __init__(
-        self, pack: Pack, pairs: list[list[Pair]], split: str, settings: ExampleSettings, rivals: RivalSettings, seed: int, count: int
+        self,
+        pack: Pack,
+        pairs: list[list[Pair]],
+        split: str,
+        settings: ExampleSettings,
+        rivals: RivalSettings,
+        seed: int,
+        count: int,
     ) -> None:
         super().__init__(pack, pairs, split, settings, seed, count)
         self.rivals = rivals
@@ -99,6 +110,8 @@ class Rivals(Examples):
             other = self._chain(rng)
         rows = self._stretch(chains[chain].length, rng, min(chains[other].length, self.settings.crop * 7 // 5))
         there = self._stretch(chains[other].length, rng, len(rows))
-        bonded = self.pack.bonded(other)[there] & self.pack.bonded(chain)[rows] & np.r_[np.ones(len(rows) - 1, bool), False]
+        bonded = (
+            self.pack.bonded(other)[there] & self.pack.bonded(chain)[rows] & np.r_[np.ones(len(rows) - 1, bool), False]
+        )
         start = decoys.disguised(self.pack.backbone(other)[there], bonded, rng, self.settings.noise)
         return self._example(chain, rows, start, self.pack.backbone(chain)[rows], "unrelated", rng)

@@ -25,7 +25,8 @@ def kabsch(cov: Array) -> Array:
 def whole_superposition(native: Array, decoy: Array, rounds: int = 6, scale: float = 2.0) -> tuple[Array, Array]:
     """Rotation (3, 3) and shift (3,) that lay native CA (L, 3) onto the part of the decoy that is right.
 
-    Iteratively reweighted least squares with weights 1 / (1 + (d / scale)^2)^2: residues far off hardly count, as in GDT.
+    Iteratively reweighted least squares with weights 1 / (1 + (d / scale)^2)^2: residues far off hardly count, as in
+    GDT.
     """
     weight = np.ones(len(native))
     rot, shift = np.eye(3), np.zeros(3)
@@ -65,7 +66,9 @@ def _squared(vectors: Array) -> Array:
 
 
 def lddt_ca(native: Array, decoy: Array) -> Array:
-    """Per-residue CA lDDT (L,) in [0, 1] of Mariani et al. (2013), without stereochemistry checks; 1 where no pair counts."""
+    """Per-residue CA lDDT (L,) in [0, 1] of Mariani et al. (2013), without stereochemistry checks; 1 where no pair
+    counts.
+    """
     between = cdist(native, native)
     counted = between < LDDT_RADIUS
     np.fill_diagonal(counted, False)

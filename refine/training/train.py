@@ -104,7 +104,9 @@ def build(settings: TrainingSettings) -> Prior | Likelihood | Judge:
     return Judge(settings.judge) if settings.network == "judge" else Likelihood(settings.likelihood)
 
 
-def examples_of(pack: Pack, pairs: list[list[Pair]], split: str, settings: TrainingSettings, seed: int, count: int) -> Examples:
+def examples_of(
+    pack: Pack, pairs: list[list[Pair]], split: str, settings: TrainingSettings, seed: int, count: int
+) -> Examples:
     """The examples that the network of ``settings`` is trained on."""
     if settings.network == "judge":
         return Rivals(pack, pairs, split, settings.examples, settings.rivals, seed, count)
@@ -156,7 +158,9 @@ def moved(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
 
 
 def validate(network: nn.Module, examples: Examples, settings: TrainingSettings) -> dict[str, float]:
-    """Mean figures over all of ``examples`` (one at a time, so that structures weigh alike), by kind of example; rivals by sets."""
+    """Mean figures over all of ``examples`` (one at a time, so that structures weigh alike), by kind of example; rivals
+    by sets.
+    """
     device = next(network.parameters()).device
     network.eval()
     sums: dict[str, list[float]] = {}
@@ -181,9 +185,16 @@ class Progress:
 
 
 def train(
-    pack_folder: Path, pairs: Path | None, out: Path, settings: TrainingSettings, *, device: str = "cpu", init: Path | None = None
+    pack_folder: Path,
+    pairs: Path | None,
+    out: Path,
+    settings: TrainingSettings,
+    *,
+    device: str = "cpu",
+    init: Path | None = None,
 ) -> Path:
-    """Trains in folder ``out``, going on from its checkpoint when there is one; returns the path of the averaged weights.
+    """Trains in folder ``out``, going on from its checkpoint when there is one; returns the path of the averaged
+    weights.
 
     Writes ``settings.json``, ``log.jsonl`` (one line a validation), ``checkpoint.pt`` (tensors and numbers only) and
     ``weights.pt``. The same settings and data give the same bytes on a CPU, interrupted or not.
@@ -192,8 +203,8 @@ def train(
         pack_folder, pairs: the data; without ``pairs`` there are no homologue examples.
         settings: of the run.
         device: where the network is.
-        init: weights to begin from, unless the run is resumed: of the same architecture or one with fewer layers (the others begin as the
-            identity), or a prior's for a judge.
+        init: weights to begin from, unless the run is resumed: of the same architecture or one with fewer layers (the
+            others begin as the identity), or a prior's for a judge.
 
     Raises:
         InputError: the data lack a split.
@@ -207,7 +218,9 @@ def train(
     network = build(settings).to(device)
     if init is not None:
         load_weights(network, init, grown=True)
-    averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average))
+    averaged = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average)
+    )
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     pool = OwnMoves(settings.own_moves, settings.batch, settings.examples.noise, settings.examples.crop, settings.seed)
     first = _resume(out / "checkpoint.pt", network, averaged, optimiser, pool, data_hash(pack_folder))
@@ -226,7 +239,11 @@ def train(
             running[name] = 0.98 * running.get(name, value) + 0.02 * value
         done = step + 1
         if done % settings.every == 0 or done == settings.steps:
-            row = {"step": done, "seconds": round(time.monotonic() - began, 1), **{k: round(v, 4) for k, v in running.items()}}
+            row = {
+                "step": done,
+                "seconds": round(time.monotonic() - began, 1),
+                **{k: round(v, 4) for k, v in running.items()},
+            }
             row |= {k: round(v, 4) for k, v in validate(averaged.module, check, settings).items()}
             with (out / "log.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -236,7 +253,12 @@ def train(
                 "optimiser": optimiser.state_dict(),
                 "pool": pool.state(),
             }
-            state |= {"step": done, "seconds": time.monotonic() - began, "running": dict(running), "data": data_hash(pack_folder)}
+            state |= {
+                "step": done,
+                "seconds": time.monotonic() - began,
+                "running": dict(running),
+                "data": data_hash(pack_folder),
+            }
             _save(out / "checkpoint.pt", state)
             _save(out / "weights.pt", averaged.module.state_dict())
             log.info("%s", row)
@@ -251,7 +273,9 @@ def _step(
     learning_rate: float,
     settings: TrainingSettings,
 ) -> tuple[dict[str, float], PriorOutput | None]:
-    """One step of the optimiser, left out where the gradient is not finite; returns the figures of the batch and what a prior said."""
+    """One step of the optimiser, left out where the gradient is not finite; returns the figures of the batch and what a
+    prior said.
+    """
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
     loss, figures, said = loss_of(network, batch, settings)
@@ -282,11 +306,23 @@ def load_weights(network: nn.Module, path: Path, *, grown: bool = False) -> None
         ModelError: missing, damaged, or of another architecture.
     """
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True, map_location="cpu")
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, weights_only=True, map_location="cpu")
+        )
         if isinstance(network, Judge) and any(name.startswith("frame_head.") for name in state):
             state = begun_by_prior(state)
         network.load_state_dict({**(_new_parts(network, state) if grown else {}), **state})
-    except (OSError, SafetensorError, RuntimeError, TypeError, AttributeError, ValueError, pickle.UnpicklingError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        RuntimeError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
         remedy = "Give weights.pt of a run, or a .safetensors file, of the same network and size."
         raise ModelError(f"the weights cannot be used: {error}", file=str(path), remedy=remedy) from error
 
@@ -307,7 +343,9 @@ def _save(path: Path, what: dict[str, object]) -> None:
     part.replace(path)
 
 
-def _resume(path: Path, network: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, pool: OwnMoves, data: str) -> Progress:
+def _resume(
+    path: Path, network: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, pool: OwnMoves, data: str
+) -> Progress:
     """Loads the checkpoint into the four, when there is one, and says where it stands."""
     if not path.exists():
         return Progress()

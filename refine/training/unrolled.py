@@ -1,8 +1,9 @@
 """Unrolled refinement: a few steps of the network's own moves, differentiated as a whole against the native.
 
-The prior's likelihood asks for the best next move from where a structure is; this asks that several moves in a row end nearer to the
-native, and lets the gradient run through the surroundings of the later ones. Nearer can mean three things, each with its weight: the
-frame-aligned error of every region, lDDT, and GDT with the native laid onto the whole start.
+The prior's likelihood asks for the best next move from where a structure is; this asks that several moves in a row end
+nearer to the native, and lets the gradient run through the surroundings of the later ones. Nearer can mean three
+things, each with its weight: the frame-aligned error of every region, lDDT, and GDT with the native laid onto the whole
+start.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def moved(backbone: Tensor, out: PriorOutput, fraction: float, *, whole: bool = 
 
 
 def local_error(backbone: Tensor, native: Tensor, region: Region) -> Tensor:
-    """Mean saturating error (Å) of where each residue's frame sees the N, CA, C, O of its region, native against ``backbone``.
+    """Mean saturating error (Å) of where each residue's frame sees the N, CA, C, O of its region, native against
+    ``backbone``.
 
     The frame-aligned point error of Jumper et al. (2021) over ``region`` alone; an error d counts as d / (1 + d / 4 Å).
     """
@@ -87,7 +89,8 @@ def _left(after: Tensor, before: Tensor) -> Tensor:
 def unrolled_loss(
     network: Prior, batch: dict[str, Tensor], out: PriorOutput, settings: UnrolledSettings
 ) -> tuple[Tensor, dict[str, float]]:
-    """What is left of error, lDDT and GDT to be gained after ``settings.steps`` moves, the first by ``out``, relative to the start's.
+    """What is left of error, lDDT and GDT to be gained after ``settings.steps`` moves, the first by ``out``, relative
+    to the start's.
 
     Returns:
         the weighted loss, and the figures ``unrolled_ratio``, ``unrolled_lddt``, ``unrolled_gdt`` (1 = nothing gained).
@@ -105,5 +108,9 @@ def unrolled_loss(
         goal = to_global(region.rot, region.origin, batch["whole_shift"].to(start.dtype))
         gdt = _left(soft_score(distance(x[:, :, 1], goal), mask), soft_score(distance(start[:, :, 1], goal), mask))
     loss = settings.weight * ratio + settings.lddt * lddt + settings.gdt * gdt
-    figures = {"unrolled_ratio": ratio * (before + 0.1) / before.clamp_min(1e-3), "unrolled_lddt": lddt, "unrolled_gdt": gdt}
+    figures = {
+        "unrolled_ratio": ratio * (before + 0.1) / before.clamp_min(1e-3),
+        "unrolled_lddt": lddt,
+        "unrolled_gdt": gdt,
+    }
     return loss, {name: value.item() for name, value in figures.items()}

@@ -38,7 +38,9 @@ def test_pairs_find_scale_pull_and_tails() -> None:
         samples.append(PairSample(mean, truth, {"width": width}, target, np.ones(n)))
     found = fit_pairs(samples, ("width",))
     assert found.pull == pytest.approx(0.7, abs=0.05) and found.freedom == pytest.approx(4, rel=0.15)
-    assert found.log_scale.offset == pytest.approx(0.2, abs=0.05) and found.log_scale.weights["width"] == pytest.approx(0.8, abs=0.05)
+    assert found.log_scale.offset == pytest.approx(0.2, abs=0.05) and found.log_scale.weights["width"] == pytest.approx(
+        0.8, abs=0.05
+    )
     assert fit_pairs(samples, ("width",), networks=False).pull == 0.0
 
 
@@ -46,7 +48,11 @@ def test_changes_are_a_parabola_of_the_room() -> None:
     room = RNG.uniform(0, 0.6, 80)
     found = fit_change(RNG.normal(-0.01, 0.003, 80), room, 0.01 + 0.2 * room - 0.5 * room**2 + RNG.normal(0, 0.005, 80))
     assert found.offset == pytest.approx(0.01, abs=0.006) and found.room == pytest.approx(0.2, abs=0.05)
-    assert found.curve == pytest.approx(-0.5, abs=0.08) and found.deviation == pytest.approx(0.005, rel=0.3) and found.correlation > 0.8
+    assert (
+        found.curve == pytest.approx(-0.5, abs=0.08)
+        and found.deviation == pytest.approx(0.005, rel=0.3)
+        and found.correlation > 0.8
+    )
     assert found.widest == room.max() and found.targets == 80
 
 
@@ -54,7 +60,11 @@ def test_natives_are_fitted_and_do_not_make_the_verdict_surer() -> None:
     room = np.r_[RNG.uniform(0.2, 0.5, 40), np.zeros(20)]
     true = 0.05 * room + np.r_[RNG.normal(0, 0.01, 40), np.zeros(20)]
     found = fit_change(np.zeros(60), room, true, room == 0)
-    assert found.targets == 40 and found.deviation == pytest.approx(0.01, rel=0.4) and found.offset == pytest.approx(0, abs=0.004)
+    assert (
+        found.targets == 40
+        and found.deviation == pytest.approx(0.01, rel=0.4)
+        and found.offset == pytest.approx(0, abs=0.004)
+    )
 
 
 def test_tables_are_written_and_read_and_damage_is_named(tmp_path: Path) -> None:
@@ -63,7 +73,10 @@ def test_tables_are_written_and_read_and_damage_is_named(tmp_path: Path) -> None
     path = tmp_path / "calibration.json"
     write_calibration(made, path)
     again = read_calibration(path)
-    assert again.residues["geometry"].lddt.weights["a"] == pytest.approx(line.weights["a"], rel=1e-5) and again.networks == made.networks
+    assert (
+        again.residues["geometry"].lddt.weights["a"] == pytest.approx(line.weights["a"], rel=1e-5)
+        and again.networks == made.networks
+    )
     path.write_text("{}")
     with pytest.raises(ModelError, match="calibration"):
         read_calibration(path)

@@ -63,7 +63,11 @@ def test_symmetric_normalised_and_blind_to_where_the_protein_lies() -> None:
 def test_long_proteins_keep_no_histograms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_DENSE", 4)
     found = calibrated(ensemble())
-    assert found.counts is None and {"counts", "logits"}.isdisjoint(found.arrays()) and found.arrays()["contact"].shape == (8, 8)
+    assert (
+        found.counts is None
+        and {"counts", "logits"}.isdisjoint(found.arrays())
+        and found.arrays()["contact"].shape == (8, 8)
+    )
 
 
 def calibrated(frames: np.ndarray) -> RPDD:
@@ -90,7 +94,9 @@ def test_arrays_bring_everything_back() -> None:
     found = calibrated(ensemble())
     again = RPDD.of_arrays(found.arrays())
     np.testing.assert_array_equal(again.counts, found.counts)
-    assert again.frames == 7 and again.effective == 3.5 and again.predicted is not None and again.predicted.freedom == 4.0
+    assert (
+        again.frames == 7 and again.effective == 3.5 and again.predicted is not None and again.predicted.freedom == 4.0
+    )
     np.testing.assert_allclose(again.distogram, found.distogram, atol=1e-3)
 
 

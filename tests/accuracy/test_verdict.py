@@ -7,10 +7,14 @@ import pytest
 from refine.accuracy.calibration import Change
 from refine.accuracy.verdict import verdict_of
 
-TABLE = Change(offset=-0.002, room=0.2, curve=-0.4, deviation=0.01, correlation=0.6, targets=29, widest=0.55, least=-0.02)
+TABLE = Change(
+    offset=-0.002, room=0.2, curve=-0.4, deviation=0.01, correlation=0.6, targets=29, widest=0.55, least=-0.02
+)
 
 
-@pytest.mark.parametrize(("room", "word"), [(0.01, "uncertain"), (0.25, "better"), (0.5, "uncertain"), (0.55, "no better")])
+@pytest.mark.parametrize(
+    ("room", "word"), [(0.01, "uncertain"), (0.25, "better"), (0.5, "uncertain"), (0.55, "no better")]
+)
 def test_words_follow_the_probability(room: float, word: str) -> None:
     found = verdict_of(0.0, room, TABLE)
     assert found.word == word and found.sentence.lower().startswith(f"{word}: ")

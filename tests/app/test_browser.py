@@ -70,7 +70,10 @@ class Server:
             self.settings.base,
         ]
         self.process = subprocess.Popen(
-            command, stdout=(self.folder / "app.txt").open("ab"), stderr=subprocess.STDOUT, env=os.environ | {"OMP_NUM_THREADS": "1"}
+            command,
+            stdout=(self.folder / "app.txt").open("ab"),
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         wait_for(self.answers, SECONDS)
 
@@ -96,7 +99,9 @@ class Visitor:
     """A browser of its own, which notes what it complains about and whom it asks."""
 
     def __init__(self, browser: sync_api.Browser, server: Server, **settings: object) -> None:
-        self.context = browser.new_context(accept_downloads=True, **({"viewport": {"width": 1280, "height": 1600}} | settings))
+        self.context = browser.new_context(
+            accept_downloads=True, **({"viewport": {"width": 1280, "height": 1600}} | settings)
+        )
         self.context.set_default_timeout(SECONDS * 1000)
         self.page = self.context.new_page()
         self.server = server
@@ -106,14 +111,18 @@ class Visitor:
         self.page.on("request", self.asked)
 
     def asked(self, request: sync_api.Request) -> None:
-        if not request.url.startswith((self.server.url, f"ws://127.0.0.1:{self.server.port}", "data:", "blob:", "about:")):
+        if not request.url.startswith(
+            (self.server.url, f"ws://127.0.0.1:{self.server.port}", "data:", "blob:", "about:")
+        ):
             self.complaints.append(f"asked {request.url}")
 
     def goto(self, query: str = "") -> None:
         self.page.goto(f"{self.server.url}/{query}")
 
     def upload(self, name: str, data: bytes) -> None:
-        self.page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": "text/plain", "buffer": data})
+        self.page.locator("input[type=file]").first.set_input_files(
+            {"name": name, "mimeType": "text/plain", "buffer": data}
+        )
 
     def submit(self, steps: int | None = None) -> str:
         """Press the button; gives the id of the job."""
@@ -208,11 +217,15 @@ def test_upload_run_result_download(browser: sync_api.Browser, server: Server) -
     page.get_by_label("Input", exact=True).uncheck()
     moved = visitor.drawn()
     assert np.abs(moved - coloured).max() > 60
-    assert strong(moved, 2) > 500 and strong(moved, 0) == 0  # blue: without networks model 1 is the input, finished, in its place
+    assert (
+        strong(moved, 2) > 500 and strong(moved, 0) == 0
+    )  # blue: without networks model 1 is the input, finished, in its place
     residue = visitor.click_residue()
     note = page.locator(".refine-viewer .note")
     shown = read_run(server.store.folder(job_id) / "run")
-    row = shown.per_residue[(shown.per_residue["model"] == "model_1") & (shown.per_residue["number"] == int(residue[2:]))].iloc[0]
+    row = shown.per_residue[
+        (shown.per_residue["model"] == "model_1") & (shown.per_residue["number"] == int(residue[2:]))
+    ].iloc[0]
     assert f"moved {row['displacement']:.2f} Å" in note.inner_text() and f" {residue}\n" in note.inner_text()
     page.locator(".refine-viewer .stage").press(".")
     assert f"A:{int(residue[2:]) + 1 if residue != 'A:170' else 151}\n" in note.inner_text()
@@ -225,7 +238,9 @@ def test_upload_run_result_download(browser: sync_api.Browser, server: Server) -
     with page.expect_download() as got:
         page.get_by_role("button", name=re.compile("Everything as zip")).click()
     with zipfile.ZipFile(got.value.path()) as archive:
-        assert {"short_refined/run.json", "short_refined/model_1.cif", "short_refined/report.html"} <= set(archive.namelist())
+        assert {"short_refined/run.json", "short_refined/model_1.cif", "short_refined/report.html"} <= set(
+            archive.namelist()
+        )
     for tab in ("Distances", "Ramachandran", "Energy"):
         page.get_by_role("tab", name=tab).click()
         page.get_by_role("tabpanel", name=tab).locator("canvas, svg").first.wait_for()
@@ -343,6 +358,8 @@ def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: 
 
 
 def test_it_is_served_to_this_machine_alone(server: Server) -> None:
-    addresses = {line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"}
+    addresses = {
+        line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"
+    }
     mine = {a for a in addresses if a.endswith(f":{server.port:04X}")}
     assert mine == {f"0100007F:{server.port:04X}"}

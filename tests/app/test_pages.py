@@ -25,7 +25,9 @@ SCRIPT = "<script>alert(1)</script> [x](http://evil) ![y](http://evil/z.png) $a$
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("REFINE_APP", "{}")
     monkeypatch.setattr(sys, "path", [str(ROOT / "app"), *sys.path])
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # AppTest leaves its page there, and spawned processes run it
+    monkeypatch.setitem(
+        sys.modules, "__main__", sys.modules["__main__"]
+    )  # AppTest leaves its page there, and spawned processes run it
     settings = quick_settings(tmp_path)
     to_environment(settings)
     from webapp import server
@@ -43,7 +45,11 @@ def app(**query: str) -> AppTest:
 
 
 def words(test: AppTest) -> str:
-    return "\n".join(str(e.value) for kind in (test.title, test.markdown, test.error, test.warning, test.info, test.caption) for e in kind)
+    return "\n".join(
+        str(e.value)
+        for kind in (test.title, test.markdown, test.error, test.warning, test.info, test.caption)
+        for e in kind
+    )
 
 
 def test_the_example_is_read_and_submitted(store: Store) -> None:
@@ -82,7 +88,9 @@ def test_no_such_job(store: Store, text: str) -> None:
 def test_a_failed_job_shows_its_message_and_markup_stays_text(store: Store) -> None:
     job = submitted(store, "cookie:someone", short_model())
     with store._change() as database:
-        database.execute("UPDATE jobs SET name = ?, state = ?, message = ? WHERE id = ?", (SCRIPT, FAILED, SCRIPT, job.id))
+        database.execute(
+            "UPDATE jobs SET name = ?, state = ?, message = ? WHERE id = ?", (SCRIPT, FAILED, SCRIPT, job.id)
+        )
     (store.folder(job.id) / "console.txt").write_text(f"refine: {SCRIPT}\n")
     test = app(job=job.id)
     assert not test.exception
@@ -99,7 +107,9 @@ def test_the_list_holds_ones_own_jobs_alone(store: Store) -> None:
 
 
 def test_the_example_is_that_of_the_checkout() -> None:
-    assert (ROOT / "app" / "example" / "1a8o_model.pdb").read_bytes() == (ROOT / "examples" / "1a8o_model.pdb").read_bytes()
+    assert (ROOT / "app" / "example" / "1a8o_model.pdb").read_bytes() == (
+        ROOT / "examples" / "1a8o_model.pdb"
+    ).read_bytes()
 
 
 def test_picked_residues_become_ranges(store: Store) -> None:

@@ -17,7 +17,9 @@ from refine.structure.read import read_structure
 ORACLE = Path(__file__).parent / "oracles" / "clashscore.csv"
 
 # Hydrogens of a residue inside a chain: Asp, Glu deprotonated, Lys, Arg protonated, His neutral.
-HYDROGENS = dict(zip("ACDEFGHIKLMNPQRSTVWY", (5, 5, 4, 6, 9, 3, 7, 11, 13, 11, 9, 6, 7, 8, 13, 5, 7, 9, 10, 9), strict=True))
+HYDROGENS = dict(
+    zip("ACDEFGHIKLMNPQRSTVWY", (5, 5, 4, 6, 9, 3, 7, 11, 13, 11, 9, 6, 7, 8, 13, 5, 7, 9, 10, 9), strict=True)
+)
 
 
 def read(shared: Path, name: str) -> Protein:
@@ -55,13 +57,17 @@ def test_hydrogens_sit_at_ideal_places(shared: Path) -> None:
 
 
 def test_clashscore_against_probe(shared: Path) -> None:
-    """Deviations have three causes: where rotors end up, the tautomer of histidine, overlaps within 0.02 Å of the limit."""
+    """Deviations have three causes: where rotors end up, the tautomer of histidine, overlaps within 0.02 Å of the
+    limit.
+    """
     with ORACLE.open(newline="") as handle:
         rows = list(csv.DictReader(line for line in handle if not line.startswith("#")))
     assert len(rows) >= 10
     ours = np.array([clashes(read(shared, row["structure"])).score for row in rows])
     theirs = np.array([float(row["clashscore"]) for row in rows])
-    assert (np.abs(ours - theirs) <= np.maximum(2.5, 0.08 * theirs)).all(), list(zip(ours.round(1), theirs, strict=True))
+    assert (np.abs(ours - theirs) <= np.maximum(2.5, 0.08 * theirs)).all(), list(
+        zip(ours.round(1), theirs, strict=True)
+    )
     assert np.corrcoef(ours, theirs)[0, 1] > 0.995
 
 

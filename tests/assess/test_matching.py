@@ -42,7 +42,10 @@ def test_native_with_a_gap_and_a_model_with_more() -> None:
     native = whole.select([i for i in range(len(whole)) if not 10 <= i < 15 and i > 2])
     m = match_residues(whole, native)
     assert m.method == "numbering" and m.native_only == 0 and m.model_only == 8
-    assert all(whole.residue_ids[i].number == native.residue_ids[j].number for i, j in zip(m.model_index, m.native_index, strict=True))
+    assert all(
+        whole.residue_ids[i].number == native.residue_ids[j].number
+        for i, j in zip(m.model_index, m.native_index, strict=True)
+    )
     c = compare(whole, native)
     assert c.gdt_ts == 100.0 and c.lddt == 1.0 and len(c.residue_lddt) == len(native)
 

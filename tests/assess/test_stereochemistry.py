@@ -37,7 +37,9 @@ def test_table_covers_every_heavy_atom_bond() -> None:
 
 
 def test_rows_within_a_residue_equal_openstructures_table() -> None:
-    """SHA-256 of the sorted 327 rows of stereo_chemical_props.txt (OpenStructure's, as in alphafold-colabfold 2.3.27 on PyPI)."""
+    """SHA-256 of the sorted 327 rows of stereo_chemical_props.txt (OpenStructure's, as in alphafold-colabfold 2.3.27 on
+    PyPI).
+    """
     rows = [
         f"{residue} {' '.join(min(atoms, atoms[::-1]))} {mean:.3f} {sd:.3f}"
         for residue, values in ideal_values().items()
@@ -49,12 +51,17 @@ def test_rows_within_a_residue_equal_openstructures_table() -> None:
 
 
 def test_rows_across_the_peptide_bond_agree_with_crystal_structures() -> None:
-    """All 18 lie within 0.8 deviations of the medians at 1.3 Å or better, and the three angles of a planar atom add up to 360°."""
+    """All 18 lie within 0.8 deviations of the medians at 1.3 Å or better, and the three angles of a planar atom add up
+    to 360°.
+    """
     with (Path(__file__).parent / "oracles" / "peptides.csv").open(newline="") as handle:
         measured = {
-            (r["residue"], r["atoms"]): float(r["median"]) for r in csv.DictReader(line for line in handle if not line.startswith("#"))
+            (r["residue"], r["atoms"]): float(r["median"])
+            for r in csv.DictReader(line for line in handle if not line.startswith("#"))
         }
-    table = {(aa, " ".join(a)): (mean, sd) for aa, rows in ideal_values().items() for a, mean, sd in rows if a[0][0] == "<"}
+    table = {
+        (aa, " ".join(a)): (mean, sd) for aa, rows in ideal_values().items() for a, mean, sd in rows if a[0][0] == "<"
+    }
     assert len(table) == 18 and set(table) == set(measured)
     assert max(abs(measured[key] - mean) / sd for key, (mean, sd) in table.items()) < 0.8
     inside = {(aa, " ".join(min(a, a[::-1]))): mean for aa, rows in ideal_values().items() for a, mean, _ in rows}
@@ -88,8 +95,14 @@ def test_a_stretched_bond_is_named(native: Protein) -> None:
 
 
 def test_two_atoms_on_top_of_each_other_void_both_side_chains(native: Protein) -> None:
-    i, j = (k for k, aa in enumerate(native.sequence[:60]) if aa == "K") if native.sequence[:60].count("K") == 2 else (16, 34)
-    bad = moved(native, i, 8, native.coords[0, j, 8] - native.coords[0, i, 8]) if native.mask[[i, j], 8].all() else native
+    i, j = (
+        (k for k, aa in enumerate(native.sequence[:60]) if aa == "K")
+        if native.sequence[:60].count("K") == 2
+        else (16, 34)
+    )
+    bad = (
+        moved(native, i, 8, native.coords[0, j, 8] - native.coords[0, i, 8]) if native.mask[[i, j], 8].all() else native
+    )
     excluded = lddt_exclusions(bad, torsions(bad))
     assert excluded[i, 4:].all() and excluded[j, 4:].all()
 

@@ -78,7 +78,9 @@ def trace(path: Path) -> dict[str, list[float]]:
 
 
 def test_every_row_of_the_benchmark(shared: Path) -> None:
-    """`TMscore model native` of the Zhang lab, 367 rows; its output has four decimals, so agreement is to the last printed digit."""
+    """`TMscore model native` of the Zhang lab, 367 rows; its output has four decimals, so agreement is to the last
+    printed digit.
+    """
     bench = shared / "bench"
     with (bench / "targets.tsv").open(newline="") as handle:
         rows = list(csv.DictReader(handle, delimiter="\t"))
@@ -88,9 +90,16 @@ def test_every_row_of_the_benchmark(shared: Path) -> None:
         model, native = trace(bench / row["model"]), trace(bench / row["native"])
         assert len(native) == int(row["native_residues"])
         common = [number for number in native if number in model]
-        s = superposition_scores(np.array([model[k] for k in common]), np.array([native[k] for k in common]), len(native), len(model))
+        s = superposition_scores(
+            np.array([model[k] for k in common]), np.array([native[k] for k in common]), len(native), len(model)
+        )
         ours = (s.gdt_ts, s.gdt_ha, s.tm_score, s.rmsd)
-        off.append([abs(value - float(row[key])) for value, key in zip(ours, ("gdt_ts", "gdt_ha", "tm_score", "ca_rmsd_A"), strict=True)])
+        off.append(
+            [
+                abs(value - float(row[key]))
+                for value, key in zip(ours, ("gdt_ts", "gdt_ha", "tm_score", "ca_rmsd_A"), strict=True)
+            ]
+        )
     worst = np.max(off, axis=0)
     assert worst[0] <= 0.0051 and worst[1] <= 0.0051, worst
     assert worst[2] <= 0.000051 and worst[3] <= 0.00051, worst
@@ -105,4 +114,6 @@ def test_the_whole_line_on_one_row_of_each_set(shared: Path) -> None:
     for row in rows.values():
         c = compare(read_structure(bench / row["model"]).protein, read_structure(bench / row["native"]).protein)
         assert c.matching.method == "numbering"
-        assert c.gdt_ha == pytest.approx(float(row["gdt_ha"]), abs=0.0051) and c.tm_score == pytest.approx(float(row["tm_score"]), abs=6e-5)
+        assert c.gdt_ha == pytest.approx(float(row["gdt_ha"]), abs=0.0051) and c.tm_score == pytest.approx(
+            float(row["tm_score"]), abs=6e-5
+        )

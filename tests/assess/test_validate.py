@@ -19,7 +19,9 @@ ROTAMERS = Path(__file__).parent / "oracles" / "rotamers.csv"
 
 
 def test_ramachandran_against_molprobity(shared: Path) -> None:
-    """Our contours come from other structures than the Top8000, so shares differ a little: favoured by up to 4 points, outliers by 2."""
+    """Our contours come from other structures than the Top8000, so shares differ a little: favoured by up to 4 points,
+    outliers by 2.
+    """
     with ORACLE.open(newline="") as handle:
         rows = list(csv.DictReader(line for line in handle if not line.startswith("#")))
     assert len(rows) >= 10
@@ -44,11 +46,15 @@ def test_rotamers_against_the_top500(shared: Path) -> None:
         p = read_structure(shared / "bench" / row["structure"]).protein
         verdict = rotamer_verdict(p, torsions(p))
         assert abs(int((verdict != UNKNOWN).sum()) - int(row["side_chains"])) <= 1
-        outliers = {f"{p.residue_ids[i].chain.strip()}:{p.residue_ids[i].number}" for i in np.flatnonzero(verdict == OUTLIER)}
+        outliers = {
+            f"{p.residue_ids[i].chain.strip()}:{p.residue_ids[i].number}" for i in np.flatnonzero(verdict == OUTLIER)
+        }
         bad, allowed = set(row["outliers"].split()), set(row["allowed"].split())
         assert len(outliers) <= len(bad) + 1, row["structure"]
         total.update(side_chains=int(row["side_chains"]), ours=len(outliers), theirs=len(bad), both=len(outliers & bad))
-        total.update(rare=len(outliers & (bad | allowed)), unusual=int((verdict != FAVOURED).sum() - (verdict == UNKNOWN).sum()))
+        total.update(
+            rare=len(outliers & (bad | allowed)), unusual=int((verdict != FAVOURED).sum() - (verdict == UNKNOWN).sum())
+        )
         total.update(unusual_theirs=len(bad | allowed))
     assert abs(total["unusual"] - total["unusual_theirs"]) / total["side_chains"] < 0.01, total
     assert 0.3 * total["theirs"] < total["ours"] <= total["theirs"], total

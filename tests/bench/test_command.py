@@ -14,7 +14,16 @@ from tests.bench.test_manifest import write_manifest
 def test_options_reach_the_settings(tmp_path: Path) -> None:
     (tmp_path / "hot.toml").write_text('networks = "none"\n[propagation]\nsteps = 7\n')
     (tmp_path / "nets").mkdir()
-    arguments = ["bench", "m.tsv", "--networks", str(tmp_path / "nets"), "--variant", f"hot={tmp_path / 'hot.toml'}", "--workers", "3"]
+    arguments = [
+        "bench",
+        "m.tsv",
+        "--networks",
+        str(tmp_path / "nets"),
+        "--variant",
+        f"hot={tmp_path / 'hot.toml'}",
+        "--workers",
+        "3",
+    ]
     options = cli.parser().parse_args([*arguments, "--command", "peer=prog {model} {out}"])
     assert options.workers == 3 and options.programs == ["peer=prog {model} {out}"]
     assert command.settings_of(options).networks == str((tmp_path / "nets").resolve())
@@ -39,7 +48,9 @@ def test_reports_of_nothing_are_written_and_say_so(tmp_path: Path, capsys: pytes
         (["--targets", "three"], "no target 'three'"),
     ],
 )
-def test_bad_options_end_with_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str) -> None:
+def test_bad_options_end_with_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
     manifest = write_manifest(tmp_path, ["one"])
     assert cli.main(["bench", str(manifest), "--out", str(tmp_path / "out"), "--networks", "none", *arguments]) == 2
     assert told in capsys.readouterr().err

@@ -24,7 +24,10 @@ def test_the_move_has_the_size_asked_for_and_keeps_the_chain() -> None:
 def test_the_direction_is_random_but_smooth() -> None:
     protein = small_protein(60)
     start = protein.coords[0, :, 1]
-    shifts = [superposed(random_direction(protein, np.full(60, 0.5), seed_of(name, 0))[0, :, 1], start) - start for name in "ab"]
+    shifts = [
+        superposed(random_direction(protein, np.full(60, 0.5), seed_of(name, 0))[0, :, 1], start) - start
+        for name in "ab"
+    ]
     unit = [s / np.linalg.norm(s, axis=-1, keepdims=True) for s in shifts]
     assert abs((unit[0] * unit[1]).sum(-1).mean()) < 0.6
     assert (unit[0][1:] * unit[0][:-1]).sum(-1).mean() > 0.5

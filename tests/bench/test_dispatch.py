@@ -49,7 +49,9 @@ def test_no_workers_is_an_error() -> None:
 
 def test_a_dask_cluster_gives_the_same_answers() -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
         ended = list(dispatch(tasks.fail_on_three, [1, 2, 3], scheduler=cluster.scheduler_address))
     assert {e.task: e.answer for e in ended} == {1: 1, 2: 2, 3: None}
     assert "three" in next(e for e in ended if e.task == 3).error

@@ -79,7 +79,9 @@ def test_commands_come_from_options_and_files(tmp_path: Path) -> None:
         read_commands(path)
 
 
-@pytest.mark.parametrize("text", ["peer", "peer=prog {model}", "peer=", "a/b=prog {model} {out}", "p='prog {model} {out}"])
+@pytest.mark.parametrize(
+    "text", ["peer", "peer=prog {model}", "peer=", "a/b=prog {model} {out}", "p='prog {model} {out}"]
+)
 def test_bad_commands_are_refused(text: str) -> None:
     with pytest.raises(InputError):
         command_method(text)

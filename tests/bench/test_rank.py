@@ -82,7 +82,9 @@ def test_a_decoy_that_cannot_be_read_is_told(decoys: Path, tmp_path: Path) -> No
     (tmp_path / "in" / "two").mkdir()
     (tmp_path / "in" / "two" / "native.pdb").write_bytes((decoys / "one" / "native.pdb").read_bytes())
     (tmp_path / "in" / "two" / "bad.pdb").write_text("not a structure\n")
-    summary = run_ranking(Ranking(find_decoys(tmp_path / "in", names=("two",)), RunSettings(networks="none"), tmp_path / "out"))
+    summary = run_ranking(
+        Ranking(find_decoys(tmp_path / "in", names=("two",)), RunSettings(networks="none"), tmp_path / "out")
+    )
     assert summary["scored"] == 1 and len(summary["failed"]) == 1 and "two bad" in summary["failed"][0]
 
 

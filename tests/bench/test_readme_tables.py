@@ -21,7 +21,12 @@ SCRIPT = ROOT / "benchmarks" / "make_readme_tables.py"
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False
+        [sys.executable, str(SCRIPT), *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+        check=False,
     )
 
 
@@ -31,7 +36,9 @@ def test_the_readme_says_what_the_result_files_say() -> None:
 
 
 def test_results_become_tables_and_leave_machine_facts_behind(tmp_path: Path) -> None:
-    found = [result(f"t{i}", "start", 50.0 + i) for i in range(9)] + [result(f"t{i}", "ours", 51.5 + i, 52.0) for i in range(9)]
+    found = [result(f"t{i}", "start", 50.0 + i) for i in range(9)] + [
+        result(f"t{i}", "ours", 51.5 + i, 52.0) for i in range(9)
+    ]
     found.append(Result("t0", "peer", "command", "", "failed", error="/secret/place broke"))
     summary = summarise(Results.of(found))
     method = {"name": "peer", "kind": "command", "command": "/secret/program {model} {out}"}
@@ -44,12 +51,19 @@ def test_results_become_tables_and_leave_machine_facts_behind(tmp_path: Path) ->
     assert sorted(p.name for p in results.iterdir()) == ["bench_nine.csv", "bench_nine.json"]
     assert not any("secret" in p.read_text() for p in results.iterdir())
     readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- results: begin (benchmarks/make_readme_tables.py) -->\nold\n<!-- results: end -->\nafter\n")
+    readme.write_text(
+        "before\n<!-- results: begin (benchmarks/make_readme_tables.py) -->\nold\n<!-- results: end -->\nafter\n"
+    )
     ended = run("--results", str(results), "--readme", str(readme))
     assert ended.returncode == 0, ended.stderr
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
-    assert "**nine**, 9 targets" in text and "+1.50* [+1.50, +1.50]" in text and "Oracle, no result" in text and "0 (1 failed)" in text
+    assert (
+        "**nine**, 9 targets" in text
+        and "+1.50* [+1.50, +1.50]" in text
+        and "Oracle, no result" in text
+        and "0 (1 failed)" in text
+    )
     assert run("--check", "--results", str(results), "--readme", str(readme)).returncode == 0
     readme.write_text(text.replace("+1.50*", "+2.50*"))
     assert run("--check", "--results", str(results), "--readme", str(readme)).returncode == 1

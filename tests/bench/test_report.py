@@ -22,9 +22,21 @@ PER_RESIDUE = {"residue": ["A:1", "A:2"], "local_lddt": [0.5, None], "distance":
 def result(target: str, method: str, *gdt: float, residues: int = 120) -> Result:
     """A result whose models differ in GDT-HA alone."""
     models = tuple(
-        {"model": k, "file": "x", "move": 0.5} | {key: 1.0 for key in BY_KEY} | {"oligo_gdtha": g} for k, g in enumerate(gdt, start=1)
+        {"model": k, "file": "x", "move": 0.5} | {key: 1.0 for key in BY_KEY} | {"oligo_gdtha": g}
+        for k, g in enumerate(gdt, start=1)
     )
-    return Result(target, method, "ours", "f", DONE, residues, 2.0, 1.0, models, {"per_residue": PER_RESIDUE, "flags": ["complete"]})
+    return Result(
+        target,
+        method,
+        "ours",
+        "f",
+        DONE,
+        residues,
+        2.0,
+        1.0,
+        models,
+        {"per_residue": PER_RESIDUE, "flags": ["complete"]},
+    )
 
 
 @pytest.fixture
@@ -41,12 +53,17 @@ def test_changes_are_those_of_model_1_and_failures_are_counted(results: list[Res
     assert (ours["n"], ours["failed"], main["n"]) == (19, 1, 19)
     assert main["delta_mean"]["value"] == pytest.approx((18 * 1.0 - 3.0) / 19) and main["delta_median"]["value"] == 1.0
     assert (main["worst_target"], main["worst_loss"]) == ("t7", -3.0)
-    assert main["improved_percent"] == pytest.approx(100 * 18 / 19) and main["worse_than_2_percent"] == pytest.approx(100 / 19)
+    assert main["improved_percent"] == pytest.approx(100 * 18 / 19) and main["worse_than_2_percent"] == pytest.approx(
+        100 / 19
+    )
     assert summary["oracle"]["ours"]["delta_mean"]["value"] == pytest.approx(3.0)
 
 
 def test_less_is_better_where_it_is(results: list[Result]) -> None:
-    worse = [r if r.method == "start" else Result(**(vars(r) | {"models": tuple({**m, "rmsd": 2.0} for m in r.models)})) for r in results]
+    worse = [
+        r if r.method == "start" else Result(**(vars(r) | {"models": tuple({**m, "rmsd": 2.0} for m in r.models)}))
+        for r in results
+    ]
     rmsd = summarise(Results.of(worse))["methods"]["ours"]["metrics"]["rmsd"]
     assert rmsd["improved_percent"] == 0 and rmsd["worst_loss"] == 1.0
 

@@ -27,7 +27,9 @@ from refine.settings import RunSettings
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"
-COPY = Method("copy", "command", command=f"{sys.executable} -c 'import shutil, sys; shutil.copy(*sys.argv[1:])' {{model}} {{out}}")
+COPY = Method(
+    "copy", "command", command=f"{sys.executable} -c 'import shutil, sys; shutil.copy(*sys.argv[1:])' {{model}} {{out}}"
+)
 QUICK = RunSettings(
     networks="none",
     models=2,
@@ -141,7 +143,9 @@ else:
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing(tmp_path: Path) -> None:
-    """The first call of the program waits until its worker is killed with -9; the target is run again and nothing else is missing."""
+    """The first call of the program waits until its worker is killed with -9; the target is run again and nothing else
+    is missing.
+    """
     (tmp_path / "slow.py").write_text(SLOW)
     mark = tmp_path / "worker.pid"
     slow = Method("slow", "command", command=f"{sys.executable} {tmp_path / 'slow.py'} {{model}} {{out}} {mark}")
@@ -161,7 +165,9 @@ def test_a_worker_killed_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     assert not killer.is_alive() and len(told) == 3
     assert {m: (v["n"], v["failed"]) for m, v in killed["methods"].items()} == {"start": (3, 0), "slow": (3, 0)}
     alone = run_bench(dataclasses.replace(bench, folder=tmp_path / "alone"), workers=1)
-    assert [without_times(r) for r in table_of(bench.folder)] == [without_times(r) for r in table_of(tmp_path / "alone")]
+    assert [without_times(r) for r in table_of(bench.folder)] == [
+        without_times(r) for r in table_of(tmp_path / "alone")
+    ]
     assert alone["paired"][0]["metrics"] == killed["paired"][0]["metrics"]
 
 

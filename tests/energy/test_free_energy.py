@@ -101,7 +101,9 @@ def test_start_pull_kinds() -> None:
 
 
 def test_system_of_a_protein() -> None:
-    protein = make_protein([small_protein(5).coords[0, :, :4], small_protein(4).coords[0, :, :4] + 30], ["AGPWC", "MMKL"])
+    protein = make_protein(
+        [small_protein(5).coords[0, :, :4], small_protein(4).coords[0, :, :4] + 30], ["AGPWC", "MMKL"]
+    )
     system = System.from_protein(protein)
     assert system.chain_index.tolist() == [0] * 5 + [1] * 4
     assert system.bonded.tolist() == [True] * 4 + [False] + [True] * 3 + [False]
@@ -115,7 +117,9 @@ def test_system_of_a_protein() -> None:
 
 def test_numbers_that_do_not_ascend_are_counted_instead() -> None:
     protein = small_protein(4)
-    protein = dataclasses.replace(protein, residue_ids=tuple(ResidueId("A", n, c) for n, c in ((9, ""), (9, "A"), (3, ""), (4, ""))))
+    protein = dataclasses.replace(
+        protein, residue_ids=tuple(ResidueId("A", n, c) for n, c in ((9, ""), (9, "A"), (3, ""), (4, "")))
+    )
     assert System.from_protein(protein).position.tolist() == [0, 1, 2, 3]
 
 

@@ -107,7 +107,9 @@ def test_disagreement_widens_the_density() -> None:
 
 
 def test_forces_change_little_over_a_hundredth_of_an_angstrom() -> None:
-    """The largest change of any force component when one residue moves by 0.01 Å stays near what the curvature explains."""
+    """The largest change of any force component when one residue moves by 0.01 Å stays near what the curvature
+    explains.
+    """
     x, whole = coords(1), energy("full")
     forces = [whole.forces(_moved(x, 0.005 * k))[0] for k in range(5)]
     change = (forces[2] - forces[0]).abs().max()

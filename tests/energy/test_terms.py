@@ -28,7 +28,9 @@ def coords_of(protein: Protein) -> Tensor:
 
 def energy_of(protein: Protein, start: Tensor | None = None) -> FreeEnergy:
     system = System.from_protein(protein, dtype=torch.float64)
-    return assemble(system, EnergySettings(start_pull=0.5, ramachandran=1.0), coords_of(protein)[0] if start is None else start)
+    return assemble(
+        system, EnergySettings(start_pull=0.5, ramachandran=1.0), coords_of(protein)[0] if start is None else start
+    )
 
 
 def only(energy: FreeEnergy, name: str) -> FreeEnergy:
@@ -113,7 +115,9 @@ def test_a_mirrored_structure_scores_worse() -> None:
     reflected = energy_of(mirrored)(coords_of(mirrored)).replica(0)
     assert reflected["chirality"] > table["chirality"] + 500
     assert reflected["ramachandran"] > table["ramachandran"] + 20
-    backbone_only = energy_of(protein)(coords_of(mirrored)).replica(0)  # side chains of the right hand on a mirrored backbone
+    backbone_only = energy_of(protein)(coords_of(mirrored)).replica(
+        0
+    )  # side chains of the right hand on a mirrored backbone
     assert backbone_only["total"] > table["total"] + 20
 
 
@@ -135,7 +139,9 @@ def test_a_chain_break_carries_no_bonded_energy(name: str) -> None:
     pulled = x.clone()
     turn = rotation_from_vector(torch.tensor([1.0, -0.4, 2.0], dtype=torch.float64))
     pulled[:, 6:] = pulled[:, 6:] @ turn.T + 3.0
-    assert float(only(energy_of(broken), name)(pulled).total) == pytest.approx(float(only(energy_of(broken), name)(x).total), abs=1e-9)
+    assert float(only(energy_of(broken), name)(pulled).total) == pytest.approx(
+        float(only(energy_of(broken), name)(x).total), abs=1e-9
+    )
     assert float(only(energy_of(protein), name)(pulled).total) > 10
 
 
@@ -215,7 +221,9 @@ def test_sterics_equals_the_sum_over_all_pairs() -> None:
 def test_hetero_atoms_obstruct() -> None:
     protein = small_protein(20)
     target = protein.coords[0, 10, 1]
-    blocked = dataclasses.replace(protein, hetero=(dataclasses.replace(ZINC, position=tuple(target + np.float32(0.5)), element="C"),))
+    blocked = dataclasses.replace(
+        protein, hetero=(dataclasses.replace(ZINC, position=tuple(target + np.float32(0.5)), element="C"),)
+    )
     x = coords_of(protein)
     clear, hit = only(energy_of(protein), "sterics")(x), only(energy_of(blocked), "sterics")(x)
     assert float(hit.total - clear.total) > 20

@@ -56,7 +56,9 @@ def test_same_input_same_bytes(bent: Protein) -> None:
     assert finisher.finish(bent).protein.coords.tobytes() == first
     assert finish(bent, SETTINGS).protein.coords.tobytes() == first
     after = finisher.finish(bent, refined=True)  # one that begins near where the last one ended
-    assert after.protein.coords.tobytes() == Finisher(bent, SETTINGS).finish(bent, refined=True).protein.coords.tobytes()
+    assert (
+        after.protein.coords.tobytes() == Finisher(bent, SETTINGS).finish(bent, refined=True).protein.coords.tobytes()
+    )
 
 
 def test_frozen_residues_stay_to_the_bit(bent: Protein) -> None:
@@ -103,7 +105,9 @@ def test_hetero_atoms_obstruct_and_do_not_move() -> None:
 
 def test_guarded_residues_are_held_harder_than_others(bent: Protein) -> None:
     relaxer = Relaxer(bent, (), SETTINGS, np.ones(len(bent), dtype=np.bool_))
-    free, held = (relaxer.relax(bent, time.monotonic() + 60, guarded)[-1].coords for guarded in (frozenset(), frozenset({8, 9})))
+    free, held = (
+        relaxer.relax(bent, time.monotonic() + 60, guarded)[-1].coords for guarded in (frozenset(), frozenset({8, 9}))
+    )
     moved = [np.linalg.norm(x[8:10, :5] - bent.coords[0, 8:10, :5], axis=-1).mean() for x in (free, held)]
     assert moved[1] < 0.5 * moved[0]
 
@@ -122,7 +126,12 @@ def test_spoiled_stereochemistry_is_not_returned(bent: Protein, monkeypatch: pyt
     plain, spoil = Relaxer.relax, {"times": 0}
 
     def spoiling(
-        self: Relaxer, protein: Protein, deadline: float, guarded: frozenset[int] = frozenset(), *, refined: bool = False
+        self: Relaxer,
+        protein: Protein,
+        deadline: float,
+        guarded: frozenset[int] = frozenset(),
+        *,
+        refined: bool = False,
     ) -> list[Stage]:
         stages = plain(self, protein, deadline, guarded, refined=refined)
         spoil["times"] += 1
@@ -199,7 +208,9 @@ def test_disulfide_found_and_kept(bent: Protein) -> None:
     assert done.report.checks.lost_disulfides == ()
 
 
-@pytest.mark.parametrize("wrong", [{"device": "tpu"}, {"restraint": -1.0}, {"max_seconds": float("nan")}, {"ph": 20.0}, {"threads": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"device": "tpu"}, {"restraint": -1.0}, {"max_seconds": float("nan")}, {"ph": 20.0}, {"threads": 0}]
+)
 def test_bad_settings_are_input_errors(wrong: dict) -> None:
     with pytest.raises(InputError):
         FinishSettings(**wrong)

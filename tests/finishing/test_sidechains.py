@@ -36,7 +36,9 @@ def test_set_chi_gives_the_angles_asked_for_and_keeps_bonds(aa: str) -> None:
         got = dihedral(*(torch.from_numpy(x[:, s]) for s in slots)).numpy()
         assert np.abs(np.angle(np.exp(1j * (got - wanted[:, k])))).max() < 1e-6
     for i, j in residue_bonds(aa):
-        assert np.allclose(np.linalg.norm(x[:, i] - x[:, j], axis=-1), np.linalg.norm(ideal_residue(aa)[i] - ideal_residue(aa)[j]))
+        assert np.allclose(
+            np.linalg.norm(x[:, i] - x[:, j], axis=-1), np.linalg.norm(ideal_residue(aa)[i] - ideal_residue(aa)[j])
+        )
 
 
 def test_nan_leaves_a_chi_angle_alone() -> None:

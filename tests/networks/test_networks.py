@@ -31,7 +31,9 @@ def logits(structure: Structure) -> Tensor:
 def dense(values: Tensor, index: Tensor) -> Tensor:
     """(B, L, K, 2) as (B, L, L, 2), so that the order of neighbours does not matter."""
     length = index.shape[1]
-    return torch.zeros(1, length, length, 2, dtype=values.dtype).scatter(2, index.unsqueeze(-1).expand(-1, -1, -1, 2), values)
+    return torch.zeros(1, length, length, 2, dtype=values.dtype).scatter(
+        2, index.unsqueeze(-1).expand(-1, -1, -1, 2), values
+    )
 
 
 def test_rotation_and_translation_change_nothing_and_vectors_turn_along(structure: Structure) -> None:
@@ -39,7 +41,9 @@ def test_rotation_and_translation_change_nothing_and_vectors_turn_along(structur
     assert one.shift.norm(dim=-1).min() > 1e-2
     for name in ("shift", "shift_log_b", "turn", "turn_log_b", "whole_shift", "whole_turn", "lddt"):
         torch.testing.assert_close(getattr(one, name), getattr(two, name), rtol=1e-6, atol=1e-7)
-    torch.testing.assert_close(dense(one.delta, one.region.index), dense(two.delta, two.region.index), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(
+        dense(one.delta, one.region.index), dense(two.delta, two.region.index), rtol=1e-6, atol=1e-7
+    )
     goal = to_global(one.region.rot, one.region.origin, one.shift)
     moved = to_global(two.region.rot, two.region.origin, two.shift)
     torch.testing.assert_close(goal @ TURN.T + SHIFT, moved)
@@ -47,7 +51,10 @@ def test_rotation_and_translation_change_nothing_and_vectors_turn_along(structur
 
 def test_likelihood_is_invariant(structure: Structure) -> None:
     one = logits(structure)
-    structure.backbone, structure.side_chain = structure.backbone @ TURN.T + SHIFT, structure.side_chain @ TURN.T + SHIFT
+    structure.backbone, structure.side_chain = (
+        structure.backbone @ TURN.T + SHIFT,
+        structure.side_chain @ TURN.T + SHIFT,
+    )
     torch.testing.assert_close(one, logits(structure), rtol=1e-6, atol=1e-7)
 
 
@@ -108,7 +115,9 @@ def test_likelihood_sees_single_atoms_and_feels_them_come_and_go_smoothly(struct
         structure.side_chain[0, i, 3] += torch.tensor([0.6, -0.6, 0.5], dtype=torch.float64) * 0.01 * k
         outputs.append(logits(structure))
     change = torch.stack([(b - a).abs().max() for a, b in zip(outputs, outputs[1:], strict=False)])
-    kink = torch.stack([(c - 2 * b + a).abs().max() for a, b, c in zip(outputs, outputs[1:], outputs[2:], strict=False)])
+    kink = torch.stack(
+        [(c - 2 * b + a).abs().max() for a, b, c in zip(outputs, outputs[1:], outputs[2:], strict=False)]
+    )
     assert 1e-4 < change.max() < 0.05 and kink.max() < 0.1 * change.max()
 
 
@@ -126,7 +135,9 @@ def test_padding_changes_nothing(structure: Structure) -> None:
 
 
 def test_neighbour_crossing_the_cutoff_is_not_felt(structure: Structure) -> None:
-    """The second chain is led out through the cutoff in steps of 0.01 Å: outputs change no more there than elsewhere, and stop changing."""
+    """The second chain is led out through the cutoff in steps of 0.01 Å: outputs change no more there than elsewhere,
+    and stop changing.
+    """
     away = torch.tensor([0.6, 0.6, 0.5], dtype=torch.float64) / torch.tensor([0.6, 0.6, 0.5]).norm()
     outputs = []
     for k in range(0, 60):
@@ -134,7 +145,9 @@ def test_neighbour_crossing_the_cutoff_is_not_felt(structure: Structure) -> None
         x[0, 16:] += away * (4.0 + 0.01 * k)
         outputs.append(said(structure, x).shift)
     steps = torch.stack([(b - a).abs().max() for a, b in zip(outputs, outputs[1:], strict=False)])
-    kinks = torch.stack([(c - 2 * b + a).abs().max() for a, b, c in zip(outputs, outputs[1:], outputs[2:], strict=False)])
+    kinks = torch.stack(
+        [(c - 2 * b + a).abs().max() for a, b, c in zip(outputs, outputs[1:], outputs[2:], strict=False)]
+    )
     assert 1e-6 < steps.max() < 0.02
     assert kinks.max() < 1e-3
     x = structure.backbone.clone()

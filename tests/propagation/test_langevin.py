@@ -65,7 +65,9 @@ class Trap:
         return self
 
 
-def run(simulator: Simulator, energy: FreeEnergy, point: Point, warm: int, steps: int, every: int, start: float = 1.0) -> list[State]:
+def run(
+    simulator: Simulator, energy: FreeEnergy, point: Point, warm: int, steps: int, every: int, start: float = 1.0
+) -> list[State]:
     coords = torch.full((64, 40, 4, 3), start, dtype=torch.float64)
     state, kept = simulator.init(energy, coords, seeded(0), point), []
     for i in range(warm + steps):

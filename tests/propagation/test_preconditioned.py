@@ -26,7 +26,9 @@ SYSTEM = System.from_protein(compact_protein(), dtype=torch.float64)
 
 
 def only(name: str, weight: float = 1.0) -> FreeEnergy:
-    return FreeEnergy(tuple(t for t in learned_terms(LearnedModel(networks(), SYSTEM)) if t.name == name), {name: weight})
+    return FreeEnergy(
+        tuple(t for t in learned_terms(LearnedModel(networks(), SYSTEM)) if t.name == name), {name: weight}
+    )
 
 
 def test_the_prior_alone_leads_each_residue_to_its_own_most_likely_frame() -> None:
@@ -66,7 +68,9 @@ def test_curvature_of_distances_is_the_hessian_where_all_distances_are_right() -
     index = torch.stack([torch.tensor([j for j in range(length) if j != i]) for i in range(length)])[None]
     now = torch.stack([distance(p[0][index[0]], p[0].unsqueeze(1)) for p in (ca, cb)], -1)[None]
     envelope = torch.ones(index.shape, dtype=x.dtype)
-    right = dataclasses.replace(fields, index=index, envelope=envelope, distances=now, distance_b=torch.full_like(now, 0.7))
+    right = dataclasses.replace(
+        fields, index=index, envelope=envelope, distances=now, distance_b=torch.full_like(now, 0.7)
+    )
     term = Density("mediated", model, fields=right)
     block = term.curvature(x).shift[0]
 
@@ -113,7 +117,9 @@ def test_frozen_residues_keep_every_bit_and_the_seed_decides_the_bytes() -> None
     settings = PropagationSettings(replicas=2, steps=3, noise=1e-3)
     one, two, other = (propagate(energy, x, settings, seed, mobile).final for seed in (0, 0, 1))
     assert torch.equal(one, two) and not torch.equal(one, other)
-    assert torch.equal(one[:, ~mobile], x.expand(2, -1, -1, -1)[:, ~mobile]) and not torch.equal(one[:, mobile], other[:, mobile])
+    assert torch.equal(one[:, ~mobile], x.expand(2, -1, -1, -1)[:, ~mobile]) and not torch.equal(
+        one[:, mobile], other[:, mobile]
+    )
 
 
 def test_longest_move_is_kept() -> None:

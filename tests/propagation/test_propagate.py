@@ -49,7 +49,9 @@ def energy() -> FreeEnergy:
     return assemble(System.from_protein(PROTEIN), EnergySettings())
 
 
-def go(settings: PropagationSettings = SHORT, seed: int = 0, f: FreeEnergy | None = None, mobile: Tensor = ALL) -> Trajectory:
+def go(
+    settings: PropagationSettings = SHORT, seed: int = 0, f: FreeEnergy | None = None, mobile: Tensor = ALL
+) -> Trajectory:
     return propagate(f or energy(), COORDS, settings, seed, mobile)
 
 
@@ -125,7 +127,9 @@ def test_large_learned_steps_keep_the_bonded_geometry() -> None:
             shift = torch.randn(*coords.shape[:2], 1, 3, generator=torch.Generator().manual_seed(0))
             return dataclasses.replace(self, target=coords + shift)
 
-    settings = PropagationSettings(replicas=2, steps=30, step_size=0.2, noise=0.0, refresh_every=5, sweeps=8, max_step=0.3)
+    settings = PropagationSettings(
+        replicas=2, steps=30, step_size=0.2, noise=0.0, refresh_every=5, sweeps=8, max_step=0.3
+    )
     result = go(settings, f=FreeEnergy((Shove(), *energy().terms)))
     n, ca, c = (result.final[:, :, k] for k in range(3))
     assert ((ca - n).norm(dim=-1) - 1.458).abs().max() < 0.1
@@ -156,9 +160,13 @@ def test_projection_leaves_good_geometry_alone_to_the_bit_and_does_not_see_rotat
     constraints = Constraints.of(energy())
     assert constraints is not None
     assert torch.equal(constraints.restore(COORDS, ALL, 4), COORDS)
-    torn = COORDS.double() + 0.2 * torch.randn(COORDS.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torn = COORDS.double() + 0.2 * torch.randn(
+        COORDS.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
     turn = rotation_from_vector(torch.tensor([1.0, 2.0, -0.5], dtype=torch.float64))
-    torch.testing.assert_close(constraints.restore(torn @ turn.T, ALL, 4), constraints.restore(torn, ALL, 4) @ turn.T, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        constraints.restore(torn @ turn.T, ALL, 4), constraints.restore(torn, ALL, 4) @ turn.T, atol=1e-5, rtol=0
+    )
 
 
 def test_peptide_distances_are_those_of_the_textbook() -> None:
@@ -191,7 +199,15 @@ def test_schedules() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"method": "warp"}, {"schedule": "x"}, {"steps": -1}, {"noise": -0.1}, {"step_size": float("nan")}, {"keep_every": 0}]
+    "wrong",
+    [
+        {"method": "warp"},
+        {"schedule": "x"},
+        {"steps": -1},
+        {"noise": -0.1},
+        {"step_size": float("nan")},
+        {"keep_every": 0},
+    ],
 )
 def test_settings_refuse_nonsense(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):

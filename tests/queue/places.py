@@ -44,7 +44,9 @@ def quick_settings(folder: Path, **changes: object) -> AppSettings:
     return dataclasses.replace(AppSettings(folder=str(folder / "jobs"), base=str(base)), **changes)  # type: ignore[arg-type]
 
 
-def submitted(store: Store, user: str = "anna", data: bytes = b"ATOM", request: Request | None = None, file: str = "model.pdb") -> Job:
+def submitted(
+    store: Store, user: str = "anna", data: bytes = b"ATOM", request: Request | None = None, file: str = "model.pdb"
+) -> Job:
     """A job that was taken in."""
     options = dataclasses.asdict(request or Request())
     job = Job(new_id(), user, file, file, QUEUED, options, 20, 1.0, time.time())

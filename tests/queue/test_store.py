@@ -78,7 +78,20 @@ def test_twenty_at_once_lose_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "..", "../../etc", "a/b", "%2e%2e", "'; DROP TABLE jobs; --", "A" * 20, "0" * 19, "0" * 21, "0" * 20 + "\n", "\0"]
+    "text",
+    [
+        "",
+        "..",
+        "../../etc",
+        "a/b",
+        "%2e%2e",
+        "'; DROP TABLE jobs; --",
+        "A" * 20,
+        "0" * 19,
+        "0" * 21,
+        "0" * 20 + "\n",
+        "\0",
+    ],
 )
 def test_what_is_no_job_id_is_refused(store: Store, text: str) -> None:
     submitted(store)

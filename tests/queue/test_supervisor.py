@@ -41,7 +41,10 @@ def progress(store: Store, job: Job) -> list[dict]:
 def test_done_and_failed(tmp_path: Path) -> None:
     store = Store(quick_settings(tmp_path))
     supervisor = Supervisor(store)
-    good, bad = submitted(store, data=short_model()), submitted(store, data=short_model(), request=Request(freeze="Z:1-9"))
+    good, bad = (
+        submitted(store, data=short_model()),
+        submitted(store, data=short_model(), request=Request(freeze="Z:1-9")),
+    )
     wait_for(lambda: not any(j.active for j in store.jobs()), SECONDS, supervisor.tick)
     done, failed = store.find(good.id), store.find(bad.id)
     assert done is not None and done.state == DONE and done.message.endswith("-> run") and done.bytes > 10_000
@@ -55,7 +58,9 @@ def test_a_new_supervisor_leaves_a_running_job_alone_and_can_cancel_it(tmp_path:
     store = Store(quick_settings(tmp_path))
     first = Supervisor(store)
     job = submitted(store, data=short_model(), request=LONG)
-    wait_for(lambda: any(e["stage"] == "propagate" and e["step"] > 3 for e in progress(store, job)), SECONDS, first.tick)
+    wait_for(
+        lambda: any(e["stage"] == "propagate" and e["step"] > 3 for e in progress(store, job)), SECONDS, first.tick
+    )
     running = store.find(job.id)
     assert running is not None and running.state == RUNNING and alive(running.pid, running.pid_start)
     second = Supervisor(Store(store.settings))

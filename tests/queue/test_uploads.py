@@ -30,7 +30,9 @@ def test_a_model_is_taken_whatever_its_name_says() -> None:
 def test_what_is_wrong_is_told_by_residue() -> None:
     lines = short_model().decode().splitlines()
     lines = [
-        x for x in lines if x[22:26].strip() != "160" and not (x[22:26].strip() == "155" and x[12:16].strip() not in "N CA C O".split())
+        x
+        for x in lines
+        if x[22:26].strip() != "160" and not (x[22:26].strip() == "155" and x[12:16].strip() not in "N CA C O".split())
     ]
     seen = examine(check_upload("x.pdb", "\n".join(lines).encode(), LIMITS), LIMITS)
     assert ("gap", 159) in {(p.kind, p.number) for p in seen.problems}
@@ -87,7 +89,19 @@ def test_size_and_residues_are_limited() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [SCRIPT, "../../etc/passwd", "C:\\x\\y.pdb", "-rf.pdb", ".hidden", "a\0b\n.pdb", "x" * 300, "", "ü ñ.pdb", "--out=evil"]
+    "name",
+    [
+        SCRIPT,
+        "../../etc/passwd",
+        "C:\\x\\y.pdb",
+        "-rf.pdb",
+        ".hidden",
+        "a\0b\n.pdb",
+        "x" * 300,
+        "",
+        "ü ñ.pdb",
+        "--out=evil",
+    ],
 )
 def test_names_are_harmless_on_disk(name: str) -> None:
     file = disk_name(name, "pdb")
@@ -110,7 +124,9 @@ def test_a_script_as_chain_id_stays_text() -> None:
 
 def test_the_command_holds_what_was_asked_for_and_nothing_else() -> None:
     request = Request(models=3, steps=25, seed=7, freeze="A:10-25,B", device="cpu")
-    told = "run ./x.pdb --out=run --settings=/srv/base.toml --models=3 --steps=25 --seed=7 --freeze=A:10-25,B --device=cpu"
+    told = (
+        "run ./x.pdb --out=run --settings=/srv/base.toml --models=3 --steps=25 --seed=7 --freeze=A:10-25,B --device=cpu"
+    )
     assert request.arguments("x.pdb", "/srv/base.toml") == told.split()
     assert request.shown("x.pdb", "/srv/base.toml") == (
         "refine run ./x.pdb --out=run --settings=base.toml --models=3 --steps=25 --seed=7 --freeze=A:10-25,B --device=cpu"
@@ -120,7 +136,15 @@ def test_the_command_holds_what_was_asked_for_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"models": 10**9}, {"steps": -1}, {"device": "/dev/sda"}, {"freeze": "A" * 5000}, {"freeze": "A\nB"}, {"out": "/etc"}]
+    "values",
+    [
+        {"models": 10**9},
+        {"steps": -1},
+        {"device": "/dev/sda"},
+        {"freeze": "A" * 5000},
+        {"freeze": "A\nB"},
+        {"out": "/etc"},
+    ],
 )
 def test_requests_outside_the_bounds_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(InputError):

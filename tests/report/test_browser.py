@@ -1,4 +1,6 @@
-"""The report in a real browser: drawn, linked together, readable on a phone, deaf to markup in names. Skipped without Chromium."""
+"""The report in a real browser: drawn, linked together, readable on a phone, deaf to markup in names. Skipped without
+Chromium.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from refine.structure.write import write_cif
 from tests.run.run_folder import HOSTILE, make_run, two_chains
 
 api = pytest.importorskip("playwright.sync_api", reason="no playwright")
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
 SOFTWARE = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
 
 
@@ -47,7 +51,10 @@ def opened(browser: Any, report: Path, width: int, scheme: str) -> tuple[Any, li
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith(("file:", "blob:", "data:")) else said.append(request.url))
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith(("file:", "blob:", "data:")) else said.append(request.url),
+    )
     page.goto(report.as_uri())
     page.wait_for_selector("html[data-drawn=yes]", state="attached")
     return page, said
@@ -102,20 +109,27 @@ def test_a_click_on_a_map_shows_that_pair(desktop: tuple[Any, list[str]]) -> Non
     assert maps.count() >= 4
     for k in range(maps.count()):
         maps.nth(k).scroll_into_view_if_needed()
-        assert len(np.unique(picture(page, f"#maps figure.map:nth-of-type({k + 1}) canvas").reshape(-1, 3), axis=0)) > 40
+        assert (
+            len(np.unique(picture(page, f"#maps figure.map:nth-of-type({k + 1}) canvas").reshape(-1, 3), axis=0)) > 40
+        )
     before = page.locator("#histogram h3").inner_text()
     box = maps.first.bounding_box()
     maps.first.click(position={"x": 46 + 0.75 * (box["width"] - 62), "y": 6 + 0.1 * (box["width"] - 62)})
     after = page.locator("#histogram h3").inner_text()
     assert after != before and after.startswith("A ") and HOSTILE[:12] in after
-    assert page.locator("#histogram svg rect").count() >= 1 and "12 snapshots" in page.locator("#histogram").inner_text()
+    assert (
+        page.locator("#histogram svg rect").count() >= 1 and "12 snapshots" in page.locator("#histogram").inner_text()
+    )
     maps.first.press("ArrowDown")
     assert page.locator("#histogram h3").inner_text() != after
 
 
 def test_charts_and_tracks_hold_the_residues(desktop: tuple[Any, list[str]]) -> None:
     page, _ = desktop
-    assert page.locator("#trace-energy svg path[stroke]").count() == 2 and page.locator("#trace-temperature svg path[stroke]").count() == 1
+    assert (
+        page.locator("#trace-energy svg path[stroke]").count() == 2
+        and page.locator("#trace-temperature svg path[stroke]").count() == 1
+    )
     page.locator("[data-trace=terms]").click()
     assert page.locator("#trace-energy svg path[stroke]").count() == 1
     assert page.locator("#rama-before circle").count() == 44 and page.locator("#rama-after circle").count() > 30

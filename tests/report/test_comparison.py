@@ -53,7 +53,12 @@ def test_the_json_and_the_report_have_it(protein: Protein, tmp_path: Path, capsy
     out = capsys.readouterr().out
     assert "gdt_ha" in out and "100.00" in out and "model_2" in out
     record = json.loads((run / "comparison.json").read_text())
-    assert record["native_index"][:4] == [None, None, None, 0] and record["per_residue"]["input"]["lddt_ca"][:4] == [None, None, None, 1.0]
+    assert record["native_index"][:4] == [None, None, None, 0] and record["per_residue"]["input"]["lddt_ca"][:4] == [
+        None,
+        None,
+        None,
+        1.0,
+    ]
     text = (run / "report.html").read_text(encoding="utf-8")
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])
     assert [s["name"] for s in data["structures"]] == ["input", "model_1", "model_2", "native"]

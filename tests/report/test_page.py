@@ -57,11 +57,23 @@ def test_it_says_what_the_folder_says(tmp_path: Path) -> None:
     assert "model_1 is better than the input." in found.text and "cao2021gsfe" in found.text
     rows = {row[0]: row[1:] for row in found.rows if row}
     assert rows["measure"] == ["input", "input finished", "model 1", "model 2"]
-    assert rows["free energy, sum"] == ["−3.0", "−8.0", "−9.0", "−10.0"] and rows["clashscore"] == ["30.0", "3.0", "3.0", "3.0"]
+    assert rows["free energy, sum"] == ["−3.0", "−8.0", "−9.0", "−10.0"] and rows["clashscore"] == [
+        "30.0",
+        "3.0",
+        "3.0",
+        "3.0",
+    ]
     data = json.loads(found.data)
     assert data["residues"]["numbers"][3:7] == ["13", "14", "14A", "15"] and data["residues"]["chains"] == ["A", "B"]
     assert [s["name"] for s in data["structures"]] == ["input", "model_1", "model_2"]
-    assert set(data["structures"][1]["columns"]) == {"prior", "sterics", "spread", "displacement", "predicted_error", "confidence"}
+    assert set(data["structures"][1]["columns"]) == {
+        "prior",
+        "sterics",
+        "spread",
+        "displacement",
+        "predicted_error",
+        "confidence",
+    }
     assert data["hetero"]["elements"] == ["Zn"] and len(data["trace"]["step"]) == 10
     assert "Not in this report" not in found.text and "effective samples" in found.text
 
@@ -139,7 +151,10 @@ def test_the_result_object_reads_the_folder(tmp_path: Path) -> None:
     result = read_run(make_run(tmp_path / "run", protein))
     assert [path.name for path in result.models] == ["model_1.cif", "model_2.cif"] and result.improved
     assert result.scores.loc["model_1", "score"] == -9.0 and np.isnan(result.scores.loc["input", "bond_outliers"])
-    assert set(result.per_residue["chain"]) == {"A", "NA"} and result.per_residue["insertion"].unique().tolist() == ["", "A"]
+    assert set(result.per_residue["chain"]) == {"A", "NA"} and result.per_residue["insertion"].unique().tolist() == [
+        "",
+        "A",
+    ]
     assert result.rpdd.mean.shape == (48, 48) and result.rpdd.frames == 12
     assert result.structure("input").residue_ids == protein.residue_ids
     assert result.trace.loc[10, "energy_2"] == -20.0

@@ -19,7 +19,9 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 
 def test_traces_and_tracks_are_the_tables_columns(result: RunResult) -> None:
     energy = plots.plot_trace(result).axes[0]
-    np.testing.assert_allclose([line.get_ydata() for line in energy.lines], result.trace[["energy_1", "energy_2"]].to_numpy().T)
+    np.testing.assert_allclose(
+        [line.get_ydata() for line in energy.lines], result.trace[["energy_1", "energy_2"]].to_numpy().T
+    )
     drawn = plots.plot_residues(result, "displacement", "model_2").axes[0].lines[1].get_ydata()
     np.testing.assert_allclose(drawn, result.per_residue.query("model == 'model_2'")["displacement"])
 

@@ -21,11 +21,16 @@ HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"
 
 
 def two_chains(length: int = 24, chain: str = "B") -> Protein:
-    """Two helical chains of ``length`` residues 30 Å apart, an insertion code in the first, an ion, the second chain called ``chain``."""
+    """Two helical chains of ``length`` residues 30 Å apart, an insertion code in the first, an ion, the second chain
+    called ``chain``.
+    """
     first, second = (chain_backbone(*torsions(length, seed)) for seed in (1, 2))
     ion = HeteroAtom("A", 900, "", "ZN", "ZN", "ZN", (1.0, 2.0, 3.0), order=2 * length + 1)
     protein = make_protein([first, second + [30.0, 0.0, 0.0]], hetero=(ion,))
-    ids = [ResidueId(r.chain, r.number + 9) if r.chain == "A" else ResidueId(chain, r.number + 9) for r in protein.residue_ids]
+    ids = [
+        ResidueId(r.chain, r.number + 9) if r.chain == "A" else ResidueId(chain, r.number + 9)
+        for r in protein.residue_ids
+    ]
     ids[5] = ResidueId("A", ids[4].number, "A")
     ids[6:length] = [ResidueId("A", ids[4].number + k) for k in range(1, length - 5)]
     return dataclasses.replace(protein, residue_ids=tuple(ids))
@@ -41,7 +46,10 @@ def finished(protein: Protein, source: str, seed: int) -> Finished:
     rng = np.random.default_rng(seed)
     length = len(protein)
     table = {name: rng.normal(size=length).astype(np.float32) for name in ("prior", "sterics")}
-    moves = {"spread": np.full(length, 0.4, np.float32), "displacement": np.abs(rng.normal(size=length)).astype(np.float32)}
+    moves = {
+        "spread": np.full(length, 0.4, np.float32),
+        "displacement": np.abs(rng.normal(size=length)).astype(np.float32),
+    }
     confidence = rng.uniform(50, 95, length).astype(np.float32)
     return Finished(
         source=source,

@@ -75,7 +75,10 @@ def test_clear_removes_results_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_scores_table_is_the_union_of_columns() -> None:
-    rows = [ScoreRow("input", "", "input", 1.0, {"bonds": 0.5}, {}), ScoreRow("model_1", "m.cif", "replica 1", -1.0, {}, {"clashes": 2.0})]
+    rows = [
+        ScoreRow("input", "", "input", 1.0, {"bonds": 0.5}, {}),
+        ScoreRow("model_1", "m.cif", "replica 1", -1.0, {}, {"clashes": 2.0}),
+    ]
     assert scores_csv(rows).splitlines() == [
         "name,file,source,score,term_bonds,clashes", "input,,input,1,0.5,", "model_1,m.cif,replica 1,-1,,2",
     ]  # fmt: skip

@@ -21,7 +21,11 @@ def test_rows_are_steps_with_replicas_and_mean_terms() -> None:
         total = torch.tensor([1.0, 3.0]) * step
         trace.add(step, EnergyTable(total, {"prior": total}, {}))
     rows = list(csv.DictReader(io.StringIO(trace.text())))
-    assert [row["energy_2"] for row in rows] == ["3", "6", "9"] and [row["term_prior"] for row in rows] == ["2", "4", "6"]
+    assert [row["energy_2"] for row in rows] == ["3", "6", "9"] and [row["term_prior"] for row in rows] == [
+        "2",
+        "4",
+        "6",
+    ]
     assert [float(row["temperature"]) for row in rows] == pytest.approx([300, 225, 150], rel=1e-4)
 
 

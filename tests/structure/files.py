@@ -1,4 +1,6 @@
-"""Structure files for tests, grown from one small protein that is itself built here: no file of anyone else is needed."""
+"""Structure files for tests, grown from one small protein that is itself built here: no file of anyone else is
+needed.
+"""
 
 from __future__ import annotations
 

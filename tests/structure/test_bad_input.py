@@ -73,7 +73,10 @@ def cif_atom(column: int, value: str) -> Callable[[], str]:
 
 
 def greedy_bcif() -> bytes:
-    data = {"data": np.array([1, 2_000_000_000], "<i4").tobytes(), "encoding": [{"kind": "RunLength"}, {"kind": "ByteArray", "type": 3}]}
+    data = {
+        "data": np.array([1, 2_000_000_000], "<i4").tobytes(),
+        "encoding": [{"kind": "RunLength"}, {"kind": "ByteArray", "type": 3}],
+    }
     table = {"name": "_atom_site", "rowCount": 2_000_000_000, "columns": [{"name": "id", "data": data, "mask": None}]}
     return msgpack.packb({"version": "0.3.0", "dataBlocks": [{"header": "x", "categories": [table]}]})
 
@@ -89,7 +92,9 @@ def twice_as_b() -> str:
 
 def long_chain(residues: int) -> str:
     return "\n".join(
-        files.atom_line(i % 99999, "CA", "ALA", "A", str(i + 1), (3.8 * (i % 100), 3.8 * (i // 100 % 100), 3.8 * (i // 10000)))
+        files.atom_line(
+            i % 99999, "CA", "ALA", "A", str(i + 1), (3.8 * (i % 100), 3.8 * (i // 100 % 100), 3.8 * (i // 10000))
+        )
         for i in range(residues)
     )
 

@@ -64,7 +64,10 @@ def test_dihedral_has_the_iupac_sign() -> None:
 def test_virtual_cb_is_an_l_amino_acid_of_ideal_geometry() -> None:
     n = torch.tensor([1.458, 0, 0], dtype=torch.float64)
     tau = math.radians(111.0)
-    ca, c = torch.zeros(3, dtype=torch.float64), 1.525 * torch.tensor([math.cos(tau), math.sin(tau), 0], dtype=torch.float64)
+    ca, c = (
+        torch.zeros(3, dtype=torch.float64),
+        1.525 * torch.tensor([math.cos(tau), math.sin(tau), 0], dtype=torch.float64),
+    )
     cb = virtual_cb(n, ca, c)
     assert distance(cb, ca) == pytest.approx(1.53, abs=0.02)
     assert math.degrees(angle(n, ca, cb)) == pytest.approx(110.5, abs=1.5)
@@ -100,7 +103,9 @@ def test_gradients_at_coincident_and_collinear_points_are_finite() -> None:
 
 def test_angle_and_dihedral_gradients_equal_finite_differences() -> None:
     x = points(4)
-    assert torch.autograd.gradcheck(lambda p: torch.stack((angle(p[0], p[1], p[2]), dihedral(*p))), (x.requires_grad_(True),))
+    assert torch.autograd.gradcheck(
+        lambda p: torch.stack((angle(p[0], p[1], p[2]), dihedral(*p))), (x.requires_grad_(True),)
+    )
 
 
 def test_superpose_finds_the_motion_and_never_a_mirror() -> None:

@@ -33,7 +33,12 @@ def test_torsions_kept_in_float32_still_come_back() -> None:
     x = noisy(1000).float()
     internal = to_internal(x, joined(1000))
     rounded = dataclasses.replace(
-        internal, **{f.name: getattr(internal, f.name).float().double() for f in dataclasses.fields(internal) if f.name != "bonded"}
+        internal,
+        **{
+            f.name: getattr(internal, f.name).float().double()
+            for f in dataclasses.fields(internal)
+            if f.name != "bonded"
+        },
     )
     assert (to_cartesian(rounded) - x).norm(dim=-1).max() < 1e-3
 

@@ -54,7 +54,10 @@ def assert_like_base(protein: Protein) -> None:
         ("model", lambda: files.base_cif()),
         ("model.pdb.gz", lambda: gzip.compress(files.base_pdb().encode())),
         ("model.pdb", lambda: gzip.compress(gzip.compress(files.base_pdb().encode()))),
-        ("model.cif.gz", lambda: gzip.compress(files.base_cif()[:999].encode()) + gzip.compress(files.base_cif()[999:].encode())),
+        (
+            "model.cif.gz",
+            lambda: gzip.compress(files.base_cif()[:999].encode()) + gzip.compress(files.base_cif()[999:].encode()),
+        ),
         ("model.pdb", lambda: files.base_pdb().replace("\n", "\r\n")),
         ("model.pdb", lambda: files.base_pdb().replace("\n", "\r")),
         ("model.pdb", lambda: b"\xef\xbb\xbf" + files.base_pdb().encode()),
@@ -116,7 +119,9 @@ def test_blank_chain(read) -> None:  # noqa: ANN001
 def test_insertion_codes_and_negative_numbers(read) -> None:  # noqa: ANN001
     def change(line: str) -> str:
         number = files.number_of(line)
-        return columns(line, 22, {1: "  -3 ", 2: "   0 ", 3: "  52 ", 4: "  52A", 5: "  52B"}.get(number, f"{number + 60:4d} "))
+        return columns(
+            line, 22, {1: "  -3 ", 2: "   0 ", 3: "  52 ", 4: "  52A", 5: "  52B"}.get(number, f"{number + 60:4d} ")
+        )
 
     result = read(files.edit(change))
     ids = [str(i) for i in result.protein.residue_ids[:6]]
@@ -125,7 +130,9 @@ def test_insertion_codes_and_negative_numbers(read) -> None:  # noqa: ANN001
 
 
 def test_hybrid36_numbers(read) -> None:  # noqa: ANN001
-    result = read(files.edit(lambda line: columns(line, 22, {21: "9999", 22: "A000"}.get(files.number_of(line), line[22:26]))))
+    result = read(
+        files.edit(lambda line: columns(line, 22, {21: "9999", 22: "A000"}.get(files.number_of(line), line[22:26])))
+    )
     assert [r.number for r in result.protein.residue_ids[-2:]] == [9999, 10000]
     # values from the reference implementation, cci.lbl.gov/hybrid_36
     assert [hybrid36(t, 4) for t in ("9999", "A000", "A00Z", "ZZZZ", "a000", "zzzz", "-999")] == [
@@ -174,7 +181,9 @@ def test_chain_id_in_two_segments_keeps_file_order(read) -> None:  # noqa: ANN00
     head = [line for line in atoms if files.number_of(line) <= 10]
     tail = [line for line in atoms if files.number_of(line) > 10]
     other = [
-        columns(xyz(line, (float(line[30:38]) + 15, 0.5, float(line[46:54]))), 21, "B") for line in atoms if files.name_of(line) == "CA"
+        columns(xyz(line, (float(line[30:38]) + 15, 0.5, float(line[46:54]))), 21, "B")
+        for line in atoms
+        if files.name_of(line) == "CA"
     ]
     result = read("\n".join([*head, *other, *tail, files.water(300), "END", ""]))
     assert [r.chain for r in result.protein.residue_ids] == ["A"] * 10 + ["B"] * 22 + ["A"] * 12
@@ -194,7 +203,9 @@ def test_altlocs_take_the_best_occupancy(read) -> None:  # noqa: ANN001
         if files.number_of(line) != 6 or files.name_of(line) in ("N", "CA", "C", "O"):
             return line
         low = columns(columns(line, 16, "A"), 54, "  0.40")
-        high = columns(columns(xyz(line, (float(line[30:38]) + 1, float(line[38:46]), float(line[46:54]))), 16, "B"), 54, "  0.60")
+        high = columns(
+            columns(xyz(line, (float(line[30:38]) + 1, float(line[38:46]), float(line[46:54]))), 16, "B"), 54, "  0.60"
+        )
         return f"{low}\n{high}"
 
     result = read(files.edit(change))
@@ -242,7 +253,8 @@ def test_modified_residue_becomes_its_parent(read, number: int, name: str, lette
 
 def test_old_hydrogen_names_are_dropped_and_counted(read) -> None:  # noqa: ANN001
     old = [
-        files.atom_line(900, name, "ALA", "A", "4", (50.0 + i, 0, 0)) for i, name in enumerate(("1HB", "2HB", "3HB", "HA", "H", "D", "HB1"))
+        files.atom_line(900, name, "ALA", "A", "4", (50.0 + i, 0, 0))
+        for i, name in enumerate(("1HB", "2HB", "3HB", "HA", "H", "D", "HB1"))
     ]
     result = read("\n".join([*files.atom_lines(), *old, "END", ""]))
     assert_like_base(result.protein)
@@ -264,14 +276,18 @@ def test_wrong_element_columns(read) -> None:  # noqa: ANN001
 
 
 def test_left_justified_names(read) -> None:  # noqa: ANN001
-    assert_like_base(read(files.edit(lambda line: columns(columns(line, 12, f"{files.name_of(line):<4}"), 76, "  "))).protein)
+    assert_like_base(
+        read(files.edit(lambda line: columns(columns(line, 12, f"{files.name_of(line):<4}"), 76, "  "))).protein
+    )
 
 
 def test_names_of_simulation_programs(read) -> None:  # noqa: ANN001
     def change(line: str) -> str:
-        new = {("CD1", "ILE"): "CD ", ("O", "LEU"): "OT1" if files.number_of(line) == 22 else "O  ", ("OXT", "LEU"): "OT2"}.get(
-            (files.name_of(line), line[17:20])
-        )
+        new = {
+            ("CD1", "ILE"): "CD ",
+            ("O", "LEU"): "OT1" if files.number_of(line) == 22 else "O  ",
+            ("OXT", "LEU"): "OT2",
+        }.get((files.name_of(line), line[17:20]))
         return columns(line, 13, new) if new else line
 
     assert_like_base(read(files.edit(change)).protein)
@@ -359,7 +375,11 @@ def test_alpha_carbons_only(read) -> None:  # noqa: ANN001
 
 
 def test_mmcif_without_author_columns_falls_back_to_label(read) -> None:  # noqa: ANN001
-    text = files.base_cif().replace("_atom_site.auth_seq_id", "_atom_site.x1").replace("_atom_site.auth_asym_id", "_atom_site.x2")
+    text = (
+        files.base_cif()
+        .replace("_atom_site.auth_seq_id", "_atom_site.x1")
+        .replace("_atom_site.auth_asym_id", "_atom_site.x2")
+    )
     result = read(text, "model.cif")
     assert result.protein.residue_ids[0] == ResidueId("A", 1) and "numbering" in kinds(result)
     assert_like_base(result.protein)
@@ -369,7 +389,10 @@ def test_mmcif_without_author_columns_falls_back_to_label(read) -> None:  # noqa
 
 
 def test_shared_files_read_and_come_back(shared: Path, tmp_path: Path) -> None:
-    paths = sorted((shared / "bench").glob("*/*/*.pdb"))[::60] + sorted((shared / "data" / "chains").glob("*.bcif.gz"))[::999]
+    paths = (
+        sorted((shared / "bench").glob("*/*/*.pdb"))[::60]
+        + sorted((shared / "data" / "chains").glob("*.bcif.gz"))[::999]
+    )
     assert paths
     for path in paths:
         protein = read_structure(path).protein

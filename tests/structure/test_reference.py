@@ -70,7 +70,9 @@ def test_known_rotamers() -> None:
     leucine = rotamers()["L"]
     assert np.allclose(np.degrees(leucine.mean[0]) % 360, [295, 175], atol=8)
     assert np.allclose(np.degrees(leucine.mean[1]) % 360, [180, 64], atol=8)
-    assert leucine.probability[0] == pytest.approx(0.6, abs=0.06) and leucine.probability[1] == pytest.approx(0.29, abs=0.05)
+    assert leucine.probability[0] == pytest.approx(0.6, abs=0.06) and leucine.probability[1] == pytest.approx(
+        0.29, abs=0.05
+    )
     assert np.degrees(rotamers()["V"].mean[0, 0]) == pytest.approx(175, abs=8)
     assert leucine.log_density(np.radians([0.0, 0.0])) < leucine.allowed
 

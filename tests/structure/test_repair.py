@@ -124,7 +124,9 @@ def test_oxt_is_planar_and_not_put_under_a_cap() -> None:
     oxt = result.protein.oxt[0, -1].astype(np.float64)
     assert np.linalg.norm(oxt - c) == pytest.approx(1.25, abs=1e-3)
     assert abs(np.dot(np.cross(ca - c, o - c), oxt - c)) < 1e-3 and np.linalg.norm(oxt - o) > 2.0
-    assert "OXT" in result.notes[0].message and np.array_equal(place_oxt(n, ca, c, o).astype(np.float32), result.protein.oxt[0, -1])
+    assert "OXT" in result.notes[0].message and np.array_equal(
+        place_oxt(n, ca, c, o).astype(np.float32), result.protein.oxt[0, -1]
+    )
     cap = HeteroAtom("A", 23, "", "NH2", "N", "N", tuple(float(v) for v in oxt), order=22)  # type: ignore[arg-type]
     assert not repaired(dataclasses.replace(bare, hetero=(cap,))).protein.oxt_mask.any()
 

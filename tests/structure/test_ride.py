@@ -43,7 +43,9 @@ def test_local_positions_stay_and_the_backbone_is_as_given() -> None:
         return to_local(frames(x[:, :, 0], x[:, :, 1], x[:, :, 2])[:, :, None], x[:, :, 1:2], x[:, :, 4:6])
 
     there = torch.from_numpy(protein.mask[:, 4:6])
-    torch.testing.assert_close(local(moved)[:, there], local(protein).expand(3, -1, -1, -1)[:, there], atol=2e-5, rtol=0)
+    torch.testing.assert_close(
+        local(moved)[:, there], local(protein).expand(3, -1, -1, -1)[:, there], atol=2e-5, rtol=0
+    )
 
 
 def test_residues_that_stay_keep_every_bit() -> None:

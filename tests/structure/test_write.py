@@ -24,9 +24,19 @@ def renamed(protein: Protein, ids: list[ResidueId], **changes: object) -> Protei
 
 
 def awkward(chain: str = "A") -> Protein:
-    """Insertion codes, negative numbers, numbers out of order, a ligand between the residues, waters after them, an ion of charge 2."""
+    """Insertion codes, negative numbers, numbers out of order, a ligand between the residues, waters after them, an ion
+    of charge 2.
+    """
     base = files.base_protein()
-    numbers = [(-2, ""), (0, ""), (1, ""), (1, "A"), (1, "B"), *((k, "") for k in range(50, 60)), *((k, "") for k in range(20, 27))]
+    numbers = [
+        (-2, ""),
+        (0, ""),
+        (1, ""),
+        (1, "A"),
+        (1, "B"),
+        *((k, "") for k in range(50, 60)),
+        *((k, "") for k in range(20, 27)),
+    ]
     ids = [ResidueId(chain, n, i) for n, i in numbers]
     order = np.array([*range(10), *range(12, 24)])
     hetero = (
@@ -44,10 +54,15 @@ def awkward(chain: str = "A") -> Protein:
 
 def assert_same(one: Protein, two: Protein) -> None:
     assert (one.sequence, one.residue_ids, one.hetero) == (two.sequence, two.residue_ids, two.hetero)
-    assert np.abs(one.coords - two.coords)[:, one.mask].max() <= 1e-3 and np.abs(one.oxt - two.oxt)[:, one.oxt_mask].max() <= 1e-3
+    assert (
+        np.abs(one.coords - two.coords)[:, one.mask].max() <= 1e-3
+        and np.abs(one.oxt - two.oxt)[:, one.oxt_mask].max() <= 1e-3
+    )
     for field in ("mask", "oxt_mask", "bonded", "file_order"):
         assert np.array_equal(getattr(one, field), getattr(two, field)), field
-    assert np.abs(one.b_factors - two.b_factors).max() < 0.006 and np.abs(one.occupancies - two.occupancies).max() < 0.006
+    assert (
+        np.abs(one.b_factors - two.b_factors).max() < 0.006 and np.abs(one.occupancies - two.occupancies).max() < 0.006
+    )
 
 
 @pytest.mark.parametrize(("name", "write"), WRITERS)
@@ -65,7 +80,9 @@ def test_biopython_and_gemmi_read_what_is_written(name: str, write, chain: str, 
     protein = awkward(chain)
     write(protein, tmp_path / name)
     parser = PDBParser(QUIET=True) if name.endswith("pdb") else MMCIFParser(QUIET=True)
-    residues = [r for r in parser.get_structure("x", str(tmp_path / name))[0].get_residues() if r.id[0] == " " and "CA" in r]
+    residues = [
+        r for r in parser.get_structure("x", str(tmp_path / name))[0].get_residues() if r.id[0] == " " and "CA" in r
+    ]
     found = [(r.get_parent().id.strip(), r.id[1], r.id[2].strip()) for r in residues]
     assert found == [(r.chain, r.number, r.insertion) for r in protein.residue_ids]
     assert np.abs(residues[3]["CA"].coord - protein.coords[0, 3, 1]).max() < 1e-3
@@ -76,7 +93,11 @@ def test_biopython_and_gemmi_read_what_is_written(name: str, write, chain: str, 
 
 def test_blank_chain_is_blank_in_the_file(tmp_path: Path) -> None:
     write_pdb(awkward(""), tmp_path / "x.pdb")
-    lines = [line for line in (tmp_path / "x.pdb").read_text().splitlines() if line.startswith("ATOM") and line[17:20] == "LYS"]
+    lines = [
+        line
+        for line in (tmp_path / "x.pdb").read_text().splitlines()
+        if line.startswith("ATOM") and line[17:20] == "LYS"
+    ]
     assert lines and {line[21] for line in lines} == {" "}
 
 
@@ -113,7 +134,9 @@ def test_numbers_above_9999(name: str, write, tmp_path: Path) -> None:  # noqa: 
 def test_more_than_99999_atoms(tmp_path: Path) -> None:
     base = files.base_protein()
     places = [(float(i % 100), float(i // 100 % 100), 50.0 + i // 10000) for i in range(100_000)]
-    waters = tuple(HeteroAtom("W", 1 + i % 9000, "", "HOH", "O", "O", place, order=22 + i) for i, place in enumerate(places))
+    waters = tuple(
+        HeteroAtom("W", 1 + i % 9000, "", "HOH", "O", "O", place, order=22 + i) for i, place in enumerate(places)
+    )
     protein = dataclasses.replace(base, hetero=waters)
     write_pdb(protein, tmp_path / "big.pdb")
     assert_same(read_structure(tmp_path / "big.pdb").protein, protein)

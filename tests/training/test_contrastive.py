@@ -29,7 +29,9 @@ def test_it_prices_a_structure_as_the_engine_does() -> None:
     system = System.from_protein(protein)
     networks = Networks((prior(torch.float32),), likelihood(torch.float32), None, Path(), {})
     x = s.backbone.float()
-    energy = FreeEnergy(learned_terms(LearnedModel(networks, system, whole=False)), {"mediated": 0.0, "likelihood": 0.0})
+    energy = FreeEnergy(
+        learned_terms(LearnedModel(networks, system, whole=False)), {"mediated": 0.0, "likelihood": 0.0}
+    )
     whole = energy.at(x)(x).total
     out = networks.priors[0](x, *s.labels())
     assert float(free_energy(out, s.labels()[3])[0] * len(protein) * KT) == pytest.approx(float(whole[0]), rel=1e-4)
@@ -37,14 +39,18 @@ def test_it_prices_a_structure_as_the_engine_does() -> None:
 
 
 def test_the_native_is_to_win_over_what_is_wrong(tmp_path: Path) -> None:
-    data = Examples(Pack(small_pack(tmp_path)), [], "train", ExampleSettings(natives=0.0, smooth=0.0), 0, 40, with_native=True)
+    data = Examples(
+        Pack(small_pack(tmp_path)), [], "train", ExampleSettings(natives=0.0, smooth=0.0), 0, 40, with_native=True
+    )
     wrong = [e for e in (data[n] for n in range(40)) if e["lddt"].mean() < 0.9][:2]
     assert len(wrong) == 2
     batch, network = collate(wrong), prior(torch.float32).requires_grad_(True)
 
     def said_of(start: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
         labels = batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"]
-        return contrastive_loss(network, batch | {"start": start}, network(start, *labels), ContrastiveSettings(weight=1.0))
+        return contrastive_loss(
+            network, batch | {"start": start}, network(start, *labels), ContrastiveSettings(weight=1.0)
+        )
 
     loss, figures = said_of(batch["start"])
     assert loss.item() > 0 and set(figures) == {"gap", "native_lower"}
@@ -63,7 +69,9 @@ def test_near_natives_have_no_rank(tmp_path: Path) -> None:
     data = Examples(Pack(small_pack(tmp_path)), [], "train", ExampleSettings(natives=1.0), 0, 4, with_native=True)
     batch, network = collate([data[0], data[1]]), prior(torch.float32)
     batch["lddt"] = torch.ones_like(batch["lddt"])
-    out = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"])
+    out = network(
+        batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"]
+    )
     loss, figures = contrastive_loss(network, batch, out, ContrastiveSettings(weight=1.0))
     assert loss.item() == 0 and figures == {}
 
@@ -73,10 +81,14 @@ def test_it_is_part_of_the_loss_and_goes_on_with_own_moves(tmp_path: Path) -> No
     plain = Examples(pack, [], "train", ExampleSettings(), 0, 4)
     data = Examples(pack, [], "train", ExampleSettings(), 0, 4, with_native=True)
     example = data[0]
-    assert all(np.array_equal(plain[0][key], example[key]) for key in plain[0]) and set(example) - set(plain[0]) == {"disguised"}
+    assert all(np.array_equal(plain[0][key], example[key]) for key in plain[0]) and set(example) - set(plain[0]) == {
+        "disguised"
+    }
     assert 0 < np.abs(example["disguised"] - example["native"]).max() < 1.0
     still = np.zeros((len(example["residue"]), 3), np.float32)
-    assert np.array_equal(moved_on(example, still, still, 0.1, np.random.default_rng(0))["disguised"], example["disguised"])
+    assert np.array_equal(
+        moved_on(example, still, still, 0.1, np.random.default_rng(0))["disguised"], example["disguised"]
+    )
     batch = collate([example, data[1]], 80)
     assert batch["disguised"].shape == batch["native"].shape
     network, without = prior(torch.float32), TrainingSettings(bf16=False)

@@ -51,7 +51,9 @@ def test_one_crankshaft_closes(native: np.ndarray) -> None:
     ca = np.linalg.norm(np.diff(x[:, 1], axis=0), axis=-1)
     np.testing.assert_allclose(ca, np.linalg.norm(np.diff(native[:, 1], axis=0), axis=-1), atol=1e-3)
     np.testing.assert_allclose(
-        np.linalg.norm(x[:-1, 2] - x[1:, 0], axis=-1), np.linalg.norm(native[:-1, 2] - native[1:, 0], axis=-1), atol=1e-3
+        np.linalg.norm(x[:-1, 2] - x[1:, 0], axis=-1),
+        np.linalg.norm(native[:-1, 2] - native[1:, 0], axis=-1),
+        atol=1e-3,
     )
 
 

@@ -1,4 +1,6 @@
-"""The judge and its examples: rivals are of one native, rearranged pieces stay whole, the loss asks for values and order."""
+"""The judge and its examples: rivals are of one native, rearranged pieces stay whole, the loss asks for values and
+order.
+"""
 
 from __future__ import annotations
 
@@ -57,12 +59,24 @@ def test_rivals_are_functions_of_their_number_and_of_one_native(pack: Path) -> N
 def test_rearranged_pieces_keep_their_geometry() -> None:
     native = chain_backbone(*torsions(60)).astype(np.float32)
     made = decoys.rearranged(native, np.random.default_rng(1), 3, 1.0)
-    for a, b, step in ((0, 1, 0), (1, 2, 0), (2, 3, 0), (0, 2, 0), (2, 0, 1), (1, 0, 1), (3, 0, 1), (2, 1, 1), (1, 1, 1)):
+    for a, b, step in (
+        (0, 1, 0),
+        (1, 2, 0),
+        (2, 3, 0),
+        (0, 2, 0),
+        (2, 0, 1),
+        (1, 0, 1),
+        (3, 0, 1),
+        (2, 1, 1),
+        (1, 1, 1),
+    ):
         before, after = (np.linalg.norm(x[: 60 - step, a] - x[step:, b], axis=-1) for x in (native, made))
         np.testing.assert_allclose(before, after, atol=2e-3)
     ends = [np.linalg.norm(x[0, 1] - x[-1, 1]) for x in (native, made)]
     assert abs(ends[0] - ends[1]) > 1.0
-    volume = [np.linalg.det(np.stack((x[:, 0] - x[:, 1], x[:, 2] - x[:, 1], x[:, 3] - x[:, 1]), -1)) for x in (native, made)]
+    volume = [
+        np.linalg.det(np.stack((x[:, 0] - x[:, 1], x[:, 2] - x[:, 1], x[:, 3] - x[:, 1]), -1)) for x in (native, made)
+    ]
     moved = np.abs(volume[0] - volume[1]) > 0.05  # psi of a hinge turns its O; no residue is mirrored
     assert moved.sum() <= 3
 
@@ -106,9 +120,13 @@ def test_the_loss_asks_for_values_and_for_differences(pack: Path) -> None:
     loss, figures, _ = judge_loss(Says(batch["lddt"]), batch)  # type: ignore[arg-type]
     assert float(loss) == pytest.approx(0, abs=1e-6) and figures["order"] == 1
     loss, figures, _ = judge_loss(Says(batch["lddt"] + 0.1), batch)  # type: ignore[arg-type]
-    assert figures["lddt_error"] == pytest.approx(0.1, abs=1e-5) and figures["difference_error"] == pytest.approx(0, abs=1e-5)
+    assert figures["lddt_error"] == pytest.approx(0.1, abs=1e-5) and figures["difference_error"] == pytest.approx(
+        0, abs=1e-5
+    )
     turned = torch.where(batch["mask"], -batch["lddt"], batch["lddt"])
     _, figures, _ = judge_loss(Says(turned), batch)  # type: ignore[arg-type]
     assert figures["order"] == 0 and figures["difference_error"] > 0.01
-    shifted = batch["lddt"] + torch.tensor([0.0] * 4 + [0.3] * 4)[:, None]  # one native's decoys all judged better: no difference asked
+    shifted = (
+        batch["lddt"] + torch.tensor([0.0] * 4 + [0.3] * 4)[:, None]
+    )  # one native's decoys all judged better: no difference asked
     assert judge_loss(Says(shifted), batch)[1]["difference_error"] == pytest.approx(0, abs=1e-5)  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""Examples moved by the network: labels belong to where they are, the pool is a function of the seed, misalignments are what they say."""
+"""Examples moved by the network: labels belong to where they are, the pool is a function of the seed, misalignments are
+what they say.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,10 @@ def test_the_true_move_leaves_little_to_do_and_its_opposite_more(examples: list[
         size = [float(np.linalg.norm(e["shift"], axis=1).mean()) for e in (there, example, away)]
         assert size[0] < 0.75 * size[1] < size[1] < size[2]
         assert there["lddt"].mean() > example["lddt"].mean() > away["lddt"].mean()
-        assert np.array_equal(there["native"], example["native"]) and there["side_chain"].shape == example["side_chain"].shape
+        assert (
+            np.array_equal(there["native"], example["native"])
+            and there["side_chain"].shape == example["side_chain"].shape
+        )
 
 
 def test_side_chains_ride_along(examples: list[Arrays]) -> None:

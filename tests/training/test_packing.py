@@ -31,7 +31,9 @@ def test_pack_holds_the_structures(tmp_path: Path) -> None:
     side_chain, present = pack.side_chain(3)
     assert np.array_equal(present, protein.mask[:, 4:]) and 0 < present.sum() < present.size
     np.testing.assert_allclose(side_chain[present], x[:, 4:][present], atol=0.0121)
-    np.testing.assert_array_equal(side_chain[~present], np.broadcast_to(pack.backbone(3)[:, 1:2], side_chain.shape)[~present])
+    np.testing.assert_array_equal(
+        side_chain[~present], np.broadcast_to(pack.backbone(3)[:, 1:2], side_chain.shape)[~present]
+    )
 
 
 def test_incomplete_residues_are_dropped_and_breaks_jump() -> None:
@@ -44,13 +46,17 @@ def test_incomplete_residues_are_dropped_and_breaks_jump() -> None:
     assert np.diff(chain.position).tolist() == [21 if i == 10 else 1 for i in range(37)]
 
 
-@pytest.mark.parametrize(("settings", "words"), [({"min_residues": 41}, "complete backbone"), ({"max_missing": 0.2}, "lack backbone")])
+@pytest.mark.parametrize(
+    ("settings", "words"), [({"min_residues": 41}, "complete backbone"), ({"max_missing": 0.2}, "lack backbone")]
+)
 def test_filters(settings: dict[str, float], words: str) -> None:
     protein = small_protein(40)
     mask = protein.mask.copy()
     mask[:10, 2] = False
     with pytest.raises(InputError, match=words):
-        pack_chain(type(protein)(**{**vars(protein), "mask": mask}), "x", Source("x", Path("x")), PackSettings(**settings))  # type: ignore[arg-type]
+        pack_chain(
+            type(protein)(**{**vars(protein), "mask": mask}), "x", Source("x", Path("x")), PackSettings(**settings)
+        )  # type: ignore[arg-type]
 
 
 def test_bad_files_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -99,7 +105,10 @@ def test_shared_chains_pack_as_measured(shared: Path, tmp_path: Path) -> None:
     table = tmp_path / "some.tsv"
     lines = ["\t".join(("id", "file", "cluster30", "split", "quality"))]
     lines += [
-        "\t".join((r["id"], str(index.parent / "chains" / f"{r['id']}.bcif.gz"), r["cluster30"], r["split"], r["quality"])) for r in rows
+        "\t".join(
+            (r["id"], str(index.parent / "chains" / f"{r['id']}.bcif.gz"), r["cluster30"], r["split"], r["quality"])
+        )
+        for r in rows
     ]
     table.write_text("\n".join(lines) + "\n")
     pack = Pack(build_pack(table, tmp_path / "pack", ONE))

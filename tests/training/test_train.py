@@ -1,4 +1,6 @@
-"""Training: examples are functions of their number, resume is exact, what is exported comes back, and the command does it all."""
+"""Training: examples are functions of their number, resume is exact, what is exported comes back, and the command does
+it all.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ from tests.networks.small import (
     write_structures,
 )
 
-TINY = TrainingSettings(steps=6, batch=2, warmup=2, cooldown=2, every=3, bf16=False, prior=PRIOR, likelihood=LIKELIHOOD, judge=JUDGE)
+TINY = TrainingSettings(
+    steps=6, batch=2, warmup=2, cooldown=2, every=3, bf16=False, prior=PRIOR, likelihood=LIKELIHOOD, judge=JUDGE
+)
 
 
 @pytest.fixture(scope="module")
@@ -128,10 +132,16 @@ def test_a_model_may_have_a_judge(tmp_path: Path) -> None:
     assert load_networks(tmp_path).judge is None
     save_network(judge(torch.float32), tmp_path / "judge.safetensors", {"metrics": {"order": 0.9}})
     found = load_networks(tmp_path)
-    assert found.judge is not None and found.judge.settings == JUDGE and found.facts["judge"] == {"metrics": {"order": 0.9}}
+    assert (
+        found.judge is not None
+        and found.judge.settings == JUDGE
+        and found.facts["judge"] == {"metrics": {"order": 0.9}}
+    )
     begun = build(dataclasses.replace(TINY, network="judge"))
     load_weights(begun, tmp_path / "prior.safetensors")
-    assert torch.equal(begun.state_dict()["trunk.node_in.weight"], prior(torch.float32).state_dict()["trunk.node_in.weight"])
+    assert torch.equal(
+        begun.state_dict()["trunk.node_in.weight"], prior(torch.float32).state_dict()["trunk.node_in.weight"]
+    )
 
 
 def test_likelihood_metrics_count_right(pack: Path) -> None:
@@ -148,18 +158,41 @@ def test_likelihood_metrics_count_right(pack: Path) -> None:
     assert found["cross_entropy"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_command_trains_resumes_and_exports_with_a_card(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_trains_resumes_and_exports_with_a_card(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     toml = tmp_path / "train.toml"
     toml.write_text(
         'network = "likelihood"\nsteps = 2\nbatch = 2\nbf16 = false\n[likelihood.trunk]\nwidth = 16\nlayers = 2\nidentities = false\n'
     )
     out, model = tmp_path / "run", tmp_path / "tiny"
-    assert command.main([str(pack), "--out", str(out), "--settings", str(toml), "--device", "cpu", "--export", str(model), "--quiet"]) == 0
+    assert (
+        command.main(
+            [
+                str(pack),
+                "--out",
+                str(out),
+                "--settings",
+                str(toml),
+                "--device",
+                "cpu",
+                "--export",
+                str(model),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     network, facts = load_network(model / "likelihood.safetensors", "likelihood")
     manifest = json.loads((pack / "manifest.json").read_text())
     assert facts["data"]["hash"] == manifest["hash"] and facts["steps"] == 2 and 0 <= facts["metrics"]["top1"] <= 1
     card = (model / "CARD.md").read_text()
-    assert manifest["hash"] in card and "cross_entropy" in card and str(tmp_path) not in card and "Not measured here" in card
+    assert (
+        manifest["hash"] in card
+        and "cross_entropy" in card
+        and str(tmp_path) not in card
+        and "Not measured here" in card
+    )
     assert command.main([str(pack), "--out", str(out), "--steps", "3", "--device", "cpu", "--quiet"]) == 0
     assert torch.load(out / "checkpoint.pt", weights_only=True)["step"] == 3
     with pytest.raises(InputError, match="holds a checkpoint"):
@@ -171,7 +204,9 @@ def test_command_trains_resumes_and_exports_with_a_card(pack: Path, tmp_path: Pa
         command.main([str(pack), "--out", str(tmp_path / "other"), "--settings", str(toml), "--quiet"])
 
 
-def test_weights_that_have_seen_other_data_are_named(pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_weights_that_have_seen_other_data_are_named(
+    pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """From a run folder and from an exported file, through a further run; the same data give no warning."""
     table = write_structures(tmp_path / "files")
     table.write_text(table.read_text().replace("\ttest\t", "\tvalid\t").replace("\tvalid\t", "\ttest\t", 2))
@@ -182,14 +217,19 @@ def test_weights_that_have_seen_other_data_are_named(pack: Path, tmp_path: Path,
     )
 
     def run(data: Path, out: str, *more: str) -> str:
-        assert command.main([str(data), "--out", str(tmp_path / out), "--settings", str(toml), "--device", "cpu", *more]) == 0
+        assert (
+            command.main([str(data), "--out", str(tmp_path / out), "--settings", str(toml), "--device", "cpu", *more])
+            == 0
+        )
         return capsys.readouterr().err
 
     assert "other data" not in run(pack, "a", "--export", str(tmp_path / "a.safetensors"))
     assert "other data" not in run(pack, "b", "--init", str(tmp_path / "a" / "weights.pt"))
     for k, init in enumerate((tmp_path / "a" / "weights.pt", tmp_path / "a.safetensors")):
         assert f"{init.name} has been trained on other data" in run(other, f"c{k}", "--init", str(init))
-    assert "other data" in run(other, "d", "--init", str(tmp_path / "c0" / "weights.pt"), "--export", str(tmp_path / "d"))
+    assert "other data" in run(
+        other, "d", "--init", str(tmp_path / "c0" / "weights.pt"), "--export", str(tmp_path / "d")
+    )
     assert training.data_hash(pack) in (tmp_path / "d" / "CARD.md").read_text()
 
 
@@ -212,7 +252,9 @@ def test_a_deeper_network_begins_as_the_smaller_one(tmp_path: Path) -> None:
 def test_a_likelihood_without_atoms_can_be_gone_on_with(tmp_path: Path) -> None:
     structure = Structure(compact_protein(), torch.float32)
     old = likelihood(torch.float32)
-    torch.save({name: value for name, value in old.state_dict().items() if not name.startswith("atoms.")}, tmp_path / "old.pt")
+    torch.save(
+        {name: value for name, value in old.state_dict().items() if not name.startswith("atoms.")}, tmp_path / "old.pt"
+    )
     network = build(dataclasses.replace(TINY, network="likelihood"))
     load_weights(network, tmp_path / "old.pt", grown=True)
     inputs = (structure.side_chain, structure.present, *structure.labels())

@@ -1,4 +1,6 @@
-"""Unrolled refinement: moves as the propagation makes them, an error that needs no superposition, gradients through every step."""
+"""Unrolled refinement: moves as the propagation makes them, an error that needs no superposition, gradients through
+every step.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def test_a_whole_move_ends_where_the_density_has_its_centre() -> None:
     torch.testing.assert_close(turned, out.turn, rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(moved(s.backbone, out, 0.0), s.backbone)
     for a, b in ((0, 1), (1, 2), (2, 3), (0, 2)):  # residues stay rigid
-        torch.testing.assert_close((x[:, :, a] - x[:, :, b]).norm(dim=-1), (s.backbone[:, :, a] - s.backbone[:, :, b]).norm(dim=-1))
+        torch.testing.assert_close(
+            (x[:, :, a] - x[:, :, b]).norm(dim=-1), (s.backbone[:, :, a] - s.backbone[:, :, b]).norm(dim=-1)
+        )
 
 
 def test_the_error_is_zero_for_the_native_anywhere_and_saturates() -> None:
@@ -50,15 +54,24 @@ def test_the_error_is_zero_for_the_native_anywhere_and_saturates() -> None:
     assert 0 < sizes[0] < sizes[1] < sizes[2] < 4.0
 
 
-@pytest.mark.parametrize("settings", [UnrolledSettings(steps=2), UnrolledSettings(steps=2, weight=0, lddt=1.0, gdt=0.5, whole=True)])
+@pytest.mark.parametrize(
+    "settings", [UnrolledSettings(steps=2), UnrolledSettings(steps=2, weight=0, lddt=1.0, gdt=0.5, whole=True)]
+)
 def test_gradients_reach_the_first_step_through_the_second(settings: UnrolledSettings) -> None:
     s = Structure(compact_protein())
     network = prior().requires_grad_(True)
     labels = s.labels()
     native = s.backbone + 0.5 * torch.randn(s.backbone.shape, dtype=torch.float64)
     batch: dict[str, Tensor] = {"start": s.backbone, "native": native}
-    batch |= {"residue": labels[0], "position": labels[1], "mask": labels[3], "whole_shift": torch.randn_like(native[:, :, 1])}
-    out = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"])
+    batch |= {
+        "residue": labels[0],
+        "position": labels[1],
+        "mask": labels[3],
+        "whole_shift": torch.randn_like(native[:, :, 1]),
+    }
+    out = network(
+        batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"]
+    )
     name = "whole_shift" if settings.whole else "shift"
     first = getattr(out, name).detach().requires_grad_(True)
     held = dataclasses.replace(out, **{name: first})
@@ -66,7 +79,10 @@ def test_gradients_reach_the_first_step_through_the_second(settings: UnrolledSet
     (slope,) = torch.autograd.grad(loss, first)
     assert figures["unrolled_ratio"] > 0 and float(slope.norm()) > 1e-6
     step = 1e-5 * torch.randn(first.shape, dtype=torch.float64)
-    there = [unrolled_loss(network, batch, dataclasses.replace(out, **{name: first.detach() + k * step}), settings)[0] for k in (1, -1)]
+    there = [
+        unrolled_loss(network, batch, dataclasses.replace(out, **{name: first.detach() + k * step}), settings)[0]
+        for k in (1, -1)
+    ]
     assert float((there[0] - there[1]).detach()) / 2 == pytest.approx(float((slope * step).sum()), rel=1e-4)
 
 
@@ -83,7 +99,9 @@ def test_soft_scores_follow_the_hard_ones_and_see_no_padding() -> None:
     far = torch.cat((native, torch.full_like(native, 1e3)), dim=1)
     assert float(soft_lddt(far, far, torch.cat((mask, ~mask), dim=1))) == pytest.approx(soft[0])
     error = torch.tensor([[0.4, 1.5, 9.0]])
-    assert float(soft_score(error, torch.tensor([[True, True, False]]))) > float(soft_score(error, torch.ones(1, 3, dtype=torch.bool)))
+    assert float(soft_score(error, torch.tensor([[True, True, False]]))) > float(
+        soft_score(error, torch.ones(1, 3, dtype=torch.bool))
+    )
 
 
 def test_the_whole_displacement_is_another_move() -> None:

@@ -1,4 +1,5 @@
-"""Medians of the bonds and angles across the peptide bond in crystal structures at 1.3 Å or better: makes oracles/peptides.csv.
+"""Medians of the bonds and angles across the peptide bond in crystal structures at 1.3 Å or better: makes
+oracles/peptides.csv.
 
 python tests/assess/oracles/peptide_medians.py ../shared/data > tests/assess/oracles/peptides.csv
 """
@@ -45,7 +46,9 @@ def collect(protein: Protein, into: dict[tuple[str, str], list[float]]) -> None:
 def main() -> None:
     data = Path(sys.argv[1])
     with (data / "index.tsv").open(newline="") as handle:
-        rows = [r for r in csv.DictReader(handle, delimiter="\t") if r["split"] == "train" and r["quality"] == "xray_2.5"]
+        rows = [
+            r for r in csv.DictReader(handle, delimiter="\t") if r["split"] == "train" and r["quality"] == "xray_2.5"
+        ]
     good = [r["id"] for r in rows if r["resolution_A"] and float(r["resolution_A"]) <= RESOLUTION][:CHAINS]
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for name in good:

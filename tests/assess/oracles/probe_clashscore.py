@@ -3,10 +3,10 @@
     python -m venv oracle && oracle/bin/pip install cctbx-base==2025.11 hydride==1.2.3 biotite
     oracle/bin/python probe_clashscore.py ../shared/bench refined150-dev/101m_/native.pdb … > clashscore.csv
 
-What it is: cctbx's DotScorer (the C++ of probe2) decides every surface dot, with its default limits, and pairs of atoms with a dot of
-bad overlap are counted as in mmtbx.validation.clashscore2. What it is not: MolProbity's own clashscore, because Reduce2 needs a monomer
-library that is on no package registry. Hydrogens come from hydride (groups on N, O and S turned to their best place), then X-H bonds are
-set to electron-cloud lengths and radii to MolProbity's.
+What it is: cctbx's DotScorer (the C++ of probe2) decides every surface dot, with its default limits, and pairs of atoms
+with a dot of bad overlap are counted as in mmtbx.validation.clashscore2. What it is not: MolProbity's own clashscore,
+because Reduce2 needs a monomer library that is on no package registry. Hydrogens come from hydride (groups on N, O and
+S turned to their best place), then X-H bonds are set to electron-cloud lengths and radii to MolProbity's.
 """
 
 # cctbx must be imported before numpy: its libraries crash the other way round.
@@ -27,7 +27,12 @@ import numpy as np  # noqa: E402
 
 RADIUS = {"C": 1.70, "N": 1.55, "O": 1.40, "S": 1.80, "H": 1.22}
 LENGTH = {"N": 0.86, "O": 0.84, "S": 1.20}
-AROMATIC = {"PHE": "CG CD1 CD2 CE1 CE2 CZ", "TYR": "CG CD1 CD2 CE1 CE2 CZ", "HIS": "CG CD2 CE1", "TRP": "CG CD1 CD2 CE2 CE3 CZ2 CZ3 CH2"}
+AROMATIC = {
+    "PHE": "CG CD1 CD2 CE1 CE2 CZ",
+    "TYR": "CG CD1 CD2 CE1 CE2 CZ",
+    "HIS": "CG CD2 CE1",
+    "TRP": "CG CD1 CD2 CE2 CE3 CZ2 CZ3 CH2",
+}
 PI_ACCEPTORS = {"PHE": "CG CD1 CD2 CE1 CE2 CZ", "TYR": "CG CD1 CD2 CE1 CE2 CZ", "TRP": "CD2 CE2 CE3 CZ2 CZ3 CH2"}
 CARBONYL = {"ASP": "CG", "ASN": "CG", "GLU": "CD", "GLN": "CD"}
 CHARGE = {("ASP", "OD1"): -1, ("ASP", "OD2"): -1, ("GLU", "OE1"): -1, ("GLU", "OE2"): -1, ("LYS", "NZ"): 1} | {
@@ -37,7 +42,10 @@ CHARGE = {("ASP", "OD1"): -1, ("ASP", "OD2"): -1, ("GLU", "OE1"): -1, ("GLU", "O
 
 def hydrogenated(path: Path) -> struc.AtomArray:
     lines = path.read_text().splitlines()
-    padded = [f"{line[:60]:<60}{line[60:66].strip() or '0.00':>6}{line[66:]}" if line.startswith("ATOM") else line for line in lines]
+    padded = [
+        f"{line[:60]:<60}{line[60:66].strip() or '0.00':>6}{line[66:]}" if line.startswith("ATOM") else line
+        for line in lines
+    ]
     atoms = pdb.PDBFile.read(io.StringIO("\n".join(padded))).get_structure(model=1, altloc="occupancy")
     atoms = atoms[struc.filter_canonical_amino_acids(atoms) & (atoms.element != "H") & (atoms.element != "D")]
     atoms.bonds = struc.connect_via_residue_names(atoms)
@@ -79,7 +87,9 @@ def clashscore(atoms: struc.AtomArray) -> tuple[float, int, int]:
         info.vdwRadius = 1.05 if element == "H" and (polar or ring) else RADIUS[element]
         if name == "C" or name == CARBONYL.get(residue):
             info.vdwRadius = 1.65
-        bare_imidazole = residue == "HIS" and name in ("ND1", "NE2") and all(atoms.element[n] != "H" for n in neighbours[k])
+        bare_imidazole = (
+            residue == "HIS" and name in ("ND1", "NE2") and all(atoms.element[n] != "H" for n in neighbours[k])
+        )
         info.isAcceptor = bool(element == "O" or bare_imidazole or name in PI_ACCEPTORS.get(residue, "").split())
         info.isDonor = bool(polar)
         info.charge = int(CHARGE.get((residue, atoms.atom_name[parent]), -1 if name == "OXT" else 0))
@@ -102,7 +112,12 @@ def clashscore(atoms: struc.AtomArray) -> tuple[float, int, int]:
     for k in range(len(atoms)):
         excluded, frontier = {k}, {k}
         for depth in range(4):
-            frontier = {n for a in frontier for n in neighbours[a] if n not in excluded and (depth < 3 or hydrogen[k] or hydrogen[n])}
+            frontier = {
+                n
+                for a in frontier
+                for n in neighbours[a]
+                if n not in excluded and (depth < 3 or hydrogen[k] or hydrogen[n])
+            }
             excluded |= frontier
         near = [a for a in query.neighbors(listed[k].xyz, 1e-5, extras[k].vdwRadius + 2.0) if a.i_seq not in excluded]
         shut = [listed[int(n)] for n in excluded if n != k]

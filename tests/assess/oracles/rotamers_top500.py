@@ -3,11 +3,12 @@
     python -m venv oracle && oracle/bin/pip install cctbx-base==2025.11
     npm pack moorhen@0.22.7 && tar xzf moorhen-0.22.7.tgz && tar xzf package/public/baby-gru/data.tar.gz
     cp package/public/baby-gru/rota500-*.data data/coot/rama-data
-    oracle/bin/python rotamers_top500.py data/coot/rama-data ../shared/bench refined150-dev/101m_/native.pdb … > rotamers.csv
+    oracle/bin/python rotamers_top500.py data/coot/rama-data ../shared/bench refined150-dev/101m_/native.pdb … >
+    rotamers.csv
 
-What it is: torsions by cctbx's SidechainAngles, looked up in the Top500 distributions of MolProbity (Lovell et al. 2000) by cctbx's
-NDimTable, which interpolates as MolProbity does; a side chain is an outlier below 1 %, MolProbity's limit for these tables, and listed
-as allowed up to 2 %.
+What it is: torsions by cctbx's SidechainAngles, looked up in the Top500 distributions of MolProbity (Lovell et al.
+2000) by cctbx's NDimTable, which interpolates as MolProbity does; a side chain is an outlier below 1 %, MolProbity's
+limit for these tables, and listed as allowed up to 2 %.
 What it is not: today's molprobity.rotalyze, whose Top8000 tables (limit 0.3 %) are on no package registry.
 """
 
