@@ -101,6 +101,11 @@ def test_the_files_it_links_exist(page: str) -> None:
         assert ((ROOT / page).parent / link if link else ROOT / path).exists(), link or path
 
 
+def test_every_script_of_the_benchmarks_is_described() -> None:
+    scripts = {f"`benchmarks/{path.name}`" for path in (ROOT / "benchmarks").glob("*.py")}
+    assert {name for name in scripts if name not in TEXTS["benchmarks/README.md"]} == set()
+
+
 def test_the_theory_names_files_that_exist() -> None:
     names = re.findall(r"`([a-z_]+/[\w/]+\.py|\w+\.py)`", TEXTS["refine/THEORY.md"])
     assert names and all((ROOT / "refine" / name).is_file() for name in names)
