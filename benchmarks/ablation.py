@@ -1,5 +1,4 @@
-"""What each part of the engine adds, on the tune half of refined150-dev: the table of the README's section "What does
-what".
+"""What each part of the engine adds, on the tune half of refined150-dev: the table "What does what" of the results.
 
     python benchmarks/ablation.py --bench BENCH_FOLDER --out benchmarks/results/ablation.json [--rows NAME,NAME]
 
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ensemble_calibration import engine_settings, relaxed
+from calibration_targets import engine_settings, relaxed
 from numpy.typing import NDArray
 
 from refine.accuracy.calibration import network_hashes
@@ -143,9 +142,9 @@ def measure(row: Row, target: Target, networks: Networks, settings: RunSettings,
 def fresh(args: argparse.Namespace, mark: Mapping[str, Any]) -> dict[str, Any]:
     """What ``--out`` holds of the same networks and settings."""
     if args.out.is_file():
-        known: dict[str, Any] = json.loads(args.out.read_text())
-        if {k: known.get(k) for k in mark} == mark:
-            return known
+        measured: dict[str, Any] = json.loads(args.out.read_text())
+        if {k: measured.get(k) for k in mark} == mark:
+            return measured
     return {**mark, "rows": {}}
 
 
@@ -170,20 +169,20 @@ def main(
         name: value for name, value in network_hashes(networks.folder).items() if name != "judge.safetensors"
     }  # no part of the engine
     mark = {"networks": hashes, "settings": json.loads(json.dumps(dataclasses.asdict(settings)))}
-    found = fresh(args, mark)
+    results = fresh(args, mark)
     for name in args.rows.split(","):
-        if name in found["rows"]:
+        if name in results["rows"]:
             continue
         begun = time.process_time()
         values = np.array([measure(ROWS[name], target, networks, settings, args.cache) for target in targets])
         means = [dataclasses.asdict(mean_interval(values[:, k])) for k in (0, 1)]
-        found["rows"][name] = {
+        results["rows"][name] = {
             "label": ROWS[name].label, "n": len(values), "gdt_ha": means[0], "lddt": means[1],
             "improved_percent": float((values[:, 0] > 0).mean() * 100), "worst": float(values[:, 0].min()),
             "cpu_seconds": round((time.process_time() - begun) / len(values), 2),
         }  # fmt: skip
-        args.out.write_text(json.dumps(found, indent=1) + "\n")
-        tell(f"{name}: {found['rows'][name]}")
+        args.out.write_text(json.dumps(results, indent=1) + "\n")
+        tell(f"{name}: {results['rows'][name]}")
     return 0
 
 

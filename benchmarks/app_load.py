@@ -1,5 +1,4 @@
-"""Load on the web app: many users at once submit the example while jobs run. Nothing may be lost, and pages must
-answer.
+"""Load on the web app: many users submit at once while jobs run. Nothing may be lost, and pages must answer.
 
     python benchmarks/app_load.py --users 20 --out benchmarks/results/app_load.json
 
@@ -142,8 +141,8 @@ def served(folder: Path) -> Iterator[tuple[int, Store]]:
     base.write_text(QUICK)
     jobs = folder / "jobs"
     command = [sys.executable, "-m", "refine", "app", "--port", str(port), "--folder", str(jobs), "--base", str(base)]
-    with (folder / "app.txt").open("wb") as told:
-        app = subprocess.Popen(command, stdout=told, stderr=told, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    with (folder / "app.txt").open("wb") as output:
+        app = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | {"OMP_NUM_THREADS": "1"})
     try:
         wait_until_up(port, app)
         store = Store(AppSettings(folder=str(jobs), base=str(base)))
@@ -169,24 +168,24 @@ def wait_until_up(port: int, app: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--users", type=int, default=20)
-    options.add_argument("--looks", type=int, default=5, help="looks of each user at the page of the job")
-    options.add_argument("--wait", type=float, default=1800, help="seconds until all jobs must be done")
-    options.add_argument("--out", type=Path)
-    given = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=20)
+    parser.add_argument("--looks", type=int, default=5, help="looks of each user at the page of the job")
+    parser.add_argument("--wait", type=float, default=1800, help="seconds until all jobs must be done")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         for port, store in served(Path(place)):
             began = time.monotonic()
-            visits = asyncio.run(crowd(port, given.users, given.looks))
+            visits = asyncio.run(crowd(port, options.users, options.looks))
             submitted = {job for _, job in visits}
-            while any(job.active for job in store.jobs()) and time.monotonic() - began < given.wait:
+            while any(job.active for job in store.jobs()) and time.monotonic() - began < options.wait:
                 time.sleep(1)
             done = {job.id for job in store.jobs(states=(DONE,))}
             times = sorted(t for some, _ in visits for t in some)
             looks = sorted(t for some, _ in visits for t in some[4:])
-            found = {
-                "users": given.users,
+            figures = {
+                "users": options.users,
                 "jobs_submitted": len(submitted),
                 "jobs_in_the_queue": len(store.jobs()),
                 "jobs_done": len(done & submitted),
@@ -198,9 +197,9 @@ def main() -> None:
                 "seconds": round(time.monotonic() - began, 1),
                 "load_average": round(os.getloadavg()[0], 1),
             }
-            print(json.dumps(found, indent=1))
-            if given.out:
-                given.out.write_text(json.dumps(found, indent=1) + "\n")
+            print(json.dumps(figures, indent=1))
+            if options.out:
+                options.out.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

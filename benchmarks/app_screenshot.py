@@ -1,4 +1,4 @@
-"""The picture of the web app in the README: the example's result, made by the app itself in Chromium.
+"""The picture of the web app in app/README.md: the example's result, made by the app itself in Chromium.
 
     python benchmarks/app_screenshot.py --chromium /usr/bin/chromium --out app/screenshot.png
 
@@ -46,8 +46,8 @@ def picture(page: Page, out: Path) -> None:
     page.get_by_text("Free energy now").wait_for(state="detached")  # what the page of the running job showed is gone
     page.locator("[data-test-script-state=notRunning]").wait_for()
     page.wait_for_timeout(4000)
-    taken = Image.open(io.BytesIO(page.screenshot(timeout=PATIENCE))).convert("RGB")
-    taken.quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
+    picture_of_page = Image.open(io.BytesIO(page.screenshot(timeout=PATIENCE))).convert("RGB")
+    picture_of_page.quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
 
 
 def wait_until_up(url: str, app: subprocess.Popen[bytes]) -> None:
@@ -62,35 +62,36 @@ def wait_until_up(url: str, app: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--chromium", default=shutil.which("chromium"))
-    options.add_argument("--out", type=Path, default=Path("app/screenshot.png"))
-    options.add_argument("--job", help="address of a job that is done")
-    options.add_argument("--width", type=int, default=1280)
-    options.add_argument("--height", type=int, default=1180)
-    options.add_argument("--dark", action="store_true")
-    given = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chromium", default=shutil.which("chromium"))
+    parser.add_argument("--out", type=Path, default=Path("app/screenshot.png"))
+    parser.add_argument("--job", help="address of a job that is done")
+    parser.add_argument("--width", type=int, default=1280)
+    parser.add_argument("--height", type=int, default=1180)
+    parser.add_argument("--dark", action="store_true")
+    options = parser.parse_args()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         app = None
-        if not given.job:
+        if not options.job:
             command = [sys.executable, "-m", "refine", "app", "--port", str(port), "--folder", folder]
             app = subprocess.Popen(command, env=os.environ)
             wait_until_up(url, app)
-        browser = playwright.chromium.launch(executable_path=given.chromium, args=FLAGS, timeout=PATIENCE)
+        browser = playwright.chromium.launch(executable_path=options.chromium, args=FLAGS, timeout=PATIENCE)
         context = browser.new_context(
-            viewport={"width": given.width, "height": given.height}, color_scheme="dark" if given.dark else "light"
+            viewport={"width": options.width, "height": options.height},
+            color_scheme="dark" if options.dark else "light",
         )
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
-        if given.job:
-            page.goto(given.job)
+        if options.job:
+            page.goto(options.job)
         else:
             refined_example(page, url)
-        picture(page, given.out)
+        picture(page, options.out)
         browser.close()
         if app is not None:
             app.terminate()

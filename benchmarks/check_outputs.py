@@ -24,17 +24,17 @@ from refine.structure.read import read_structure
 Residues = list[tuple[str, str, str]]
 
 
-def by_gemmi(path: Path, known: set[str]) -> Residues:
+def by_gemmi(path: Path, names: set[str]) -> Residues:
     """(chain, number with insertion code, name) of the residues that the input has."""
     structure = gemmi.read_structure(str(path))
-    return [(chain.name.strip(), str(r.seqid), r.name) for chain in structure[0] for r in chain if r.name in known]
+    return [(chain.name.strip(), str(r.seqid), r.name) for chain in structure[0] for r in chain if r.name in names]
 
 
-def by_biopython(path: Path, known: set[str]) -> Residues:
+def by_biopython(path: Path, names: set[str]) -> Residues:
     """The same by Biopython."""
     parser = MMCIFParser(QUIET=True) if path.suffix == ".cif" else PDBParser(QUIET=True)
     model = next(iter(parser.get_structure("model", path)))
-    return [(c.id.strip(), f"{r.id[1]}{r.id[2].strip()}", r.resname) for c in model for r in c if r.resname in known]
+    return [(c.id.strip(), f"{r.id[1]}{r.id[2].strip()}", r.resname) for c in model for r in c if r.resname in names]
 
 
 def expected(path: Path) -> Residues:
@@ -50,38 +50,38 @@ def expected(path: Path) -> Residues:
 def differences(run: Path, source: Path) -> list[str]:
     """What is wrong with one run."""
     record = json.loads((run / "run.json").read_text())
-    found = [] if record["status"] == "done" else [f"status {record['status']}"]
+    wrong = [] if record["status"] == "done" else [f"status {record['status']}"]
     want = expected(source)
-    known = set(ONE_TO_THREE.values())
+    names = set(ONE_TO_THREE.values())
     for name in ("model_1.pdb", "model_1.cif"):
         for reader in (by_gemmi, by_biopython):
-            have = reader(run / name, known)
+            have = reader(run / name, names)
             # mmCIF cannot hold a blank chain id: it is compared by order alone there.
             blank = name.endswith(".cif") and any(chain == "" for chain, _, _ in want)
             if ([r[1:] for r in have], len(have)) != ([r[1:] for r in want], len(want)) or (not blank and have != want):
-                found.append(
+                wrong.append(
                     f"{name} by {reader.__name__}: {len(have)} residues, {len(want)} expected, or other numbers"
                 )
-    return found
+    return wrong
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("bench", type=Path)
-    options.add_argument("manifest", type=Path)
-    options.add_argument("--root", type=Path)
-    options.add_argument("--set")
-    given = options.parse_args()
-    root = given.root or given.manifest.parent
-    with given.manifest.open() as file:
-        rows = [r for r in csv.DictReader(file, delimiter="\t") if given.set is None or r["set"] == given.set]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bench", type=Path)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--root", type=Path)
+    parser.add_argument("--set")
+    options = parser.parse_args()
+    root = options.root or options.manifest.parent
+    with options.manifest.open() as file:
+        rows = [r for r in csv.DictReader(file, delimiter="\t") if options.set is None or r["set"] == options.set]
     bad = 0
     for row in rows:
-        run = given.bench / "models" / row["target"] / "ours"
-        found = differences(run, root / row["model"]) if (run / "run.json").is_file() else ["no run"]
-        for line in found:
+        run = options.bench / "models" / row["target"] / "ours"
+        wrong = differences(run, root / row["model"]) if (run / "run.json").is_file() else ["no run"]
+        for line in wrong:
             sys.stdout.write(f"{row['target']}: {line}\n")
-        bad += bool(found)
+        bad += bool(wrong)
     sys.stdout.write(f"{len(rows) - bad} of {len(rows)} runs are whole\n")
     return int(bad > 0)
 

@@ -44,11 +44,11 @@ def sites(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[n
         atoms = {str(name[k]): xyz[k] for k in rows}
         if aa is None or set(atoms) - {"OXT"} != set(ATOM14[aa]):
             continue
-        found = [(atoms[a], k) for k, a in enumerate(BACKBONE) if a in atoms]
+        sites = [(atoms[a], k) for k, a in enumerate(BACKBONE) if a in atoms]
         side = [atoms[a] for a in ATOM14[aa][4:]]
         if len(side) > 1:
-            found.append((np.mean(side, 0), 5 + AMINO_ACIDS.index(aa)))
-        for position, kind in found:
+            sites.append((np.mean(side, 0), 5 + AMINO_ACIDS.index(aa)))
+        for position, kind in sites:
             positions.append(position)
             kinds.append(kind)
             owners.append(i)

@@ -67,20 +67,20 @@ def real(bench: Path) -> Iterator[tuple[str, Structure]]:
     """Label and structure of the real models."""
     for name in ("refined150-dev", "perturbed-40"):
         for target in read_manifest(bench / "targets.tsv", chosen_set=name, split="tune"):
-            found = of_protein(read_structure(target.model).protein, read_structure(target.native).protein)
-            if found is not None:
-                yield f"{name} (tune)", found
+            structure = of_protein(read_structure(target.model).protein, read_structure(target.native).protein)
+            if structure is not None:
+                yield f"{name} (tune)", structure
     for decoy in find_decoys(bench / "casp13-decoys"):
-        found = (
+        structure = (
             None
             if decoy.is_native
             else of_protein(read_structure(decoy.path).protein, read_structure(decoy.native).protein)
         )
-        if found is not None:
-            yield f"casp13-decoys {decoy.target}", found
+        if structure is not None:
+            yield f"casp13-decoys {decoy.target}", structure
 
 
-def made(examples: Examples, label: str) -> Iterator[tuple[str, Structure]]:
+def generated(examples: Examples, label: str) -> Iterator[tuple[str, Structure]]:
     """Label and structure of generated decoys; natives, which are hardly moved, left out."""
     for n in range(len(examples)):
         example = examples[n]
@@ -158,16 +158,16 @@ def _together(move: Array, chosen: NDArray[np.bool_]) -> float:
 
 def _mean(rows: Sequence[Sequence[float]]) -> list[float]:
     table = np.array(rows)
-    known = np.isfinite(table)
-    return (np.where(known, table, 0).sum(0) / np.maximum(known.sum(0), 1)).tolist()
+    finite = np.isfinite(table)
+    return (np.where(finite, table, 0).sum(0) / np.maximum(finite.sum(0), 1)).tolist()
 
 
 def _quantiles(values: Iterable[float] | Array) -> dict[str, float]:
-    found = np.quantile(np.asarray(list(values)), (0.05, 0.25, 0.5, 0.75, 0.95))
-    return dict(zip(("q05", "q25", "q50", "q75", "q95"), (round(float(v), 4) for v in found), strict=True))
+    quantiles = np.quantile(np.asarray(list(values)), (0.05, 0.25, 0.5, 0.75, 0.95))
+    return dict(zip(("q05", "q25", "q50", "q75", "q95"), (round(float(v), 4) for v in quantiles), strict=True))
 
 
-def plot(found: dict[str, dict[str, object]], path: Path) -> None:
+def plot(summaries: dict[str, dict[str, object]], path: Path) -> None:
     """Real models in black and grey, decoys in colour."""
     import matplotlib
 
@@ -175,14 +175,14 @@ def plot(found: dict[str, dict[str, object]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(3, 2, figsize=(13, 13))
-    labels = list(found)
+    labels = list(summaries)
     real_ones = [x for x in labels if ":" not in x]
     tones = dict(zip(real_ones, ("#000000", "#505050", "#888888", "#b4b4b4"), strict=False))
     colours = tones | {x: f"C{k}" for k, x in enumerate(x for x in labels if x not in tones)}
 
     def boxes(axis: plt.Axes, key: str, title: str, label: str) -> None:
         for k, name in enumerate(labels):
-            q = found[name][key]
+            q = summaries[name][key]
             assert isinstance(q, dict)
             axis.plot((q["q05"], q["q95"]), (k, k), color=colours[name], linewidth=1.2)
             axis.plot((q["q25"], q["q75"]), (k, k), color=colours[name], linewidth=6, solid_capstyle="butt")
@@ -192,7 +192,7 @@ def plot(found: dict[str, dict[str, object]], path: Path) -> None:
 
     def curves(axis: plt.Axes, key: str, title: str, label: str) -> None:
         for name in labels:
-            values = found[name][key]
+            values = summaries[name][key]
             assert isinstance(values, dict)
             real_one = name in tones
             x = [float(k) for k in values]
@@ -245,12 +245,12 @@ def main() -> None:
         by_label.setdefault(label, []).append(structure)
     for network, stage in (("prior", "elastic"), ("judge", "judge")):
         settings = read_toml(TRAINING / f"{stage}.toml", lambda values: build_settings(TrainingSettings, values))
-        for label, structure in made(examples_of(pack, pairs, "valid", settings, SEED, args.count), network):
+        for label, structure in generated(examples_of(pack, pairs, "valid", settings, SEED, args.count), network):
             by_label.setdefault(label, []).append(structure)
-    found = {label: statistics(by_label[label]) for label in by_label}
-    (RESULTS / "decoy_statistics.json").write_text(json.dumps(_rounded(found), indent=1) + "\n", encoding="utf-8")
-    plot(found, RESULTS / "decoy_statistics.png")
-    for label, s in found.items():
+    summaries = {label: statistics(by_label[label]) for label in by_label}
+    (RESULTS / "decoy_statistics.json").write_text(json.dumps(_rounded(summaries), indent=1) + "\n", encoding="utf-8")
+    plot(summaries, RESULTS / "decoy_statistics.png")
+    for label, s in summaries.items():
         print(f"{label:32s} {s['structures']:4d} lDDT {s['lddt']} local {s['local_error']}")
 
 

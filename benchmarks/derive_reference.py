@@ -113,8 +113,8 @@ def measure(names: list[str | None], coords: NDArray, b14: NDArray, clean: NDArr
     for i, aa in enumerate(names):
         for k, atoms in enumerate(CHI_ATOMS[aa] if aa else ()):
             chi[i, k] = dihedral(*(coords[i, ATOM14[aa].index(atom)] for atom in atoms))
-    known = np.array([aa is not None for aa in names])
-    keep = inner & clean & known & np.isfinite(phi) & np.isfinite(psi) & (b14[:, :4].max(1) < MAX_B_BACKBONE)
+    standard = np.array([aa is not None for aa in names])
+    keep = inner & clean & standard & np.isfinite(phi) & np.isfinite(psi) & (b14[:, :4].max(1) < MAX_B_BACKBONE)
     complete = np.array(
         [aa is not None and np.isfinite(chi[i, : len(CHI_ATOMS[aa])]).all() for i, aa in enumerate(names)]
     )

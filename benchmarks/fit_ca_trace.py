@@ -1,5 +1,4 @@
-"""Fit the constants of refine/structure/ca_trace.py: the turn of a peptide plane about its CA-CA axis from four
-consecutive CA atoms.
+"""Fit refine/structure/ca_trace.py: the turn of a peptide plane about its CA-CA axis from four consecutive CA atoms.
 
     python benchmarks/fit_ca_trace.py SHARED/data
 
@@ -44,10 +43,12 @@ def main() -> None:
     coefficients = np.linalg.lstsq(features, targets, rcond=None)[0]
     sys.stdout.write(np.array2string(coefficients.T, precision=3, separator=", ", max_line_width=140) + "\n")
     ca, o = quadruples(folder, "valid", 60)
-    found = peptide_features(ca) @ coefficients
-    error = np.degrees(np.abs(np.angle((found[:, 0] + 1j * found[:, 1]) / (turns(ca, o) @ np.array([1, 1j])))))
+    predicted = peptide_features(ca) @ coefficients
+    ratio = (predicted[:, 0] + 1j * predicted[:, 1]) / (turns(ca, o) @ np.array([1, 1j]))
+    error = np.degrees(np.abs(np.angle(ratio)))
     sys.stdout.write(
-        f"validation: {len(ca)} peptides, median error {np.median(error):.1f}, 90 % below {np.quantile(error, 0.9):.1f} degrees\n"
+        f"validation: {len(ca)} peptides, median error {np.median(error):.1f}, "
+        f"90 % below {np.quantile(error, 0.9):.1f} degrees\n"
     )
 
 

@@ -1,5 +1,4 @@
-"""Whether the learned forces point to the native, and whether they are smooth; inputs of refined150-dev as they came,
-nothing is moved.
+"""Whether the learned forces point to the native, and whether they are smooth: inputs of refined150-dev, not moved.
 
     python benchmarks/forces.py [--split tune|check] [--bench ../shared/bench] [--out benchmarks/results/forces.json]
 
@@ -53,15 +52,15 @@ Array = NDArray[np.float64]
 
 def forces(networks: Networks, system: System, coords: torch.Tensor) -> dict[str, Array]:
     """Force (L, 3) kcal/mol/Å on each residue, by entry of ``TERMS``."""
-    found = {}
+    by_term = {}
     held = {
         whole: FreeEnergy(learned_terms(LearnedModel(networks, system, whole))).at(coords) for whole in (True, False)
     }
     for name, weights in TERMS.items():
         terms = tuple(term for term in held[name != REGION].terms if weights.get(term.name))
         one = FreeEnergy(terms, {term.name: weights[term.name] for term in terms})
-        found[name] = one.forces(coords)[0][0].sum(1).double().cpu().numpy()
-    return found
+        by_term[name] = one.forces(coords)[0][0].sum(1).double().cpu().numpy()
+    return by_term
 
 
 def cosine(a: Array, b: Array) -> Array:
@@ -106,7 +105,7 @@ def main() -> None:
         dealt = here["default"][rows][rng.permutation(len(rows))]
         pointing["control"].append(float(cosine(dealt, error)[chosen].mean()))
         weight.append(int(chosen.sum()))
-    found = {
+    figures = {
         "split": args.split,
         "targets": len(weight),
         "residues": int(np.sum(weight)),
@@ -118,9 +117,9 @@ def main() -> None:
         "largest_relative_change_of_force_for_0.01_A": largest,
         "median_relative_change_of_force_for_0.01_A": {name: float(np.median(v)) for name, v in median.items()},
     }
-    known = json.loads(args.out.read_text()) if args.out.is_file() else {}
-    args.out.write_text(json.dumps({**known, args.split: found}, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(found, indent=1))
+    halves = json.loads(args.out.read_text()) if args.out.is_file() else {}
+    args.out.write_text(json.dumps({**halves, args.split: figures}, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""The README's section "How good is it", written from the result files in benchmarks/results and never by hand.
+"""The tables of results in README.md (short) and benchmarks/README.md (all), written from benchmarks/results.
 
-    python benchmarks/make_readme_tables.py --collect bench_out refined150-dev      takes over a folder of refine bench
-    or bench-rank python benchmarks/make_readme_tables.py                                         writes the section
-    python benchmarks/make_readme_tables.py --check                                 exit code 1 when the section is not
-    what the files say
+    python benchmarks/make_readme_tables.py --collect BENCH_OUT refined150-dev
+        takes over the numbers of a folder of refine bench or refine bench-rank
+    python benchmarks/make_readme_tables.py
+        writes the tables into both files
+    python benchmarks/make_readme_tables.py --check
+        exit code 1 when a table is not what the result files say
 
-Collected are numbers alone: ``bench_NAME.json`` and ``bench_NAME.csv``, or ``rank_NAME.json`` and ``rank_NAME.csv``;
-commands, folders and error texts of other programs stay behind. ``md_cost.json`` is written by benchmarks/md_cost.py
-and ``ablation.json`` by benchmarks/ablation.py.
+The list of experiments in benchmarks/README.md is the index of benchmarks/LOG.md. Collected are numbers alone:
+``bench_NAME.json`` and ``bench_NAME.csv``, or ``rank_NAME.json`` and ``rank_NAME.csv``; commands, folders and error
+texts of other programs stay behind. ``md_cost.json`` is written by benchmarks/md_cost.py and ``ablation.json`` by
+benchmarks/ablation.py.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import argparse
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,20 +30,35 @@ from refine.bench.tables import change, number, p_value, table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+LOG = ROOT / "benchmarks" / "LOG.md"
 BEGIN, END = "<!-- results: begin (benchmarks/make_readme_tables.py) -->", "<!-- results: end -->"
-SHOWN = ("oligo_gdtha", "oligo_gdtts", "bb_lddt", "lddt_no_stereochecks")
+COMPARED = ("oligo_gdtha", "oligo_gdtts", "bb_lddt", "lddt_no_stereochecks")
 LEVELS = ("clashscore", "ramachandran_favoured")
+MAIN_SET = "refined150-dev"
+"""The set whose controls stand in the short table."""
+SET_LABELS = {
+    "refined150-dev": "server models of the 2010s (refined150-dev)",
+    "perturbed-40-check": "crystal structures, backbone perturbed (perturbed-40, check half)",
+    "natives-20": "crystal structures as they are (natives-20)",
+}
+METHOD_LABELS = {
+    "start": "input as it came",
+    "relax": "side chains and minimisation alone",
+    "random": "random direction, as far as ours",
+    "ours": "**refine**",
+}
 RANK_KEYS = ("spearman_bb_lddt", "spearman_oligo_gdtts", "top1_loss_oligo_gdtts", "native_rank", "roc_auc")
 
 
 def bench_section(name: str, summary: Mapping[str, Any]) -> Iterator[str]:
     """The table of methods, what the pairs say, and the oracle apart."""
     bench = summary["bench"]
-    yield f"**{name}**, {bench['targets']} targets, model 1 only; brackets are 95 % bootstrap intervals, * where they exclude 0:"
+    intervals = "brackets are 95 % bootstrap intervals, * where they exclude 0"
+    yield f"**{name}**, {bench['targets']} targets, model 1 only; {intervals}:"
     head = [
         "method",
         "n",
-        *(f"Δ {BY_KEY[k].label}" for k in SHOWN),
+        *(f"Δ {BY_KEY[k].label}" for k in COMPARED),
         "improved %",
         "worst",
         *(BY_KEY[k].label for k in LEVELS),
@@ -49,7 +68,7 @@ def bench_section(name: str, summary: Mapping[str, Any]) -> Iterator[str]:
     for method, of in summary["methods"].items():
         main = of["metrics"][MAIN.key]
         cells = [method, str(of["n"]) + (f" ({of['failed']} failed)" if of["failed"] else "")]
-        cells += [change(BY_KEY[k], of["metrics"][k]) if method != "start" else "0" for k in SHOWN]
+        cells += [change(BY_KEY[k], of["metrics"][k]) if method != "start" else "0" for k in COMPARED]
         cells += [number(main["improved_percent"], 0), number(main["worst_loss"], 2, signed=True)]
         cells += [*(number(of["metrics"][k]["mean"], 1) for k in LEVELS), number(of["seconds_mean"], 1)]
         lines.append(cells)
@@ -61,7 +80,8 @@ def bench_section(name: str, summary: Mapping[str, Any]) -> Iterator[str]:
             p = p_value(of["wilcoxon_p"])
             yield f"{pair['first']} − {pair['second']}: {difference} {MAIN.label}, Wilcoxon p = {p} (n = {of['n']})."
     for method, of in summary["oracle"].items():
-        yield f"Oracle, no result: the best of {of['models']} models of {method}, picked with the native, {change(MAIN, of)} {MAIN.label}."
+        best = f"the best of {of['models']} models of {method}, picked with the native"
+        yield f"Oracle, no result: {best}, {change(MAIN, of)} {MAIN.label}."
 
 
 def rank_section(name: str, summary: Mapping[str, Any]) -> Iterator[str]:
@@ -83,10 +103,10 @@ def cost_section(values: Mapping[str, Any]) -> Iterator[str]:
     md, ours = values["md"], values["ours"]
     times = "; ".join(f"{name} ({of['ns']:.0f} ns): {of['ratio_cpu']:,.0f}" for name, of in values["protocols"].items())
     yield (
-        f"**Cost against molecular dynamics**, {values['model']} ({ours['residues']} residues, {md['atoms']} atoms with water), "
-        f"same machine, {md['platform']}: "
-        f"explicit-solvent MD runs {md['ns_per_cpu_day']:.2f} ns a CPU day, a default run takes {ours['cpu_seconds']:.0f} CPU s. "
-        f"Our runs that fit into one MD refinement: {times}. Sources and known gains of those protocols stand in `benchmarks/md_cost.py`."
+        f"**Cost against molecular dynamics**, {values['model']} ({ours['residues']} residues, {md['atoms']} atoms "
+        f"with water), same machine, {md['platform']}: explicit-solvent MD runs {md['ns_per_cpu_day']:.2f} ns a CPU "
+        f"day, a default run takes {ours['cpu_seconds']:.0f} CPU s. Our runs that fit into one MD refinement: {times}. "
+        "Sources and known gains of those protocols stand in `benchmarks/md_cost.py`."
     )
 
 
@@ -95,8 +115,9 @@ def ablation_section(values: Mapping[str, Any]) -> Iterator[str]:
     rows = values["rows"].values()
     counts = sorted({row["n"] for row in rows})
     yield (
-        f"**What does what**: the engine alone on the tune half of refined150-dev ({', '.join(map(str, counts))} targets), change against "
-        "the input as it came, before the last finishing; one replica without noise from the finished input, unless a row says otherwise:"
+        f"**What does what**: the engine alone on the tune half of refined150-dev ({', '.join(map(str, counts))} "
+        "targets), change against the input as it came, before the last finishing; one replica without noise from the "
+        "finished input, unless a row says otherwise:"
     )
     lines = [
         [
@@ -110,26 +131,68 @@ def ablation_section(values: Mapping[str, Any]) -> Iterator[str]:
     yield table(["engine", "Δ GDT-HA", "Δ lDDT Cα", "improved %"], lines)
 
 
-def section(results: Path) -> str:
-    """The whole section, from the files there are."""
+def all_tables(results: Path) -> str:
+    """Every table, from the files there are: the generated part of benchmarks/README.md."""
     parts: list[str] = []
     for path in sorted(results.glob("bench_*.json")):
-        parts += bench_section(path.stem.removeprefix("bench_"), json.loads(path.read_text(encoding="utf-8")))
+        parts += bench_section(path.stem.removeprefix("bench_"), read_json(path))
     for path in sorted(results.glob("rank_*.json")):
-        parts += rank_section(path.stem.removeprefix("rank_"), json.loads(path.read_text(encoding="utf-8")))
+        parts += rank_section(path.stem.removeprefix("rank_"), read_json(path))
     if (results / "ablation.json").is_file():
-        parts += ablation_section(json.loads((results / "ablation.json").read_text(encoding="utf-8")))
+        parts += ablation_section(read_json(results / "ablation.json"))
     if (results / "md_cost.json").is_file():
-        parts += cost_section(json.loads((results / "md_cost.json").read_text(encoding="utf-8")))
+        parts += cost_section(read_json(results / "md_cost.json"))
     return "\n\n".join(parts or ["No results yet."])
 
 
-def replaced(readme: str, text: str) -> str:
-    """The README with the section between its markers replaced; raises SystemExit without markers."""
-    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
-        raise SystemExit(f"README.md needs one line {BEGIN!r} and after it one {END!r}")
-    before, rest = readme.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}"
+def experiments(log: str) -> str:
+    """The index table of LOG.md, under a heading of its own; raises SystemExit without one."""
+    index = re.search(r"^## Index\n.*?(^\|.*?\n)\n", log, flags=re.DOTALL | re.MULTILINE)
+    if index is None:
+        raise SystemExit("LOG.md needs a section 'Index' with a table")
+    return f"## Experiments\n\nThe index of [LOG.md](LOG.md); what counts is the entry there.\n\n{index[1].rstrip()}"
+
+
+def short_table(results: Path) -> str:
+    """Model 1 of refine on every set, and the controls on the main set alone: the generated part of README.md."""
+    names = sorted(path.stem.removeprefix("bench_") for path in results.glob("bench_*.json"))
+    names.sort(key=lambda name: name != MAIN_SET)
+    lines = [row for name in names for row in short_rows(name, read_json(results / f"bench_{name}.json"))]
+    if not lines:
+        return "No results yet."
+    return table(["set", "model 1", "n", "Δ GDT-HA", "Δ lDDT Cα", "improved %", "worst"], lines)
+
+
+def short_rows(name: str, summary: Mapping[str, Any]) -> Iterator[list[str]]:
+    """The rows of one set in the short table; the set is named in the first of them."""
+    label = SET_LABELS.get(name, name)
+    for method in METHOD_LABELS if name == MAIN_SET else ("ours",):
+        if method not in summary["methods"]:
+            continue
+        of = summary["methods"][method]
+        main = of["metrics"][MAIN.key]
+        row = [label, METHOD_LABELS[method], str(of["n"])]
+        if method == "start":
+            yield [*row, "0", "0", "–", "–"]
+        else:
+            changes = [change(BY_KEY[key], of["metrics"][key]) for key in (MAIN.key, "bb_lddt")]
+            improved, worst = number(main["improved_percent"], 0), number(main["worst_loss"], 2, signed=True)
+            yield [*row, *changes, improved, worst]
+        label = ""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A result file."""
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
+
+
+def replaced(name: str, page: str, tables: str) -> str:
+    """A page with the part between its markers replaced; raises SystemExit without markers."""
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise SystemExit(f"{name} needs one line {BEGIN!r} and after it one {END!r}")
+    before, rest = page.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{rest.split(END)[1]}"
 
 
 def collect(folder: Path, name: str, results: Path) -> None:
@@ -166,20 +229,20 @@ def main() -> None:
     parser.add_argument("--collect", nargs=2, metavar=("FOLDER", "NAME"))
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="page of the short table")
+    parser.add_argument("--tables", type=Path, default=ROOT / "benchmarks" / "README.md", help="page of all tables")
     options = parser.parse_args()
     if options.collect:
         collect(Path(options.collect[0]), options.collect[1], options.results)
         return
-    readme = options.readme.read_text(encoding="utf-8")
-    wanted = replaced(readme, section(options.results))
-    if options.check:
-        sys.exit(
-            0
-            if wanted == readme
-            else "README.md is not what benchmarks/results says; run benchmarks/make_readme_tables.py"
-        )
-    options.readme.write_text(wanted, encoding="utf-8")
+    everything = all_tables(options.results) + "\n\n" + experiments(LOG.read_text(encoding="utf-8"))
+    for path, tables in ((options.readme, short_table(options.results)), (options.tables, everything)):
+        page = path.read_text(encoding="utf-8")
+        wanted = replaced(path.name, page, tables)
+        if options.check and wanted != page:
+            sys.exit(f"{path} is not what benchmarks/results says; run benchmarks/make_readme_tables.py")
+        if not options.check:
+            path.write_text(wanted, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,26 +1,24 @@
-"""What a molecular dynamics refinement of a target costs on this machine, beside our default run: one after the other,
-in one process.
+"""What a molecular dynamics refinement costs on this machine, beside our default run, one after the other.
 
-    python benchmarks/md_cost.py                                   the example model
+    python benchmarks/md_cost.py
+        the example model
     python benchmarks/md_cost.py model.pdb --seconds 120 --out benchmarks/results/md_cost.json
+        another one, with the numbers written to a file
 
 Measures the speed of explicit-solvent OpenMM (amber14 with TIP3P, PME, 10 Å cutoff, 4 fs steps with hydrogens of 3 amu,
-constraints, 300 K, constant volume, 9 Å of water around the protein) after a default ``refine run``, and prints the
-ratio for the lengths of published protocols. The ratio is of machine time here; MD is usually run on GPUs, where our
-networks are faster too.
+constraints, 300 K, constant volume, 9 Å of water around the protein) after a default ``refine run``, both in one
+process, and prints the ratio for the lengths of published protocols. The ratio is of machine time here; MD is usually
+run on GPUs, where our networks are faster too.
 
 Protocols, and where their lengths stand:
 - ``prefmd``: 5 runs of 30 ns, the Mirjalili/Feig type of protocol: weakly restrained trajectories, selection, averaging
-(Mirjalili, Noyes &
-  Feig 2014, Proteins 82 S2:196). Length: scripts/prefmd_OpenMM.sh in github.com/feiglab/prefmd (mdruns=5,
-  mdsteps=15000000 of 2 fs).
+  (Mirjalili, Noyes & Feig 2014, Proteins 82 S2:196). Length: scripts/prefmd_OpenMM.sh in github.com/feiglab/prefmd
+  (mdruns=5, mdsteps=15000000 of 2 fs).
 - ``prefmd2``: 5 trajectories of 10 x 10 ns at 360 K, the CASP13/14 type of the Feig group (Heo, Arbour, Janson & Feig
-2021, JCTC 17:1931).
-  Length: default/prod.json (dynsteps 2500000 of 0.004 ps, iter 10) and scripts/prefmd2.py (n_traj = 5) in
-  github.com/feiglab/prefmd2.
+  2021, JCTC 17:1931). Length: default/prod.json (dynsteps 2500000 of 0.004 ps, iter 10) and scripts/prefmd2.py
+  (n_traj = 5) in github.com/feiglab/prefmd2.
 - ``prefmd2 --extensive``: 10 trajectories of 20 x 50 ns; default/prod_ext.json and n_traj = 10 there. That the group's
-CASP14 entries had
-  exactly this length we could not read in a source.
+  CASP14 entries had exactly this length we could not read in a source.
 
 Known gains of such protocols, on other targets than ours: CASP10, the best group improved almost 90 % of the targets
 (Nugent, Cozzetto & Jones 2014, Proteins 82 S2:98); CASP11, the best groups over 70 %, by 3-5 % on average (Modi &
@@ -124,17 +122,17 @@ def our_run(path: Path, settings: RunSettings, folder: Path) -> tuple[dict[str, 
 
 def ratios(md: dict[str, Any], ours: dict[str, Any]) -> dict[str, dict[str, float]]:
     """For each protocol: days of MD here, and how many of our runs fit into that."""
-    found = {}
+    table = {}
     for name, length in PROTOCOLS.items():
         days = length / md["ns_per_day"]
         cpu_days = length / md["ns_per_cpu_day"]
-        found[name] = {
+        table[name] = {
             "ns": length,
             "days": days,
             "ratio_wall": days * 86_400 / ours["wall_seconds"],
             "ratio_cpu": cpu_days * 86_400 / ours["cpu_seconds"],
         }
-    return found
+    return table
 
 
 def our_gain(summary: Path | None) -> str:
@@ -144,7 +142,8 @@ def our_gain(summary: Path | None) -> str:
     values = json.loads(summary.read_text(encoding="utf-8"))
     of = values["methods"]["ours"]["metrics"]["oligo_gdtha"]
     mean = of["delta_mean"]
-    return f"{mean['value']:+.2f} [{mean['low']:+.2f}, {mean['high']:+.2f}] on {of['n']} targets ({values['bench']['label']})"
+    interval = f"[{mean['low']:+.2f}, {mean['high']:+.2f}]"
+    return f"{mean['value']:+.2f} {interval} on {of['n']} targets ({values['bench']['label']})"
 
 
 def main() -> None:
@@ -164,12 +163,14 @@ def main() -> None:
         print(f"refine run: {ours['residues']} residues, {ours['models']} models, {times}")
         md = md_speed(solvated(model), options.seconds, options.minimise)
     print(
-        f"MD: {md['atoms']} atoms, {md['steps']} steps of {STEP_FS:.0f} fs on {md['platform']}: {md['ns_per_day']:.2f} ns/day"
+        f"MD: {md['atoms']} atoms, {md['steps']} steps of {STEP_FS:.0f} fs on {md['platform']}: "
+        f"{md['ns_per_day']:.2f} ns/day"
     )
     table = ratios(md, ours)
     for name, of in table.items():
         print(
-            f"{name}: {of['ns']:.0f} ns = {of['days']:.0f} days here, {of['ratio_wall']:.0f} of our runs ({of['ratio_cpu']:.0f} by CPU)"
+            f"{name}: {of['ns']:.0f} ns = {of['days']:.0f} days here, {of['ratio_wall']:.0f} of our runs "
+            f"({of['ratio_cpu']:.0f} by CPU)"
         )
     best = ", ".join(f"{v:+.2f}" for v in CASP13_BEST)
     print(f"mean change of GDT-HA: ours {our_gain(options.ours)}; best groups of CASP13 {best} on its 29 targets")

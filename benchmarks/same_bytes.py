@@ -1,7 +1,9 @@
 """Do runs give the same bytes as before a change that should move nothing?
 
-    python benchmarks/same_bytes.py write BEFORE INPUT...     refine the inputs into BEFORE (with the old code)
-    python benchmarks/same_bytes.py compare BEFORE AFTER INPUT...   refine them into AFTER, and compare the folders
+    python benchmarks/same_bytes.py write BEFORE INPUT...
+        refines the inputs into BEFORE (with the old code)
+    python benchmarks/same_bytes.py compare BEFORE AFTER INPUT...
+        refines them into AFTER, and compares the folders
 
 Compared are all files of results; what holds times or versions (run.json, log.txt, progress.jsonl, report.html) is not.
 Of run.json the models, verdict and notes are. Prints a line for each input and exits with 1 when one differs.
@@ -42,10 +44,10 @@ def differences(before: Path, after: Path) -> list[str]:
     """Names of results that one run has and the other lacks, or whose bytes differ."""
     names = {p.name for folder in (before, after) for p in folder.iterdir()} - UNSTABLE
     pairs = {name: (before / name, after / name) for name in sorted(names)}
-    found = [
+    differing = [
         name for name, (a, b) in pairs.items() if not (a.is_file() and b.is_file() and a.read_bytes() == b.read_bytes())
     ]
-    return found + (["run.json"] if stable_record(before) != stable_record(after) else [])
+    return differing + (["run.json"] if stable_record(before) != stable_record(after) else [])
 
 
 def main() -> int:

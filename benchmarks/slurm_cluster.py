@@ -1,8 +1,11 @@
 """A Dask cluster on SLURM for ``refine bench --scheduler``: one-thread workers as jobs (dask-jobqueue).
 
-    python benchmarks/slurm_cluster.py --jobs 40 --queue batch          starts it, prints the scheduler's address, waits
-    for Ctrl-C refine bench manifest.tsv --out bench_out --scheduler tcp://…       on any machine that sees the same
-    folders python benchmarks/slurm_cluster.py --jobs 40 --queue batch --print  the job script alone; submits nothing
+    python benchmarks/slurm_cluster.py --jobs 40 --queue batch
+        starts it, prints the scheduler's address, waits for Ctrl-C
+    refine bench manifest.tsv --out bench_out --scheduler tcp://…
+        on any machine that sees the same folders
+    python benchmarks/slurm_cluster.py --jobs 40 --queue batch --print
+        the job script alone; submits nothing
 
 The cluster must see the manifest's files and ``--out`` under the same paths everywhere (a shared file system), and
 refine installed in the Python that runs this script. A job that ends or is killed gives its target back to the
@@ -56,12 +59,12 @@ def main() -> None:
     parser.add_argument("--logs", default="slurm_logs")
     parser.add_argument("--print", action="store_true", dest="show", help="print the job script and end")
     options = parser.parse_args()
-    with cluster(options.queue, options.account, options.memory, options.walltime, options.logs) as made:
+    with cluster(options.queue, options.account, options.memory, options.walltime, options.logs) as slurm:
         if options.show:
-            print(made.job_script())
+            print(slurm.job_script())
             return
-        made.scale(jobs=options.jobs)
-        print(made.scheduler_address, flush=True)
+        slurm.scale(jobs=options.jobs)
+        print(slurm.scheduler_address, flush=True)
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
 
 

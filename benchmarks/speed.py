@@ -1,9 +1,9 @@
 """Time and memory of a run, each in a process of its own.
 
-    python benchmarks/speed.py            all parts
-    python benchmarks/speed.py run130 run1000 run3000 gradient
+    python benchmarks/speed.py                     all parts
+    python benchmarks/speed.py run130 gradient     some of run130, run1000, run3000 and gradient
 
-Targets (issue on the main job): a default run of 130 residues with 5 models, finishing included, in at most 60 s on 2
+Targets: a default run of 130 residues with 5 models, finishing included, in at most 60 s on 2
 cores; 1,000 residues below 4 GB; 3,000 residues completes. The proteins are copies of the example model, so that
 nothing else is needed. The load of the machine and the CPU seconds of the run and its finishing processes stand beside
 the wall time.
@@ -81,7 +81,8 @@ def gradient(settings: RunSettings, lengths: tuple[int, ...] = (60, 120, 250, 50
             refreshes.append(time.monotonic() - began)
             times.append(seconds_per_gradient(held, engine.coords))
             print(
-                f"gradient  L={length:<5} {1e3 * times[-1]:8.2f} ms a step, {1e3 * refreshes[-1]:8.1f} ms a refresh of learned targets"
+                f"gradient  L={length:<5} {1e3 * times[-1]:8.2f} ms a step, "
+                f"{1e3 * refreshes[-1]:8.1f} ms a refresh of learned targets"
             )
     slopes = [log_log_slope(lengths, seconds) for seconds in (times, refreshes)]
     print(f"gradient  log-log slope: step {slopes[0]:.2f}, refresh {slopes[1]:.2f}")
