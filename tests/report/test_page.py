@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -9,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 
 from refine import cli
 from refine.errors import InputError
 from refine.report import page as page_module
 from refine.report import sections
 from refine.report.page import try_report, write_report
+from refine.report.render import render
 from refine.run.result import read_run
 from tests.run.run_folder import HOSTILE, make_run, two_chains
 
@@ -82,8 +86,24 @@ def test_it_says_what_the_folder_says(tmp_path: Path) -> None:
     ("word", "title"), [("uncertain", "Uncertain whether"), ("no better", "No better than"), ("new word", "Uncertain")]
 )
 def test_the_verdict_is_the_runs_own(word: str, title: str) -> None:
-    said = sections.verdict({"improved": True, "verdict": "why <b>", "judgement": {"word": word}})
-    assert title in said and "why &lt;b&gt;" in said
+    verdict = sections.verdict({"improved": True, "verdict": "why <b>", "judgement": {"word": word}})
+    text = render("parts/verdict.html", verdict=verdict)
+    assert title in text and "why &lt;b&gt;" in text
+
+
+def test_a_template_escapes_and_refuses_a_name_it_is_not_given() -> None:
+    assert HOSTILE not in render("parts/citation.html", citation=HOSTILE)
+    with pytest.raises(UndefinedError):
+        render("parts/citation.html")
+
+
+def test_the_policy_names_the_hash_of_each_script(tmp_path: Path) -> None:
+    text = write_report(make_run(tmp_path / "run", two_chains())).read_text(encoding="utf-8")
+    policy = re.search(r'content="(default-src[^"]*)"', text)
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert policy is not None and len(scripts) == 2
+    for script in scripts:
+        assert f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in policy[1]
 
 
 def test_it_needs_no_network_and_is_the_same_each_time(tmp_path: Path) -> None:

@@ -10,42 +10,42 @@ function triangle(i, j, n) {
 }
 
 async function loadMaps() {
-  const given = DATA.maps;
-  const found = {};
+  const packedMaps = DATA.maps;
+  const maps = {};
   for (const name of ['mean', 'std', 'start', 'native', 'location', 'scale', 'contact']) {
-    if (!given[name]) continue;
-    const raw = await unpack(given[name], Uint16Array);
-    found[name] = Float32Array.from(raw, (v) => (v === UNKNOWN ? NaN : v * (name === 'contact' ? 1e-4 : given.step)));
+    if (!packedMaps[name]) continue;
+    const raw = await unpack(packedMaps[name], Uint16Array);
+    maps[name] = Float32Array.from(raw, (v) => (v === UNKNOWN ? NaN : v * (name === 'contact' ? 1e-4 : packedMaps.step)));
   }
   const minus = (a, b) => (a && b ? a.map((v, k) => v - b[k]) : null);
-  found.difference = minus(found.mean, found.start);
-  found.error = minus(found.mean, found.native);
-  if (given.histograms) {
-    found.histograms = await unpack(given.histograms, Uint8Array);
-    found.begin = new Uint32Array(found.mean.length);
-    for (let k = 0, at = 0; k < found.begin.length; k += 1) {
-      found.begin[k] = at;
-      at += 2 + found.histograms[at + 1];
+  maps.difference = minus(maps.mean, maps.start);
+  maps.error = minus(maps.mean, maps.native);
+  if (packedMaps.histograms) {
+    maps.histograms = await unpack(packedMaps.histograms, Uint8Array);
+    maps.begin = new Uint32Array(maps.mean.length);
+    for (let k = 0, at = 0; k < maps.begin.length; k += 1) {
+      maps.begin[k] = at;
+      at += 2 + maps.histograms[at + 1];
     }
   }
-  return found;
+  return maps;
 }
 
 function percentile(values, share) {
-  const known = Array.from(values).filter((v) => !Number.isNaN(v)).map(Math.abs).sort((a, b) => a - b);
-  return known.length ? known[Math.min(known.length - 1, Math.floor(share * known.length))] : 1;
+  const sizes = Array.from(values).filter((v) => !Number.isNaN(v)).map(Math.abs).sort((a, b) => a - b);
+  return sizes.length ? sizes[Math.min(sizes.length - 1, Math.floor(share * sizes.length))] : 1;
 }
 
-function mapKinds(found) {
+function mapKinds(maps) {
   const limit = (values) => Math.max(0.2, percentile(values, 0.99));
   const kinds = [
-    { title: 'Mean distance', values: found.mean, scale: (t) => VIRIDIS(1 - t), low: 0, high: percentile(found.mean, 1), unit: 'Å' },
-    { title: 'Spread (standard deviation)', values: found.std, scale: VIRIDIS, low: 0, high: limit(found.std), unit: 'Å' },
+    { title: 'Mean distance', values: maps.mean, scale: (t) => VIRIDIS(1 - t), low: 0, high: percentile(maps.mean, 1), unit: 'Å' },
+    { title: 'Spread (standard deviation)', values: maps.std, scale: VIRIDIS, low: 0, high: limit(maps.std), unit: 'Å' },
   ];
-  if (found.difference) kinds.push({ title: 'Mean − input', values: found.difference, scale: DIVERGING, low: -limit(found.difference), high: limit(found.difference), unit: 'Å' });
-  if (found.error) kinds.push({ title: 'Mean − native', values: found.error, scale: DIVERGING, low: -limit(found.error), high: limit(found.error), unit: 'Å' });
-  if (found.scale) kinds.push({ title: 'Calibrated width', values: found.scale, scale: VIRIDIS, low: 0, high: limit(found.scale), unit: 'Å' });
-  if (found.contact) kinds.push({ title: 'Contact probability (8 Å)', values: found.contact, scale: VIRIDIS, low: 0, high: 1, unit: '' });
+  if (maps.difference) kinds.push({ title: 'Mean − input', values: maps.difference, scale: DIVERGING, low: -limit(maps.difference), high: limit(maps.difference), unit: 'Å' });
+  if (maps.error) kinds.push({ title: 'Mean − native', values: maps.error, scale: DIVERGING, low: -limit(maps.error), high: limit(maps.error), unit: 'Å' });
+  if (maps.scale) kinds.push({ title: 'Calibrated width', values: maps.scale, scale: VIRIDIS, low: 0, high: limit(maps.scale), unit: 'Å' });
+  if (maps.contact) kinds.push({ title: 'Contact probability (8 Å)', values: maps.contact, scale: VIRIDIS, low: 0, high: 1, unit: '' });
   return kinds;
 }
 
@@ -67,7 +67,7 @@ function paintMap(kind, n) {
   return picture;
 }
 
-function mapFigure(kind, found) {
+function mapFigure(kind, maps) {
   const n = DATA.maps.points;
   const picture = paintMap(kind, n);
   const canvas = element('canvas', { tabindex: 0, role: 'img', 'aria-label': `${kind.title}, ${n} × ${n}; arrow keys move the pair` });
@@ -75,7 +75,7 @@ function mapFigure(kind, found) {
   const holder = element('div');
   holder.append(canvas);
   const geometry = { left: 46, top: 6, size: 0 };
-  const draw = drawn(holder, (width) => {
+  const draw = drawnInTheme(holder, (width) => {
     const whole = Math.min(width, 460);
     const ratio = window.devicePixelRatio || 1;
     geometry.size = whole - geometry.left - 16;
@@ -147,8 +147,8 @@ function mapAxes(context, { left, top, size }) {
 // Residues with a round author number, about `count` of them; evenly spaced ones where the numbers are not round.
 function roundResidues(count) {
   for (const step of [10, 20, 50, 100, 200, 500, 1000]) {
-    const found = RESIDUES.numbers.flatMap((number, i) => (/^-?\d+$/.test(number) && Number(number) % step === 0 ? [i] : []));
-    if (found.length >= 2 && found.length <= count) return found;
+    const round = RESIDUES.numbers.flatMap((number, i) => (/^-?\d+$/.test(number) && Number(number) % step === 0 ? [i] : []));
+    if (round.length >= 2 && round.length <= count) return round;
   }
   return Array.from({ length: count }, (_, k) => Math.min(LENGTH - 1, Math.round(((k + 0.5) * LENGTH) / count)));
 }
@@ -172,43 +172,43 @@ function pairName([i, j]) {
 }
 
 // The pair that moved most, near enough for the histogram and not along the chain.
-function firstPair(found) {
+function firstPair(maps) {
   const n = DATA.maps.points;
-  const by = found.difference || found.std;
+  const by = maps.difference || maps.std;
   let best = [0, n - 1];
   let most = -1;
   for (let i = 0; i < n; i += 1) {
     for (let j = i + 4; j < n; j += 1) {
       const k = triangle(i, j, n);
-      if (found.mean[k] < 16 && Math.abs(by[k]) > most) { most = Math.abs(by[k]); best = [i, j]; }
+      if (maps.mean[k] < 16 && Math.abs(by[k]) > most) { most = Math.abs(by[k]); best = [i, j]; }
     }
   }
   return best;
 }
 
-function drawHistogram(found) {
-  const holder = document.getElementById('histogram');
+function drawHistogram(maps) {
+  const holder = part('histogram');
   const [i, j] = [Math.min(...CHOICE.pair), Math.max(...CHOICE.pair)];
   const k = triangle(i, j, DATA.maps.points);
-  const facts = [`mean ${fixed(found.mean[k])} Å`, `spread ${fixed(found.std[k])} Å`];
-  if (found.start) facts.push(`input ${fixed(found.start[k])} Å`);
-  if (found.native) facts.push(`native ${fixed(found.native[k])} Å`);
+  const facts = [`mean ${fixed(maps.mean[k])} Å`, `spread ${fixed(maps.std[k])} Å`];
+  if (maps.start) facts.push(`input ${fixed(maps.start[k])} Å`);
+  if (maps.native) facts.push(`native ${fixed(maps.native[k])} Å`);
   const title = element('h3', {}, pairName([i, j]));
   const tell = () => element('p', { class: 'note' }, `${facts.join(' · ')}. ${DATA.maps.frames} snapshots${DATA.maps.effective ? `, worth ${DATA.maps.effective} independent ones` : ''}.`);
-  if (!found.histograms) {
+  if (!maps.histograms) {
     const why = DATA.maps.block > 1 ? 'Histograms of so long a protein are not in this page; rpdd.npz has what there is.' : 'rpdd.npz holds no histograms.';
     holder.replaceChildren(title, tell(), element('p', { class: 'note' }, why));
     return;
   }
-  const at = found.begin[k];
-  const [first, count] = [found.histograms[at], found.histograms[at + 1]];
-  const shares = Array.from({ length: count }, (_, b) => [first + b, found.histograms[at + 2 + b] / 255]);
-  const expected = found.location ? studentBins(found.location[k], found.scale[k], DATA.maps.freedom) : null;
-  if (expected) facts.push(`calibrated ${fixed(found.location[k])} ± ${fixed(found.scale[k])} Å`);
+  const at = maps.begin[k];
+  const [first, count] = [maps.histograms[at], maps.histograms[at + 1]];
+  const shares = Array.from({ length: count }, (_, b) => [first + b, maps.histograms[at + 2 + b] / 255]);
+  const expected = maps.location ? studentBins(maps.location[k], maps.scale[k], DATA.maps.freedom) : null;
+  if (expected) facts.push(`calibrated ${fixed(maps.location[k])} ± ${fixed(maps.scale[k])} Å`);
   const plot = element('div');
-  const names = [['snapshots', colour('accent')], ['calibrated', SERIES[3], expected], ['input', colour('input'), found.start], ['native', colour('native'), found.native]];
+  const names = [['snapshots', colour('accent')], ['calibrated', SERIES[3], expected], ['input', colour('input'), maps.start], ['native', colour('native'), maps.native]];
   holder.replaceChildren(title, plot, swatches(names.filter((name) => name.length < 3 || name[2])), tell());
-  histogramPlot(plot, shares, expected, [['input', found.start && found.start[k]], ['native', found.native && found.native[k]]]);
+  histogramPlot(plot, shares, expected, [['input', maps.start && maps.start[k]], ['native', maps.native && maps.native[k]]]);
 }
 
 // Probability of each bin under Student's t at `location` with `scale`, cut to positive distances.
@@ -255,15 +255,15 @@ function histogramPlot(plot, shares, expected, marks) {
 }
 
 async function drawMaps() {
-  const holder = document.getElementById('maps');
+  const holder = part('maps');
   if (!holder || !DATA.maps) return;
-  const found = await loadMaps();
-  for (const kind of mapKinds(found)) holder.append(mapFigure(kind, found));
+  const maps = await loadMaps();
+  for (const kind of mapKinds(maps)) holder.append(mapFigure(kind, maps));
   holder.append(element('figure', { id: 'histogram', 'aria-live': 'polite' }));
   PAIRS.maps.forEach((draw) => draw());
-  watch((change) => { if ('pair' in change) { PAIRS.maps.forEach((draw) => draw()); drawHistogram(found); } });
-  choose({ pair: firstPair(found) });
+  watch((change) => { if ('pair' in change) { PAIRS.maps.forEach((draw) => draw()); drawHistogram(maps); } });
+  choose({ pair: firstPair(maps) });
   let last = 0;
-  const histogram = document.getElementById('histogram');
-  new ResizeObserver(() => { if (Math.abs(histogram.clientWidth - last) > 2) { last = histogram.clientWidth; drawHistogram(found); } }).observe(histogram);
+  const histogram = part('histogram');
+  new ResizeObserver(() => { if (Math.abs(histogram.clientWidth - last) > 2) { last = histogram.clientWidth; drawHistogram(maps); } }).observe(histogram);
 }

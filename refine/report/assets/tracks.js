@@ -5,10 +5,10 @@ const TRACK = { cell: 12, head: 46, height: 46, gap: 6 };
 const TRACK_ORDER = ['confidence', 'predicted_error', 'native_lddt', 'native_distance', 'displacement', 'spread', 'disagreement', 'clashes'];
 
 function trackColumns() {
-  const found = [...new Set(MODELS.flatMap((s) => Object.keys(s.columns)))];
+  const columns = [...new Set(MODELS.flatMap((s) => Object.keys(s.columns)))];
   const rank = (c) => (TRACK_ORDER.includes(c) ? TRACK_ORDER.indexOf(c) : TRACK_ORDER.length);
   const varies = (c) => MODELS.some((s) => s.columns[c] && s.columns[c].some((v) => v));
-  return found.filter(varies).sort((a, b) => rank(a) - rank(b));
+  return columns.filter(varies).sort((a, b) => rank(a) - rank(b));
 }
 
 function trackRange(column) {
@@ -66,12 +66,12 @@ function drawTrackRow(svg, column, top) {
 }
 
 function drawTracks() {
-  const holder = document.getElementById('tracks');
+  const holder = part('tracks');
   if (!holder || !MODELS.length || !LENGTH) return;
   const columns = trackColumns();
   const names = element('div', { class: 'names' });
   const scroll = element('div', { class: 'scroll', tabindex: 0 });
-  const readout = document.getElementById('track-readout');
+  const readout = part('track-readout');
   const height = TRACK.head + columns.length * (TRACK.height + TRACK.gap) + 4;
   holder.replaceChildren(names, scroll);
   let marker = null;
