@@ -29,7 +29,7 @@ function drawTraces() {
 }
 
 const VERDICTS = { 0: 'favoured', 1: 'allowed', 2: 'outlier' };
-const VERDICT_PAINTS = { 0: 'var(--accent)', 1: 'var(--native)', 2: 'var(--bad)' };
+const VERDICT_PAINTS = { 0: 'var(--accent)', 1: 'var(--allowed)', 2: 'var(--bad)' };
 
 async function drawRamachandran() {
   const data = DATA.ramachandran;
@@ -39,7 +39,8 @@ async function drawRamachandran() {
   data.names.forEach((name, k) => choice.append(element('option', { value: k }, name)));
   const pictures = [['rama-before', () => INPUT], ['rama-after', chosenModel]].map(([id, structure]) => {
     const holder = part(id);
-    return drawnInTheme(holder, (width) => ramaPlot(holder, Math.min(width, 420), structure(), background, choice.value));
+    const plot = (width) => ramaPlot(holder, Math.min(width, 420), structure(), background, choice.value);
+    return drawnInTheme(holder, plot);
   });
   const again = () => pictures.forEach((draw) => draw());
   choice.addEventListener('change', again);
@@ -104,9 +105,10 @@ function ramaDots(svg, structure, sx, sy, chosen) {
     if (chosen !== 'all' && DATA.ramachandran.class[structure.name][i] !== Number(chosen)) return;
     count += 1;
     const picked = i === CHOICE.residue;
+    const stroke = picked ? 'var(--text)' : 'none';
     svg.append(shape('circle', {
       cx: sx.at(phi).toFixed(1), cy: sy.at(psi).toFixed(1), r: picked ? 6 : verdict === 2 ? 4 : 2.6,
-      style: `fill:${VERDICT_PAINTS[verdict]};fill-opacity:.8;cursor:pointer;stroke:${picked ? 'var(--text)' : 'none'};stroke-width:2`,
+      style: `fill:${VERDICT_PAINTS[verdict]};fill-opacity:.8;cursor:pointer;stroke:${stroke};stroke-width:2`,
       onclick: () => choose({ residue: i }),
     }, shape('title', {}, `${residueName(i)}: φ ${fixed(phi, 0)}°, ψ ${fixed(psi, 0)}°, ${VERDICTS[verdict]}`)));
   });
@@ -117,5 +119,5 @@ function ramaNote(structure, count) {
   const outliers = structure.verdict.flatMap((v, i) => (v === 2 ? [residueName(i)] : []));
   const judged = structure.verdict.filter((v) => v >= 0).length;
   const share = judged ? fixed((100 * structure.verdict.filter((v) => v === 0).length) / judged, 1) : '–';
-  return `${share} % favoured of ${judged} residues; ${count} drawn. Outliers: ${outliers.length ? outliers.join(', ') : 'none'}.`;
+  return `${share} % favoured of ${judged} residues; ${count} drawn. Outliers: ${outliers.join(', ') || 'none'}.`;
 }

@@ -15,7 +15,8 @@ async function loadMaps() {
   for (const name of ['mean', 'std', 'start', 'native', 'location', 'scale', 'contact']) {
     if (!packedMaps[name]) continue;
     const raw = await unpack(packedMaps[name], Uint16Array);
-    maps[name] = Float32Array.from(raw, (v) => (v === UNKNOWN ? NaN : v * (name === 'contact' ? 1e-4 : packedMaps.step)));
+    const step = name === 'contact' ? 1e-4 : packedMaps.step;
+    maps[name] = Float32Array.from(raw, (v) => (v === UNKNOWN ? NaN : v * step));
   }
   const minus = (a, b) => (a && b ? a.map((v, k) => v - b[k]) : null);
   maps.difference = minus(maps.mean, maps.start);
@@ -38,14 +39,20 @@ function percentile(values, share) {
 
 function mapKinds(maps) {
   const limit = (values) => Math.max(0.2, percentile(values, 0.99));
+  const spread = (title, values) => ({ title, values, scale: VIRIDIS, low: 0, high: limit(values), unit: 'Å' });
+  const signed = (title, values) =>
+    ({ title, values, scale: DIVERGING, low: -limit(values), high: limit(values), unit: 'Å' });
+  const far = percentile(maps.mean, 1);
   const kinds = [
-    { title: 'Mean distance', values: maps.mean, scale: (t) => VIRIDIS(1 - t), low: 0, high: percentile(maps.mean, 1), unit: 'Å' },
-    { title: 'Spread (standard deviation)', values: maps.std, scale: VIRIDIS, low: 0, high: limit(maps.std), unit: 'Å' },
+    { title: 'Mean distance', values: maps.mean, scale: (t) => VIRIDIS(1 - t), low: 0, high: far, unit: 'Å' },
+    spread('Spread (standard deviation)', maps.std),
   ];
-  if (maps.difference) kinds.push({ title: 'Mean − input', values: maps.difference, scale: DIVERGING, low: -limit(maps.difference), high: limit(maps.difference), unit: 'Å' });
-  if (maps.error) kinds.push({ title: 'Mean − native', values: maps.error, scale: DIVERGING, low: -limit(maps.error), high: limit(maps.error), unit: 'Å' });
-  if (maps.scale) kinds.push({ title: 'Calibrated width', values: maps.scale, scale: VIRIDIS, low: 0, high: limit(maps.scale), unit: 'Å' });
-  if (maps.contact) kinds.push({ title: 'Contact probability (8 Å)', values: maps.contact, scale: VIRIDIS, low: 0, high: 1, unit: '' });
+  if (maps.difference) kinds.push(signed('Mean − input', maps.difference));
+  if (maps.error) kinds.push(signed('Mean − native', maps.error));
+  if (maps.scale) kinds.push(spread('Calibrated width', maps.scale));
+  if (maps.contact) {
+    kinds.push({ title: 'Contact probability (8 Å)', values: maps.contact, scale: VIRIDIS, low: 0, high: 1, unit: '' });
+  }
   return kinds;
 }
 
@@ -70,7 +77,8 @@ function paintMap(kind, n) {
 function mapFigure(kind, maps) {
   const n = DATA.maps.points;
   const picture = paintMap(kind, n);
-  const canvas = element('canvas', { tabindex: 0, role: 'img', 'aria-label': `${kind.title}, ${n} × ${n}; arrow keys move the pair` });
+  const words = `${kind.title}, ${n} × ${n}; arrow keys move the pair`;
+  const canvas = element('canvas', { tabindex: 0, role: 'img', 'aria-label': words });
   const readout = element('div', { class: 'readout note' });
   const holder = element('div');
   holder.append(canvas);
@@ -100,12 +108,14 @@ function mapFigure(kind, maps) {
   };
   canvas.addEventListener('pointermove', (event) => {
     const pair = pairAt(event);
-    readout.textContent = pair ? `${pairName(pair)}: ${fixed(kind.values[triangle(Math.min(...pair), Math.max(...pair), n)])} ${kind.unit}` : '';
+    const value = pair && kind.values[triangle(Math.min(...pair), Math.max(...pair), n)];
+    readout.textContent = pair ? `${pairName(pair)}: ${fixed(value)} ${kind.unit}` : '';
   });
   canvas.addEventListener('click', (event) => { const pair = pairAt(event); if (pair) choose({ pair }); });
   canvas.addEventListener('keydown', (event) => movePair(event, n));
   PAIRS.maps.push(draw);
-  return element('figure', { class: 'map' }, element('h3', {}, kind.title), holder, readout, scaleBar(kind.scale, kind.low, kind.high, kind.unit));
+  const bar = scaleBar(kind.scale, kind.low, kind.high, kind.unit);
+  return element('figure', { class: 'map' }, element('h3', {}, kind.title), holder, readout, bar);
 }
 
 function movePair(event, n) {
@@ -147,7 +157,8 @@ function mapAxes(context, { left, top, size }) {
 // Residues with a round author number, about `count` of them; evenly spaced ones where the numbers are not round.
 function roundResidues(count) {
   for (const step of [10, 20, 50, 100, 200, 500, 1000]) {
-    const round = RESIDUES.numbers.flatMap((number, i) => (/^-?\d+$/.test(number) && Number(number) % step === 0 ? [i] : []));
+    const isRound = (number) => /^-?\d+$/.test(number) && Number(number) % step === 0;
+    const round = RESIDUES.numbers.flatMap((number, i) => (isRound(number) ? [i] : []));
     if (round.length >= 2 && round.length <= count) return round;
   }
   return Array.from({ length: count }, (_, k) => Math.min(LENGTH - 1, Math.round(((k + 0.5) * LENGTH) / count)));
@@ -167,8 +178,9 @@ function crosshair(context, { left, top, size }, n) {
 
 function pairName([i, j]) {
   const block = DATA.maps.block;
-  const one = (k) => (block === 1 ? residueName(k) : `${residueName(k * block)} … ${residueName(Math.min(LENGTH, (k + 1) * block) - 1)}`);
-  return `${one(i)} – ${one(j)}`;
+  const last = (k) => Math.min(LENGTH, (k + 1) * block) - 1;
+  const name = (k) => (block === 1 ? residueName(k) : `${residueName(k * block)} … ${residueName(last(k))}`);
+  return `${name(i)} – ${name(j)}`;
 }
 
 // The pair that moved most, near enough for the histogram and not along the chain.
@@ -194,10 +206,12 @@ function drawHistogram(maps) {
   if (maps.start) facts.push(`input ${fixed(maps.start[k])} Å`);
   if (maps.native) facts.push(`native ${fixed(maps.native[k])} Å`);
   const title = element('h3', {}, pairName([i, j]));
-  const tell = () => element('p', { class: 'note' }, `${facts.join(' · ')}. ${DATA.maps.frames} snapshots${DATA.maps.effective ? `, worth ${DATA.maps.effective} independent ones` : ''}.`);
+  const worth = DATA.maps.effective ? `, worth ${DATA.maps.effective} independent ones` : '';
+  const note = () => element('p', { class: 'note' }, `${facts.join(' · ')}. ${DATA.maps.frames} snapshots${worth}.`);
   if (!maps.histograms) {
-    const why = DATA.maps.block > 1 ? 'Histograms of so long a protein are not in this page; rpdd.npz has what there is.' : 'rpdd.npz holds no histograms.';
-    holder.replaceChildren(title, tell(), element('p', { class: 'note' }, why));
+    const long = 'Histograms of so long a protein are not in this page; rpdd.npz has what there is.';
+    const why = DATA.maps.block > 1 ? long : 'rpdd.npz holds no histograms.';
+    holder.replaceChildren(title, note(), element('p', { class: 'note' }, why));
     return;
   }
   const at = maps.begin[k];
@@ -206,9 +220,12 @@ function drawHistogram(maps) {
   const expected = maps.location ? studentBins(maps.location[k], maps.scale[k], DATA.maps.freedom) : null;
   if (expected) facts.push(`calibrated ${fixed(maps.location[k])} ± ${fixed(maps.scale[k])} Å`);
   const plot = element('div');
-  const names = [['snapshots', colour('accent')], ['calibrated', SERIES[3], expected], ['input', colour('input'), maps.start], ['native', colour('native'), maps.native]];
-  holder.replaceChildren(title, plot, swatches(names.filter((name) => name.length < 3 || name[2])), tell());
-  histogramPlot(plot, shares, expected, [['input', maps.start && maps.start[k]], ['native', maps.native && maps.native[k]]]);
+  const lines = [
+    ['snapshots', colour('accent'), shares], ['calibrated', SERIES[3], expected],
+    ['input', colour('input'), maps.start], ['native', colour('native'), maps.native],
+  ];
+  holder.replaceChildren(title, plot, swatches(lines.filter(([, , values]) => values)), note());
+  histogramPlot(plot, shares, expected, [['input', maps.start?.[k]], ['native', maps.native?.[k]]]);
 }
 
 // Probability of each bin under Student's t at `location` with `scale`, cut to positive distances.
@@ -239,17 +256,24 @@ function histogramPlot(plot, shares, expected, marks) {
   axes(svg, box, sx, sy, { x: 'distance (Å); the last bin is open', y: 'probability' });
   for (const [bin, share] of shares) {
     const from = sx.at(edges[0] + (bin - 1) * step);
-    svg.append(shape('rect', { x: from + 0.5, y: sy.at(share), width: Math.max(sx.at(edges[0] + bin * step) - from - 1, 1), height: box.bottom - sy.at(share), style: 'fill:var(--accent)' }));
+    const wide = Math.max(sx.at(edges[0] + bin * step) - from - 1, 1);
+    svg.append(shape('rect', {
+      x: from + 0.5, y: sy.at(share), width: wide, height: box.bottom - sy.at(share), style: 'fill:var(--accent)',
+    }));
   }
   if (expected) {
-    const path = expected.map((share, bin) => `${bin ? 'V' : 'M' + box.left + ' '}${sy.at(share).toFixed(1)}H${sx.at(edges[0] + bin * step).toFixed(1)}`).join('');
-    svg.append(shape('path', { d: path, fill: 'none', stroke: SERIES[3], 'stroke-width': 1.6 }));
+    const path = expected.map((share, bin) => {
+      const end = sx.at(edges[0] + bin * step).toFixed(1);
+      return `${bin ? 'V' : `M${box.left} `}${sy.at(share).toFixed(1)}H${end}`;
+    });
+    svg.append(shape('path', { d: path.join(''), fill: 'none', stroke: SERIES[3], 'stroke-width': 1.6 }));
   }
   for (const [name, value] of marks) {
     if (value === null || value === undefined || Number.isNaN(value)) continue;
     const x = sx.at(Math.min(value, sx.high));
-    svg.append(shape('line', { x1: x, x2: x, y1: box.top, y2: box.bottom, style: `stroke:var(--${name});stroke-width:2;stroke-dasharray:5 3` },
-      shape('title', {}, `${name} ${fixed(value)} Å`)));
+    const style = `stroke:var(--${name});stroke-width:2;stroke-dasharray:5 3`;
+    const title = shape('title', {}, `${name} ${fixed(value)} Å`);
+    svg.append(shape('line', { x1: x, x2: x, y1: box.top, y2: box.bottom, style }, title));
   }
   plot.replaceChildren(svg);
 }
@@ -261,9 +285,17 @@ async function drawMaps() {
   for (const kind of mapKinds(maps)) holder.append(mapFigure(kind, maps));
   holder.append(element('figure', { id: 'histogram', 'aria-live': 'polite' }));
   PAIRS.maps.forEach((draw) => draw());
-  watch((change) => { if ('pair' in change) { PAIRS.maps.forEach((draw) => draw()); drawHistogram(maps); } });
+  watch((change) => {
+    if (!('pair' in change)) return;
+    PAIRS.maps.forEach((draw) => draw());
+    drawHistogram(maps);
+  });
   choose({ pair: firstPair(maps) });
   let last = 0;
   const histogram = part('histogram');
-  new ResizeObserver(() => { if (Math.abs(histogram.clientWidth - last) > 2) { last = histogram.clientWidth; drawHistogram(maps); } }).observe(histogram);
+  new ResizeObserver(() => {
+    if (Math.abs(histogram.clientWidth - last) <= 2) return;
+    last = histogram.clientWidth;
+    drawHistogram(maps);
+  }).observe(histogram);
 }

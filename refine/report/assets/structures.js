@@ -79,7 +79,8 @@ async function viewData() {
     });
   }
   if (DATA.hetero.elements.length) {
-    structures.push({ id: 'hetero', name: 'hetero', text: await heteroText(), format: 'pdb', shown: true, fixed: true });
+    const text = await heteroText();
+    structures.push({ id: 'hetero', name: 'hetero', text, format: 'pdb', shown: true, fixed: true });
   }
   const columns = Object.keys(chosenModel()?.columns ?? {});
   return {

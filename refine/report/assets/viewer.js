@@ -161,7 +161,8 @@ class StructureView {
   }
 
   looks(item, mode) {
-    if (item.fixed) return { stick: { radius: 0.18, colorscheme: 'Jmol' }, sphere: { radius: 0.45, colorscheme: 'Jmol' } };
+    const elements = { colorscheme: 'Jmol' };
+    if (item.fixed) return { stick: { radius: 0.18, ...elements }, sphere: { radius: 0.45, ...elements } };
     const colorfunc = (atom) => this.colourOf(item, atom, mode);
     if (this.style === 'trace') return { cartoon: { style: 'trace', thickness: 0.35, colorfunc } };
     if (this.style === 'sticks') return { stick: { radius: 0.13, colorfunc } };
@@ -307,14 +308,14 @@ class StructureView {
       const item = this.data.structures.find((one) => one.id === swatch.dataset.of);
       swatch.hidden = Boolean(mode && item?.values?.[mode.id]);
     }
-    const { marks, kinds, pick, modes } = this.data;
+    const { marks, kinds, pick } = this.data;
     const present = new Set(Object.values(marks));
     const items = Object.keys(kinds).filter((kind) => present.has(kind)).map((k) => [kinds[k].label, kinds[k].colour]);
     if (pick) items.push(['picked: stays fixed', PICKED]);
-    const scaled = mode && modes.length && mode.ramp;
+    const title = mode?.unit ? `${mode.label} (${mode.unit})` : mode?.label;
     this.legend.replaceChildren(
       items.length ? swatches(items) : '',
-      scaled ? scaleBar(RAMPS[mode.ramp], mode.low, mode.high, `${mode.label}${mode.unit ? ` (${mode.unit})` : ''}`) : '');
+      mode?.ramp ? scaleBar(RAMPS[mode.ramp], mode.low, mode.high, title) : '');
   }
 
   close() {
