@@ -54,7 +54,7 @@ class Structure:
     text: str
     colour: str | None = None
     faint: bool = False
-    shown: bool = True
+    visible: bool = True
     format: str = "cif"
 
 

@@ -98,9 +98,9 @@ def plot_residues(result: RunResult, column: str = "confidence", model: str = "m
     """
     table = result.per_residue
     if column not in table.columns or model not in set(table["model"]):
-        known = [c for c in table.columns if c not in ("model", "chain", "number", "insertion", "residue")]
+        columns = [c for c in table.columns if c not in ("model", "chain", "number", "insertion", "residue")]
         raise InputError(
-            f"per_residue.csv holds no {column!r} of {model!r}", remedy=f"The columns are {', '.join(known)}"
+            f"per_residue.csv holds no {column!r} of {model!r}", remedy=f"The columns are {', '.join(columns)}"
         )
     canvas, (ax,) = figure(9.0, 3.0)
     for name, colour in (("input_finished", INPUT), (model, MODEL)):

@@ -267,8 +267,8 @@ def compared_with_a_native(visitor: Visitor, run: Path) -> None:
     visitor.upload("native.pdb", (ROOT / "examples" / "1a8o_native.pdb").read_bytes())
     table = page.get_by_role("table").filter(has_text="GDT-HA")
     table.wait_for()
-    found = json.loads((run / "comparison.json").read_text())["scores"]["model_1"]["gdt_ha"]
-    assert f"{found:.2f}" in table.get_by_role("row").filter(has_text="Model 1").inner_text()
+    gdt_ha = json.loads((run / "comparison.json").read_text())["scores"]["model_1"]["gdt_ha"]
+    assert f"{gdt_ha:.2f}" in table.get_by_role("row").filter(has_text="Model 1").inner_text()
     page.get_by_label("native", exact=True).wait_for()
     wait_for(lambda: strong(visitor.drawn(), 1) > 50, SECONDS)
 

@@ -75,12 +75,12 @@ async function viewData() {
   for (const s of DATA.structures) {
     structures.push({
       id: s.name, name: structureLabel(s.name), text: await pdbText(s), format: 'pdb', colour: paintOf(s),
-      shown: at.has(s.name), faint: s.name === 'input', values: MODELS.includes(s) ? s.columns : {},
+      visible: at.has(s.name), faint: s.name === 'input', values: MODELS.includes(s) ? s.columns : {},
     });
   }
   if (DATA.hetero.elements.length) {
     const text = await heteroText();
-    structures.push({ id: 'hetero', name: 'hetero', text, format: 'pdb', shown: true, fixed: true });
+    structures.push({ id: 'hetero', name: 'hetero', text, format: 'pdb', visible: true, fixed: true });
   }
   const columns = Object.keys(chosenModel()?.columns ?? {});
   return {

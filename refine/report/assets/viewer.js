@@ -14,7 +14,7 @@ function residueKey(atom) {
 
 // data of `update`:
 //   label       of the picture, for those who do not see it
-//   structures  [{id, name, text, format 'cif' or 'pdb', colour or null, shown, faint, fixed, values}];
+//   structures  [{id, name, text, format 'cif' or 'pdb', colour or null, visible, faint, fixed, values}];
 //               `fixed`: always shown as sticks, without a box; `values`: mode → values of the residues numbered from 1
 //   modes       [{id, label, ramp of RAMPS, low, high, unit}], `mode`: the first one; values are coloured by it
 //   facts       residue → lines, marks: residue → kind, kinds: kind → {colour, label}; pick: whether clicks pick
@@ -57,7 +57,7 @@ class StructureView {
     this.before = text;
     if (this.data === undefined) {
       this.mode = data.mode;
-      for (const item of data.structures) if (!item.shown) this.hidden.add(item.id);
+      for (const item of data.structures) if (!item.visible) this.hidden.add(item.id);
     }
     this.data = data;
     const pick = data.pick ? ', Enter picks the residue' : '';
