@@ -145,6 +145,10 @@ def test_charts_and_tracks_hold_the_residues(desktop: tuple[Any, list[str]]) -> 
     )
     page.locator("#model").select_option("model_2")
     assert page.locator("#rama-after h3").inner_text() == "model 2"
+    view = page.locator("#viewer")
+    assert view.get_by_label("model 2").is_checked() and not view.get_by_label("model 1").is_checked()
+    view.locator(".stage").press(".")  # from residue 14A to the next one
+    assert "model 2" in view.locator(".view-note").inner_text() and " 15 " in view.locator(".view-note").inner_text()
 
 
 def test_a_phone_in_the_dark(browser: Any, report: Path) -> None:
