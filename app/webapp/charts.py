@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -81,7 +82,7 @@ def part(run: RunResult, name: str, model: str) -> None:
 @st.cache_data(max_entries=8, show_spinner=False)
 def _drawings(folder: str, changed: int) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """The payload of each part of a run that is done, and what parts lack; ``changed`` tells when a native came."""
-    run = contents(read_run(folder))
+    run = contents(read_run(Path(folder)))
     return {name: payload(run, (name,)) for name in PARTS}, run.missing
 
 
