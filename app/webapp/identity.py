@@ -25,8 +25,8 @@ def user() -> str:
     if header:
         return "name:" + (st.context.headers.get(header) or "")
     if "user" not in st.session_state:
-        known = st.context.cookies.get(COOKIE, "")
-        st.session_state["user"] = known if re.fullmatch(r"[0-9a-f]{32}", known) else secrets.token_hex(16)
+        cookie = st.context.cookies.get(COOKIE, "")
+        st.session_state["user"] = cookie if re.fullmatch(r"[0-9a-f]{32}", cookie) else secrets.token_hex(16)
     return f"cookie:{st.session_state['user']}"
 
 

@@ -59,12 +59,12 @@ def act(what: Callable[[], None]) -> None:
 
 
 @st.fragment(run_every=2.0)
-def watch(shown: Job) -> None:
-    """A job that waits or runs, every two seconds anew; the whole page when its state is no longer the one ``shown``
-    above.
+def watch(before: Job) -> None:
+    """A job that waits or runs, every two seconds anew; the whole page when its state is no longer that of ``before``,
+    which the head of the page shows.
     """
-    job = store().find(shown.id)
-    if job is None or (job.state, job.cancel) != (shown.state, shown.cancel):
+    job = store().find(before.id)
+    if job is None or (job.state, job.cancel) != (before.state, before.cancel):
         st.rerun()
     elif job.state == QUEUED:
         ahead = store().place(job)
@@ -124,7 +124,8 @@ def listing() -> None:
             when = time.strftime("%d %b, %H:%M", time.localtime(job.submitted))
             took = f" · {duration(job.ended - job.started)}" if job.ended and job.started else ""
             st.markdown(
-                f":{COLOURS[job.state]}-badge[{job.state}] &nbsp; **{plain(job.name)}** · {job.residues} residues · {when}{took}"
+                f":{COLOURS[job.state]}-badge[{job.state}] &nbsp; **{plain(job.name)}** · {job.residues} residues"
+                f" · {when}{took}"
             )
             if st.button("Open", key=f"open_{job.id}"):
                 places.go(places.JOB, job.id)

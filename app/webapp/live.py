@@ -7,21 +7,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from refine.queue.folder import plain_files
 from refine.queue.job import Job
 from refine.run.folder import CURRENT_FILE, PROGRESS_FILE
-from webapp import viewer
+from webapp import charts, viewer
 from webapp.text import duration, plain
 
 TITLES = {
-    "read": "Reading", "repair": "Repairing", "energy": "Preparing the energy", "relax": "Relaxing the input",
+    "read": "Reading",
+    "repair": "Repairing",
+    "energy": "Preparing the energy",
+    "relax": "Relaxing the input",
     "propagate": "Moving the backbone",
-    "ensemble": "Describing the ensemble", "finish": "Side chains and relaxation", "write": "Ranking and writing", "done": "Done",
-}  # fmt: skip
+    "ensemble": "Describing the ensemble",
+    "finish": "Side chains and relaxation",
+    "write": "Ranking and writing",
+    "done": "Done",
+}
 SHARE = {
     "relax": (0.05, 0.15),
     "propagate": (0.15, 0.4),
@@ -43,11 +47,11 @@ def events(folder: Path) -> list[dict[str, Any]]:
 
 def show(job: Job, folder: Path) -> None:
     """Show the run in ``folder`` as it is now."""
-    told = events(folder)
-    if not told:
+    so_far = events(folder)
+    if not so_far:
         st.progress(0.02, "Starting …")
         return
-    last = told[-1]
+    last = so_far[-1]
     begin, end = SHARE.get(last["stage"], (0.02, 0.05))
     done = last["step"] / last["total"] if last["total"] else 0.0
     counted = f" {last['step']}/{last['total']}" if last["total"] else ""
@@ -60,7 +64,7 @@ def show(job: Job, folder: Path) -> None:
     with left:
         structure(folder)
     with right:
-        trace(told)
+        trace(so_far)
 
 
 def structure(folder: Path) -> None:
@@ -68,35 +72,29 @@ def structure(folder: Path) -> None:
     files = {path.name: path for path in plain_files(folder)}
     models = sorted(name for name in files if name.startswith("model_") and name.endswith(".cif"))
     name = CURRENT_FILE if CURRENT_FILE in files else models[-1] if models else ""
-    found = [(name, "Now", "#2f7ed8")] if name else []
+    wanted = [(name, "Now", "#2f7ed8")] if name else []
     if "input.cif" in files:
-        found.append(("input.cif", "Input", "#9aa3ad"))
-    shown = []
-    for file, title, colour in found:
+        wanted.append(("input.cif", "Input", "#9aa3ad"))
+    structures = []
+    for file, title, colour in wanted:
         try:
             text = files[file].read_text(encoding="utf-8")
         except FileNotFoundError:  # taken away between the listing and now
             continue
-        shown.append(viewer.Structure(title.lower(), title, text, colour, faint=title == "Input"))
-    if shown:
-        viewer.show("live", "The structure as it moves", shown)
+        structures.append(viewer.Structure(title.lower(), title, text, colour, faint=title == "Input"))
+    if structures:
+        viewer.show("live", "The structure as it moves", structures)
 
 
-def trace(told: list[dict[str, Any]]) -> None:
+def trace(so_far: list[dict[str, Any]]) -> None:
     """Energy against step."""
-    points = [(e["step"], e["energy"]) for e in told if e["stage"] == "propagate" and e["energy"] is not None]
+    points = [(e["step"], e["energy"]) for e in so_far if e["stage"] == "propagate" and e["energy"] is not None]
     if len(points) < 2:
         st.caption("The energy trace begins with the propagation.")
         return
-    frame = pd.DataFrame(points, columns=["step", "energy"])
-    chart = alt.Chart(frame, height=260).mark_line(point=len(points) < 30)
-    chart = chart.encode(
-        x=alt.X("step", title="step"),
-        y=alt.Y("energy", title="free energy, kcal/mol", scale=alt.Scale(zero=False)),
-        tooltip=["step", "energy"],
-    )
+    steps, energies = zip(*points, strict=True)
     st.markdown("**Free energy**, best replica")
-    st.altair_chart(chart, alt="Line of the free energy against the step")
+    charts.line("live_energy", steps, {"free energy": energies}, "step", "free energy (kcal/mol)")
     st.metric(
-        "Free energy now", f"{points[-1][1]:.1f} kcal/mol", f"{points[-1][1] - points[0][1]:.1f}", delta_color="inverse"
+        "Free energy now", f"{energies[-1]:.1f} kcal/mol", f"{energies[-1] - energies[0]:.1f}", delta_color="inverse"
     )

@@ -28,7 +28,8 @@ def page(job_id: str) -> None:
     """The page; ``job_id`` names the job a model is taken from, or nothing."""
     st.title("Refine a protein model")
     st.write(
-        "Give a predicted or built model; refine moves it toward what an experiment would show, and says whether it got better."
+        "Give a predicted or built model; refine moves it toward what an experiment would show, "
+        "and says whether it got better."
     )
     again(job_id)
     source()
@@ -62,10 +63,10 @@ def source() -> None:
     )
     if way == "Upload a file":
         limit = settings().max_upload_mb
-        given = st.file_uploader("PDB or mmCIF, plain or gzipped", type=ENDINGS, key="file", max_upload_size=limit)
-        if given is not None and st.session_state.get("file_taken") != given.file_id:
-            st.session_state["file_taken"] = given.file_id
-            take(given.name, given.getvalue())
+        file = st.file_uploader("PDB or mmCIF, plain or gzipped", type=ENDINGS, key="file", max_upload_size=limit)
+        if file is not None and st.session_state.get("file_taken") != file.file_id:
+            st.session_state["file_taken"] = file.file_id
+            take(file.name, file.getvalue())
     elif way == "Paste text":
         text = st.text_area(
             "The text of a PDB or mmCIF file", height=160, key="pasted", placeholder="ATOM      1  N   MET A   1 …"
@@ -101,8 +102,8 @@ def prepared() -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         facts: dict[str, list[str]] = {}
-        for found in preview.problems:
-            facts.setdefault(at(found), []).append(found.text)
+        for problem in preview.problems:
+            facts.setdefault(at(problem), []).append(problem.text)
         marks = {at(p): p.kind for p in reversed(preview.problems)}
         picked = viewer.show(
             f"input_{st.session_state['number']}",
@@ -113,22 +114,31 @@ def prepared() -> None:
             pick=True,
         )
         st.caption(
-            "Click a residue to keep it fixed in the run. On the keyboard, full stop and comma go along the chain and Enter picks."
+            "Click a residue to keep it fixed in the run. On the keyboard, full stop and comma go along the chain "
+            "and Enter picks."
         )
     with right:
-        told(upload, preview)
+        summary(upload, preview)
     st.header("Options")
-    request, problem = options.ask(upload, preview, picked)
+    request, refusal = options.ask(upload, preview, picked)
     seconds = estimate(preview.residues, request.steps or options.STEPS, request.models or options.MODELS)
     waiting = len(store().jobs(states=(QUEUED,)))
     queue = f", after {counted(waiting, 'job')} that {'waits' if waiting == 1 else 'wait'}" if waiting else ""
     st.write(f"Estimated time: **about {duration(seconds)}** on one core{queue}.")
-    if problem:
-        st.error(plain(problem), icon=":material/error:")
-    if st.button("Refine", type="primary", icon=":material/play_arrow:", disabled=bool(problem)):
+    if refusal:
+        st.error(plain(refusal), icon=":material/error:")
+    if st.button("Refine", type="primary", icon=":material/play_arrow:", disabled=bool(refusal)):
         job = Job(
-            new_id(), user(), upload.name, upload.file, QUEUED, dataclasses.asdict(request), preview.residues, seconds, time.time()
-        )  # fmt: skip
+            new_id(),
+            user(),
+            upload.name,
+            upload.file,
+            QUEUED,
+            dataclasses.asdict(request),
+            preview.residues,
+            seconds,
+            time.time(),
+        )
         try:
             store().submit(job, upload.data)
         except RefineError as error:
@@ -137,7 +147,7 @@ def prepared() -> None:
             places.go(places.JOB, job.id)
 
 
-def told(upload: Upload, preview: Preview) -> None:
+def summary(upload: Upload, preview: Preview) -> None:
     """The summary beside the view."""
     st.markdown(f"**{plain(upload.name)}** · {preview.format} · {counted(preview.residues, 'residue')}")
     lines = [

@@ -41,9 +41,11 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> tuple[Request, s
             help="The other chains stay where they are.",
         )
     typed = st.text_input(
-        "Residues that stay fixed", placeholder="A:10-25,B", help="Chains and ranges with commas; clicking in the 3-D view adds residues.",
+        "Residues that stay fixed",
+        placeholder="A:10-25,B",
+        help="Chains and ranges with commas; clicking in the 3-D view adds residues.",
         key=f"freeze_{st.session_state['number']}",
-    )  # fmt: skip
+    )
     freeze = ",".join(
         filter(
             None, [typed.strip().strip(","), ranges(picked), *(f"{c}:" if c else ":" for c in names if c not in moving)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,23 +19,32 @@ from refine.queue.uploads import check_upload, read_checked
 from refine.report.comparison import METRICS, compare_run
 from refine.report.page import REPORT_FILE
 from refine.run.result import COMPARISON_FILE, RunResult, read_run
-from webapp import charts, places, viewer
+from webapp import charts, places
 from webapp.identity import user
 from webapp.server import settings
 from webapp.text import plain, size
 
 COLUMNS = {
-    "score": "score, kcal/mol", "confidence": "confidence", "predicted_error": "predicted error, Å", "clashscore": "clashscore",
-    "ramachandran_favoured": "Ramachandran favoured, %", "rotamer_outliers": "rotamer outliers, %", "bond_outliers": "bond outliers",
+    "score": "score, kcal/mol",
+    "confidence": "confidence",
+    "predicted_error": "predicted error, Å",
+    "clashscore": "clashscore",
+    "ramachandran_favoured": "Ramachandran favoured, %",
+    "rotamer_outliers": "rotamer outliers, %",
+    "bond_outliers": "bond outliers",
     "angle_outliers": "angle outliers",
-}  # fmt: skip
+}
 METRIC_NAMES = {
-    "gdt_ha": "GDT-HA", "gdt_ts": "GDT-TS", "tm_score": "TM-score", "lddt_ca": "CA lDDT", "lddt": "lDDT", "rmsd": "CA RMSD, Å",
-}  # fmt: skip
+    "gdt_ha": "GDT-HA",
+    "gdt_ts": "GDT-TS",
+    "tm_score": "TM-score",
+    "lddt_ca": "CA lDDT",
+    "lddt": "lDDT",
+    "rmsd": "CA RMSD, Å",
+}
 NAMES = {"input": "Input", "input_finished": "Input, finished"}
-SAID = {"better": (st.success, ":material/trending_up:"), "uncertain": (st.warning, ":material/help:")}
+VERDICTS = {"better": (st.success, ":material/trending_up:"), "uncertain": (st.warning, ":material/help:")}
 """How a verdict is shown, by its word."""
-INPUT_COLOUR, NATIVE_COLOUR = "#9aa3ad", "#2f9e44"
 
 
 def show(job: Job, folder: Path) -> None:
@@ -47,7 +55,7 @@ def show(job: Job, folder: Path) -> None:
     model = st.selectbox("Model", names, format_func=title, key="model") if len(names) > 1 else names[0]
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        structures(job, run, model)
+        charts.part(run, "structure", model)
     with right:
         downloads(job, run, model)
         if st.button("Refine again from this model", icon=":material/replay:"):
@@ -62,7 +70,7 @@ def show(job: Job, folder: Path) -> None:
 def verdict(run: RunResult) -> None:
     """What came out, in a sentence and four numbers."""
     word = (run.record.get("judgement") or {}).get("word", "")
-    say, icon = SAID.get(word, (st.info, ":material/info:"))
+    say, icon = VERDICTS.get(word, (st.info, ":material/info:"))
     say(plain(run.verdict), icon=icon)
     before, after = run.scores.loc["input"], run.scores.loc["model_1"]
     ours = run.per_residue[run.per_residue["model"] == "model_1"]
@@ -82,56 +90,9 @@ def verdict(run: RunResult) -> None:
     cells[3].metric("Mean confidence", f"{after['confidence']:.0f}")
     moved = f"Its CA atoms moved by {ours['displacement'].mean():.2f} Å on average."
     st.caption(
-        f"Model 1, and its change from the input. {moved} The score is the run's own, lower is better; it knows no native structure."
+        f"Model 1, and its change from the input. {moved} The score is the run's own, lower is better; it knows no "
+        "native structure."
     )
-
-
-def structures(job: Job, run: RunResult, model: str) -> None:
-    """Input and model superposed, coloured by what the run says of each residue."""
-    own = run.per_residue[run.per_residue["model"] == model]
-    at = [f"{c}:{n}{i}" for c, n, i in zip(own["chain"], own["number"], own["insertion"], strict=True)]
-    modes = [
-        viewer.Mode("confidence", "Confidence", values(at, own["confidence"]), "confidence", 30, 100, "30", "100"),
-        mode("displacement", "Displacement, Å", at, own["displacement"]),
-        mode("predicted_error", "Predicted error, Å", at, own["predicted_error"]),
-    ]
-    modes += [mode(term, f"{term} energy", at, own[term]) for term in terms(run)]
-    facts = {
-        key: [
-            f"confidence {row.confidence:.0f}, predicted error {row.predicted_error:.2f} Å, moved {row.displacement:.2f} Å",
-            ", ".join(f"{term} {getattr(row, term):.2f}" for term in terms(run)),
-        ]
-        for key, row in zip(at, own.itertuples(), strict=True)
-    }
-    shown = [viewer.Structure(model, title(model), text(run, model))]
-    if (run.out / "input.cif").is_file():
-        shown.append(viewer.Structure("input", "Input", text(run, "input"), INPUT_COLOUR, faint=True))
-    if (run.out / "native.cif").is_file():
-        shown.append(viewer.Structure("native", "Native", text(run, "native"), NATIVE_COLOUR))
-    viewer.show(f"result_{job.id}_{model}", f"Input and {title(model)}, superposed", shown, modes=modes, facts=facts)
-    st.caption("Click a residue for its numbers (terms in kcal/mol), or go along the chain with full stop and comma.")
-
-
-def text(run: RunResult, name: str) -> str:
-    """The mmCIF file of a structure of the run."""
-    return read_plain(run.out, f"{name}.cif").decode("utf-8")
-
-
-def terms(run: RunResult) -> list[str]:
-    """Names of the energy terms that the run has per residue and that are not the same everywhere."""
-    known = [c.removeprefix("term_") for c in run.scores.columns if c.startswith("term_")]
-    return [t for t in known if t in run.per_residue.columns and run.per_residue[t].nunique() > 1]
-
-
-def values(at: list[str], column: pd.Series) -> dict[str, float]:
-    """Values by residue, without those that are not known."""
-    return {key: round(float(v), 4) for key, v in zip(at, column, strict=True) if math.isfinite(v)}
-
-
-def mode(name: str, label: str, at: list[str], column: pd.Series) -> viewer.Mode:
-    """A colour mode that runs over the middle 96 % of the values."""
-    low, high = (float(column.quantile(q)) for q in (0.02, 0.98))
-    return viewer.Mode(name, label, values(at, column), "amount", low, high, f"{low:.2g}", f"{high:.2g}")
 
 
 def title(name: str) -> str:
@@ -183,22 +144,22 @@ def report(run: RunResult) -> None:
 
 
 def native(job: Job, run: RunResult) -> None:
-    """Compare with a structure that is known; what was found stays with the job."""
-    known = (run.out / COMPARISON_FILE).is_file()
-    if job.user != user() and not known:
+    """Compare with an experimental structure; the comparison stays with the job."""
+    compared = (run.out / COMPARISON_FILE).is_file()
+    if job.user != user() and not compared:
         return
-    with st.expander("Compare with a native structure", expanded=known):
-        if known:
+    with st.expander("Compare with a native structure", expanded=compared):
+        if compared:
             comparison(run)
         if job.user != user():
             return
         st.write("Is the experimental structure known? Upload it: input and models are measured against it.")
-        given = st.file_uploader("Native, PDB or mmCIF", key="native", max_upload_size=settings().max_upload_mb)
-        if given is None or st.session_state.get("native_taken") == given.file_id:
+        file = st.file_uploader("Native, PDB or mmCIF", key="native", max_upload_size=settings().max_upload_mb)
+        if file is None or st.session_state.get("native_taken") == file.file_id:
             return
-        st.session_state["native_taken"] = given.file_id
+        st.session_state["native_taken"] = file.file_id
         try:
-            upload = check_upload(given.name, given.getvalue(), settings())
+            upload = check_upload(file.name, file.getvalue(), settings())
             with tempfile.TemporaryDirectory(prefix="refine-native-") as place:
                 read_checked(upload, settings(), Path(place))
                 compare_run(run.out, Path(place) / upload.file)
@@ -210,11 +171,11 @@ def native(job: Job, run: RunResult) -> None:
 
 def comparison(run: RunResult) -> None:
     """What ``refine compare`` found."""
-    found = json.loads(read_plain(run.out, COMPARISON_FILE))
-    frame = pd.DataFrame(found["scores"]).T
+    record = json.loads(read_plain(run.out, COMPARISON_FILE))
+    frame = pd.DataFrame(record["scores"]).T
     frame = frame[[m for m in METRICS if m in frame.columns]].rename(columns=METRIC_NAMES)
     frame.index = pd.Index([title(name) for name in frame.index], name="")
     st.table(
         frame.style.format(precision=2, na_rep="–"), border="horizontal", alt="Input and models against the native"
     )
-    st.caption(plain(found["matching"]))
+    st.caption(plain(record["matching"]))

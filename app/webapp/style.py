@@ -25,6 +25,7 @@ def footer() -> None:
     st.divider()
     st.caption(
         f"Everything stays on this server. Jobs are deleted {limits.keep_days:g} days after they ended. "
-        f"Limits: {limits.max_upload_mb} MB a file, {limits.max_residues:,} residues, {counted(limits.user_jobs, 'job')} at a time and "
-        f"{limits.user_mb:,} MB a user, {limits.max_seconds / 3600:g} h a job."
+        f"Limits: {limits.max_upload_mb} MB a file, {limits.max_residues:,} residues, "
+        f"{counted(limits.user_jobs, 'job')} at a time and {limits.user_mb:,} MB a user, "
+        f"{limits.max_seconds / 3600:g} h a job."
     )

@@ -1,4 +1,4 @@
-"""The 3-D view as the pages use it."""
+"""The 3-D view of the report (``StructureView`` of refine/report/assets), as the pages use it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from typing import Any
 
 import streamlit as st
 
-import refine.report
+from refine.report.render import asset, shared_script
 
-_HERE = Path(__file__).parent
-_LIBRARY = (Path(refine.report.__file__).parent / "assets" / "3Dmol-min.js").read_text(encoding="utf-8")
+CSS = asset("report.css") + Path(__file__).with_name("component.css").read_text(encoding="utf-8")
+_VIEW = """
+const views = new WeakMap();
+export default function ({ data, parentElement, setStateValue }) {
+  const view = views.get(parentElement) ?? new StructureView(parentElement.querySelector(".refine-viewer"));
+  views.set(parentElement, view);
+  view.handlers.picked = (residues) => setStateValue("picked", residues);
+  view.update(data);
+  return () => {
+    view.close();
+    views.delete(parentElement);
+  };
+}
+"""
 # 3Dmol is a script for the whole page; as a module it would find no ``this`` to put itself on.
 _library = st.components.v2.component(
     "refine_3dmol",
-    js=f"if (!window.$3Dmol) {{ (function () {{ {_LIBRARY}\n }}).call(window); }}\nexport default function () {{}}",
+    js=f"if (!window.$3Dmol) {{ (function () {{ {asset('3Dmol-min.js')}\n }}).call(window); }}\n"
+    "export default function () {}",
 )
 _view = st.components.v2.component(
-    "refine_view",
-    html='<div class="refine-viewer"></div>',
-    css=(_HERE / "viewer.css").read_text(encoding="utf-8"),
-    js=(_HERE / "viewer.js").read_text(encoding="utf-8"),
+    "refine_view", html='<div class="refine-viewer"></div>', css=CSS, js=shared_script() + _VIEW
 )
 
 KINDS = {
@@ -32,32 +42,20 @@ KINDS = {
     "geometry": {"colour": "#0b8a7d", "label": "bad geometry"},
     "clash": {"colour": "#c92a2a", "label": "clashes"},
 }
+"""How a problem is marked in the view."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-    """One structure of the view; ``colour`` None: by the chosen mode."""
+    """One structure of the view: the text of an mmCIF file, and a colour or None for the plain one."""
 
     id: str
     name: str
     text: str
     colour: str | None = None
-    shown: bool = True
     faint: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Mode:
-    """A way to colour residues: ``values`` by ``A:152``, from ``low`` to ``high`` of a ramp of viewer.js."""
-
-    id: str
-    label: str
-    values: Mapping[str, float]
-    ramp: str
-    low: float
-    high: float
-    low_text: str
-    high_text: str
+    visible: bool = True
+    format: str = "cif"
 
 
 def load() -> None:
@@ -70,22 +68,29 @@ def show(
     label: str,
     structures: Sequence[Structure],
     *,
-    modes: Sequence[Mode] = (),
     facts: Mapping[str, Sequence[str]] | None = None,
     marks: Mapping[str, str] | None = None,
     pick: bool = False,
 ) -> list[str]:
-    """Show structures; gives the residues that were clicked (``A:152``) where ``pick`` allows that."""
+    """Show structures; gives the residues that were clicked (``A:152``) where ``pick`` allows that.
+
+    Args:
+        key: of the component.
+        label: what the picture shows, for those who do not see it.
+        structures: the first one is gone along with the keyboard.
+        facts: residue → lines to show when it is clicked.
+        marks: residue → one of ``KINDS``.
+        pick: whether a click picks the residue.
+    """
     data: dict[str, Any] = {
         "label": label,
         "structures": [dataclasses.asdict(s) for s in structures],
-        "modes": [dataclasses.asdict(m) for m in modes],
-        "mode": modes[0].id if modes else "",
+        "modes": [],
+        "mode": "",
         "facts": dict(facts or {}),
         "marks": dict(marks or {}),
         "kinds": KINDS,
         "pick": pick,
-        "picked": [],
     }
     result = _view(key=key, data=data, default={"picked": []}, on_picked_change=_nothing)
     return list(result.picked or [])

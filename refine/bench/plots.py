@@ -7,39 +7,33 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from refine.bench.metrics import MAIN
 from refine.bench.result import DONE, Result
 from refine.bench.summary import START, Results, changes
+from refine.report.plots import figure
 
 COLOURS = ("#0b6e4f", "#c8553d", "#3d5a80", "#8d6a9f", "#7a7a7a", "#b08900")
 GAIN, LOSS = COLOURS[0], COLOURS[1]
+SIZE = (5.2, 4.2)
+"""Inches of a scatter plot."""
 
 
-def svg(figure: Figure) -> str:
+def svg(canvas: Figure) -> str:
     """The figure as an ``<svg>`` element; the same bytes for the same figure."""
     stream = io.StringIO()
-    FigureCanvasSVG(figure)
+    FigureCanvasSVG(canvas)
     with rc_context({"svg.hashsalt": "refine", "svg.fonttype": "none"}):
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        canvas.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     return text[text.index("<svg") :]
 
 
-def figure(width: float = 5.2, height: float = 4.2, rows: int = 1) -> tuple[Figure, Sequence[Axes]]:
-    made = Figure(figsize=(width, height), layout="constrained")
-    axes = made.subplots(rows, 1, squeeze=False)[:, 0]
-    for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-    return made, list(axes)
-
-
 def before_after(results: Results, methods: Sequence[str]) -> str:
     """Scatter of every target: the start against each method's model 1."""
-    made, (ax,) = figure()
+    canvas, (ax,) = figure(*SIZE)
     start = results.rows(START)
     for k, method in enumerate(methods):
         rows = results.rows(method)
@@ -51,7 +45,7 @@ def before_after(results: Results, methods: Sequence[str]) -> str:
     ax.set_xlabel(f"{MAIN.label} of the start")
     ax.set_ylabel(f"{MAIN.label} of model 1")
     ax.legend(frameon=False)
-    return svg(made)
+    return svg(canvas)
 
 
 def sorted_bars(results: Results, method: str) -> str:
@@ -59,17 +53,17 @@ def sorted_bars(results: Results, method: str) -> str:
     change = changes(results.rows(method), results.rows(START), MAIN.key)
     names = sorted(change, key=change.__getitem__)
     values = [change[name] for name in names]
-    made, (ax,) = figure(max(5.2, 0.13 * len(names)), 3.6)
+    canvas, (ax,) = figure(max(5.2, 0.13 * len(names)), 3.6)
     ax.bar(range(len(names)), values, color=[GAIN if v >= 0 else LOSS for v in values])
     ax.axhline(0, color="#333", linewidth=0.8)
     ax.set_xticks(range(len(names)), names, rotation=90, fontsize=6 if len(names) > 40 else 9)
     ax.set_ylabel(f"Δ {MAIN.label}, {method}")
-    return svg(made)
+    return svg(canvas)
 
 
 def against_start(results: Results, methods: Sequence[str]) -> str:
     """Change against start quality."""
-    made, (ax,) = figure()
+    canvas, (ax,) = figure(*SIZE)
     start = results.rows(START)
     for k, method in enumerate(methods):
         change = changes(results.rows(method), start, MAIN.key)
@@ -87,12 +81,12 @@ def against_start(results: Results, methods: Sequence[str]) -> str:
     ax.set_xlabel(f"{MAIN.label} of the start")
     ax.set_ylabel(f"Δ {MAIN.label}")
     ax.legend(frameon=False)
-    return svg(made)
+    return svg(canvas)
 
 
 def residues(start: Result, result: Result) -> str:
     """Along the chain of one target: CA distance from the native and lDDT, before and after."""
-    made, (top, bottom) = figure(9.0, 4.6, 2)
+    canvas, (top, bottom) = figure(9.0, 4.6, 2)
     for k, (of, label) in enumerate(((start, "start"), (result, result.method))):
         values: Mapping[str, Sequence[float | None]] = of.details["per_residue"]
         for ax, key in ((top, "distance"), (bottom, "local_lddt")):
@@ -102,7 +96,7 @@ def residues(start: Result, result: Result) -> str:
     bottom.set_ylabel("lDDT, all atoms")
     bottom.set_xlabel("residue of the native, in order")
     top.legend(frameon=False)
-    return svg(made)
+    return svg(canvas)
 
 
 def done(results: Results, method: str, target: str) -> Result | None:

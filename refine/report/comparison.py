@@ -41,11 +41,11 @@ class NativeComparison:
         """Plain text: a row for each structure, the change against the input in brackets."""
         lines = ["".join(["structure".ljust(12), *(m.rjust(18) for m in METRICS)])]
         start = self.scores["input"]
-        for name, found in self.scores.items():
-            cells = [f"{found[m]:.{_digits(m)}f}" for m in METRICS]
+        for name, totals in self.scores.items():
+            cells = [f"{totals[m]:.{_digits(m)}f}" for m in METRICS]
             if name != "input":
                 cells = [
-                    f"{cell} ({found[m] - start[m]:+.{_digits(m)}f})" for cell, m in zip(cells, METRICS, strict=True)
+                    f"{cell} ({totals[m] - start[m]:+.{_digits(m)}f})" for cell, m in zip(cells, METRICS, strict=True)
                 ]
             lines.append("".join([name.ljust(12), *(cell.rjust(18) for cell in cells)]))
         return "\n".join([*lines, f"residues: {self.matching}", ""])
@@ -68,24 +68,24 @@ def compare_run(folder: Path, native: Path) -> NativeComparison:
     run, truth = read_run(Path(folder)), read_structure(Path(native)).protein
     names = ["input", *(str(model["name"]) for model in run.record["models"])]
     structures = {name: run.structure(name) for name in names}
-    found = {name: compare(protein, truth) for name, protein in structures.items()}
+    comparisons = {name: compare(protein, truth) for name, protein in structures.items()}
     place = RunFolder(run.out)
-    place.json(COMPARISON_FILE, _record(Path(native).name, truth, structures["input"], found))
-    place.write("native.cif", lambda path: write_cif(_laid_onto_input(truth, found["input"]), path))
-    matching = found["input"].matching.summary()
-    return NativeComparison({name: c.totals() for name, c in found.items()}, matching, write_report(run.out))
+    place.json(COMPARISON_FILE, _record(Path(native).name, truth, structures["input"], comparisons))
+    place.write("native.cif", lambda path: write_cif(_laid_onto_input(truth, comparisons["input"]), path))
+    matching = comparisons["input"].matching.summary()
+    return NativeComparison({name: c.totals() for name, c in comparisons.items()}, matching, write_report(run.out))
 
 
-def _record(file: str, truth: Protein, start: Protein, found: Mapping[str, Comparison]) -> dict[str, Any]:
+def _record(file: str, truth: Protein, start: Protein, comparisons: Mapping[str, Comparison]) -> dict[str, Any]:
     """comparison.json: per-residue values stand at the input's residues, null where the native has no partner."""
-    index = _partner(len(start), found["input"])
+    index = _partner(len(start), comparisons["input"])
     return {
         "format": 1,
         "native": file,
         "native_residues": len(truth),
-        "matching": found["input"].matching.summary(),
+        "matching": comparisons["input"].matching.summary(),
         "native_quality": validate(truth).totals(),
-        "scores": {name: c.totals() for name, c in found.items()},
+        "scores": {name: c.totals() for name, c in comparisons.items()},
         "residues": [str(identity) for identity in start.residue_ids],
         "native_index": [None if k < 0 else int(k) for k in index],
         "per_residue": {
@@ -94,7 +94,7 @@ def _record(file: str, truth: Protein, start: Protein, found: Mapping[str, Compa
                 "lddt_ca": _at(index, c.residue_lddt_ca),
                 "distance": _at(index, c.residue_distance),
             }
-            for name, c in found.items()
+            for name, c in comparisons.items()
         },
     }
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 
 def packed(array: NDArray[Any]) -> str:
-    """Little-endian bytes of an array, deflated, in base64; report.js unpacks them."""
+    """Little-endian bytes of an array, deflated, in base64; ``unpack`` of assets/elements.js reads them."""
     data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
     return base64.b64encode(zlib.compress(data, 9)).decode("ascii")
 

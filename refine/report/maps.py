@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refine.accuracy.rpdd import BIN_EDGES, RPDD
+from refine.accuracy.rpdd import BIN_EDGES, RPDD, pair_distances, reference_points
 from refine.report.encode import in_steps, packed
+from refine.structure.protein import Protein
 
 STEP = 0.01
 """Å between two values of a map."""
@@ -36,28 +37,36 @@ def pair_maps(rpdd: RPDD, start: NDArray[np.floating] | None, native: NDArray[np
     """
     length = len(rpdd.mean)
     block = -(-length // LARGEST)
-    found: dict[str, Any] = {
+    drawing: dict[str, Any] = {
         "length": length,
         "block": block,
         "points": -(-length // block),
         "step": STEP,
         "frames": rpdd.frames,
     }
-    found["effective"] = round(rpdd.effective, 1) if np.isfinite(rpdd.effective) else None
+    drawing["effective"] = round(rpdd.effective, 1) if np.isfinite(rpdd.effective) else None
     matrices = {"mean": rpdd.mean, "std": rpdd.std, "start": start, "native": native}
     if rpdd.predicted is not None:
         matrices |= {"location": rpdd.predicted.location, "scale": rpdd.predicted.scale}
-        found["freedom"] = rpdd.predicted.freedom
+        drawing["freedom"] = rpdd.predicted.freedom
     for name, matrix in matrices.items():
         if matrix is not None:
-            found[name] = packed(in_steps(upper(in_blocks(matrix, block)), STEP, np.uint16))
+            drawing[name] = packed(in_steps(upper(in_blocks(matrix, block)), STEP, np.uint16))
     contact = rpdd.contact
     if contact is not None:
-        found["contact"] = packed(in_steps(upper(in_blocks(contact, block)), 1e-4, np.uint16))
+        drawing["contact"] = packed(in_steps(upper(in_blocks(contact, block)), 1e-4, np.uint16))
     if rpdd.counts is not None and block == 1:
-        found["histograms"] = packed(histogram_bytes(upper(rpdd.counts) / np.float32(rpdd.frames)))
-        found["edges"] = [round(float(edge), 4) for edge in BIN_EDGES]
-    return found
+        drawing["histograms"] = packed(histogram_bytes(upper(rpdd.counts) / np.float32(rpdd.frames)))
+        drawing["edges"] = [round(float(edge), 4) for edge in BIN_EDGES]
+    return drawing
+
+
+def point_distances(protein: Protein) -> NDArray[np.floating]:
+    """(L, L) Å between the points of the RPDD, NaN where a backbone lacks N, CA or C."""
+    matrix = pair_distances(reference_points(protein.coords[:, :, :4], protein.sequence)[0])
+    incomplete = ~protein.mask[:, :3].all(1)
+    matrix[incomplete], matrix[:, incomplete] = np.nan, np.nan
+    return matrix
 
 
 def upper(matrix: NDArray[Any]) -> NDArray[Any]:
@@ -74,9 +83,9 @@ def in_blocks(matrix: NDArray[np.floating], block: int) -> NDArray[np.floating]:
     padded = np.full((size, size), np.nan)
     padded[: len(matrix), : len(matrix)] = matrix
     tiles = padded.reshape(size // block, block, size // block, block)
-    known = np.isfinite(tiles)
-    count = known.sum((1, 3))
-    total = np.where(known, tiles, 0.0).sum((1, 3))
+    finite = np.isfinite(tiles)
+    count = finite.sum((1, 3))
+    total = np.where(finite, tiles, 0.0).sum((1, 3))
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 

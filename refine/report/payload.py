@@ -8,7 +8,7 @@ import csv
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from refine.accuracy.rpdd import RPDD, pair_distances, reference_points
+from refine.accuracy.rpdd import RPDD
 from refine.assess.torsions import ramachandran_verdict, torsions
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import RefineError
 from refine.report.encode import in_steps, packed, short
-from refine.report.maps import pair_maps
+from refine.report.maps import pair_maps, point_distances
 from refine.run.result import COMPARISON_FILE, RunResult
 from refine.run.trace import TRACE_FILE
 from refine.structure.geometry import superpose
 from refine.structure.protein import Protein, ResidueId
 from refine.structure.reference import ramachandran
+
+PARTS = ("structure", "traces", "rpdd", "ramachandran", "residues")
+"""Parts of the page that are drawn; the others are text."""
 
 WATER = frozenset({"HOH", "WAT", "DOD"})
 MOST_HETERO = 3000
@@ -63,6 +66,17 @@ class Contents:
     comparison: Mapping[str, Any] | None
     absent: tuple[str, ...]
 
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """run.json."""
+        return self.run.record
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Parts that cannot be drawn, and the file each of them lacks."""
+        lacking = {"traces": "trace.csv"} if len(self.trace) <= 1 else {}
+        return lacking | ({"rpdd": "rpdd.npz"} if self.rpdd is None else {})
+
 
 def contents(run: RunResult) -> Contents:
     """Read a run folder; files that are missing or damaged end up in ``absent``."""
@@ -96,27 +110,41 @@ def contents(run: RunResult) -> Contents:
     )
 
 
-def payload(found: Contents) -> dict[str, Any]:
-    """Everything report.js draws, as JSON's own types."""
-    chains = list(dict.fromkeys(r.chain for r in found.residues))
-    places, scale = _places(found.structures)
-    return {
-        "title": str(found.run.record.get("input", "")),
+def payload(run: Contents, parts: Collection[str] = PARTS, model: str | None = None) -> dict[str, Any]:
+    """What ``drawReport`` of assets/ draws into the parts, as JSON's own types.
+
+    Args:
+        run: a run folder, read.
+        parts: of ``PARTS``; what only the others need is left out.
+        model: the one that is chosen at first; None: the first.
+    """
+    chains = list(dict.fromkeys(r.chain for r in run.residues))
+    names = _display_order(run.structures)
+    drawing: dict[str, Any] = {
+        "title": str(run.record.get("input", "")),
+        "model": model,
         "residues": {
-            "sequence": found.sequence,
+            "sequence": run.sequence,
             "chains": chains,
-            "chain": [chains.index(r.chain) for r in found.residues],
-            "numbers": [f"{r.number}{r.insertion}" for r in found.residues],
+            "chain": [chains.index(r.chain) for r in run.residues],
+            "numbers": [f"{r.number}{r.insertion}" for r in run.residues],
         },
         "names": ONE_TO_THREE,
-        "atoms": {aa: list(atoms) for aa, atoms in ATOM14.items()},
-        "scale": scale,
-        "structures": [_structure(name, found, places[name], scale) for name in _display_order(found.structures)],
-        "hetero": _hetero(found.structures.get("input"), places, scale),
-        "trace": {key: short(values, 6) for key, values in found.trace.items()},
-        "maps": _maps(found),
-        "ramachandran": _ramachandran(found.structures),
+        "structures": [_structure(name, run) for name in names],
+        "trace": {key: short(values, 6) for key, values in run.trace.items()} if "traces" in parts else {},
+        "maps": _maps(run) if "rpdd" in parts else None,
+        "ramachandran": _ramachandran(run.structures) if "ramachandran" in parts else None,
     }
+    if "structure" in parts:
+        places, scale = _places(run.structures)
+        drawing |= {"atoms": {aa: list(atoms) for aa, atoms in ATOM14.items()}, "scale": scale}
+        drawing["hetero"] = _hetero(run.structures.get("input"), places, scale)
+        for name, structure in zip(names, drawing["structures"], strict=True):
+            structure |= _atoms(run.structures[name], places[name], scale)
+    if "ramachandran" in parts:
+        for name, structure in zip(names, drawing["structures"], strict=True):
+            structure |= _torsions(run.structures[name])
+    return drawing
 
 
 def _display_order(structures: Mapping[str, Protein]) -> list[str]:
@@ -124,23 +152,37 @@ def _display_order(structures: Mapping[str, Protein]) -> list[str]:
     return sorted(structures, key=lambda name: {"input": 0, "native": 2}.get(name, 1))
 
 
-def _structure(name: str, found: Contents, place: NDArray[np.float64], scale: float) -> dict[str, Any]:
-    protein = found.structures[name]
-    angles = torsions(protein)
-    columns = found.columns.get("input_finished" if name == "input" else name, {})
-    made: dict[str, Any] = {
+def _structure(name: str, run: Contents) -> dict[str, Any]:
+    """Its name and what is known of its residues."""
+    columns = run.columns.get("input_finished" if name == "input" else name, {})
+    drawing: dict[str, Any] = {
         "name": name,
-        "mask": packed((protein.mask * (1 << np.arange(14))).sum(1).astype(np.uint16)),
-        "xyz": packed(in_steps(place[protein.mask], scale, np.int16)),
-        "phi": short(np.degrees(angles.phi)),
-        "psi": short(np.degrees(angles.psi)),
-        "verdict": ramachandran_verdict(protein, angles).tolist(),
         "columns": {key: short(values) for key, values in columns.items() if np.isfinite(values).any()},
     }
     if name == "native":
-        made["sequence"], made["numbers"] = protein.sequence, [f"{r.number}{r.insertion}" for r in protein.residue_ids]
-        made["chains"] = [r.chain for r in protein.residue_ids]
-    return made
+        native = run.structures[name]
+        drawing["sequence"] = native.sequence
+        drawing["numbers"] = [f"{r.number}{r.insertion}" for r in native.residue_ids]
+        drawing["chains"] = [r.chain for r in native.residue_ids]
+    return drawing
+
+
+def _atoms(protein: Protein, place: NDArray[np.float64], scale: float) -> dict[str, str]:
+    """Which atoms there are, a bit for each slot, and where in steps of ``scale`` Å."""
+    return {
+        "mask": packed((protein.mask * (1 << np.arange(14))).sum(1).astype(np.uint16)),
+        "xyz": packed(in_steps(place[protein.mask], scale, np.int16)),
+    }
+
+
+def _torsions(protein: Protein) -> dict[str, Any]:
+    """Backbone torsions in degrees and their verdicts."""
+    angles = torsions(protein)
+    return {
+        "phi": short(np.degrees(angles.phi)),
+        "psi": short(np.degrees(angles.psi)),
+        "verdict": ramachandran_verdict(protein, angles).tolist(),
+    }
 
 
 def _places(structures: Mapping[str, Protein]) -> tuple[dict[str, NDArray[np.float64]], float]:
@@ -175,35 +217,26 @@ def _hetero(protein: Protein | None, places: Mapping[str, NDArray[np.float64]], 
     return {"elements": [a.element for a in atoms], "xyz": packed(in_steps(xyz, scale, np.int16))}
 
 
-def _maps(found: Contents) -> dict[str, Any] | None:
-    if found.rpdd is None:
+def _maps(run: Contents) -> dict[str, Any] | None:
+    if run.rpdd is None:
         return None
-    return pair_maps(found.rpdd, _distances(found.structures.get("input")), _native_distances(found))
+    start = run.structures.get("input")
+    return pair_maps(run.rpdd, None if start is None else point_distances(start), _native_distances(run))
 
 
-def _distances(protein: Protein | None) -> NDArray[np.floating] | None:
-    """(L, L) Å between the points of the RPDD; None without a structure."""
-    if protein is None:
+def _native_distances(run: Contents) -> NDArray[np.floating] | None:
+    """The native's distances at the run's residues, NaN where it has no partner; None without a native."""
+    native = run.structures.get("native")
+    if native is None or run.comparison is None:
         return None
-    matrix = pair_distances(reference_points(protein.coords[:, :, :4], protein.sequence)[0])
-    unknown = ~protein.mask[:, :3].all(1)
-    matrix[unknown], matrix[:, unknown] = np.nan, np.nan
-    return matrix
-
-
-def _native_distances(found: Contents) -> NDArray[np.floating] | None:
-    """The native's distances at the run's residues, NaN where it has no partner."""
-    native = _distances(found.structures.get("native"))
-    if native is None or found.comparison is None:
-        return None
-    length = len(found.residues)
-    partner = dict(zip(found.comparison["residues"], found.comparison["native_index"], strict=True))
-    index = np.array([-1 if (k := partner.get(str(r))) is None else k for r in found.residues], np.int64)
+    length = len(run.residues)
+    partner = dict(zip(run.comparison["residues"], run.comparison["native_index"], strict=True))
+    index = np.array([-1 if (k := partner.get(str(r))) is None else k for r in run.residues], np.int64)
     if index.max(initial=-1) >= len(native):
         return None
     matrix = np.full((length, length), np.nan)
-    known = np.flatnonzero(index >= 0)
-    matrix[np.ix_(known, known)] = native[np.ix_(index[known], index[known])]
+    paired = np.flatnonzero(index >= 0)
+    matrix[np.ix_(paired, paired)] = point_distances(native)[np.ix_(index[paired], index[paired])]
     return matrix
 
 
@@ -240,8 +273,8 @@ def _per_residue(
         by_model.setdefault(row["model"], []).append(row)
     first = next(iter(by_model.values()), None)
     if first is None:
-        some = next(iter(structures.values()), None)
-        return (some.residue_ids, some.sequence, {}) if some is not None else ((), "", {})
+        protein = next(iter(structures.values()), None)
+        return (protein.residue_ids, protein.sequence, {}) if protein is not None else ((), "", {})
     residues = tuple(ResidueId(row["chain"], int(row["number"]), row["insertion"]) for row in first)
     names = [key for key in first[0] if key not in ("model", "chain", "number", "insertion", "residue")]
     columns = {
@@ -269,11 +302,11 @@ def _comparison(path: Path, absent: list[str]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        comparison = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         absent.append(f"{path.name} could not be read: {error}")
         return None
-    return found if isinstance(found, dict) else None
+    return comparison if isinstance(comparison, dict) else None
 
 
 def _with_native(
@@ -284,23 +317,23 @@ def _with_native(
     """The columns with lDDT and distance to the native; those of the input stand with ``input_finished``, whose line is
     drawn.
     """
-    made = {name: dict(table) for name, table in columns.items()}
+    extended = {name: dict(table) for name, table in columns.items()}
     for name, table in comparison["per_residue"].items():
         for key in ("lddt", "distance"):
             at = dict(zip(comparison["residues"], table[key], strict=True))
             values = [at.get(str(identity)) for identity in residues]
-            target = made.setdefault("input_finished" if name == "input" else name, {})
+            target = extended.setdefault("input_finished" if name == "input" else name, {})
             target[f"native_{key}"] = np.array([np.nan if v is None else v for v in values])
-    return made
+    return extended
 
 
 def _rpdd(run: RunResult, length: int, absent: list[str]) -> RPDD | None:
     try:
-        found = run.rpdd
+        rpdd = run.rpdd
     except RefineError as error:
         absent.append(str(error))
         return None
-    if len(found.mean) != length:
-        absent.append(f"rpdd.npz has {len(found.mean)} residues, the models have {length}: no maps")
+    if len(rpdd.mean) != length:
+        absent.append(f"rpdd.npz has {len(rpdd.mean)} residues, the models have {length}: no maps")
         return None
-    return found
+    return rpdd

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refine.accuracy.rpdd import BIN_EDGES, pair_distances, reference_points
+from refine.accuracy.rpdd import BIN_EDGES
 from refine.assess.torsions import torsions
 from refine.errors import InputError
+from refine.report.maps import point_distances
 from refine.run.result import RunResult
 from refine.structure.reference import ramachandran
 
@@ -25,7 +26,7 @@ MODEL, INPUT = "#0a6b63", "#7b848e"
 def plot_trace(result: RunResult) -> Figure:
     """Free energy of each replica (kcal/mol) and temperature (K) against the step of the propagation."""
     trace = result.trace
-    made, (energy, heat) = _figure(7.0, 4.6, rows=2)
+    canvas, (energy, heat) = figure(7.0, 4.6, rows=2)
     for k, column in enumerate(c for c in trace.columns if c.startswith("energy_")):
         energy.plot(trace.index, trace[column], linewidth=1, label=f"replica {k + 1}")
     energy.set_ylabel("free energy (kcal/mol)")
@@ -33,7 +34,7 @@ def plot_trace(result: RunResult) -> Figure:
     heat.plot(trace.index, trace["temperature"], color=MODEL)
     heat.set_xlabel("step")
     heat.set_ylabel("temperature (K)")
-    return made
+    return canvas
 
 
 def plot_rpdd(result: RunResult, kind: str = "mean") -> Figure:
@@ -51,16 +52,16 @@ def plot_rpdd(result: RunResult, kind: str = "mean") -> Figure:
     rpdd = result.rpdd
     values = {"mean": rpdd.mean, "spread": rpdd.std}.get(kind)
     if values is None:
-        values = rpdd.mean - _distances(result, "input")
-    limit = float(np.abs(values).max()) or 1.0
-    made, (ax,) = _figure(5.2, 4.6)
+        values = rpdd.mean - point_distances(result.structure("input"))
+    limit = float(np.nanmax(np.abs(values))) or 1.0
+    canvas, (ax,) = figure(5.2, 4.6)
     low, colours = (-limit, "RdBu_r") if kind == "difference" else (0.0, "viridis")
     image = ax.imshow(values, cmap=colours, vmin=low, vmax=limit, interpolation="nearest")
-    made.colorbar(image, ax=ax, label="Å", shrink=0.85)
+    canvas.colorbar(image, ax=ax, label="Å", shrink=0.85)
     ax.set_title({"mean": "mean distance", "spread": "standard deviation", "difference": "mean − input"}[kind])
     ax.set_xlabel("residue index")
     ax.set_ylabel("residue index")
-    return made
+    return canvas
 
 
 def plot_pair(result: RunResult, i: int, j: int) -> Figure:
@@ -78,15 +79,15 @@ def plot_pair(result: RunResult, i: int, j: int) -> Figure:
         raise InputError("the run kept no histograms", file=str(result.out), remedy="Use result.rpdd.mean and .std")
     width = float(BIN_EDGES[1] - BIN_EDGES[0])
     centres = float(BIN_EDGES[0]) + width * (np.arange(len(BIN_EDGES) + 1) - 0.5)
-    made, (ax,) = _figure(5.2, 3.4)
+    canvas, (ax,) = figure(5.2, 3.4)
     ax.bar(centres, rpdd.distogram[i, j], width=0.9 * width, color=MODEL, label="ensemble")
-    ax.axvline(float(_distances(result, "input")[i, j]), color=INPUT, linestyle="--", label="input")
     start = result.structure("input")
+    ax.axvline(float(point_distances(start)[i, j]), color=INPUT, linestyle="--", label="input")
     ax.set_title(" – ".join(f"{start.residue_ids[k]} {start.sequence[k]}" for k in (i, j)))
     ax.set_xlabel("distance (Å); the last bin is open")
     ax.set_ylabel("probability")
     ax.legend(frameon=False)
-    return made
+    return canvas
 
 
 def plot_residues(result: RunResult, column: str = "confidence", model: str = "model_1") -> Figure:
@@ -97,18 +98,18 @@ def plot_residues(result: RunResult, column: str = "confidence", model: str = "m
     """
     table = result.per_residue
     if column not in table.columns or model not in set(table["model"]):
-        known = [c for c in table.columns if c not in ("model", "chain", "number", "insertion", "residue")]
+        columns = [c for c in table.columns if c not in ("model", "chain", "number", "insertion", "residue")]
         raise InputError(
-            f"per_residue.csv holds no {column!r} of {model!r}", remedy=f"The columns are {', '.join(known)}"
+            f"per_residue.csv holds no {column!r} of {model!r}", remedy=f"The columns are {', '.join(columns)}"
         )
-    made, (ax,) = _figure(9.0, 3.0)
+    canvas, (ax,) = figure(9.0, 3.0)
     for name, colour in (("input_finished", INPUT), (model, MODEL)):
         values = table.loc[table["model"] == name, column].to_numpy(float)
         ax.plot(np.arange(len(values)), values, color=colour, linewidth=1.3, label=name.replace("_", " "))
     ax.set_xlabel("residue index")
     ax.set_ylabel(column.replace("_", " "))
     ax.legend(frameon=False)
-    return made
+    return canvas
 
 
 def plot_ramachandran(result: RunResult, model: str = "model_1") -> Figure:
@@ -118,7 +119,7 @@ def plot_ramachandran(result: RunResult, model: str = "model_1") -> Figure:
     phi, psi = np.meshgrid(grid, grid)
     density = table.log_density(phi.ravel(), psi.ravel(), np.zeros(phi.size, np.int64)).reshape(phi.shape)
     levels = [float(table.allowed[0]), float(table.favoured[0]), float(density.max()) + 1.0]
-    made, axes = _figure(8.6, 4.4, columns=2)
+    canvas, axes = figure(8.6, 4.4, columns=2)
     for ax, name in zip(axes, ("input", model), strict=True):
         angles = torsions(result.structure(name))
         ax.contourf(np.degrees(phi), np.degrees(psi), density, levels=levels, colors=("#e3e9ea", "#c3d3d2"))
@@ -128,19 +129,15 @@ def plot_ramachandran(result: RunResult, model: str = "model_1") -> Figure:
         ax.set_ylabel("ψ (°)")
         ax.set_xlim(-180, 180)
         ax.set_ylim(-180, 180)
-    return made
+    return canvas
 
 
-def _distances(result: RunResult, name: str) -> np.ndarray:
-    protein = result.structure(name)
-    return pair_distances(reference_points(protein.coords[:, :, :4], protein.sequence)[0])
-
-
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+def figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of so many inches that belongs to no window, and its axes row by row, open above and to the right."""
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width, height), layout="constrained")
-    axes = list(made.subplots(rows, columns, squeeze=False).ravel())
+    canvas = Figure(figsize=(width, height), layout="constrained")
+    axes = list(canvas.subplots(rows, columns, squeeze=False).ravel())
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
-    return made, axes
+    return canvas, axes

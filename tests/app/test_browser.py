@@ -214,23 +214,23 @@ def test_upload_run_result_download(browser: sync_api.Browser, server: Server) -
     coloured = visitor.drawn()
     assert 0.01 < painted(coloured) < 0.6
     page.get_by_label("Colour by").select_option("displacement")
-    page.get_by_label("Input", exact=True).uncheck()
+    page.get_by_label("input", exact=True).uncheck()
     moved = visitor.drawn()
     assert np.abs(moved - coloured).max() > 60
     assert (
         strong(moved, 2) > 500 and strong(moved, 0) == 0
     )  # blue: without networks model 1 is the input, finished, in its place
-    residue = visitor.click_residue()
-    note = page.locator(".refine-viewer .note")
-    shown = read_run(server.store.folder(job_id) / "run")
-    row = shown.per_residue[
-        (shown.per_residue["model"] == "model_1") & (shown.per_residue["number"] == int(residue[2:]))
-    ].iloc[0]
-    assert f"moved {row['displacement']:.2f} Å" in note.inner_text() and f" {residue}\n" in note.inner_text()
+    index = int(visitor.click_residue()[2:])  # the report numbers residues from 1
+    note = page.locator(".refine-viewer .view-note")
+    result = read_run(server.store.folder(job_id) / "run")
+    row = result.per_residue[result.per_residue["model"] == "model_1"].iloc[index - 1]
+    assert (
+        f"displacement {row['displacement']:.2f} Å" in note.inner_text() and f" {row['number']} " in note.inner_text()
+    )
     page.locator(".refine-viewer .stage").press(".")
-    assert f"A:{int(residue[2:]) + 1 if residue != 'A:170' else 151}\n" in note.inner_text()
+    assert f" {row['number'] + 1 if row['number'] != 170 else 151} " in note.inner_text()
     model_row = page.get_by_role("row").filter(has_text="Model 1").first
-    assert f"{shown.scores.loc['model_1', 'score']:.1f}" in model_row.inner_text()
+    assert f"{result.scores.loc['model_1', 'score']:.1f}" in model_row.inner_text()
     with page.expect_download() as got:
         page.get_by_role("button", name=re.compile("Model 1 as PDB")).click()
     assert got.value.suggested_filename == "short_model_1.pdb"
@@ -267,9 +267,9 @@ def compared_with_a_native(visitor: Visitor, run: Path) -> None:
     visitor.upload("native.pdb", (ROOT / "examples" / "1a8o_native.pdb").read_bytes())
     table = page.get_by_role("table").filter(has_text="GDT-HA")
     table.wait_for()
-    found = json.loads((run / "comparison.json").read_text())["scores"]["model_1"]["gdt_ha"]
-    assert f"{found:.2f}" in table.get_by_role("row").filter(has_text="Model 1").inner_text()
-    page.get_by_label("Native", exact=True).wait_for()
+    gdt_ha = json.loads((run / "comparison.json").read_text())["scores"]["model_1"]["gdt_ha"]
+    assert f"{gdt_ha:.2f}" in table.get_by_role("row").filter(has_text="Model 1").inner_text()
+    page.get_by_label("native", exact=True).wait_for()
     wait_for(lambda: strong(visitor.drawn(), 1) > 50, SECONDS)
 
 
@@ -348,7 +348,8 @@ def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: 
     bert.badge(DONE)
     bert.page.get_by_role("button", name="Jobs").click()
     opens = bert.page.get_by_test_id("stBaseButton-secondary").filter(has_text=re.compile("^Open$"))
-    opens.wait_for()  # not by its role alone: the menu of residues of the page before, still there for a moment, is called Open too
+    # Not by its role alone: the menu of residues of the page before, there for a moment, is called Open too.
+    opens.wait_for()
     bert.page.locator("strong", has_text="other.pdb").wait_for()
     assert bert.page.get_by_text("long.pdb").count() == 0
     bert.page.go_back()

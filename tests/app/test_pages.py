@@ -94,8 +94,8 @@ def test_a_failed_job_shows_its_message_and_markup_stays_text(store: Store) -> N
     (store.folder(job.id) / "console.txt").write_text(f"refine: {SCRIPT}\n")
     test = app(job=job.id)
     assert not test.exception
-    for shown in (test.title[0].value, test.error[0].value):
-        assert "\\<script\\>" in shown and "\\[x\\]\\(" in shown and "\\$a\\$" in shown and "\\:red" in shown
+    for text in (test.title[0].value, test.error[0].value):
+        assert "\\<script\\>" in text and "\\[x\\]\\(" in text and "\\$a\\$" in text and "\\:red" in text
     assert f"refine: {SCRIPT}" in [c.value for c in test.code]  # a code block shows text as it is
     assert not any(b.label in ("Delete", "Cancel") for b in test.button)  # it is not this visitor's job
 
@@ -122,10 +122,10 @@ def test_the_server_listens_on_this_machine_and_tells_nobody() -> None:
     from refine.queue.serve import options
     from refine.queue.settings import AppSettings
 
-    given = dict(o.removeprefix("--").split("=") for o in options(AppSettings(max_upload_mb=7)))
-    assert given["server.address"] == "127.0.0.1" and given["browser.gatherUsageStats"] == "false"
-    assert given["server.enableXsrfProtection"] == given["server.enableCORS"] == "true"
-    assert given["server.maxUploadSize"] == "7" and given["client.showErrorDetails"] == "none"
+    flags = dict(o.removeprefix("--").split("=") for o in options(AppSettings(max_upload_mb=7)))
+    assert flags["server.address"] == "127.0.0.1" and flags["browser.gatherUsageStats"] == "false"
+    assert flags["server.enableXsrfProtection"] == flags["server.enableCORS"] == "true"
+    assert flags["server.maxUploadSize"] == "7" and flags["client.showErrorDetails"] == "none"
 
 
 def test_nothing_in_the_app_names_a_server_to_fetch_from() -> None:

@@ -20,7 +20,7 @@ from tests.run.run_folder import HOSTILE, make_run, two_chains
 
 api = pytest.importorskip("playwright.sync_api", reason="no playwright")
 CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
 SOFTWARE = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
 
@@ -39,31 +39,33 @@ def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("no Chromium")
     with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE)
-        yield started
-        started.close()
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE)
+        yield chromium
+        chromium.close()
 
 
 def opened(browser: Any, report: Path, width: int, scheme: str) -> tuple[Any, list[str]]:
     """The page, drawn, and what it complained about or asked the network for."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.set_default_timeout(120_000)
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
+    complaints: list[str] = []
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "request",
-        lambda request: None if request.url.startswith(("file:", "blob:", "data:")) else said.append(request.url),
+        lambda request: None if request.url.startswith(("file:", "blob:", "data:")) else complaints.append(request.url),
     )
     page.goto(report.as_uri())
-    page.wait_for_selector("html[data-drawn=yes]", state="attached")
-    return page, said
+    page.wait_for_selector("html[data-drawn=yes] #viewer[data-drawn]", state="attached")
+    return page, complaints
 
 
 @pytest.fixture(scope="module")
 def desktop(browser: Any, report: Path) -> Iterator[tuple[Any, list[str]]]:
-    page, said = opened(browser, report, 1280, "light")
-    yield page, said
+    page, complaints = opened(browser, report, 1280, "light")
+    yield page, complaints
     page.close()
 
 
@@ -80,8 +82,8 @@ def share_drawn(pixels: np.ndarray) -> float:
 
 
 def test_nothing_complains_and_nothing_is_fetched(desktop: tuple[Any, list[str]]) -> None:
-    page, said = desktop
-    assert said == []
+    page, complaints = desktop
+    assert complaints == []
     assert page.locator("text=could not be drawn").count() == 0
     assert "owned" != page.title() and HOSTILE in page.title() and page.locator("img").count() == 0
     assert HOSTILE in page.locator("h1").inner_text()
@@ -89,18 +91,18 @@ def test_nothing_complains_and_nothing_is_fetched(desktop: tuple[Any, list[str]]
 
 def test_the_structures_are_drawn_and_can_be_hidden(desktop: tuple[Any, list[str]]) -> None:
     page, _ = desktop
-    assert share_drawn(picture(page, "#viewer")) > 0.01
-    boxes = page.locator("#view-structures input")
+    assert share_drawn(picture(page, "#viewer .stage")) > 0.01
+    boxes = page.locator("#viewer input[type=checkbox]")
     assert boxes.count() == 4
     for k in range(4):
         boxes.nth(k).uncheck()
     page.wait_for_timeout(500)
-    nearly_empty = share_drawn(picture(page, "#viewer"))  # the ion stays
+    nearly_empty = share_drawn(picture(page, "#viewer .stage"))  # the ion stays
     boxes.nth(1).check()
-    page.locator("#view-colour").select_option("displacement")
+    page.get_by_label("Colour by").select_option("displacement")
     page.wait_for_timeout(500)
-    assert share_drawn(picture(page, "#viewer")) > nearly_empty + 0.003
-    assert "Displacement" in page.locator("#view-legend").inner_text()
+    assert share_drawn(picture(page, "#viewer .stage")) > nearly_empty + 0.003
+    assert "Displacement" in page.locator("#viewer .view-legend").inner_text()
 
 
 def test_a_click_on_a_map_shows_that_pair(desktop: tuple[Any, list[str]]) -> None:
@@ -137,17 +139,24 @@ def test_charts_and_tracks_hold_the_residues(desktop: tuple[Any, list[str]]) -> 
     assert "chain A" in tracks.text_content() and "14A" not in tracks.text_content() and "20" in tracks.text_content()
     assert "lDDT to native" in page.locator("#tracks .names").inner_text()
     tracks.click(position={"x": 12 * 5 + 6, "y": 80})
-    assert "14A" in page.locator("#track-readout").inner_text() and "14A" in page.locator("#view-readout").inner_text()
+    assert (
+        "14A" in page.locator("#track-readout").inner_text()
+        and "14A" in page.locator("#viewer .view-note").inner_text()
+    )
     page.locator("#model").select_option("model_2")
     assert page.locator("#rama-after h3").inner_text() == "model 2"
+    view = page.locator("#viewer")
+    assert view.get_by_label("model 2").is_checked() and not view.get_by_label("model 1").is_checked()
+    view.locator(".stage").press(".")  # from residue 14A to the next one
+    assert "model 2" in view.locator(".view-note").inner_text() and " 15 " in view.locator(".view-note").inner_text()
 
 
 def test_a_phone_in_the_dark(browser: Any, report: Path) -> None:
-    page, said = opened(browser, report, 400, "dark")
-    assert said == []
+    page, complaints = opened(browser, report, 400, "dark")
+    assert complaints == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     assert picture(page, "h1")[0, 0].max() < 60  # dark page
-    assert share_drawn(picture(page, "#viewer")) > 0.01
+    assert share_drawn(picture(page, "#viewer .stage")) > 0.01
     first = page.locator("#scores tbody tr:nth-child(2) th").bounding_box()
     assert first["width"] > 90 and first["height"] < 80  # words are not broken letter by letter
     page.locator("#theme").click()

@@ -36,12 +36,12 @@ def test_metrics_are_those_of_assess_and_the_native_lies_on_the_input(protein: P
     run = make_run(tmp_path / "run", protein)
     native = elsewhere(protein)
     write_cif(native, tmp_path / "native.cif")
-    found = compare_run(run, tmp_path / "native.cif")
-    assert list(found.scores) == ["input", "model_1", "model_2"]
+    comparison = compare_run(run, tmp_path / "native.cif")
+    assert list(comparison.scores) == ["input", "model_1", "model_2"]
     direct = compare(read_run(run).structure("model_1"), native)
     for metric in METRICS:
-        assert found.scores["model_1"][metric] == pytest.approx(direct.totals()[metric], abs=1e-3)
-    assert found.scores["input"]["gdt_ts"] == pytest.approx(100) and found.scores["model_1"]["rmsd"] > 0.2
+        assert comparison.scores["model_1"][metric] == pytest.approx(direct.totals()[metric], abs=1e-3)
+    assert comparison.scores["input"]["gdt_ts"] == pytest.approx(100) and comparison.scores["model_1"]["rmsd"] > 0.2
     placed = read_run(run).structure("native")
     np.testing.assert_allclose(placed.coords[0, :, 1], protein.coords[0, 3:, 1], atol=0.01)
 

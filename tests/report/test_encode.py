@@ -16,13 +16,13 @@ from tests.run.run_folder import HOSTILE
 
 def test_packed_bytes_are_little_endian_and_come_back() -> None:
     values = np.array([[1, -2], [300, 4]], ">i2")
-    found = np.frombuffer(zlib.decompress(base64.b64decode(packed(values))), "<i2")
-    np.testing.assert_array_equal(found, [1, -2, 300, 4])
+    values_back = np.frombuffer(zlib.decompress(base64.b64decode(packed(values))), "<i2")
+    np.testing.assert_array_equal(values_back, [1, -2, 300, 4])
 
 
 def test_steps_round_and_keep_the_unknown_apart() -> None:
-    found = in_steps(np.array([0.0, 1.004, 1.006, np.nan, 1e9]), 0.01, np.uint16)
-    assert found.tolist() == [0, 100, 101, 65535, 65534]
+    steps = in_steps(np.array([0.0, 1.004, 1.006, np.nan, 1e9]), 0.01, np.uint16)
+    assert steps.tolist() == [0, 100, 101, 65535, 65534]
     assert in_steps(np.array([-1.0, np.nan]), 0.5, np.int16).tolist() == [-2, 32767]
 
 
@@ -40,20 +40,20 @@ def test_histograms_come_back_from_their_stream() -> None:
     rng = np.random.default_rng(0)
     counts = rng.multinomial(40, rng.dirichlet(np.full(BINS, 0.05), 30))
     counts[3] = 0
-    stream, at, found = histogram_bytes(counts / 40), 0, np.zeros(counts.shape)
-    for row in found:
+    stream, at, probability = histogram_bytes(counts / 40), 0, np.zeros(counts.shape)
+    for row in probability:
         first, number = int(stream[at]), int(stream[at + 1])
         row[first : first + number] = stream[at + 2 : at + 2 + number] / 255
         at += 2 + number
     assert at == len(stream)
-    np.testing.assert_allclose(found, counts / 40, atol=0.5 / 255)
-    assert ((found > 0) == (counts > 0)).all()
+    np.testing.assert_allclose(probability, counts / 40, atol=0.5 / 255)
+    assert ((probability > 0) == (counts > 0)).all()
 
 
 def test_blocks_are_means_of_what_is_known() -> None:
     matrix = np.arange(25, dtype=float).reshape(5, 5)
     matrix[0, 0] = np.nan
-    found = in_blocks(matrix, 2)
-    assert found.shape == (3, 3)
-    assert found[0, 0] == (1 + 5 + 6) / 3 and found[2, 2] == 24 and found[0, 2] == (4 + 9) / 2
+    means = in_blocks(matrix, 2)
+    assert means.shape == (3, 3)
+    assert means[0, 0] == (1 + 5 + 6) / 3 and means[2, 2] == 24 and means[0, 2] == (4 + 9) / 2
     assert upper(np.arange(9).reshape(3, 3)).tolist() == [1, 2, 5]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -9,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 
 from refine import cli
 from refine.errors import InputError
 from refine.report import page as page_module
 from refine.report import sections
 from refine.report.page import try_report, write_report
+from refine.report.payload import contents, payload
+from refine.report.render import render
 from refine.run.result import read_run
 from tests.run.run_folder import HOSTILE, make_run, two_chains
 
@@ -53,9 +58,9 @@ class Page(HTMLParser):
 
 
 def test_it_says_what_the_folder_says(tmp_path: Path) -> None:
-    found = Page(write_report(make_run(tmp_path / "run", two_chains())))
-    assert "model_1 is better than the input." in found.text and "cao2021gsfe" in found.text
-    rows = {row[0]: row[1:] for row in found.rows if row}
+    page = Page(write_report(make_run(tmp_path / "run", two_chains())))
+    assert "model_1 is better than the input." in page.text and "cao2021gsfe" in page.text
+    rows = {row[0]: row[1:] for row in page.rows if row}
     assert rows["measure"] == ["input", "input finished", "model 1", "model 2"]
     assert rows["free energy, sum"] == ["−3.0", "−8.0", "−9.0", "−10.0"] and rows["clashscore"] == [
         "30.0",
@@ -63,7 +68,7 @@ def test_it_says_what_the_folder_says(tmp_path: Path) -> None:
         "3.0",
         "3.0",
     ]
-    data = json.loads(found.data)
+    data = json.loads(page.data)
     assert data["residues"]["numbers"][3:7] == ["13", "14", "14A", "15"] and data["residues"]["chains"] == ["A", "B"]
     assert [s["name"] for s in data["structures"]] == ["input", "model_1", "model_2"]
     assert set(data["structures"][1]["columns"]) == {
@@ -75,15 +80,31 @@ def test_it_says_what_the_folder_says(tmp_path: Path) -> None:
         "confidence",
     }
     assert data["hetero"]["elements"] == ["Zn"] and len(data["trace"]["step"]) == 10
-    assert "Not in this report" not in found.text and "effective samples" in found.text
+    assert "Not in this report" not in page.text and "effective samples" in page.text
 
 
 @pytest.mark.parametrize(
     ("word", "title"), [("uncertain", "Uncertain whether"), ("no better", "No better than"), ("new word", "Uncertain")]
 )
 def test_the_verdict_is_the_runs_own(word: str, title: str) -> None:
-    said = sections.verdict({"improved": True, "verdict": "why <b>", "judgement": {"word": word}})
-    assert title in said and "why &lt;b&gt;" in said
+    verdict = sections.verdict({"improved": True, "verdict": "why <b>", "judgement": {"word": word}})
+    text = render("parts/verdict.html", verdict=verdict)
+    assert title in text and "why &lt;b&gt;" in text
+
+
+def test_a_template_escapes_and_refuses_a_name_it_is_not_given() -> None:
+    assert HOSTILE not in render("parts/citation.html", citation=HOSTILE)
+    with pytest.raises(UndefinedError):
+        render("parts/citation.html")
+
+
+def test_the_policy_names_the_hash_of_each_script(tmp_path: Path) -> None:
+    text = write_report(make_run(tmp_path / "run", two_chains())).read_text(encoding="utf-8")
+    policy = re.search(r'content="(default-src[^"]*)"', text)
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert policy is not None and len(scripts) == 2
+    for script in scripts:
+        assert f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in policy[1]
 
 
 def test_it_needs_no_network_and_is_the_same_each_time(tmp_path: Path) -> None:
@@ -94,16 +115,26 @@ def test_it_needs_no_network_and_is_the_same_each_time(tmp_path: Path) -> None:
     assert "default-src 'none'" in text and "script-src 'sha256-" in text and "unsafe-eval" not in text
 
 
+def test_a_part_alone_carries_what_it_draws(tmp_path: Path) -> None:
+    run = contents(read_run(make_run(tmp_path / "run", two_chains())))
+    whole, residues = payload(run), payload(run, ("residues",), "model_2")
+    assert residues["model"] == "model_2" and residues["maps"] is None and residues["trace"] == {}
+    for structure, full in zip(residues["structures"], whole["structures"], strict=True):
+        assert structure["columns"] == full["columns"] and "xyz" in full and "xyz" not in structure
+    assert run.missing == {}
+    assert {"xyz", "mask"} <= set(payload(run, ("structure",))["structures"][0])
+
+
 def test_300_residues_stay_below_5_megabytes(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", two_chains(150), models=5, frames=60)
     assert write_report(run).stat().st_size < 5_000_000
 
 
 def test_names_that_are_markup_come_out_as_text(tmp_path: Path) -> None:
-    found = Page(write_report(make_run(tmp_path / "run", two_chains(chain=HOSTILE), name=f"{HOSTILE}.pdb")))
-    assert found.tags.count("script") == 3 and "img" not in found.tags
-    assert found.text.count(HOSTILE) >= 3  # title, heading, note
-    assert json.loads(found.data)["residues"]["chains"] == ["A", HOSTILE]
+    page = Page(write_report(make_run(tmp_path / "run", two_chains(chain=HOSTILE), name=f"{HOSTILE}.pdb")))
+    assert page.tags.count("script") == 3 and "img" not in page.tags
+    assert page.text.count(HOSTILE) >= 3  # title, heading, note
+    assert json.loads(page.data)["residues"]["chains"] == ["A", HOSTILE]
 
 
 @pytest.mark.parametrize("file", ["trace.csv", "rpdd.npz", "scores.csv", "per_residue.csv", "input.cif", "model_2.cif"])
@@ -119,8 +150,8 @@ def test_maps_that_do_not_fit_the_models_are_left_out(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", two_chains())
     other = make_run(tmp_path / "other", two_chains(12))
     (run / "rpdd.npz").write_bytes((other / "rpdd.npz").read_bytes())
-    found = Page(write_report(run))
-    assert "24 residues, the models have 48" in found.text and json.loads(found.data)["maps"] is None
+    page = Page(write_report(run))
+    assert "24 residues, the models have 48" in page.text and json.loads(page.data)["maps"] is None
 
 
 def test_a_failing_report_is_told_and_sinks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,39 +1,48 @@
 'use strict';
-// Puts the parts together.
+// Puts the parts together; those that ROOT has no place for are left out.
 
 function themeButton() {
-  const button = document.getElementById('theme');
-  const dark = () => (document.documentElement.dataset.theme || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')) === 'dark';
-  const say = () => { button.textContent = dark() ? 'Light' : 'Dark'; };
+  const button = part('theme');
+  if (!button) return;
+  const system = matchMedia('(prefers-color-scheme: dark)');
+  const dark = () => (ROOT.dataset.theme || (system.matches ? 'dark' : 'light')) === 'dark';
+  const changed = () => {
+    button.textContent = dark() ? 'Light' : 'Dark';
+    ROOT.dispatchEvent(new Event('theme'));
+  };
   button.addEventListener('click', () => {
-    document.documentElement.dataset.theme = dark() ? 'light' : 'dark';
-    say();
-    document.dispatchEvent(new Event('theme'));
+    ROOT.dataset.theme = dark() ? 'light' : 'dark';
+    changed();
   });
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { say(); document.dispatchEvent(new Event('theme')); });
-  say();
+  system.addEventListener('change', changed);
+  changed();
 }
 
 function modelChoice() {
-  const select = document.getElementById('model');
-  for (const structure of MODELS) select.append(element('option', { value: structure.name }, structureLabel(structure.name)));
+  const select = part('model');
+  if (!select) return;
+  for (const { name } of MODELS) select.append(element('option', { value: name }, structureLabel(name)));
   select.value = CHOICE.model || '';
   select.addEventListener('change', () => choose({ model: select.value }));
 }
 
 async function start() {
+  ROOT.addEventListener('model', (event) => { if (event.detail !== CHOICE.model) choose({ model: event.detail }); });
   themeButton();
   modelChoice();
-  const parts = [['traces', drawTraces], ['rpdd', drawMaps], ['ramachandran', drawRamachandran], ['residues', drawTracks], ['structure', drawViewer]];
-  for (const [id, draw] of parts) {
+  const draw = {
+    traces: drawTraces, rpdd: drawMaps, ramachandran: drawRamachandran, residues: drawTracks, structure: drawViewer,
+  };
+  for (const [id, drawPart] of Object.entries(draw)) {
     try {
-      await draw();
+      await drawPart();
     } catch (error) {
       console.error(error);
-      document.getElementById(id).append(element('p', { class: 'note' }, `This part could not be drawn: ${error.message}`));
+      const words = `This part could not be drawn: ${error.message}`;
+      (part(id) || ROOT).append(element('p', { class: 'note' }, words));
     }
   }
-  document.documentElement.dataset.drawn = 'yes';
+  ROOT.dataset.drawn = 'yes';
 }
 
 start();

@@ -10,42 +10,49 @@ function triangle(i, j, n) {
 }
 
 async function loadMaps() {
-  const given = DATA.maps;
-  const found = {};
+  const packedMaps = DATA.maps;
+  const maps = {};
   for (const name of ['mean', 'std', 'start', 'native', 'location', 'scale', 'contact']) {
-    if (!given[name]) continue;
-    const raw = await unpack(given[name], Uint16Array);
-    found[name] = Float32Array.from(raw, (v) => (v === UNKNOWN ? NaN : v * (name === 'contact' ? 1e-4 : given.step)));
+    if (!packedMaps[name]) continue;
+    const raw = await unpack(packedMaps[name], Uint16Array);
+    const step = name === 'contact' ? 1e-4 : packedMaps.step;
+    maps[name] = Float32Array.from(raw, (v) => (v === UNKNOWN ? NaN : v * step));
   }
   const minus = (a, b) => (a && b ? a.map((v, k) => v - b[k]) : null);
-  found.difference = minus(found.mean, found.start);
-  found.error = minus(found.mean, found.native);
-  if (given.histograms) {
-    found.histograms = await unpack(given.histograms, Uint8Array);
-    found.begin = new Uint32Array(found.mean.length);
-    for (let k = 0, at = 0; k < found.begin.length; k += 1) {
-      found.begin[k] = at;
-      at += 2 + found.histograms[at + 1];
+  maps.difference = minus(maps.mean, maps.start);
+  maps.error = minus(maps.mean, maps.native);
+  if (packedMaps.histograms) {
+    maps.histograms = await unpack(packedMaps.histograms, Uint8Array);
+    maps.begin = new Uint32Array(maps.mean.length);
+    for (let k = 0, at = 0; k < maps.begin.length; k += 1) {
+      maps.begin[k] = at;
+      at += 2 + maps.histograms[at + 1];
     }
   }
-  return found;
+  return maps;
 }
 
 function percentile(values, share) {
-  const known = Array.from(values).filter((v) => !Number.isNaN(v)).map(Math.abs).sort((a, b) => a - b);
-  return known.length ? known[Math.min(known.length - 1, Math.floor(share * known.length))] : 1;
+  const sizes = Array.from(values).filter((v) => !Number.isNaN(v)).map(Math.abs).sort((a, b) => a - b);
+  return sizes.length ? sizes[Math.min(sizes.length - 1, Math.floor(share * sizes.length))] : 1;
 }
 
-function mapKinds(found) {
+function mapKinds(maps) {
   const limit = (values) => Math.max(0.2, percentile(values, 0.99));
+  const spread = (title, values) => ({ title, values, scale: VIRIDIS, low: 0, high: limit(values), unit: 'Å' });
+  const signed = (title, values) =>
+    ({ title, values, scale: DIVERGING, low: -limit(values), high: limit(values), unit: 'Å' });
+  const far = percentile(maps.mean, 1);
   const kinds = [
-    { title: 'Mean distance', values: found.mean, scale: (t) => VIRIDIS(1 - t), low: 0, high: percentile(found.mean, 1), unit: 'Å' },
-    { title: 'Spread (standard deviation)', values: found.std, scale: VIRIDIS, low: 0, high: limit(found.std), unit: 'Å' },
+    { title: 'Mean distance', values: maps.mean, scale: (t) => VIRIDIS(1 - t), low: 0, high: far, unit: 'Å' },
+    spread('Spread (standard deviation)', maps.std),
   ];
-  if (found.difference) kinds.push({ title: 'Mean − input', values: found.difference, scale: DIVERGING, low: -limit(found.difference), high: limit(found.difference), unit: 'Å' });
-  if (found.error) kinds.push({ title: 'Mean − native', values: found.error, scale: DIVERGING, low: -limit(found.error), high: limit(found.error), unit: 'Å' });
-  if (found.scale) kinds.push({ title: 'Calibrated width', values: found.scale, scale: VIRIDIS, low: 0, high: limit(found.scale), unit: 'Å' });
-  if (found.contact) kinds.push({ title: 'Contact probability (8 Å)', values: found.contact, scale: VIRIDIS, low: 0, high: 1, unit: '' });
+  if (maps.difference) kinds.push(signed('Mean − input', maps.difference));
+  if (maps.error) kinds.push(signed('Mean − native', maps.error));
+  if (maps.scale) kinds.push(spread('Calibrated width', maps.scale));
+  if (maps.contact) {
+    kinds.push({ title: 'Contact probability (8 Å)', values: maps.contact, scale: VIRIDIS, low: 0, high: 1, unit: '' });
+  }
   return kinds;
 }
 
@@ -67,15 +74,16 @@ function paintMap(kind, n) {
   return picture;
 }
 
-function mapFigure(kind, found) {
+function mapFigure(kind, maps) {
   const n = DATA.maps.points;
   const picture = paintMap(kind, n);
-  const canvas = element('canvas', { tabindex: 0, role: 'img', 'aria-label': `${kind.title}, ${n} × ${n}; arrow keys move the pair` });
+  const words = `${kind.title}, ${n} × ${n}; arrow keys move the pair`;
+  const canvas = element('canvas', { tabindex: 0, role: 'img', 'aria-label': words });
   const readout = element('div', { class: 'readout note' });
   const holder = element('div');
   holder.append(canvas);
   const geometry = { left: 46, top: 6, size: 0 };
-  const draw = drawn(holder, (width) => {
+  const draw = drawnInTheme(holder, (width) => {
     const whole = Math.min(width, 460);
     const ratio = window.devicePixelRatio || 1;
     geometry.size = whole - geometry.left - 16;
@@ -100,12 +108,14 @@ function mapFigure(kind, found) {
   };
   canvas.addEventListener('pointermove', (event) => {
     const pair = pairAt(event);
-    readout.textContent = pair ? `${pairName(pair)}: ${fixed(kind.values[triangle(Math.min(...pair), Math.max(...pair), n)])} ${kind.unit}` : '';
+    const value = pair && kind.values[triangle(Math.min(...pair), Math.max(...pair), n)];
+    readout.textContent = pair ? `${pairName(pair)}: ${fixed(value)} ${kind.unit}` : '';
   });
   canvas.addEventListener('click', (event) => { const pair = pairAt(event); if (pair) choose({ pair }); });
   canvas.addEventListener('keydown', (event) => movePair(event, n));
   PAIRS.maps.push(draw);
-  return element('figure', { class: 'map' }, element('h3', {}, kind.title), holder, readout, scaleBar(kind.scale, kind.low, kind.high, kind.unit));
+  const bar = scaleBar(kind.scale, kind.low, kind.high, kind.unit);
+  return element('figure', { class: 'map' }, element('h3', {}, kind.title), holder, readout, bar);
 }
 
 function movePair(event, n) {
@@ -147,8 +157,9 @@ function mapAxes(context, { left, top, size }) {
 // Residues with a round author number, about `count` of them; evenly spaced ones where the numbers are not round.
 function roundResidues(count) {
   for (const step of [10, 20, 50, 100, 200, 500, 1000]) {
-    const found = RESIDUES.numbers.flatMap((number, i) => (/^-?\d+$/.test(number) && Number(number) % step === 0 ? [i] : []));
-    if (found.length >= 2 && found.length <= count) return found;
+    const isRound = (number) => /^-?\d+$/.test(number) && Number(number) % step === 0;
+    const round = RESIDUES.numbers.flatMap((number, i) => (isRound(number) ? [i] : []));
+    if (round.length >= 2 && round.length <= count) return round;
   }
   return Array.from({ length: count }, (_, k) => Math.min(LENGTH - 1, Math.round(((k + 0.5) * LENGTH) / count)));
 }
@@ -167,48 +178,54 @@ function crosshair(context, { left, top, size }, n) {
 
 function pairName([i, j]) {
   const block = DATA.maps.block;
-  const one = (k) => (block === 1 ? residueName(k) : `${residueName(k * block)} … ${residueName(Math.min(LENGTH, (k + 1) * block) - 1)}`);
-  return `${one(i)} – ${one(j)}`;
+  const last = (k) => Math.min(LENGTH, (k + 1) * block) - 1;
+  const name = (k) => (block === 1 ? residueName(k) : `${residueName(k * block)} … ${residueName(last(k))}`);
+  return `${name(i)} – ${name(j)}`;
 }
 
 // The pair that moved most, near enough for the histogram and not along the chain.
-function firstPair(found) {
+function firstPair(maps) {
   const n = DATA.maps.points;
-  const by = found.difference || found.std;
+  const by = maps.difference || maps.std;
   let best = [0, n - 1];
   let most = -1;
   for (let i = 0; i < n; i += 1) {
     for (let j = i + 4; j < n; j += 1) {
       const k = triangle(i, j, n);
-      if (found.mean[k] < 16 && Math.abs(by[k]) > most) { most = Math.abs(by[k]); best = [i, j]; }
+      if (maps.mean[k] < 16 && Math.abs(by[k]) > most) { most = Math.abs(by[k]); best = [i, j]; }
     }
   }
   return best;
 }
 
-function drawHistogram(found) {
-  const holder = document.getElementById('histogram');
+function drawHistogram(maps) {
+  const holder = part('histogram');
   const [i, j] = [Math.min(...CHOICE.pair), Math.max(...CHOICE.pair)];
   const k = triangle(i, j, DATA.maps.points);
-  const facts = [`mean ${fixed(found.mean[k])} Å`, `spread ${fixed(found.std[k])} Å`];
-  if (found.start) facts.push(`input ${fixed(found.start[k])} Å`);
-  if (found.native) facts.push(`native ${fixed(found.native[k])} Å`);
+  const facts = [`mean ${fixed(maps.mean[k])} Å`, `spread ${fixed(maps.std[k])} Å`];
+  if (maps.start) facts.push(`input ${fixed(maps.start[k])} Å`);
+  if (maps.native) facts.push(`native ${fixed(maps.native[k])} Å`);
   const title = element('h3', {}, pairName([i, j]));
-  const tell = () => element('p', { class: 'note' }, `${facts.join(' · ')}. ${DATA.maps.frames} snapshots${DATA.maps.effective ? `, worth ${DATA.maps.effective} independent ones` : ''}.`);
-  if (!found.histograms) {
-    const why = DATA.maps.block > 1 ? 'Histograms of so long a protein are not in this page; rpdd.npz has what there is.' : 'rpdd.npz holds no histograms.';
-    holder.replaceChildren(title, tell(), element('p', { class: 'note' }, why));
+  const worth = DATA.maps.effective ? `, worth ${DATA.maps.effective} independent ones` : '';
+  const note = () => element('p', { class: 'note' }, `${facts.join(' · ')}. ${DATA.maps.frames} snapshots${worth}.`);
+  if (!maps.histograms) {
+    const long = 'Histograms of so long a protein are not in this page; rpdd.npz has what there is.';
+    const why = DATA.maps.block > 1 ? long : 'rpdd.npz holds no histograms.';
+    holder.replaceChildren(title, note(), element('p', { class: 'note' }, why));
     return;
   }
-  const at = found.begin[k];
-  const [first, count] = [found.histograms[at], found.histograms[at + 1]];
-  const shares = Array.from({ length: count }, (_, b) => [first + b, found.histograms[at + 2 + b] / 255]);
-  const expected = found.location ? studentBins(found.location[k], found.scale[k], DATA.maps.freedom) : null;
-  if (expected) facts.push(`calibrated ${fixed(found.location[k])} ± ${fixed(found.scale[k])} Å`);
+  const at = maps.begin[k];
+  const [first, count] = [maps.histograms[at], maps.histograms[at + 1]];
+  const shares = Array.from({ length: count }, (_, b) => [first + b, maps.histograms[at + 2 + b] / 255]);
+  const expected = maps.location ? studentBins(maps.location[k], maps.scale[k], DATA.maps.freedom) : null;
+  if (expected) facts.push(`calibrated ${fixed(maps.location[k])} ± ${fixed(maps.scale[k])} Å`);
   const plot = element('div');
-  const names = [['snapshots', colour('accent')], ['calibrated', SERIES[3], expected], ['input', colour('input'), found.start], ['native', colour('native'), found.native]];
-  holder.replaceChildren(title, plot, swatches(names.filter((name) => name.length < 3 || name[2])), tell());
-  histogramPlot(plot, shares, expected, [['input', found.start && found.start[k]], ['native', found.native && found.native[k]]]);
+  const lines = [
+    ['snapshots', colour('accent'), shares], ['calibrated', SERIES[3], expected],
+    ['input', colour('input'), maps.start], ['native', colour('native'), maps.native],
+  ];
+  holder.replaceChildren(title, plot, swatches(lines.filter(([, , values]) => values)), note());
+  histogramPlot(plot, shares, expected, [['input', maps.start?.[k]], ['native', maps.native?.[k]]]);
 }
 
 // Probability of each bin under Student's t at `location` with `scale`, cut to positive distances.
@@ -239,31 +256,46 @@ function histogramPlot(plot, shares, expected, marks) {
   axes(svg, box, sx, sy, { x: 'distance (Å); the last bin is open', y: 'probability' });
   for (const [bin, share] of shares) {
     const from = sx.at(edges[0] + (bin - 1) * step);
-    svg.append(shape('rect', { x: from + 0.5, y: sy.at(share), width: Math.max(sx.at(edges[0] + bin * step) - from - 1, 1), height: box.bottom - sy.at(share), style: 'fill:var(--accent)' }));
+    const wide = Math.max(sx.at(edges[0] + bin * step) - from - 1, 1);
+    svg.append(shape('rect', {
+      x: from + 0.5, y: sy.at(share), width: wide, height: box.bottom - sy.at(share), style: 'fill:var(--accent)',
+    }));
   }
   if (expected) {
-    const path = expected.map((share, bin) => `${bin ? 'V' : 'M' + box.left + ' '}${sy.at(share).toFixed(1)}H${sx.at(edges[0] + bin * step).toFixed(1)}`).join('');
-    svg.append(shape('path', { d: path, fill: 'none', stroke: SERIES[3], 'stroke-width': 1.6 }));
+    const path = expected.map((share, bin) => {
+      const end = sx.at(edges[0] + bin * step).toFixed(1);
+      return `${bin ? 'V' : `M${box.left} `}${sy.at(share).toFixed(1)}H${end}`;
+    });
+    svg.append(shape('path', { d: path.join(''), fill: 'none', stroke: SERIES[3], 'stroke-width': 1.6 }));
   }
   for (const [name, value] of marks) {
     if (value === null || value === undefined || Number.isNaN(value)) continue;
     const x = sx.at(Math.min(value, sx.high));
-    svg.append(shape('line', { x1: x, x2: x, y1: box.top, y2: box.bottom, style: `stroke:var(--${name});stroke-width:2;stroke-dasharray:5 3` },
-      shape('title', {}, `${name} ${fixed(value)} Å`)));
+    const style = `stroke:var(--${name});stroke-width:2;stroke-dasharray:5 3`;
+    const title = shape('title', {}, `${name} ${fixed(value)} Å`);
+    svg.append(shape('line', { x1: x, x2: x, y1: box.top, y2: box.bottom, style }, title));
   }
   plot.replaceChildren(svg);
 }
 
 async function drawMaps() {
-  const holder = document.getElementById('maps');
+  const holder = part('maps');
   if (!holder || !DATA.maps) return;
-  const found = await loadMaps();
-  for (const kind of mapKinds(found)) holder.append(mapFigure(kind, found));
+  const maps = await loadMaps();
+  for (const kind of mapKinds(maps)) holder.append(mapFigure(kind, maps));
   holder.append(element('figure', { id: 'histogram', 'aria-live': 'polite' }));
   PAIRS.maps.forEach((draw) => draw());
-  watch((change) => { if ('pair' in change) { PAIRS.maps.forEach((draw) => draw()); drawHistogram(found); } });
-  choose({ pair: firstPair(found) });
+  watch((change) => {
+    if (!('pair' in change)) return;
+    PAIRS.maps.forEach((draw) => draw());
+    drawHistogram(maps);
+  });
+  choose({ pair: firstPair(maps) });
   let last = 0;
-  const histogram = document.getElementById('histogram');
-  new ResizeObserver(() => { if (Math.abs(histogram.clientWidth - last) > 2) { last = histogram.clientWidth; drawHistogram(found); } }).observe(histogram);
+  const histogram = part('histogram');
+  new ResizeObserver(() => {
+    if (Math.abs(histogram.clientWidth - last) <= 2) return;
+    last = histogram.clientWidth;
+    drawHistogram(maps);
+  }).observe(histogram);
 }

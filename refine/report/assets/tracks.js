@@ -2,13 +2,16 @@
 // Values of each residue, aligned under the sequence.
 
 const TRACK = { cell: 12, head: 46, height: 46, gap: 6 };
-const TRACK_ORDER = ['confidence', 'predicted_error', 'native_lddt', 'native_distance', 'displacement', 'spread', 'disagreement', 'clashes'];
+const TRACK_ORDER = [
+  'confidence', 'predicted_error', 'native_lddt', 'native_distance', 'displacement', 'spread', 'disagreement',
+  'clashes',
+];
 
 function trackColumns() {
-  const found = [...new Set(MODELS.flatMap((s) => Object.keys(s.columns)))];
+  const columns = [...new Set(MODELS.flatMap((s) => Object.keys(s.columns)))];
   const rank = (c) => (TRACK_ORDER.includes(c) ? TRACK_ORDER.indexOf(c) : TRACK_ORDER.length);
   const varies = (c) => MODELS.some((s) => s.columns[c] && s.columns[c].some((v) => v));
-  return found.filter(varies).sort((a, b) => rank(a) - rank(b));
+  return columns.filter(varies).sort((a, b) => rank(a) - rank(b));
 }
 
 function trackRange(column) {
@@ -25,8 +28,8 @@ function sequenceHead(svg) {
   for (let i = 0; i < LENGTH; i += 1) {
     const starts = i === 0 || RESIDUES.chain[i] !== RESIDUES.chain[i - 1];
     if (starts) {
-      const chain = RESIDUES.chains[RESIDUES.chain[i]];
-      svg.append(shape('text', { class: 'strong', x: i * TRACK.cell + 2, y: 11 }, chain === '' ? 'chain (blank)' : `chain ${shortened(chain, 24)}`));
+      const chain = shortened(RESIDUES.chains[RESIDUES.chain[i]], 24) || '(blank)';
+      svg.append(shape('text', { class: 'strong', x: i * TRACK.cell + 2, y: 11 }, `chain ${chain}`));
     }
     const number = RESIDUES.numbers[i];
     const x = xs[i] - (starts ? TRACK.cell / 2 - 2 : 0);
@@ -51,7 +54,9 @@ function stepPath(values, y) {
 
 function barPath(values, y) {
   const base = y(0);
-  return values.map((v, i) => (v === null || v === 0 ? '' : `M${i * TRACK.cell + 1} ${base.toFixed(1)}V${y(v).toFixed(1)}h${TRACK.cell - 2}V${base.toFixed(1)}z`)).join('');
+  const bar = (v, i) =>
+    `M${i * TRACK.cell + 1} ${base.toFixed(1)}V${y(v).toFixed(1)}h${TRACK.cell - 2}V${base.toFixed(1)}z`;
+  return values.map((v, i) => (v === null || v === 0 ? '' : bar(v, i))).join('');
 }
 
 function drawTrackRow(svg, column, top) {
@@ -60,52 +65,73 @@ function drawTrackRow(svg, column, top) {
   const model = chosenModel();
   const width = LENGTH * TRACK.cell;
   svg.append(shape('line', { class: 'axis', x1: 0, x2: width, y1: y(Math.max(low, 0)), y2: y(Math.max(low, 0)) }));
-  if (model && model.columns[column]) svg.append(shape('path', { d: barPath(model.columns[column], y), style: 'fill:var(--accent);fill-opacity:.65' }));
-  if (INPUT && INPUT.columns[column]) svg.append(shape('path', { d: stepPath(INPUT.columns[column], y), style: 'fill:none;stroke:var(--text);stroke-opacity:.65;stroke-width:1' }));
+  const path = (d, style) => svg.append(shape('path', { d, style }));
+  const [bars, line] = [model?.columns[column], INPUT?.columns[column]];
+  if (bars) path(barPath(bars, y), 'fill:var(--accent);fill-opacity:.65');
+  if (line) path(stepPath(line, y), 'fill:none;stroke:var(--text);stroke-opacity:.65;stroke-width:1');
   return [low, high];
 }
 
 function drawTracks() {
-  const holder = document.getElementById('tracks');
+  const holder = part('tracks');
   if (!holder || !MODELS.length || !LENGTH) return;
   const columns = trackColumns();
   const names = element('div', { class: 'names' });
   const scroll = element('div', { class: 'scroll', tabindex: 0 });
-  const readout = document.getElementById('track-readout');
-  const height = TRACK.head + columns.length * (TRACK.height + TRACK.gap) + 4;
+  const readout = part('track-readout');
   holder.replaceChildren(names, scroll);
   let marker = null;
-  const place = () => { if (marker) { marker.setAttribute('visibility', CHOICE.residue === null ? 'hidden' : 'visible'); marker.setAttribute('x', (CHOICE.residue || 0) * TRACK.cell); } };
+  const placeMarker = () => {
+    marker.setAttribute('visibility', CHOICE.residue === null ? 'hidden' : 'visible');
+    marker.setAttribute('x', (CHOICE.residue || 0) * TRACK.cell);
+  };
   const draw = () => {
-    const svg = shape('svg', { width: LENGTH * TRACK.cell + 28, height, style: 'max-width:none', role: 'img', 'aria-label': 'values of each residue' });
-    marker = shape('rect', { y: 30, width: TRACK.cell, height: height - 30, style: 'fill:var(--native);fill-opacity:.28' });
-    svg.append(marker);
-    sequenceHead(svg);
-    names.replaceChildren(element('div', { style: `height:${TRACK.head}px` }, 'Sequence', element('small', {}, 'author numbers')));
-    columns.forEach((column, k) => {
-      const [low, high] = drawTrackRow(svg, column, TRACK.head + k * (TRACK.height + TRACK.gap) + TRACK.gap);
-      const { name, unit } = label(column);
-      names.append(element('div', { style: `height:${TRACK.height + TRACK.gap}px`, title: `${name} ${unit}` }, name, element('small', {}, `${brief(low)} to ${brief(high)}${unit ? ` ${unit}` : ''}`)));
-    });
-    const at = (event) => Math.min(LENGTH - 1, Math.max(0, Math.floor((event.clientX - svg.getBoundingClientRect().left) / TRACK.cell)));
-    svg.addEventListener('pointermove', (event) => { readout.textContent = tellTrack(at(event), columns); });
+    const svg = trackPicture(names, columns);
+    marker = svg.querySelector('.marker');
+    const left = () => svg.getBoundingClientRect().left;
+    const at = (event) => Math.min(LENGTH - 1, Math.max(0, Math.floor((event.clientX - left()) / TRACK.cell)));
+    svg.addEventListener('pointermove', (event) => { readout.textContent = trackText(at(event), columns); });
     svg.addEventListener('click', (event) => choose({ residue: at(event) }));
     scroll.replaceChildren(svg);
-    place();
+    placeMarker();
   };
   watch((change) => {
     if ('model' in change) draw();
-    if ('residue' in change && change.residue !== null) {
-      place();
-      readout.textContent = tellTrack(change.residue, columns);
-      const x = change.residue * TRACK.cell;
-      if (x < scroll.scrollLeft || x > scroll.scrollLeft + scroll.clientWidth - TRACK.cell) scroll.scrollLeft = x - scroll.clientWidth / 2;
-    }
+    if (!('residue' in change) || change.residue === null) return;
+    placeMarker();
+    readout.textContent = trackText(change.residue, columns);
+    const x = change.residue * TRACK.cell;
+    const outside = x < scroll.scrollLeft || x > scroll.scrollLeft + scroll.clientWidth - TRACK.cell;
+    if (outside) scroll.scrollLeft = x - scroll.clientWidth / 2;
   });
   draw();
 }
 
-function tellTrack(i, columns) {
+// The sequence and a row for each column, and beside it their names and ranges.
+function trackPicture(names, columns) {
+  const height = TRACK.head + columns.length * (TRACK.height + TRACK.gap) + 4;
+  const svg = shape('svg', {
+    width: LENGTH * TRACK.cell + 28, height, style: 'max-width:none',
+    role: 'img', 'aria-label': 'values of each residue',
+  });
+  svg.append(shape('rect', {
+    class: 'marker', y: 30, width: TRACK.cell, height: height - 30, style: 'fill:var(--native);fill-opacity:.28',
+  }));
+  sequenceHead(svg);
+  const row = (high, title, text, small) =>
+    element('div', { style: `height:${high}px`, title }, text, element('small', {}, small));
+  names.replaceChildren(row(TRACK.head, '', 'Sequence', 'author numbers'));
+  columns.forEach((column, k) => {
+    const [low, high] = drawTrackRow(svg, column, TRACK.head + k * (TRACK.height + TRACK.gap) + TRACK.gap);
+    const { name, unit } = label(column);
+    const range = `${brief(low)} to ${brief(high)}${unit ? ` ${unit}` : ''}`;
+    names.append(row(TRACK.height + TRACK.gap, `${name} ${unit}`, name, range));
+  });
+  return svg;
+}
+
+function trackText(i, columns) {
   const model = chosenModel();
-  return `${residueName(i)}: ${columns.filter((c) => model.columns[c]).map((c) => `${label(c).name} ${brief(model.columns[c][i])}`).join(' · ')}`;
+  const values = columns.filter((c) => model.columns[c]).map((c) => `${label(c).name} ${brief(model.columns[c][i])}`);
+  return `${residueName(i)}: ${values.join(' · ')}`;
 }

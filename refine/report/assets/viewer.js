@@ -1,181 +1,327 @@
 'use strict';
-// The 3-D view. 3Dmol gets made-up chain letters and serial numbers, never a name from the file.
+// The 3-D view of the report and of the app. It draws the structures it is given; their names become text nodes only.
 
-const VIEW = { viewer: null, models: {}, shown: new Set(), places: {}, mark: null };
-const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const PLAIN = '#8a94a3';
+const PICKED = '#7a4fd0';
+const RAMPS = { confidence: TRUST, amount: HEAT };
+const STYLES = ['cartoon', 'trace', 'sticks'];
+const TURNS = { ArrowLeft: [-8, 'y'], ArrowRight: [8, 'y'], ArrowUp: [-8, 'x'], ArrowDown: [8, 'x'] };
 
-async function pdbText(structure) {
-  const sequence = structure.sequence || RESIDUES.sequence;
-  const chain = structure.chains ? structure.chains.map((c) => [...new Set(structure.chains)].indexOf(c)) : RESIDUES.chain;
-  const mask = await unpack(structure.mask, Uint16Array);
-  const xyz = await unpack(structure.xyz, Int16Array);
-  const lines = [];
-  const places = [];
-  let at = 0;
-  for (let i = 0; i < sequence.length; i += 1) {
-    DATA.atoms[sequence[i]].forEach((name, slot) => {
-      if (!(mask[i] & (1 << slot))) return;
-      const point = [0, 1, 2].map((c) => xyz[3 * at + c] * DATA.scale);
-      at += 1;
-      if (name === 'CA') places[i] = point;
-      lines.push(`ATOM  ${String(at % 100000).padStart(5)}  ${name.padEnd(3)} ${DATA.names[sequence[i]]} ${LETTERS[chain[i] % 52]}${String((i + 1) % 10000).padStart(4)}    `
-        + `${point.map((v) => v.toFixed(3).padStart(8)).join('')}  1.00  0.00           ${name[0]}`);
-    });
+// Chain, number and insertion code of an atom's residue: `A:152B`.
+function residueKey(atom) {
+  return `${atom.chain ?? ''}:${atom.resi}${(atom.icode ?? '').replace(/[?. ]/g, '')}`;
+}
+
+// data of `update`:
+//   label       of the picture, for those who do not see it
+//   structures  [{id, name, text, format 'cif' or 'pdb', colour or null, visible, faint, fixed, values}];
+//               `fixed`: always shown as sticks, without a box; `values`: mode → values of the residues numbered from 1
+//   modes       [{id, label, ramp of RAMPS, low, high, unit}], `mode`: the first one; values are coloured by it
+//   facts       residue → lines, marks: residue → kind, kinds: kind → {colour, label}; pick: whether clicks pick
+//   main        the structure that is gone along and marked; without it the first one
+// handlers: picked(residues), clicked(atom, id), describe(atom, id) → lines; all optional.
+class StructureView {
+  constructor(root, handlers = {}) {
+    this.root = root;
+    this.handlers = handlers;
+    this.bar = element('div', { class: 'controls' });
+    this.boxes = element('div', { class: 'controls' });
+    this.canvas = element('div', { style: 'position:absolute;inset:0' });
+    this.note = element('div', { class: 'view-note', 'aria-live': 'polite' });
+    this.stage = element('div', { class: 'stage', tabindex: 0, role: 'img' }, this.canvas, this.note);
+    this.legend = element('div', { class: 'view-legend' });
+    root.replaceChildren(this.bar, this.boxes, this.stage, this.legend);
+    this.models = new Map();
+    this.hidden = new Set();
+    this.picked = new Set();
+    this.style = STYLES[0];
+    this.selected = null;
+    this.stage.addEventListener('keydown', (event) => this.key(event));
+    this.tameWheel();
+    this.resizer = new ResizeObserver(() => this.viewer && (this.viewer.resize(), this.viewer.render()));
+    this.resizer.observe(this.stage);
+    this.theme = new MutationObserver(() => this.background());
   }
-  return { text: lines.join('\n'), places };
-}
 
-function columnsOfView() {
-  const first = chosenModel();
-  return first ? Object.keys(first.columns) : [];
-}
-
-function rangeOf(column) {
-  const values = MODELS.flatMap((s) => s.columns[column] || []).filter((v) => v !== null);
-  if (column === 'confidence') return [40, 100];
-  if (column === 'native_lddt') return [0, 1];
-  if (!values.length) return [0, 1];
-  values.sort((a, b) => a - b);
-  const [low, high] = [values[Math.floor(values.length * 0.02)], values[Math.ceil(values.length * 0.98) - 1]];
-  return low >= 0 ? [0, Math.max(high, 0.1)] : [low, Math.max(high, low + 1e-3)];
-}
-
-function scaleOf(column) {
-  return column === 'confidence' || column === 'native_lddt' ? TRUST : HEAT;
-}
-
-function paintOf(structure) {
-  if (structure.name === 'input') return colour('input');
-  if (structure.name === 'native') return colour('native');
-  return SERIES[MODELS.indexOf(structure) % SERIES.length];
-}
-
-function restyle() {
-  const column = document.getElementById('view-colour').value;
-  const style = document.getElementById('view-style').value;
-  const [low, high] = rangeOf(column);
-  for (const structure of DATA.structures) {
-    const model = VIEW.models[structure.name];
-    if (!model) continue;
-    const values = structure.columns[column];
-    const plain = paintOf(structure);
-    const byValue = column !== 'structure' && values && MODELS.includes(structure);
-    const colorfunc = byValue
-      ? (atom) => { const v = values[atom.resi - 1]; return v === null || v === undefined ? plain : hex(scaleOf(column)((v - low) / (high - low))); }
-      : () => plain;
-    const looks = { cartoon: { cartoon: { colorfunc } }, trace: { cartoon: { style: 'trace', thickness: 0.35, colorfunc } }, sticks: { stick: { radius: 0.13, colorfunc } } };
-    model.setStyle({}, VIEW.shown.has(structure.name) ? looks[style] : {});
+  // The wheel scrolls the page until the picture has been clicked.
+  tameWheel() {
+    let armed = false;
+    this.stage.addEventListener('pointerdown', () => { armed = true; });
+    this.stage.addEventListener('pointerleave', () => { armed = false; });
+    this.stage.addEventListener('wheel', (event) => { if (!armed) event.stopPropagation(); }, { capture: true });
   }
-  if (VIEW.hetero) VIEW.hetero.setStyle({}, { stick: { radius: 0.18, colorscheme: 'Jmol' }, sphere: { radius: 0.45, colorscheme: 'Jmol' } });
-  viewLegend(column, low, high);
-  markResidue();
-}
 
-function viewLegend(column, low, high) {
-  const plain = DATA.structures.filter((s) => VIEW.shown.has(s.name) && (column === 'structure' || !MODELS.includes(s)));
-  const parts = [swatches(plain.map((s) => [structureLabel(s.name), paintOf(s)]))];
-  if (column !== 'structure') parts.push(scaleBar(scaleOf(column), low, high, `${label(column).name} ${label(column).unit && `(${label(column).unit})`}`));
-  document.getElementById('view-legend').replaceChildren(...parts);
-}
-
-function markResidue() {
-  if (VIEW.mark) VIEW.viewer.removeShape(VIEW.mark);
-  VIEW.mark = null;
-  const place = CHOICE.residue !== null && CHOICE.model && VIEW.places[CHOICE.model] && VIEW.places[CHOICE.model][CHOICE.residue];
-  if (place) {
-    VIEW.mark = VIEW.viewer.addSphere({ center: { x: place[0], y: place[1], z: place[2] }, radius: 1.6, color: colour('native'), alpha: 0.55 });
+  update(data) {
+    const text = JSON.stringify(data);
+    if (text === this.before) return;
+    this.before = text;
+    if (this.data === undefined) {
+      this.mode = data.mode;
+      for (const item of data.structures) if (!item.visible) this.hidden.add(item.id);
+    }
+    this.data = data;
+    const pick = data.pick ? ', Enter picks the residue' : '';
+    this.stage.setAttribute('aria-label',
+      `${data.label}. Arrow keys turn it, plus and minus zoom, full stop and comma go along the chain${pick}.`);
+    this.controls();
+    this.request();
   }
-  VIEW.viewer.render();
-}
 
-function tellAtom(atom) {
-  const readout = document.getElementById('view-readout');
-  if (!atom || !atom.owner) { readout.textContent = CHOICE.residue === null ? '' : describeResidue(CHOICE.residue); return; }
-  if (atom.owner === 'native') {
-    const k = atom.resi - 1;
-    readout.textContent = `native: ${NATIVE.chains[k]} ${DATA.names[NATIVE.sequence[k]]} ${NATIVE.numbers[k]} ${atom.atom}`;
-  } else readout.textContent = `${structureLabel(atom.owner)}: ${residueName(atom.resi - 1)} ${atom.atom}`;
-}
+  // Draw the newest data, with a pause of three times what the last drawing took (10 s at most): a slow machine stays
+  // usable. A page that is not seen gets no frames and draws nothing.
+  request() {
+    if (this.free === Infinity) this.late = true;
+    if (this.waiting || this.late) return;
+    this.waiting = true;
+    setTimeout(() => {
+      this.waiting = false;
+      this.start(Date.now());
+    }, Math.max(0, (this.free ?? 0) - performance.now()));
+  }
 
-function describeResidue(i) {
-  const model = chosenModel();
-  const facts = ['confidence', 'predicted_error', 'displacement'].filter((c) => model && model.columns[c]);
-  return `${residueName(i)}: ${facts.map((c) => `${label(c).name.toLowerCase()} ${brief(model.columns[c][i])}`).join(', ')}`;
-}
+  start(since) {
+    if (this.closed) return;
+    if (!window.$3Dmol) {
+      if (Date.now() - since > 30000) this.note.textContent = 'The 3-D viewer did not load. Reload the page.';
+      else setTimeout(() => this.start(since), 60);
+      return;
+    }
+    if (!this.viewer) {
+      try {
+        this.viewer = window.$3Dmol.createViewer(this.canvas, { antialias: true, backgroundAlpha: 0 });
+      } catch {
+        this.viewer = undefined;
+      }
+      if (!this.viewer) {
+        this.note.textContent = 'This browser shows no 3-D graphics (WebGL); everything else works.';
+        return;
+      }
+      this.theme.observe(document.documentElement, { attributes: true, subtree: false });
+      matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.background());
+    }
+    this.background();
+    this.place();
+  }
 
-function viewControls() {
-  const colours = document.getElementById('view-colour');
-  for (const column of columnsOfView()) colours.append(element('option', { value: column }, label(column).name));
-  colours.value = columnsOfView().includes('confidence') ? 'confidence' : 'structure';
-  const boxes = document.getElementById('view-structures');
-  for (const structure of DATA.structures) {
-    const box = element('input', { type: 'checkbox', onchange: (event) => {
-      if (event.target.checked) VIEW.shown.add(structure.name);
-      else VIEW.shown.delete(structure.name);
-      restyle();
+  background() {
+    const ground = getComputedStyle(this.root).getPropertyValue('--card').trim() || 'white';
+    if (this.viewer) this.viewer.setBackgroundColor(ground, 1);
+  }
+
+  place() {
+    const began = performance.now();
+    this.free = Infinity;
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      this.free = performance.now() + Math.min(10000, 3 * (performance.now() - began));
+      const late = this.late;
+      this.late = false;
+      if (late) this.request();
+    }));
+    const wanted = new Map(this.data.structures.map((item) => [item.id, item]));
+    const empty = this.models.size === 0;
+    for (const [id, entry] of this.models) {
+      if (wanted.get(id)?.text === entry.text) continue;
+      this.viewer.removeModel(entry.model);
+      this.models.delete(id);
+    }
+    for (const [id, item] of wanted) {
+      if (!this.models.has(id)) this.models.set(id, { text: item.text, model: this.add(item) });
+    }
+    this.paint();
+    if (empty) {
+      this.viewer.zoomTo();
+      this.viewer.render();
+    }
+    this.root.dataset.drawn = String(Number(this.root.dataset.drawn ?? 0) + 1);
+  }
+
+  add(item) {
+    const model = this.viewer.addModel(item.text, item.format);
+    model.setClickable({}, true, (atom) => this.click(atom, item.id));
+    model.setHoverable({}, true, (atom) => this.tell(atom, item.id), () => this.tell(this.selected, this.mainId()));
+    return model;
+  }
+
+  paint() {
+    if (!this.viewer) return;
+    this.viewer.removeAllShapes();
+    const mode = this.data.modes.find((m) => m.id === this.mode);
+    for (const item of this.data.structures) {
+      const model = this.models.get(item.id)?.model;
+      if (!model) continue;
+      model.setStyle({}, this.hidden.has(item.id) ? {} : this.looks(item, mode));
+      if (!this.hidden.has(item.id)) {
+        model.setStyle({ hetflag: true }, { stick: { radius: 0.18 }, sphere: { scale: 0.25 } });
+      }
+    }
+    const main = this.models.get(this.mainId())?.model;
+    if (main && !this.hidden.has(this.mainId())) this.mark(main);
+    this.viewer.render();
+    this.showLegend(mode);
+  }
+
+  looks(item, mode) {
+    const elements = { colorscheme: 'Jmol' };
+    if (item.fixed) return { stick: { radius: 0.18, ...elements }, sphere: { radius: 0.45, ...elements } };
+    const colorfunc = (atom) => this.colourOf(item, atom, mode);
+    if (this.style === 'trace') return { cartoon: { style: 'trace', thickness: 0.35, colorfunc } };
+    if (this.style === 'sticks') return { stick: { radius: 0.13, colorfunc } };
+    return { cartoon: { colorfunc, thickness: 0.4, opacity: item.faint ? 0.75 : 1 } };
+  }
+
+  colourOf(item, atom, mode) {
+    if (this.picked.has(residueKey(atom))) return PICKED;
+    const value = mode && item.values?.[mode.id]?.[atom.resi - 1];
+    if (value === undefined || value === null) return item.colour ?? PLAIN;
+    return hex(RAMPS[mode.ramp]((value - mode.low) / (mode.high - mode.low || 1)));
+  }
+
+  mainId() {
+    return this.data.main ?? this.data.structures[0]?.id;
+  }
+
+  mark(model) {
+    const { marks, kinds } = this.data;
+    const sphere = (atom, radius, color, opacity) => {
+      this.viewer.addSphere({ center: { x: atom.x, y: atom.y, z: atom.z }, radius, color, opacity });
+    };
+    for (const atom of model.selectedAtoms({ atom: 'CA', hetflag: false })) {
+      const key = residueKey(atom);
+      if (marks[key]) sphere(atom, 0.85, kinds[marks[key]].colour, 0.85);
+      if (this.selected && key === residueKey(this.selected)) sphere(atom, 1.6, PICKED, 0.45);
+    }
+  }
+
+  click(atom, id) {
+    if (this.data.structures.find((item) => item.id === id)?.fixed) return;
+    this.select(atom);
+    this.tell(atom, id);
+    if (this.handlers.clicked) this.handlers.clicked(atom, id);
+    if (this.data.pick) this.pick(residueKey(atom));
+  }
+
+  pick(key) {
+    if (!this.picked.delete(key)) this.picked.add(key);
+    this.handlers.picked([...this.picked]);
+    this.paint();
+  }
+
+  // Mark the residue of an atom of the main structure; null takes the mark away.
+  select(atom) {
+    this.selected = atom;
+    if (atom) this.root.dataset.clicked = residueKey(atom);
+    this.paint();
+  }
+
+  // The same from outside, by the residue's number.
+  selectResidue(number) {
+    const atom = this.chain().find((ca) => ca.resi === number);
+    if (!atom) return;
+    this.select(atom);
+    this.tell(atom, this.mainId());
+  }
+
+  tell(atom, id) {
+    if (!atom) { this.note.textContent = ''; return; }
+    const lines = this.handlers.describe?.(atom, id)
+      ?? [`${atom.resn} ${residueKey(atom)}`, ...(this.data.facts[residueKey(atom)] ?? [])];
+    this.note.textContent = lines.join('\n');
+  }
+
+  chain() {
+    return this.models.get(this.mainId())?.model.selectedAtoms({ atom: 'CA', hetflag: false }) ?? [];
+  }
+
+  // The residue before or after the selected one, for those who do not click.
+  go(step) {
+    const chain = this.chain();
+    if (!chain.length) return;
+    const now = this.selected ? chain.findIndex((atom) => residueKey(atom) === residueKey(this.selected)) : -1;
+    const next = chain[now < 0 ? 0 : (now + step + chain.length) % chain.length];
+    this.select(next);
+    this.tell(next, this.mainId());
+    if (this.handlers.clicked) this.handlers.clicked(next, this.mainId());
+  }
+
+  key(event) {
+    if (!this.viewer) return;
+    if (TURNS[event.key]) this.viewer.rotate(...TURNS[event.key]);
+    else if (event.key === '+' || event.key === '=') this.viewer.zoom(1.15);
+    else if (event.key === '-') this.viewer.zoom(0.87);
+    else if (event.key === '.' || event.key === ',') this.go(event.key === '.' ? 1 : -1);
+    else if (event.key === 'Enter' && this.data.pick && this.selected) this.pick(residueKey(this.selected));
+    else return;
+    event.preventDefault();
+    this.viewer.render();
+  }
+
+  // Show these structures and those without a box, and hide the others.
+  showOnly(ids) {
+    for (const item of this.data.structures) {
+      if (item.fixed || ids.has(item.id)) this.hidden.delete(item.id);
+      else this.hidden.add(item.id);
+    }
+    this.controls();
+    this.paint();
+  }
+
+  controls() {
+    const button = (text, act) => element('button', { type: 'button', onclick: act }, text);
+    const choice = (text, options, now, choose) => {
+      const select = element('select', { onchange: () => { choose(select.value); this.paint(); } },
+        ...options.map(([value, name]) => element('option', { value }, name)));
+      select.value = now;
+      return element('label', {}, text, select);
+    };
+    const { modes, structures, pick } = this.data;
+    this.bar.replaceChildren();
+    if (modes.length > 1) {
+      this.bar.append(choice('Colour by', modes.map((m) => [m.id, m.label]), this.mode, (id) => { this.mode = id; }));
+    }
+    this.bar.append(
+      choice('as', STYLES.map((name) => [name, name]), this.style, (name) => { this.style = name; }),
+      button('Whole view', () => { this.viewer?.zoomTo(); this.viewer?.render(); }));
+    if (pick) {
+      this.bar.append(button('Clear picked residues', () => {
+        this.picked.clear();
+        this.handlers.picked([]);
+        this.paint();
+      }));
+    }
+    const listed = structures.filter((item) => !item.fixed);
+    this.boxes.replaceChildren(...(listed.length > 1 ? listed.map((item) => this.box(item)) : []));
+  }
+
+  box(item) {
+    const box = element('input', { type: 'checkbox', onchange: () => {
+      if (box.checked) this.hidden.delete(item.id);
+      else this.hidden.add(item.id);
+      this.paint();
     } });
-    box.checked = VIEW.shown.has(structure.name);
-    box.dataset.structure = structure.name;
-    boxes.append(element('label', {}, box, structureLabel(structure.name)));
+    box.checked = !this.hidden.has(item.id);
+    const swatch = element('i', { class: 'swatch', 'data-of': item.id, style: `background:${item.colour ?? PLAIN}` });
+    return element('label', {}, box, swatch, item.name);
   }
-  colours.addEventListener('change', restyle);
-  document.getElementById('view-style').addEventListener('change', restyle);
-  document.getElementById('view-reset').addEventListener('click', () => { VIEW.viewer.zoomTo(); VIEW.viewer.render(); });
-}
 
-// The wheel scrolls the page until the picture has been clicked.
-function tameWheel(place) {
-  let armed = false;
-  place.addEventListener('pointerdown', () => { armed = true; });
-  place.addEventListener('pointerleave', () => { armed = false; });
-  place.addEventListener('wheel', (event) => { if (!armed) event.stopPropagation(); }, { capture: true });
-}
-
-async function drawViewer() {
-  const place = document.getElementById('viewer');
-  if (!place || !DATA.structures.length) return;
-  const sorry = (why) => place.replaceChildren(element('p', { class: 'note', style: 'padding:12px' }, `No 3-D view: ${why}.`));
-  if (typeof $3Dmol === 'undefined') { sorry('the viewer did not load'); return; }
-  try {
-    VIEW.viewer = $3Dmol.createViewer(place, { backgroundColor: colour('card'), antialias: true });
-  } catch (error) { sorry(`this browser offers no WebGL (${error.message})`); return; }
-  if (!VIEW.viewer) { sorry('this browser offers no WebGL'); return; }
-  for (const structure of DATA.structures) {
-    const { text, places } = await pdbText(structure);
-    const model = VIEW.viewer.addModel(text, 'pdb');
-    for (const atom of model.selectedAtoms({})) atom.owner = structure.name;
-    VIEW.models[structure.name] = model;
-    VIEW.places[structure.name] = places;
+  showLegend(mode) {
+    for (const swatch of this.boxes.querySelectorAll('.swatch')) {
+      const item = this.data.structures.find((one) => one.id === swatch.dataset.of);
+      swatch.hidden = Boolean(mode && item?.values?.[mode.id]);
+    }
+    const { marks, kinds, pick } = this.data;
+    const present = new Set(Object.values(marks));
+    const items = Object.keys(kinds).filter((kind) => present.has(kind)).map((k) => [kinds[k].label, kinds[k].colour]);
+    if (pick) items.push(['picked: stays fixed', PICKED]);
+    const title = mode?.unit ? `${mode.label} (${mode.unit})` : mode?.label;
+    this.legend.replaceChildren(
+      items.length ? swatches(items) : '',
+      mode?.ramp ? scaleBar(RAMPS[mode.ramp], mode.low, mode.high, title) : '');
   }
-  await addHetero();
-  for (const name of ['input', CHOICE.model, 'native']) if (VIEW.models[name]) VIEW.shown.add(name);
-  viewControls();
-  tameWheel(place);
-  VIEW.viewer.setClickable({}, true, (atom) => { if (atom.owner && atom.owner !== 'native') choose({ residue: atom.resi - 1 }); });
-  VIEW.viewer.setHoverable({}, true, tellAtom, () => tellAtom(null));
-  watch((change) => {
-    if ('model' in change) showModel(change.model);
-    if ('residue' in change) { markResidue(); tellAtom(null); }
-  });
-  document.addEventListener('theme', () => { VIEW.viewer.setBackgroundColor(colour('card')); restyle(); });
-  new ResizeObserver(() => { VIEW.viewer.resize(); }).observe(place);
-  restyle();
-  VIEW.viewer.zoomTo();
-  VIEW.viewer.render();
-}
 
-function showModel(name) {
-  for (const other of MODELS) VIEW.shown.delete(other.name);
-  VIEW.shown.add(name);
-  for (const box of document.querySelectorAll('[data-structure]')) box.checked = VIEW.shown.has(box.dataset.structure);
-  restyle();
-}
-
-async function addHetero() {
-  const { elements, xyz } = DATA.hetero;
-  if (!elements.length) return;
-  const places = await unpack(xyz, Int16Array);
-  const lines = elements.map((symbol, k) => `HETATM${String((k + 1) % 100000).padStart(5)}  X   LIG Z${String(1).padStart(4)}    `
-    + `${[0, 1, 2].map((c) => (places[3 * k + c] * DATA.scale).toFixed(3).padStart(8)).join('')}  1.00  0.00          ${symbol.slice(0, 2).padStart(2)}`);
-  VIEW.hetero = VIEW.viewer.addModel(lines.join('\n'), 'pdb');
+  close() {
+    this.closed = true;
+    this.resizer.disconnect();
+    this.theme.disconnect();
+    this.root.replaceChildren();
+  }
 }
