@@ -11,8 +11,7 @@ import pytest
 from refine.assess.clashes import clashes
 from refine.assess.hydrogens import add_hydrogens, disulfides
 from refine.constants import ATOM14
-from refine.structure.protein import Protein
-from refine.structure.read import read_structure
+from tests.assess.structures import NATIVES, structure
 
 ORACLE = Path(__file__).parent / "oracles" / "clashscore.csv"
 
@@ -22,12 +21,13 @@ HYDROGENS = dict(
 )
 
 
-def read(shared: Path, name: str) -> Protein:
-    return read_structure(shared / "bench" / name).protein
+COMPLETE = ("1a7g.pdb", "refined150-dev/1a00A/native.pdb")
+"""Structures with (nearly) every kind of residue and without disulfides."""
 
 
-def test_every_residue_has_its_hydrogens(shared: Path) -> None:
-    p = read(shared, "refined150-dev/1a00A/native.pdb")
+@pytest.mark.parametrize("name", COMPLETE)
+def test_every_residue_has_its_hydrogens(name: str) -> None:
+    p = structure(name)
     assert disulfides(p) == []
     h = add_hydrogens(p)
     count = np.bincount(h.parent // 14, minlength=len(p))
@@ -37,8 +37,9 @@ def test_every_residue_has_its_hydrogens(shared: Path) -> None:
     assert set(p.sequence) >= set("ACDEFGHKLMNPQRSTVWY")
 
 
-def test_hydrogens_sit_at_ideal_places(shared: Path) -> None:
-    p = read(shared, "refined150-dev/1a00A/native.pdb")
+@pytest.mark.parametrize("name", COMPLETE)
+def test_hydrogens_sit_at_ideal_places(name: str) -> None:
+    p = structure(name)
     h = add_hydrogens(p)
     points = p.coords[0].reshape(-1, 3)
     lengths = np.linalg.norm(h.positions - points[h.parent], axis=1)
@@ -56,14 +57,14 @@ def test_hydrogens_sit_at_ideal_places(shared: Path) -> None:
     assert apart[same & ~np.eye(len(same), dtype=bool)].min() > 1.3
 
 
-def test_clashscore_against_probe(shared: Path) -> None:
+def test_clashscore_against_probe() -> None:
     """Deviations have three causes: where rotors end up, the tautomer of histidine, overlaps within 0.02 Å of the
     limit.
     """
     with ORACLE.open(newline="") as handle:
         rows = list(csv.DictReader(line for line in handle if not line.startswith("#")))
     assert len(rows) >= 10
-    ours = np.array([clashes(read(shared, row["structure"])).score for row in rows])
+    ours = np.array([clashes(structure(row["structure"])).score for row in rows])
     theirs = np.array([float(row["clashscore"]) for row in rows])
     assert (np.abs(ours - theirs) <= np.maximum(2.5, 0.08 * theirs)).all(), list(
         zip(ours.round(1), theirs, strict=True)
@@ -71,15 +72,16 @@ def test_clashscore_against_probe(shared: Path) -> None:
     assert np.corrcoef(ours, theirs)[0, 1] > 0.995
 
 
-def test_atom_count_equals_the_oracles(shared: Path) -> None:
+def test_atom_count_equals_the_oracles() -> None:
     with ORACLE.open(newline="") as handle:
         rows = list(csv.DictReader(line for line in handle if not line.startswith("#")))
     for row in rows[:4]:
-        assert abs(clashes(read(shared, row["structure"])).atoms - int(row["atoms"])) <= 3
+        assert abs(clashes(structure(row["structure"])).atoms - int(row["atoms"])) <= 3
 
 
-def test_clashes_name_their_residues(shared: Path) -> None:
-    p = read(shared, "refined150-dev/101m_/native.pdb")
+@pytest.mark.parametrize("name", NATIVES)
+def test_clashes_name_their_residues(name: str) -> None:
+    p = structure(name)
     coords = p.coords.copy()
     i, j = 20, 90
     shift = coords[0, j, 1] - coords[0, i, 1] + np.float32([0.5, 0.5, 0.5])
@@ -93,6 +95,6 @@ def test_clashes_name_their_residues(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_tiny_inputs(shared: Path, count: int) -> None:
-    p = read(shared, "refined150-dev/101m_/native.pdb").select(np.arange(30, 30 + count))
+def test_tiny_inputs(count: int) -> None:
+    p = structure("4cup.pdb").select(np.arange(30, 30 + count))
     assert clashes(p).score >= 0
