@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import openmm
 import pytest
+from openmm import app, unit
 
 from refine.assess.clashes import clashes
 from refine.assess.hydrogens import add_hydrogens, disulfides
 from refine.constants import ATOM14
-from tests.assess.structures import NATIVES, structure
+from tests.assess.structures import DATA, NATIVES, structure
 
 ORACLE = Path(__file__).parent / "oracles" / "clashscore.csv"
 
@@ -98,3 +101,38 @@ def test_clashes_name_their_residues(name: str) -> None:
 def test_tiny_inputs(count: int) -> None:
     p = structure("4cup.pdb").select(np.arange(30, 30 + count))
     assert clashes(p).score >= 0
+
+
+def openmm_hydrogens(path: Path) -> dict[tuple[int, str], list[np.ndarray]]:
+    """Bonds to hydrogens (Å), by residue index and name of the heavy atom, as OpenMM with amber14 places them."""
+    read = app.PDBFile(str(path))
+    modeller = app.Modeller(read.topology, read.positions)
+    field, platform = app.ForceField("amber14/protein.ff14SB.xml"), openmm.Platform.getPlatformByName("CPU")
+    modeller.addHydrogens(field, pH=7.0, platform=platform)
+    x = np.array([[*place] for place in modeller.positions.value_in_unit(unit.angstrom)])
+    bonds: dict[tuple[int, str], list[np.ndarray]] = defaultdict(list)
+    for one, two in modeller.topology.bonds():
+        heavy, light = (two, one) if one.element.symbol == "H" else (one, two)
+        if light.element.symbol == "H":
+            bonds[heavy.residue.index, heavy.name].append(x[light.index] - x[heavy.index])
+    return bonds
+
+
+def test_hydrogens_against_openmm() -> None:
+    """As many on every atom (but for the tautomer of histidine), and those that cannot turn in the same direction."""
+    p, theirs = structure("1a7g.pdb"), openmm_hydrogens(DATA / "1a7g.pdb")
+    h, points = add_hydrogens(p), p.coords[0].reshape(-1, 3)
+    ours: dict[tuple[int, str], list[np.ndarray]] = defaultdict(list)
+    for parent, place in zip(h.parent.tolist(), h.positions, strict=True):
+        ours[parent // 14, ATOM14[p.sequence[parent // 14]][parent % 14]].append(place - points[parent])
+    differing = {key for key in ours.keys() | theirs.keys() if len(ours[key]) != len(theirs[key])}
+    assert all(p.sequence[i] == "H" and name in ("ND1", "NE2") for i, name in differing)
+    assert sum(map(len, ours.values())) == sum(map(len, theirs.values())) == 668
+    apart = []
+    for i, name in ours.keys() - differing:
+        turns = name in ("OG", "OG1", "OH", "SG", "NZ") or len(ours[i, name]) == 3 or (i, name) == (0, "N")
+        for bond in [] if turns else ours[i, name]:
+            cosine = [bond @ other / np.linalg.norm(bond) / np.linalg.norm(other) for other in theirs[i, name]]
+            apart.append(np.degrees(np.arccos(min(1.0, max(cosine)))))
+    # OpenMM starts from random places and may leave a hydrogen on the wrong side of its atom
+    assert len(apart) > 400 and np.median(apart) < 4 and np.quantile(apart, 0.98) < 20
