@@ -101,8 +101,12 @@ def test_scores_have_the_input_and_terms_that_sum_up(run: pipeline.RunResult) ->
         assert sum(float(v) for k, v in row.items() if k.startswith("term_") and v) == pytest.approx(
             float(row["score"]), abs=0.01
         )
-    if run.improved:
-        assert float(rows[2]["score"]) <= float(rows[3]["score"]) and float(rows[2]["score"]) < float(rows[1]["score"])
+    sources = [model["source"] for model in run.record["models"]]
+    assert [r["source"] for r in rows] == ["input", "input", *sources]
+    input_finished, model_1 = float(rows[1]["score"]), float(rows[2]["score"])
+    proposal = next(float(row["score"]) for row in rows[2:] if row["source"] != "input")
+    assert model_1 == (proposal if proposal < input_finished else input_finished)
+    assert (sources[0] == "input") == (proposal >= input_finished)
 
 
 def test_rpdd_belongs_to_the_ensemble_in_the_folder(run: pipeline.RunResult) -> None:

@@ -44,11 +44,6 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_pack(tmp_path_factory.mktemp("data"))
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "validate", lambda network, examples, settings: {"perturbed/x": 1.0})
-
-
 def test_an_example_is_a_function_of_seed_and_number(pack: Path) -> None:
     first = Examples(Pack(pack), [], "train", ExampleSettings(), 3, 10)
     again = Examples(Pack(pack), [], "train", ExampleSettings(), 3, 10)
