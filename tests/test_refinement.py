@@ -55,7 +55,7 @@ def test_the_shipped_networks_are_those_that_were_measured() -> None:
 
 
 def test_exchanged_priors_and_a_damaged_weight_do_not_give_these_numbers(tmp_path: Path) -> None:
-    """Each network by itself: what the priors share exchanged, one weight matrix of each of the others a fifth larger."""
+    """What the priors share exchanged, and one weight matrix of each of the others a fifth larger."""
     folder = tmp_path / "model"
     shutil.copytree(models_dir() / "small", folder)
     deep, flat = (load_network(folder / f"{name}.safetensors", "prior")[0] for name in ("prior", "prior_2"))

@@ -36,6 +36,7 @@ from refine.training.unrolled import UnrolledSettings, unrolled_loss
 log = logging.getLogger(__name__)
 
 NETWORKS = ("prior", "likelihood", "judge")
+VALIDATION_EXAMPLES = 96
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,7 +209,7 @@ def train(
     pack = Pack(pack_folder)
     groups = read_pairs(pairs, pack) if pairs else []
     data = examples_of(pack, groups, "train", settings, settings.seed, settings.steps * settings.batch)
-    check = examples_of(pack, groups, "valid", settings, settings.seed + 1, 96)
+    check = examples_of(pack, groups, "valid", settings, settings.seed + 1, VALIDATION_EXAMPLES)
     network = build(settings).to(device)
     if init is not None:
         load_weights(network, init, grown=True)

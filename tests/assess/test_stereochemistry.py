@@ -95,8 +95,8 @@ def test_a_stretched_bond_is_named(native: Protein) -> None:
     i = native.sequence.index("K")
     bond = native.coords[0, i, 8] - native.coords[0, i, 7]
     bad = moved(native, i, 8, 0.4 * bond / np.linalg.norm(bond))
-    (found,) = [o for o in stereochemistry(bad, torsions(bad)).outliers if o.kind == "bond"]
-    assert found.residue == i and set(found.atoms) == {"CE", "NZ"} and found.sigma > 10
+    (outlier,) = [o for o in stereochemistry(bad, torsions(bad)).outliers if o.kind == "bond"]
+    assert outlier.residue == i and set(outlier.atoms) == {"CE", "NZ"} and outlier.sigma > 10
     excluded = lddt_exclusions(bad, torsions(bad))
     assert excluded[i, 4:].all() and not excluded[i, :4].any() and not excluded[np.arange(len(bad)) != i].any()
 
