@@ -219,8 +219,14 @@ def test_command_trains_resumes_and_exports_with_a_card(
         and str(tmp_path) not in card
         and "Not measured here" in card
     )
+    settings = json.loads((out / "settings.json").read_text())
+    (out / "settings.json").write_text(json.dumps(settings | {"contrastive": {"weight": 0.0, "sharpness": 4.0}}))
     assert command.main([str(pack), "--out", str(out), "--steps", "3", "--device", "cpu", "--quiet"]) == 0
     assert torch.load(out / "checkpoint.pt", weights_only=True)["step"] == 3
+    (out / "settings.json").write_text(json.dumps(settings | {"contrastive": {"weight": 1.0}}))
+    with pytest.raises(InputError, match="no longer there"):
+        command.main([str(pack), "--out", str(out), "--quiet"])
+    (out / "settings.json").write_text(json.dumps(settings))
     with pytest.raises(InputError, match="holds a checkpoint"):
         command.main([str(pack), "--out", str(out), "--no-resume", "--quiet"])
     with pytest.raises(InputError, match="trains a likelihood"):
