@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from refine.propagation.internal import ideal_internal, to_cartesian
 from refine.structure.geometry import virtual_cb
-from refine.structure.internal import ideal_internal, to_cartesian
 from refine.structure.protein import HeteroAtom, Protein, ResidueId
 
 

@@ -26,7 +26,9 @@ def test_the_command_tells_and_leaves_nothing(
     Path("quick.toml").write_text('networks = "none"\n')
     number = [] if bad.model is None else ["--model", str(bad.model)]
     assert cli.main([command, "model.pdb", "--settings", "quick.toml", "--out", "out", *number]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("refine: ") and "model.pdb" in said and bad.says in said and "Traceback" not in said
-    assert bad.remedy in said and (bad.residue is None or bad.residue in said)
+    message = capsys.readouterr().err
+    assert (
+        message.startswith("refine: ") and "model.pdb" in message and bad.says in message and "Traceback" not in message
+    )
+    assert bad.remedy in message and (bad.residue is None or bad.residue in message)
     assert sorted(os.listdir()) == ["model.pdb", "quick.toml"]

@@ -19,8 +19,8 @@ def project() -> dict:
 
 def test_every_package_is_listed() -> None:
     listed = set(project()["tool"]["setuptools"]["packages"])
-    found = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "refine").rglob("__init__.py")}
-    assert found | {"refine._models", "refine._app"} == listed
+    packages = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "refine").rglob("__init__.py")}
+    assert packages | {"refine._models", "refine._app"} == listed
 
 
 def test_data_files_of_the_package_match_a_pattern() -> None:

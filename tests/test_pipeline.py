@@ -101,17 +101,21 @@ def test_scores_have_the_input_and_terms_that_sum_up(run: pipeline.RunResult) ->
         assert sum(float(v) for k, v in row.items() if k.startswith("term_") and v) == pytest.approx(
             float(row["score"]), abs=0.01
         )
-    if run.improved:
-        assert float(rows[2]["score"]) <= float(rows[3]["score"]) and float(rows[2]["score"]) < float(rows[1]["score"])
+    sources = [model["source"] for model in run.record["models"]]
+    assert [r["source"] for r in rows] == ["input", "input", *sources]
+    input_finished, model_1 = float(rows[1]["score"]), float(rows[2]["score"])
+    proposal = next(float(row["score"]) for row in rows[2:] if row["source"] != "input")
+    assert model_1 == (proposal if proposal < input_finished else input_finished)
+    assert (sources[0] == "input") == (proposal >= input_finished)
 
 
 def test_rpdd_belongs_to_the_ensemble_in_the_folder(run: pipeline.RunResult) -> None:
     ensemble = PDBParser(QUIET=True).get_structure("e", run.out / "ensemble.pdb")
     pair = [np.linalg.norm(m["x"][160]["CA"].coord - m["x"][170]["CA"].coord) for m in ensemble]
-    with np.load(run.out / "rpdd.npz") as found:
-        assert found["frames"] == len(pair) == run.record["sampling"]["kept"] and found["effective"] >= 1
-        assert found["logits"].shape == (30, 30, 64) and found["bin_edges"].shape == (63,)
-        assert abs(found["mean"][2, 12] - np.mean(pair)) < 3.0
+    with np.load(run.out / "rpdd.npz") as rpdd:
+        assert rpdd["frames"] == len(pair) == run.record["sampling"]["kept"] and rpdd["effective"] >= 1
+        assert rpdd["logits"].shape == (30, 30, 64) and rpdd["bin_edges"].shape == (63,)
+        assert abs(rpdd["mean"][2, 12] - np.mean(pair)) < 3.0
 
 
 def test_same_seed_same_bytes_and_any_number_of_workers(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
@@ -132,12 +136,12 @@ def test_the_propagation_starts_from_the_finished_input(piece: Path, tmp_path: P
         run = refine_file(piece, tmp_path / str(relaxes), dataclasses.replace(still, relax_first=relaxes), report=False)
         ensemble = PDBParser(QUIET=True).get_structure("e", run.out / "ensemble.pdb")
         starts[relaxes] = np.array([r["CA"].coord for r in ensemble[0]["x"]])
-    given = np.array([r["CA"].coord for r in PDBParser(QUIET=True).get_structure("p", piece)[0]["x"]])
-    np.testing.assert_allclose(starts[False], given, atol=2e-3)
+    start_ca = np.array([r["CA"].coord for r in PDBParser(QUIET=True).get_structure("p", piece)[0]["x"]])
+    np.testing.assert_allclose(starts[False], start_ca, atol=2e-3)
     finished = finish_file(piece, tmp_path / "finished", QUICK).out / "finished.pdb"
     alone = np.array([r["CA"].coord for r in PDBParser(QUIET=True).get_structure("f", finished)[0]["x"]])
     np.testing.assert_allclose(starts[True], alone, atol=2e-3)
-    assert np.abs(alone - given).max() > 0.02
+    assert np.abs(alone - start_ca).max() > 0.02
 
 
 def test_resume_skips_a_finished_run_and_redoes_another(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:

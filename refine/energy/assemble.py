@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from refine.energy.bonds import angles, bonds
@@ -47,28 +44,3 @@ def assemble(
         if restraint is not None:
             terms.append(restraint)
     return FreeEnergy(tuple(terms), {**settings.weights, **(learned_weights or {})})
-
-
-def seconds_per_gradient(energy: FreeEnergy, coords: Tensor, repeats: int = 10) -> float:
-    """Median seconds of one gradient of all replicas of ``coords`` (R, L, 4, 3) Å, after one uncounted call.
-
-    The coordinates jitter by 0.01 Å between calls, so that pair lists are used as in a run.
-    """
-    generator = torch.Generator().manual_seed(0)
-    energy.forces(coords)
-    times = []
-    for _ in range(repeats):
-        moved = coords + 0.01 * torch.randn(coords.shape, generator=generator).to(coords)
-        if coords.is_cuda:
-            torch.cuda.synchronize()
-        begin = time.perf_counter()
-        energy.forces(moved)
-        if coords.is_cuda:
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - begin)
-    return float(np.median(times))
-
-
-def log_log_slope(lengths: Sequence[int], seconds: Sequence[float]) -> float:
-    """Least-squares slope of log time against log length: 1 is linear, 2 quadratic."""
-    return float(np.polyfit(np.log(lengths), np.log(seconds), 1)[0])

@@ -166,10 +166,3 @@ def baoab(
         return dataclasses.replace(new, velocities=hold(new.velocities + kick * new.forces, still, mobile))  # B
 
     return Simulator(init, step)
-
-
-def kinetic_temperature(state: State, mobile: Tensor, masses: tuple[float, ...] = MASSES) -> Tensor:
-    """(R,) K from the velocities of the mobile residues; no degrees of freedom are taken off."""
-    mass = torch.tensor(masses, dtype=state.velocities.dtype, device=state.velocities.device)[:, None]
-    twice = (mass * state.velocities**2).sum((1, 2, 3)) / ACCELERATION
-    return twice / (BOLTZMANN * 12 * mobile.sum().clamp_min(1))

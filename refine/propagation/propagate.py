@@ -13,7 +13,6 @@ from refine.energy.free_energy import EnergyTable, FreeEnergy
 from refine.errors import EngineError
 from refine.propagation.constraints import Constraints
 from refine.propagation.langevin import baoab, overdamped, preconditioned
-from refine.propagation.minimise import fire
 from refine.propagation.schedules import schedule_of
 from refine.propagation.settings import PropagationSettings
 from refine.propagation.state import Simulator, seeded
@@ -46,8 +45,6 @@ def simulator_of(settings: PropagationSettings, energy: FreeEnergy, mobile: Tens
     """The simulator that ``settings`` name."""
     if settings.method == "baoab":
         return baoab(mobile, settings.time_step, settings.friction)
-    if settings.method == "minimise":
-        return fire(mobile, settings.max_step)
     if settings.method == "preconditioned":
         return preconditioned(mobile, settings.fraction, settings.max_step, Constraints.of(energy), settings.sweeps)
     return overdamped(mobile, settings.max_step, Constraints.of(energy), settings.sweeps)

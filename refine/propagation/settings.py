@@ -7,7 +7,7 @@ import math
 
 from refine.errors import InputError
 
-METHODS = ("preconditioned", "overdamped", "baoab", "minimise")
+METHODS = ("preconditioned", "overdamped", "baoab")
 SCHEDULES = ("constant", "annealing", "cycles")
 
 
@@ -17,8 +17,7 @@ class PropagationSettings:
 
     Attributes:
         method: ``preconditioned`` (equation 3 with the learned drift in the unit of each residue's own density),
-            ``overdamped`` (equation 3 as it stands), ``baoab`` (inertial Langevin at ``temperature``) or ``minimise``
-            (FIRE).
+            ``overdamped`` (equation 3 as it stands) or ``baoab`` (inertial Langevin at ``temperature``).
         replicas: structures propagated together.
         steps: inner steps; 0 gives back the start.
         step_size: alpha_a of equation (3), Å^2 mol/kcal: displacement per force.

@@ -27,7 +27,6 @@ class State:
         rng: state of the random generator (``torch.Generator.get_state``), always of a CPU generator.
         step: steps done.
         rejected: (R,) steps undone because energy or forces were not finite; stuck: (R,) of them in a row up to now.
-        memory: what a minimiser remembers, (R, 3).
     """
 
     coords: Tensor
@@ -39,7 +38,6 @@ class State:
     step: int
     rejected: Tensor
     stuck: Tensor
-    memory: Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +77,7 @@ def begin(energy: FreeEnergy, coords: Tensor, rng: Tensor) -> State:
     if not bool(_finite(forces, table).all()):
         raise _not_finite(table, forces)
     count = torch.zeros(coords.shape[0], dtype=torch.int64, device=coords.device)
-    memory = torch.zeros((coords.shape[0], 3), dtype=coords.dtype, device=coords.device)
-    return State(coords, torch.zeros_like(coords), energy, table, forces, rng, 0, count, count, memory)
+    return State(coords, torch.zeros_like(coords), energy, table, forces, rng, 0, count, count)
 
 
 def advance(state: State, coords: Tensor, rng: Tensor, refresh: bool, velocities: Tensor | None = None) -> State:
@@ -109,7 +106,7 @@ def advance(state: State, coords: Tensor, rng: Tensor, refresh: bool, velocities
         )
     speed = state.velocities if velocities is None else velocities
     speed = torch.where(ok[:, None, None, None], speed, torch.zeros_like(speed))
-    return State(tried, speed, energy, table, forces, rng, state.step + 1, state.rejected + ~ok, stuck, state.memory)
+    return State(tried, speed, energy, table, forces, rng, state.step + 1, state.rejected + ~ok, stuck)
 
 
 def _finite(forces: Tensor, table: EnergyTable) -> Tensor:

@@ -23,7 +23,6 @@ class Trace:
     def __init__(self, settings: PropagationSettings) -> None:
         self._point: Callable[[int], Point] = schedule_of(settings)
         self._inertial = settings.method == "baoab"
-        self._moves = settings.method != "minimise"
         self._rows: list[list[object]] = []
         self._header: list[str] = []
 
@@ -43,7 +42,7 @@ class Trace:
         point = self._point(step)
         if self._inertial:
             return point.temperature
-        if not self._moves or point.alpha_a <= 0:
+        if point.alpha_a <= 0:
             return None
         return point.alpha_b / (2 * point.alpha_a * BOLTZMANN)
 

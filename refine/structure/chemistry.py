@@ -183,11 +183,3 @@ class AtomList:
         keep = (overlap > least) & ~bonded & ((self.residue[i] >= 0) | (self.residue[j] >= 0))
         order = np.lexsort((j[keep], i[keep]))
         return pairs[keep][order].astype(np.int64), overlap[keep][order]
-
-
-def count_clashes(protein: Protein, ss_bonds: tuple[tuple[int, int], ...] = ()) -> int:
-    """Heavy-atom pairs of replica 0 that overlap by more than ``CLASH_OVERLAP``; a quick count, not MolProbity's
-    clashscore.
-    """
-    atoms = AtomList.from_protein(protein, ss_bonds)
-    return len(atoms.overlaps(atoms.positions(protein), CLASH_OVERLAP)[1])

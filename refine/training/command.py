@@ -156,7 +156,7 @@ def settings_of(options: argparse.Namespace) -> TrainingSettings:
             remedy="Leave --settings out or give another --out.",
         )
     if begun:
-        settings = built(json.loads(old.read_text()))
+        settings = built(_without_contrastive(json.loads(old.read_text()), old))
         if options.network not in (None, settings.network):
             raise InputError(
                 f"the run folder trains a {settings.network}", file=str(options.out), remedy="Give another --out."
@@ -165,6 +165,17 @@ def settings_of(options: argparse.Namespace) -> TrainingSettings:
         settings = read_toml(options.settings, built) if options.settings else TrainingSettings()
     given = {name: getattr(options, name) for name in _OVERRIDES if getattr(options, name) is not None}
     return dataclasses.replace(settings, **given)
+
+
+def _without_contrastive(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Settings of a begun run; those of before the contrastive loss was removed name it, mostly as switched off."""
+    if values.get("contrastive", {}).get("weight", 0) > 0:
+        raise InputError(
+            "the run was trained with the contrastive loss, which is no longer there",
+            file=str(path),
+            remedy="Train in another folder, with --init for its weights.pt.",
+        )
+    return {name: value for name, value in values.items() if name != "contrastive"}
 
 
 def described(arguments: Sequence[str]) -> str:

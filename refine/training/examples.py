@@ -123,8 +123,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
 
     Keys: start, native (L, 4, 3) Å; residue, position, chain (L,); shift, turn, whole_shift, whole_turn (L, 3) in the
     start's residue frames; side_chain (L, 10, 3) and present (L, 10), the native's side
-    chains riding on the start; lddt (L,); kind, a place in ``KINDS``; with
-    ``with_native`` also disguised (L, 4, 3), the native with its local geometry treated as the start's was.
+    chains riding on the start; lddt (L,); kind, a place in ``KINDS``.
     """
 
     def __init__(
@@ -135,10 +134,8 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         settings: ExampleSettings,
         seed: int,
         count: int,
-        *,
-        with_native: bool = False,
     ) -> None:
-        self.pack, self.settings, self.seed, self.count, self.with_native = pack, settings, seed, count, with_native
+        self.pack, self.settings, self.seed, self.count = pack, settings, seed, count
         wanted = split == "train"
         self.pairs = [group for group in pairs if held_out(group, pack) != wanted]
         clusters: dict[str, list[int]] = {}
@@ -253,10 +250,6 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         kept = rows[keep]
         packed = self.pack.backbone(chain)[kept]
         side_chain, present = self.pack.side_chain(chain)
-        more = {}
-        if self.with_native:
-            bonded = self.pack.bonded(chain)[kept] & np.r_[np.diff(kept) == 1, False]
-            more["disguised"] = self._disguised(packed, bonded, rng)
         return {
             "residue": self.pack.residue(chain)[kept].astype(np.int64),
             "position": self.pack.position(chain)[kept].astype(np.int64),
@@ -264,7 +257,6 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             "present": present[kept],
             "kind": np.array(KINDS.index(kind)),
             **_targets(start, native, keep),
-            **more,
         }
 
 
@@ -362,6 +354,6 @@ def collate(examples: list[Arrays], length: int = 0) -> dict[str, Tensor]:
     far = torch.arange(longest, dtype=torch.float32)[None, :, None, None] * 50.0 + 2000.0
     unit = torch.tensor([[-0.5, 1.4, 0.0], [0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [2.1, 1.0, 0.0]])
     padding = (far + unit).expand(len(examples), -1, -1, -1)
-    for key in {"start", "native", "disguised"} & batch.keys():
+    for key in ("start", "native"):
         batch[key] = torch.where(batch["mask"][:, :, None, None], batch[key], padding)
     return batch

@@ -26,7 +26,6 @@ from refine.networks.judge import Judge, JudgeSettings, begun_by_prior
 from refine.networks.likelihood import Atoms, Likelihood, LikelihoodSettings
 from refine.networks.network import Messages, parameter_count
 from refine.networks.prior import Prior, PriorOutput, PriorSettings
-from refine.training.contrastive import ContrastiveSettings, contrastive_loss
 from refine.training.examples import KINDS, Arrays, Examples, ExampleSettings, Pair, collate, read_pairs
 from refine.training.losses import judge_loss, likelihood_loss, prior_loss
 from refine.training.own_moves import OwnMoves, OwnMovesSettings
@@ -37,6 +36,7 @@ from refine.training.unrolled import UnrolledSettings, unrolled_loss
 log = logging.getLogger(__name__)
 
 NETWORKS = ("prior", "likelihood", "judge")
+VALIDATION_EXAMPLES = 96
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,6 @@ class TrainingSettings:
     examples: ExampleSettings = ExampleSettings()
     own_moves: OwnMovesSettings = OwnMovesSettings()
     unrolled: UnrolledSettings = UnrolledSettings()
-    contrastive: ContrastiveSettings = ContrastiveSettings()
     prior: PriorSettings = PriorSettings()
     likelihood: LikelihoodSettings = LikelihoodSettings()
     judge: JudgeSettings = JudgeSettings()
@@ -86,7 +85,6 @@ class TrainingSettings:
         of_prior = {
             "own_moves.share": self.own_moves.share,
             "unrolled.steps": self.unrolled.steps,
-            "contrastive.weight": self.contrastive.weight,
         }
         for name, used in of_prior.items():
             if used > 0 and self.network != "prior":
@@ -110,7 +108,7 @@ def examples_of(
     """The examples that the network of ``settings`` is trained on."""
     if settings.network == "judge":
         return Rivals(pack, pairs, split, settings.examples, settings.rivals, seed, count)
-    return Examples(pack, pairs, split, settings.examples, seed, count, with_native=settings.contrastive.weight > 0)
+    return Examples(pack, pairs, split, settings.examples, seed, count)
 
 
 def rate(step: int, settings: TrainingSettings) -> float:
@@ -131,9 +129,6 @@ def loss_of(
             if settings.unrolled.steps > 0:
                 further, more = unrolled_loss(network, batch, said, settings.unrolled)
                 loss, figures = loss + further, figures | more
-            if settings.contrastive.weight > 0:
-                further, more = contrastive_loss(network, batch, said, settings.contrastive)
-                loss, figures = loss + settings.contrastive.weight * further, figures | more
             return loss, figures, said
         return judge_loss(network, batch) if isinstance(network, Judge) else likelihood_loss(network, batch)  # type: ignore[arg-type]
 
@@ -214,7 +209,7 @@ def train(
     pack = Pack(pack_folder)
     groups = read_pairs(pairs, pack) if pairs else []
     data = examples_of(pack, groups, "train", settings, settings.seed, settings.steps * settings.batch)
-    check = examples_of(pack, groups, "valid", settings, settings.seed + 1, 96)
+    check = examples_of(pack, groups, "valid", settings, settings.seed + 1, VALIDATION_EXAMPLES)
     network = build(settings).to(device)
     if init is not None:
         load_weights(network, init, grown=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import openmm
 import pytest
+from openmm import app, unit
 
 from refine.assess.clashes import clashes
 from refine.assess.hydrogens import add_hydrogens, disulfides
 from refine.constants import ATOM14
-from refine.structure.protein import Protein
-from refine.structure.read import read_structure
+from tests.assess.structures import DATA, NATIVES, structure
 
 ORACLE = Path(__file__).parent / "oracles" / "clashscore.csv"
 
@@ -22,12 +24,13 @@ HYDROGENS = dict(
 )
 
 
-def read(shared: Path, name: str) -> Protein:
-    return read_structure(shared / "bench" / name).protein
+COMPLETE = ("1a7g.pdb", "refined150-dev/1a00A/native.pdb")
+"""Structures with (nearly) every kind of residue and without disulfides."""
 
 
-def test_every_residue_has_its_hydrogens(shared: Path) -> None:
-    p = read(shared, "refined150-dev/1a00A/native.pdb")
+@pytest.mark.parametrize("name", COMPLETE)
+def test_every_residue_has_its_hydrogens(name: str) -> None:
+    p = structure(name)
     assert disulfides(p) == []
     h = add_hydrogens(p)
     count = np.bincount(h.parent // 14, minlength=len(p))
@@ -37,8 +40,9 @@ def test_every_residue_has_its_hydrogens(shared: Path) -> None:
     assert set(p.sequence) >= set("ACDEFGHKLMNPQRSTVWY")
 
 
-def test_hydrogens_sit_at_ideal_places(shared: Path) -> None:
-    p = read(shared, "refined150-dev/1a00A/native.pdb")
+@pytest.mark.parametrize("name", COMPLETE)
+def test_hydrogens_sit_at_ideal_places(name: str) -> None:
+    p = structure(name)
     h = add_hydrogens(p)
     points = p.coords[0].reshape(-1, 3)
     lengths = np.linalg.norm(h.positions - points[h.parent], axis=1)
@@ -56,14 +60,14 @@ def test_hydrogens_sit_at_ideal_places(shared: Path) -> None:
     assert apart[same & ~np.eye(len(same), dtype=bool)].min() > 1.3
 
 
-def test_clashscore_against_probe(shared: Path) -> None:
+def test_clashscore_against_probe() -> None:
     """Deviations have three causes: where rotors end up, the tautomer of histidine, overlaps within 0.02 Å of the
     limit.
     """
     with ORACLE.open(newline="") as handle:
         rows = list(csv.DictReader(line for line in handle if not line.startswith("#")))
     assert len(rows) >= 10
-    ours = np.array([clashes(read(shared, row["structure"])).score for row in rows])
+    ours = np.array([clashes(structure(row["structure"])).score for row in rows])
     theirs = np.array([float(row["clashscore"]) for row in rows])
     assert (np.abs(ours - theirs) <= np.maximum(2.5, 0.08 * theirs)).all(), list(
         zip(ours.round(1), theirs, strict=True)
@@ -71,15 +75,16 @@ def test_clashscore_against_probe(shared: Path) -> None:
     assert np.corrcoef(ours, theirs)[0, 1] > 0.995
 
 
-def test_atom_count_equals_the_oracles(shared: Path) -> None:
+def test_atom_count_equals_the_oracles() -> None:
     with ORACLE.open(newline="") as handle:
         rows = list(csv.DictReader(line for line in handle if not line.startswith("#")))
     for row in rows[:4]:
-        assert abs(clashes(read(shared, row["structure"])).atoms - int(row["atoms"])) <= 3
+        assert abs(clashes(structure(row["structure"])).atoms - int(row["atoms"])) <= 3
 
 
-def test_clashes_name_their_residues(shared: Path) -> None:
-    p = read(shared, "refined150-dev/101m_/native.pdb")
+@pytest.mark.parametrize("name", NATIVES)
+def test_clashes_name_their_residues(name: str) -> None:
+    p = structure(name)
     coords = p.coords.copy()
     i, j = 20, 90
     shift = coords[0, j, 1] - coords[0, i, 1] + np.float32([0.5, 0.5, 0.5])
@@ -93,6 +98,41 @@ def test_clashes_name_their_residues(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_tiny_inputs(shared: Path, count: int) -> None:
-    p = read(shared, "refined150-dev/101m_/native.pdb").select(np.arange(30, 30 + count))
+def test_tiny_inputs(count: int) -> None:
+    p = structure("4cup.pdb").select(np.arange(30, 30 + count))
     assert clashes(p).score >= 0
+
+
+def openmm_hydrogens(path: Path) -> dict[tuple[int, str], list[np.ndarray]]:
+    """Bonds to hydrogens (Å), by residue index and name of the heavy atom, as OpenMM with amber14 places them."""
+    read = app.PDBFile(str(path))
+    modeller = app.Modeller(read.topology, read.positions)
+    field, platform = app.ForceField("amber14/protein.ff14SB.xml"), openmm.Platform.getPlatformByName("CPU")
+    modeller.addHydrogens(field, pH=7.0, platform=platform)
+    x = np.array([[*place] for place in modeller.positions.value_in_unit(unit.angstrom)])
+    bonds: dict[tuple[int, str], list[np.ndarray]] = defaultdict(list)
+    for one, two in modeller.topology.bonds():
+        heavy, light = (two, one) if one.element.symbol == "H" else (one, two)
+        if light.element.symbol == "H":
+            bonds[heavy.residue.index, heavy.name].append(x[light.index] - x[heavy.index])
+    return bonds
+
+
+def test_hydrogens_against_openmm() -> None:
+    """As many on every atom (but for the tautomer of histidine), and those that cannot turn in the same direction."""
+    p, theirs = structure("1a7g.pdb"), openmm_hydrogens(DATA / "1a7g.pdb")
+    h, points = add_hydrogens(p), p.coords[0].reshape(-1, 3)
+    ours: dict[tuple[int, str], list[np.ndarray]] = defaultdict(list)
+    for parent, place in zip(h.parent.tolist(), h.positions, strict=True):
+        ours[parent // 14, ATOM14[p.sequence[parent // 14]][parent % 14]].append(place - points[parent])
+    differing = {key for key in ours.keys() | theirs.keys() if len(ours[key]) != len(theirs[key])}
+    assert all(p.sequence[i] == "H" and name in ("ND1", "NE2") for i, name in differing)
+    assert sum(map(len, ours.values())) == sum(map(len, theirs.values())) == 668
+    apart = []
+    for i, name in ours.keys() - differing:
+        turns = name in ("OG", "OG1", "OH", "SG", "NZ") or len(ours[i, name]) == 3 or (i, name) == (0, "N")
+        for bond in [] if turns else ours[i, name]:
+            cosine = [bond @ other / np.linalg.norm(bond) / np.linalg.norm(other) for other in theirs[i, name]]
+            apart.append(np.degrees(np.arccos(min(1.0, max(cosine)))))
+    # OpenMM starts from random places and may leave a hydrogen on the wrong side of its atom
+    assert len(apart) > 400 and np.median(apart) < 4 and np.quantile(apart, 0.98) < 20

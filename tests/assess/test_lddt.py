@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import biotite.structure as struc
 import numpy as np
 import pytest
 
 from refine.assess.lddt import lddt, swap_symmetric_atoms
-from refine.constants import ATOM14
-from refine.structure.protein import Protein
-from refine.structure.read import read_structure
+from tests.assess.structures import atom_array, model_and_native, structure
 
-TARGETS = ("101m_", "1a00A", "1dxpA", "1b1cA", "1eqmA")
+PAIRS = ("1a8o", "1lcd", "101m_", "1a00A", "1dxpA", "1b1cA", "1eqmA")
 
 
-def pair(shared: Path, target: str) -> tuple[Protein, Protein]:
-    folder = shared / "bench" / "refined150-dev" / target
-    return read_structure(folder / "model.pdb").protein, read_structure(folder / "native.pdb").protein
-
-
-def atom_array(protein: Protein, mask: np.ndarray) -> struc.AtomArray:
-    residue, slot = np.nonzero(mask)
-    atoms = struc.AtomArray(len(residue))
-    atoms.coord = protein.coords[0, residue, slot]
-    atoms.res_id = residue + 1
-    atoms.chain_id[:] = "A"
-    atoms.atom_name = np.array([ATOM14[protein.sequence[i]][s] for i, s in zip(residue, slot, strict=True)])
-    return atoms
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_equals_biotite(shared: Path, target: str) -> None:
-    model, native = pair(shared, target)
+@pytest.mark.parametrize("pair", PAIRS)
+def test_equals_biotite(pair: str) -> None:
+    model, native = model_and_native(pair)
     assert model.sequence == native.sequence
     both = model.mask & native.mask
     for mask in (both, both & (np.arange(14) == 1)):
@@ -43,8 +24,8 @@ def test_equals_biotite(shared: Path, target: str) -> None:
         assert np.allclose(ours.per_residue, struc.lddt(reference, subject, aggregation="residue"), atol=5e-4)
 
 
-def test_self_and_missing_atoms(shared: Path) -> None:
-    _, native = pair(shared, "101m_")
+def test_self_and_missing_atoms() -> None:
+    native = structure("4cup.pdb")
     assert lddt(native.coords[0], native.coords[0], native.mask, native.mask).score == 1.0
     fewer = native.mask.copy()
     fewer[10, 4:] = False
@@ -53,8 +34,8 @@ def test_self_and_missing_atoms(shared: Path) -> None:
     assert lddt(native.coords[0], native.coords[0], native.mask, native.mask, excluded=~fewer).score == score.score
 
 
-def test_swapped_names_of_symmetric_atoms_cost_nothing(shared: Path) -> None:
-    _, native = pair(shared, "101m_")
+def test_swapped_names_of_symmetric_atoms_cost_nothing() -> None:
+    native = structure("4cup.pdb")
     model = native.coords[0].copy()
     rings = [i for i, aa in enumerate(native.sequence) if aa in "FY"]
     carboxyls = [i for i, aa in enumerate(native.sequence) if aa == "D"]

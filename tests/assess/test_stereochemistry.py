@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
+import biotite.structure as struc
 import numpy as np
 import pytest
 
@@ -14,12 +15,12 @@ from refine.assess.stereochemistry import ideal_values, lddt_exclusions, stereoc
 from refine.assess.torsions import torsions
 from refine.constants import AMINO_ACIDS, ATOM14
 from refine.structure.protein import Protein
-from refine.structure.read import read_structure
+from tests.assess.structures import NATIVES, atom_array, structure
 
 
-@pytest.fixture
-def native(shared: Path) -> Protein:
-    return read_structure(shared / "bench" / "refined150-dev" / "101m_" / "native.pdb").protein
+@pytest.fixture(params=NATIVES)
+def native(request: pytest.FixtureRequest) -> Protein:
+    return structure(request.param)
 
 
 def moved(protein: Protein, residue: int, slot: int, by: np.ndarray) -> Protein:
@@ -28,11 +29,15 @@ def moved(protein: Protein, residue: int, slot: int, by: np.ndarray) -> Protein:
     return dataclasses.replace(protein, coords=coords)
 
 
+def bonds_of(aa: str) -> int:
+    """Bonds within a residue: a tree of its atoms, and one more for each ring."""
+    return len(ATOM14[aa]) - 1 + {"P": 1, "H": 1, "F": 1, "Y": 1, "W": 2}.get(aa, 0)
+
+
 def test_table_covers_every_heavy_atom_bond() -> None:
     for aa in AMINO_ACIDS:
         bonds = [atoms for atoms, _, _ in ideal_values()[aa] if len(atoms) == 2 and atoms[0][0] != "<"]
-        rings = {"P": 1, "H": 1, "F": 1, "Y": 1, "W": 2}.get(aa, 0)
-        assert len(bonds) == len(ATOM14[aa]) - 1 + rings, aa
+        assert len(bonds) == bonds_of(aa), aa
         assert all(name in ATOM14[aa] for atoms in bonds for name in atoms)
 
 
@@ -71,7 +76,9 @@ def test_rows_across_the_peptide_bond_agree_with_crystal_structures() -> None:
 
 def test_a_good_crystal_structure(native: Protein) -> None:
     s = stereochemistry(native, torsions(native))
-    assert s.bonds == 1094 + 153 and s.peptides == 153 and s.centres == 143 + 5 + 9
+    bonds = struc.connect_via_residue_names(atom_array(native)).get_bond_count()
+    assert s.peptides == len(native) - 1 and s.bonds == bonds
+    assert s.centres == sum(1 + (aa in "IT") for aa in native.sequence if aa != "G")
     assert s.count("bond") == s.count("omega") == s.count("chirality") == 0 and s.count("angle") <= 3
     assert 0.3 < s.bond_rmsz < 1.0 and 0.3 < s.angle_rmsz < 1.0
     assert not lddt_exclusions(native, torsions(native)).any()
@@ -88,33 +95,35 @@ def test_a_stretched_bond_is_named(native: Protein) -> None:
     i = native.sequence.index("K")
     bond = native.coords[0, i, 8] - native.coords[0, i, 7]
     bad = moved(native, i, 8, 0.4 * bond / np.linalg.norm(bond))
-    (found,) = [o for o in stereochemistry(bad, torsions(bad)).outliers if o.kind == "bond"]
-    assert found.residue == i and set(found.atoms) == {"CE", "NZ"} and found.sigma > 10
+    (outlier,) = [o for o in stereochemistry(bad, torsions(bad)).outliers if o.kind == "bond"]
+    assert outlier.residue == i and set(outlier.atoms) == {"CE", "NZ"} and outlier.sigma > 10
     excluded = lddt_exclusions(bad, torsions(bad))
     assert excluded[i, 4:].all() and not excluded[i, :4].any() and not excluded[np.arange(len(bad)) != i].any()
 
 
 def test_two_atoms_on_top_of_each_other_void_both_side_chains(native: Protein) -> None:
-    i, j = (
-        (k for k, aa in enumerate(native.sequence[:60]) if aa == "K")
-        if native.sequence[:60].count("K") == 2
-        else (16, 34)
-    )
-    bad = (
-        moved(native, i, 8, native.coords[0, j, 8] - native.coords[0, i, 8]) if native.mask[[i, j], 8].all() else native
-    )
+    i, j = [k for k, aa in enumerate(native.sequence) if aa == "K" and native.mask[k, 8]][:2]
+    bad = moved(native, i, 8, native.coords[0, j, 8] - native.coords[0, i, 8])
     excluded = lddt_exclusions(bad, torsions(bad))
     assert excluded[i, 4:].all() and excluded[j, 4:].all()
 
 
-def test_cis_peptides(shared: Path) -> None:
-    """1awqA (cyclophilin) has none; turning a peptide by 90 degrees makes a twisted one."""
-    p = read_structure(shared / "bench" / "refined150-dev" / "101m_" / "native.pdb").protein
-    angles = torsions(p)
+def test_cis_peptides(native: Protein) -> None:
+    """The natives have none; a peptide turned by 90 degrees is a twisted one, a cis proline is listed by itself."""
+    angles = torsions(native)
+    assert stereochemistry(native, angles).count("omega") == 0
     omega = angles.omega.copy()
     omega[40], omega[50] = np.radians(90), np.radians(5)
-    proline = p.sequence.index("P", 1)
+    proline = native.sequence.index("P", 1)
     omega[proline] = np.radians(-3)
-    s = stereochemistry(p, dataclasses.replace(angles, omega=omega))
+    s = stereochemistry(native, dataclasses.replace(angles, omega=omega))
     assert sorted(o.residue for o in s.outliers if o.kind == "omega") == [40, 50]
     assert s.cis_prolines == (proline,)
+
+
+def test_an_angle_that_the_wwpdb_lists() -> None:
+    """_pdbx_validate_rmsd_angle of 1A7G has one row: CA-CB-CG of Leu 342, 18.16 degrees too wide, deviation 2.30."""
+    p = structure("1a7g.pdb")
+    beyond_six = [o for o in stereochemistry(p, torsions(p)).outliers if abs(o.sigma) > 6]
+    assert [(p.residue_ids[o.residue].number, o.atoms) for o in beyond_six] == [(342, ("CA", "CB", "CG"))]
+    assert beyond_six[0].sigma == pytest.approx(18.16 / 2.30, abs=0.1)

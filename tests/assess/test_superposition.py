@@ -6,6 +6,7 @@ import csv
 from functools import cache
 from pathlib import Path
 
+import biotite.structure as struc
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -13,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from refine.assess.compare import compare
 from refine.assess.superposition import superposition_scores, tm_scale
 from refine.structure.read import read_structure
+from tests.assess.structures import atom_array, model_and_native
 
 
 def random_walk(length: int, seed: int = 0) -> np.ndarray:
@@ -63,6 +65,41 @@ def test_tiny_proteins(length: int) -> None:
 def test_tm_scale_of_150_residues() -> None:
     assert tm_scale(150) == pytest.approx(1.24 * 135 ** (1 / 3) - 1.8)
     assert tm_scale(10) == 0.5
+
+
+def best_of_many_fits(model: np.ndarray, native: np.ndarray, within: float) -> int:
+    """Most Cα within a distance, by Kabsch fits (scipy) of every window of 4, 8 and 16 that are then grown."""
+    best = 0
+    for length in (4, 8, 16, len(model)):
+        for start in range(len(model) - length + 1):
+            chosen = np.arange(start, start + length)
+            for _ in range(12):
+                shift, goal = model[chosen].mean(0), native[chosen].mean(0)
+                turn, _ = Rotation.align_vectors(native[chosen] - goal, model[chosen] - shift)
+                distance = np.linalg.norm(turn.apply(model - shift) + goal - native, axis=1)
+                best = max(best, int((distance <= within).sum()))
+                grown = np.flatnonzero(distance <= max(within, np.sort(distance)[3]))
+                if np.array_equal(grown, chosen):
+                    break
+                chosen = grown
+    return best
+
+
+@pytest.mark.parametrize("pair", ["1a8o", "1lcd"])
+def test_against_biotite_and_a_plain_search(pair: str) -> None:
+    """RMSD and the TM-score of our superposition by biotite; GDT at least as high as a plain search finds it."""
+    model, native = model_and_native(pair)
+    c = compare(model, native)
+    x, y = (p.coords[0, :, 1].astype(np.float64) for p in (model, native))
+    assert c.rmsd == pytest.approx(float(struc.rmsd(y, struc.superimpose(y, x)[0])), abs=1e-4)
+    trace = np.arange(14) == 1
+    atoms = [atom_array(p, p.mask & trace) for p in (native, model)]
+    atoms[1].coord = (x @ c.rotation.T + c.shift).astype(np.float32)
+    everything = np.arange(len(x))
+    assert c.tm_score == pytest.approx(struc.tm_score(*atoms, everything, everything), abs=1e-5)
+    for score, limits in ((c.gdt_ts, (1, 2, 4, 8)), (c.gdt_ha, (0.5, 1, 2, 4))):
+        plain = 100 * sum(best_of_many_fits(x, y, d) for d in limits) / len(x) / 4
+        assert plain <= score + 1e-6 and score == pytest.approx(plain, abs=100 / len(x))
 
 
 @cache

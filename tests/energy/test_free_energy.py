@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from refine.energy.assemble import assemble, log_log_slope, seconds_per_gradient
+from refine.energy.assemble import assemble
 from refine.energy.free_energy import FreeEnergy
 from refine.energy.restraint import start_pull
 from refine.energy.settings import EnergySettings
@@ -133,13 +133,6 @@ def test_incomplete_or_broken_coordinates_name_the_residue() -> None:
     mask[2, 3] = False
     with pytest.raises(EngineError, match="A:3"):
         System.from_protein(dataclasses.replace(protein, mask=mask))
-
-
-def test_speed_functions() -> None:
-    protein = small_protein(20)
-    x = torch.from_numpy(protein.coords[:, :, :4])
-    assert seconds_per_gradient(assemble(System.from_protein(protein), EnergySettings()), x, repeats=2) > 0
-    assert log_log_slope([100, 200, 400], [1.0, 4.0, 16.0]) == pytest.approx(2.0)
 
 
 def test_a_short_or_single_residue_protein_has_an_energy() -> None:

@@ -1,4 +1,4 @@
-"""The whole loop on a small protein: bytes, clocks, schedules, frozen residues, bonded geometry, minimisation."""
+"""The whole loop on a small protein: bytes, clocks, schedules, frozen residues, bonded geometry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from refine.energy.settings import EnergySettings
 from refine.energy.system import System
 from refine.errors import EngineError, InputError
 from refine.propagation.constraints import CA_CA, O_CA, Constraints
-from refine.propagation.minimise import minimise
 from refine.propagation.propagate import Trajectory, propagate
 from refine.propagation.schedules import annealing, constant, cycles, schedule_of
 from refine.propagation.settings import PropagationSettings
@@ -55,7 +54,7 @@ def go(
     return propagate(f or energy(), COORDS, settings, seed, mobile)
 
 
-@pytest.mark.parametrize("method", ["overdamped", "baoab", "minimise"])
+@pytest.mark.parametrize("method", ["overdamped", "baoab"])
 def test_same_seed_same_bytes_even_with_a_used_energy(method: str) -> None:
     settings, used = dataclasses.replace(SHORT, method=method), energy()
     first = go(settings, f=used)
@@ -98,7 +97,7 @@ def test_the_two_clocks() -> None:
     assert len(calls) == 1 + 12 // 4
 
 
-@pytest.mark.parametrize("method", ["overdamped", "baoab", "minimise"])
+@pytest.mark.parametrize("method", ["overdamped", "baoab"])
 def test_frozen_residues_keep_every_bit_through_everything(method: str) -> None:
     mobile = ALL.clone()
     mobile[5:9] = False
@@ -172,15 +171,6 @@ def test_projection_leaves_good_geometry_alone_to_the_bit_and_does_not_see_rotat
 def test_peptide_distances_are_those_of_the_textbook() -> None:
     assert CA_CA[False] == pytest.approx(3.80, abs=0.02) and CA_CA[True] == pytest.approx(2.94, abs=0.2)
     assert O_CA[False] == pytest.approx(2.78, abs=0.05) and O_CA[True] == pytest.approx(3.58, abs=0.15)
-
-
-def test_minimise_goes_downhill_to_rest() -> None:
-    start = COORDS.repeat(2, 1, 1, 1)
-    start = start + 0.1 * torch.randn(start.shape, generator=torch.Generator().manual_seed(0))
-    f = energy()
-    before, state = f(start).total, minimise(f, start, ALL, steps=600, tolerance=0.5)
-    assert (state.table.total < before - 50).all()
-    assert float(state.forces.norm(dim=-1).max()) < 0.5 and state.step < 600
 
 
 def test_schedules() -> None:

@@ -29,7 +29,7 @@ def test_rows_are_steps_with_replicas_and_mean_terms() -> None:
     assert [float(row["temperature"]) for row in rows] == pytest.approx([300, 225, 150], rel=1e-4)
 
 
-def test_the_thermostat_counts_where_there_is_one_and_a_minimiser_has_no_temperature() -> None:
+def test_the_thermostat_counts_where_there_is_one_and_without_a_step_size_there_is_none() -> None:
     assert Trace(PropagationSettings(method="baoab", temperature=310.0, schedule="constant")).temperature(0) == 310.0
-    assert Trace(PropagationSettings(method="minimise")).temperature(0) is None
+    assert Trace(PropagationSettings(step_size=0.0)).temperature(0) is None
     assert Trace(PropagationSettings(steps=0)).text() == "step,temperature\n"

@@ -34,13 +34,13 @@ def native() -> np.ndarray:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_moves_something_and_leaves_its_input(kind: str, native: np.ndarray) -> None:
     kept = native.copy()
-    made = [KINDS[kind](native, np.random.default_rng(seed)) for seed in range(4)]
-    assert all(x.shape == native.shape and x.dtype == np.float32 and np.isfinite(x).all() for x in made)
-    moved = [np.linalg.norm(x - native, axis=-1).max() for x in made]
+    draws = [KINDS[kind](native, np.random.default_rng(seed)) for seed in range(4)]
+    assert all(x.shape == native.shape and x.dtype == np.float32 and np.isfinite(x).all() for x in draws)
+    moved = [np.linalg.norm(x - native, axis=-1).max() for x in draws]
     assert max(moved) > 0.1
     assert np.array_equal(native, kept)
-    assert np.array_equal(made[0], KINDS[kind](native, np.random.default_rng(0)))
-    assert not np.array_equal(made[0], made[1]) or not np.array_equal(made[1], made[2])
+    assert np.array_equal(draws[0], KINDS[kind](native, np.random.default_rng(0)))
+    assert not np.array_equal(draws[0], draws[1]) or not np.array_equal(draws[1], draws[2])
 
 
 def test_one_crankshaft_closes(native: np.ndarray) -> None:
@@ -66,11 +66,11 @@ def test_turned_peptides_leave_ca(native: np.ndarray) -> None:
 
 
 def test_thermal_structures_are_wrong_everywhere_and_swollen(native: np.ndarray) -> None:
-    made = [decoys.thermal(native, np.random.default_rng(seed), 1.0) for seed in range(8)]
+    draws = [decoys.thermal(native, np.random.default_rng(seed), 1.0) for seed in range(8)]
     ca = native[:, 1].astype(np.float64)
-    lddt = [targets.lddt_ca(ca, x[:, 1].astype(np.float64)) for x in made]
+    lddt = [targets.lddt_ca(ca, x[:, 1].astype(np.float64)) for x in draws]
     assert np.mean([(one < 1.0).mean() for one in lddt]) > 0.3 and 0.5 < np.mean(lddt) < 0.99
-    assert np.mean([cdist(x[:, 1], x[:, 1]).mean() for x in made]) > 1.005 * cdist(ca, ca).mean()
+    assert np.mean([cdist(x[:, 1], x[:, 1]).mean() for x in draws]) > 1.005 * cdist(ca, ca).mean()
     assert np.abs(decoys.thermal(native, np.random.default_rng(0), 0.01) - native).max() < 0.2
 
 
@@ -118,8 +118,8 @@ def test_disguise_hides_bent_bonds(native: np.ndarray) -> None:
 def test_inflation_scales_bonds_and_the_whole(native: np.ndarray) -> None:
     """Sizes spread over what is allowed, and virtual bonds go with them."""
     bonded = np.r_[np.ones(49, dtype=bool), False]
-    made = [decoys.disguised(native, bonded, np.random.default_rng(s), 1e-6, 0.02) for s in range(30)]
-    size = np.array([cdist(x[:, 1], x[:, 1]).mean() for x in made]) / cdist(native[:, 1], native[:, 1]).mean()
-    span = np.array([np.linalg.norm(np.diff(x[:, 1], axis=0), axis=1).mean() for x in made]) / 3.8
+    draws = [decoys.disguised(native, bonded, np.random.default_rng(s), 1e-6, 0.02) for s in range(30)]
+    size = np.array([cdist(x[:, 1], x[:, 1]).mean() for x in draws]) / cdist(native[:, 1], native[:, 1]).mean()
+    span = np.array([np.linalg.norm(np.diff(x[:, 1], axis=0), axis=1).mean() for x in draws]) / 3.8
     assert size.min() < 0.99 and size.max() > 1.01 and np.abs(size - 1).max() < 0.025
     assert np.corrcoef(size, span)[0, 1] > 0.9

@@ -62,8 +62,8 @@ def test_nothing_is_moved_as_a_whole_and_frames_turn_with_their_surroundings() -
     np.testing.assert_allclose(shift.mean(0), 0.0, atol=1e-6)
     np.testing.assert_allclose(np.cross(ca, shift).sum(0), 0.0, atol=1e-4)
     expected = shift[4:] - shift[:-4]  # turn × distance, where the chain bends without stretching
-    found = np.cross(turn[2:-2], ca[4:] - ca[:-4])
-    assert np.corrcoef(expected.ravel(), found.ravel())[0, 1] > 0.85
+    turned = np.cross(turn[2:-2], ca[4:] - ca[:-4])
+    assert np.corrcoef(expected.ravel(), turned.ravel())[0, 1] > 0.85
 
 
 def test_breaks_are_not_bridged() -> None:

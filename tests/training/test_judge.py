@@ -45,20 +45,20 @@ def test_rivals_are_functions_of_their_number_and_of_one_native(pack: Path) -> N
         assert all(np.array_equal(one[key], two[key]) for key in one)
     sets = [{bytes(first[4 * k + j]["native"].tobytes()) for j in range(4)} for k in range(6)]
     assert len(set.union(*sets)) > 1 and all(int(first[4 * k + j]["set"]) == k for k in range(6) for j in range(4))
-    found: dict[str, list[float]] = {}
+    lddts: dict[str, list[float]] = {}
     for n in range(160):
         example = first[n]
-        found.setdefault(KINDS[int(example["kind"])], []).append(float(example["lddt"].mean()))
+        lddts.setdefault(KINDS[int(example["kind"])], []).append(float(example["lddt"].mean()))
         assert np.isfinite(example["start"]).all() and example["start"].shape == example["native"].shape
-    assert set(found) == set(KINDS) - {"thermal"}
-    assert np.mean(found["native"]) > 0.97 > np.mean(found["perturbed"]) and np.mean(found["rearranged"]) < 0.97
+    assert set(lddts) == set(KINDS) - {"thermal"}
+    assert np.mean(lddts["native"]) > 0.97 > np.mean(lddts["perturbed"]) and np.mean(lddts["rearranged"]) < 0.97
     residues = [first[4 * k]["residue"] for k in range(8)]
     assert all(len(r) <= first.settings.crop for r in residues)
 
 
 def test_rearranged_pieces_keep_their_geometry() -> None:
     native = chain_backbone(*torsions(60)).astype(np.float32)
-    made = decoys.rearranged(native, np.random.default_rng(1), 3, 1.0)
+    rearranged = decoys.rearranged(native, np.random.default_rng(1), 3, 1.0)
     for a, b, step in (
         (0, 1, 0),
         (1, 2, 0),
@@ -70,19 +70,20 @@ def test_rearranged_pieces_keep_their_geometry() -> None:
         (2, 1, 1),
         (1, 1, 1),
     ):
-        before, after = (np.linalg.norm(x[: 60 - step, a] - x[step:, b], axis=-1) for x in (native, made))
+        before, after = (np.linalg.norm(x[: 60 - step, a] - x[step:, b], axis=-1) for x in (native, rearranged))
         np.testing.assert_allclose(before, after, atol=2e-3)
-    ends = [np.linalg.norm(x[0, 1] - x[-1, 1]) for x in (native, made)]
+    ends = [np.linalg.norm(x[0, 1] - x[-1, 1]) for x in (native, rearranged)]
     assert abs(ends[0] - ends[1]) > 1.0
     volume = [
-        np.linalg.det(np.stack((x[:, 0] - x[:, 1], x[:, 2] - x[:, 1], x[:, 3] - x[:, 1]), -1)) for x in (native, made)
+        np.linalg.det(np.stack((x[:, 0] - x[:, 1], x[:, 2] - x[:, 1], x[:, 3] - x[:, 1]), -1))
+        for x in (native, rearranged)
     ]
     moved = np.abs(volume[0] - volume[1]) > 0.05  # psi of a hinge turns its O; no residue is mirrored
     assert moved.sum() <= 3
 
     def extent(compactness: float) -> float:
-        made = [decoys.rearranged(native, np.random.default_rng(s), 4, compactness)[:, 1] for s in range(12)]
-        return float(np.median([np.ptp(ca, axis=0).max() for ca in made]))
+        rearranged = [decoys.rearranged(native, np.random.default_rng(s), 4, compactness)[:, 1] for s in range(12)]
+        return float(np.median([np.ptp(ca, axis=0).max() for ca in rearranged]))
 
     assert extent(3.0) < extent(0.0)
 

@@ -22,8 +22,8 @@ HALF = OwnMovesSettings(share=0.5, moves=4)
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Arrays]:
     pack = Pack(small_pack(tmp_path_factory.mktemp("data")))
-    made = Examples(pack, [], "train", ExampleSettings(natives=0.0), 0, 8)
-    return [made[k] for k in range(8)]
+    examples = Examples(pack, [], "train", ExampleSettings(natives=0.0), 0, 8)
+    return [examples[k] for k in range(8)]
 
 
 class Said:

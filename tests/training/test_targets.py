@@ -24,15 +24,15 @@ def rigid(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_whole_superposition_recovers_a_motion_and_ignores_a_wrong_tail(native: np.ndarray) -> None:
     moved, rot, shift = rigid(native)
     moved[50:] += 15.0
-    found, t = targets.whole_superposition(native[:, 1], moved[:, 1], rounds=20)
-    np.testing.assert_allclose(found, rot, atol=0.03)
-    assert np.abs((native[:50, 1] @ found.T + t) - moved[:50, 1]).max() < 0.6
+    fitted, t = targets.whole_superposition(native[:, 1], moved[:, 1], rounds=20)
+    np.testing.assert_allclose(fitted, rot, atol=0.03)
+    assert np.abs((native[:50, 1] @ fitted.T + t) - moved[:50, 1]).max() < 0.6
 
 
 def test_local_superpositions_recover_a_motion(native: np.ndarray) -> None:
     moved, rot, shift = rigid(native)
-    found, t = targets.local_superpositions(native[:, 1], moved[:, 1])
-    np.testing.assert_allclose(found, np.broadcast_to(rot, found.shape), atol=1e-6)
+    fitted, t = targets.local_superpositions(native[:, 1], moved[:, 1])
+    np.testing.assert_allclose(fitted, np.broadcast_to(rot, fitted.shape), atol=1e-6)
     np.testing.assert_allclose(t, np.broadcast_to(shift, t.shape), atol=1e-5)
 
 

@@ -16,7 +16,7 @@ from refine.errors import InputError, ModelError
 from refine.networks.weights import load_network, load_networks, save_network
 from refine.training import command, evaluate
 from refine.training import train as training
-from refine.training.examples import Examples, ExampleSettings, collate
+from refine.training.examples import KINDS, Examples, ExampleSettings, collate
 from refine.training.own_moves import OwnMovesSettings
 from refine.training.pack import Pack
 from refine.training.packing import PackSettings, build_pack
@@ -45,8 +45,9 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "validate", lambda network, examples, settings: {"perturbed/x": 1.0})
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sets of rivals, or eight examples, to validate on."""
+    monkeypatch.setattr(training, "VALIDATION_EXAMPLES", 8)
 
 
 def test_an_example_is_a_function_of_seed_and_number(pack: Path) -> None:
@@ -88,8 +89,32 @@ def test_resume_equals_an_uninterrupted_run(
         assert all(torch.equal(one[part][key], two[part][key]) for key in one[part])
     for key, state in one["optimiser"]["state"].items():
         assert all(torch.equal(value, two["optimiser"]["state"][key][name]) for name, value in state.items())
+    logs = [validations(tmp_path / name) for name in ("whole", "parts")]
+    assert logs[0] == logs[1] and [row["step"] for row in logs[0]] == [3, 6]
+    figures = {name for name in logs[0][-1] if "/" in name}
+    assert figures and all(np.isfinite([row[name] for name in figures]).all() for row in logs[0])
     start = build(settings).state_dict()
     assert any(not torch.equal(one["network"][key], start[key]) for key in start)
+
+
+def validations(folder: Path) -> list[dict[str, float]]:
+    """Rows of the log without their times."""
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def test_validation_averages_over_examples_of_a_kind(pack: Path) -> None:
+    examples = Examples(Pack(pack), [], "valid", ExampleSettings(natives=0.5), 1, 8)
+    network, settings = likelihood(torch.float32), dataclasses.replace(TINY, network="likelihood")
+    averages = training.validate(network, examples, settings)
+    by_kind: dict[str, list[float]] = {}
+    for n in range(8):
+        kind = KINDS[int(examples[n]["kind"])]
+        _, figures, _ = training.loss_of(network, collate([examples[n]]), settings)
+        for name, value in figures.items():
+            by_kind.setdefault(f"{kind}/{name}", []).append(value)
+    assert averages == pytest.approx({name: float(np.mean(values)) for name, values in by_kind.items()})
+    assert len({name.split("/")[0] for name in averages}) > 1 and network.training
 
 
 def test_checkpoint_of_other_data_is_refused(pack: Path, tmp_path: Path) -> None:
@@ -131,11 +156,11 @@ def test_a_model_may_have_a_judge(tmp_path: Path) -> None:
     save_network(likelihood(torch.float32), tmp_path / "likelihood.safetensors", {})
     assert load_networks(tmp_path).judge is None
     save_network(judge(torch.float32), tmp_path / "judge.safetensors", {"metrics": {"order": 0.9}})
-    found = load_networks(tmp_path)
+    networks = load_networks(tmp_path)
     assert (
-        found.judge is not None
-        and found.judge.settings == JUDGE
-        and found.facts["judge"] == {"metrics": {"order": 0.9}}
+        networks.judge is not None
+        and networks.judge.settings == JUDGE
+        and networks.facts["judge"] == {"metrics": {"order": 0.9}}
     )
     begun = build(dataclasses.replace(TINY, network="judge"))
     load_weights(begun, tmp_path / "prior.safetensors")
@@ -150,12 +175,12 @@ def test_likelihood_metrics_count_right(pack: Path) -> None:
         network.read_out[-1].weight.zero_()
         network.read_out[-1].bias.zero_()
         network.read_out[-1].bias[0] = 5.0  # always alanine
-    found = evaluate.test_metrics(network, Pack(pack))
+    metrics = evaluate.test_metrics(network, Pack(pack))
     rows = [k for k, c in enumerate(Pack(pack).chains) if c.split == "test"]
     share = float(np.mean(np.concatenate([Pack(pack).residue(k) for k in rows]) == 0))
-    assert found["top1"] == pytest.approx(share) and found["chains"] == 2 and found["residues"] == 88
+    assert metrics["top1"] == pytest.approx(share) and metrics["chains"] == 2 and metrics["residues"] == 88
     expected = np.log(np.exp(5) + 19) - 5 * share
-    assert found["cross_entropy"] == pytest.approx(expected, abs=1e-5)
+    assert metrics["cross_entropy"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_command_trains_resumes_and_exports_with_a_card(
@@ -163,7 +188,8 @@ def test_command_trains_resumes_and_exports_with_a_card(
 ) -> None:
     toml = tmp_path / "train.toml"
     toml.write_text(
-        'network = "likelihood"\nsteps = 2\nbatch = 2\nbf16 = false\n[likelihood.trunk]\nwidth = 16\nlayers = 2\nidentities = false\n'
+        'network = "likelihood"\nsteps = 2\nbatch = 2\nbf16 = false\n'
+        "[likelihood.trunk]\nwidth = 16\nlayers = 2\nidentities = false\n"
     )
     out, model = tmp_path / "run", tmp_path / "tiny"
     assert (
@@ -193,8 +219,14 @@ def test_command_trains_resumes_and_exports_with_a_card(
         and str(tmp_path) not in card
         and "Not measured here" in card
     )
+    settings = json.loads((out / "settings.json").read_text())
+    (out / "settings.json").write_text(json.dumps(settings | {"contrastive": {"weight": 0.0, "sharpness": 4.0}}))
     assert command.main([str(pack), "--out", str(out), "--steps", "3", "--device", "cpu", "--quiet"]) == 0
     assert torch.load(out / "checkpoint.pt", weights_only=True)["step"] == 3
+    (out / "settings.json").write_text(json.dumps(settings | {"contrastive": {"weight": 1.0}}))
+    with pytest.raises(InputError, match="no longer there"):
+        command.main([str(pack), "--out", str(out), "--quiet"])
+    (out / "settings.json").write_text(json.dumps(settings))
     with pytest.raises(InputError, match="holds a checkpoint"):
         command.main([str(pack), "--out", str(out), "--no-resume", "--quiet"])
     with pytest.raises(InputError, match="trains a likelihood"):
@@ -213,7 +245,8 @@ def test_weights_that_have_seen_other_data_are_named(
     other = build_pack(table, tmp_path / "pack", PackSettings(workers=1))
     toml = tmp_path / "tiny.toml"
     toml.write_text(
-        'network = "likelihood"\nsteps = 1\nbatch = 2\nevery = 1\n[likelihood.trunk]\nwidth = 16\nlayers = 1\nidentities = false\n'
+        'network = "likelihood"\nsteps = 1\nbatch = 2\nevery = 1\n'
+        "[likelihood.trunk]\nwidth = 16\nlayers = 1\nidentities = false\n"
     )
 
     def run(data: Path, out: str, *more: str) -> str:

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import torch
 
+from refine.propagation.internal import ideal_internal, place, to_cartesian, to_internal
 from refine.structure.geometry import dihedral, rotation_from_vector
-from refine.structure.internal import ideal_internal, place, to_cartesian, to_internal
 from tests.proteins import chain_backbone, small_protein, torsions
 
 
