@@ -36,6 +36,7 @@ from refine.energy.system import System
 from refine.engine import load_networks_of
 from refine.ensemble.ensemble import ensemble_of
 from refine.networks.weights import Networks
+from refine.propagation.constraints import Constraints
 from refine.propagation.propagate import propagate
 from refine.settings import RunSettings
 from refine.structure.protein import Protein
@@ -117,10 +118,10 @@ def moved(
     )
     quiet = {"replicas": 1, "noise": 0.0, "schedule": "constant"}
     plan = dataclasses.replace(settings.propagation, **{**quiet, **row.propagation})
-    free = torch.from_numpy(mobile)
-    trajectory = propagate(energy, start, plan, settings.seed, free)
+    free, constraints = torch.from_numpy(mobile), Constraints.of(system)
+    trajectory = propagate(energy, start, plan, settings.seed, free, constraints)
     if row.mean:
-        return ensemble_of(trajectory, energy, start, free).proposal("average").backbone[None]
+        return ensemble_of(trajectory, energy, start, free, constraints).proposal("average").backbone[None]
     return trajectory.final.cpu().numpy()
 
 

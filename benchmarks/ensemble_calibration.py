@@ -144,8 +144,8 @@ def measure(target: Target, networks: Networks, settings: RunSettings, cache: Pa
     prepared, protein = relaxed(target, settings, cache)
     mobile = torch.from_numpy(prepared.mobile)
     engine = Engine(protein, networks, settings, pull=True)
-    trajectory = propagate(engine.energy, engine.coords, settings.propagation, settings.seed, mobile)
-    ensemble = ensemble_of(trajectory, engine.energy, engine.coords, mobile)
+    trajectory = propagate(engine.energy, engine.coords, settings.propagation, settings.seed, mobile, engine.constraints)
+    ensemble = ensemble_of(trajectory, engine.energy, engine.coords, mobile, engine.constraints)
     native = read_structure(target.native).protein
     given = torch.from_numpy(prepared.protein.coords[:, :, :4].copy())
     models = {"input": given[0].numpy()} | {p.name: p.backbone for p in shown(ensemble)}

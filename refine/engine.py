@@ -24,6 +24,7 @@ from refine.energy.learned import LearnedModel, learned_terms
 from refine.energy.system import System
 from refine.ensemble.ensemble import Ensemble
 from refine.networks.weights import Networks, load_networks
+from refine.propagation.constraints import Constraints
 from refine.settings import RunSettings
 from refine.structure.protein import Protein
 
@@ -62,7 +63,7 @@ class Engine:
         pull: add the pull towards ``protein``, which drives a propagation and which no score contains.
 
     Attributes:
-        system, energy: of the protein; coords: (1, L, 4, 3) Å, its N, CA, C, O on the run's device.
+        system, energy, constraints: of the protein; coords: (1, L, 4, 3) Å, its N, CA, C, O on the run's device.
         learned: the networks applied to it, None without.
         calibration: what their estimates are worth.
 
@@ -84,6 +85,7 @@ class Engine:
         weights = {term.name: settings.learned.get(term.name, 1.0) for term in terms}
         start = self.coords[0] if pull else None
         self.energy = assemble(self.system, settings.energy, start, learned=terms, learned_weights=weights)
+        self.constraints = Constraints.of(self.system)
 
     def estimates(self, coords: Tensor, context: Context | None = None) -> list[Estimate]:
         """Confidence and error of R structures (R, L, 4, 3) Å; ``context`` is that of the run they come from."""

@@ -167,12 +167,12 @@ class Run:
                 current.write(at[table.total.argmin()].cpu().numpy())
 
         try:
-            trajectory = propagate(start.energy, start.coords, plan, settings.seed, mobile, on_step)
+            trajectory = propagate(start.energy, start.coords, plan, settings.seed, mobile, start.constraints, on_step)
         finally:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.add_files(TRACE_FILE)
-        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile)
+        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, start.constraints)
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)

@@ -59,6 +59,11 @@ class System:
         return len(self.sequence)
 
     @property
+    def peptide_sign(self) -> Tensor:
+        """(L,) −1 where the peptide bond from i to i + 1 is to be trans, +1 cis, 0 where there is none."""
+        return (torch.where(self.cis, 1.0, -1.0) * self.bonded).to(self.dtype)
+
+    @property
     def device(self) -> torch.device:
         return self.centroid_local.device
 

@@ -17,8 +17,7 @@ from torch import Tensor
 
 from refine.constants import ANGLE_C_N_CA, ANGLE_CA_C_N, ANGLE_N_C_O, BOND_C_N, BOND_C_O, BOND_CA_C, BOND_N_CA
 from refine.energy.bonds import ANGLES, BONDS, CA, NEXT_CA, NEXT_N, C, N, O
-from refine.energy.free_energy import FreeEnergy
-from refine.energy.omega import Omega
+from refine.energy.system import System
 
 WIDTH = 3.0
 """Standard deviations of bonds and angles that are let be; less was measured to cost accuracy (benchmarks/LOG.md, 1 and
@@ -77,17 +76,9 @@ class Constraints:
     replaces: frozenset[str] = frozenset({"bonds", "angles", "omega"})
 
     @classmethod
-    def of(cls, energy: FreeEnergy) -> Constraints | None:
-        """The constraints that belong to the omega term of ``energy`` (which knows bonds and cis peptides); None
-        without one.
-        """
-        sign = next((term.sign for term in energy.terms if isinstance(term, Omega)), None)
-        return None if sign is None else cls.from_sign(sign)
-
-    @classmethod
-    def from_sign(cls, sign: Tensor) -> Constraints:
-        """From (L,) −1 for a trans peptide to the next residue, +1 for cis, 0 for none."""
-        kinds = []
+    def of(cls, system: System) -> Constraints:
+        """Of the bonds of ``system``, each peptide trans or cis as it is to be there."""
+        sign, kinds = system.peptide_sign, []
         for first, second, by_class in ((CA, NEXT_CA, CA_CA), (O, NEXT_CA, O_CA)):
             ideal = torch.where(sign > 0, by_class[True], by_class[False]).to(sign)
             kinds.append(_bounded(first, second, ideal, CLASS_TOLERANCE, sign != 0))

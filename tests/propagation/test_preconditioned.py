@@ -115,7 +115,7 @@ def test_frozen_residues_keep_every_bit_and_the_seed_decides_the_bytes() -> None
     mobile[3:9] = False
     energy = FreeEnergy(learned_terms(LearnedModel(networks(), SYSTEM)), {"likelihood": 0.0})
     settings = PropagationSettings(replicas=2, steps=3, noise=1e-3)
-    one, two, other = (propagate(energy, x, settings, seed, mobile).final for seed in (0, 0, 1))
+    one, two, other = (propagate(energy, x, settings, seed, mobile, None).final for seed in (0, 0, 1))
     assert torch.equal(one, two) and not torch.equal(one, other)
     assert torch.equal(one[:, ~mobile], x.expand(2, -1, -1, -1)[:, ~mobile]) and not torch.equal(
         one[:, mobile], other[:, mobile]
