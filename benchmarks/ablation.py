@@ -31,7 +31,7 @@ from refine.bench.control import move_sizes, random_direction, seed_of
 from refine.bench.manifest import Target, read_manifest
 from refine.bench.statistics import mean_interval
 from refine.energy.assemble import assemble
-from refine.energy.learned import LearnedModel, learned_terms
+from refine.energy.learned import AppliedNetworks, learned_terms
 from refine.energy.system import System
 from refine.engine import load_networks_of
 from refine.ensemble.ensemble import ensemble_of
@@ -106,7 +106,7 @@ def moved(
     """Backbones (R, L, 4, 3) Å that a row makes of a protein."""
     system = System.from_protein(protein)
     start = torch.from_numpy(protein.coords[:, :, :4].copy())
-    model = LearnedModel(networks, system, whole=not row.region)
+    model = AppliedNetworks(networks, system, whole=not row.region)
     weights = dict(settings.learned if row.learned is None else row.learned)
     static = dataclasses.replace(settings.energy, **row.energy)
     pull = None

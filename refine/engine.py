@@ -20,7 +20,7 @@ from refine.accuracy.rpdd import RPDD, pair_distances, reference_points, rpdd
 from refine.assess.validate import validate
 from refine.device import choose_device
 from refine.energy.assemble import assemble
-from refine.energy.learned import LearnedModel, learned_terms
+from refine.energy.learned import AppliedNetworks, learned_terms
 from refine.energy.system import System
 from refine.ensemble.ensemble import Ensemble
 from refine.networks.weights import Networks, load_networks
@@ -64,7 +64,7 @@ class Engine:
 
     Attributes:
         system, energy, constraints: of the protein; coords: (1, L, 4, 3) Å, its N, CA, C, O on the run's device.
-        learned: the networks applied to it, None without.
+        applied: the networks applied to it, None without.
         calibration: what their estimates are worth.
 
     Raises:
@@ -80,8 +80,8 @@ class Engine:
         self.calibration: Calibration = packaged()
         self.system = System.from_protein(self.protein, choose_device(settings.device))
         self.coords = torch.from_numpy(self.protein.coords[:, :, :4].copy()).to(self.system.device)
-        self.learned = None if networks is None else LearnedModel(networks, self.system, settings.whole)
-        terms = () if self.learned is None else learned_terms(self.learned)
+        self.applied = None if networks is None else AppliedNetworks(networks, self.system, settings.whole)
+        terms = () if self.applied is None else learned_terms(self.applied)
         weights = {term.name: settings.learned.get(term.name, 1.0) for term in terms}
         start = self.coords[0] if pull else None
         self.energy = assemble(self.system, settings.energy, start, learned=terms, learned_weights=weights)
@@ -89,12 +89,12 @@ class Engine:
 
     def estimates(self, coords: Tensor, context: Context | None = None) -> list[Estimate]:
         """Confidence and error of R structures (R, L, 4, 3) Å; ``context`` is that of the run they come from."""
-        found = residue_features(self.system, coords, self.learned, context)
+        found = residue_features(self.system, coords, self.applied, context)
         return [estimate(features, self.calibration) for features in found]
 
     def context(self, spread: NDArray[np.floating]) -> Context:
         """What confidence takes from a run that began here and fluctuated by ``spread`` (L,) Å."""
-        return Context(spread, residue_features(self.system, self.coords, self.learned)[0])
+        return Context(spread, residue_features(self.system, self.coords, self.applied)[0])
 
     @functools.cached_property
     def _terms(self) -> tuple[dict[str, float], dict[str, NDArray[np.floating]]]:
@@ -110,17 +110,17 @@ class Engine:
         terms, per_term = self._terms
         checked = validate(self.protein)
         quality, per_residue = checked.totals(), {**per_term, "clashes": checked.clashes_per_residue.astype(np.float32)}
-        if self.learned is not None:
-            quality["judge"] = 100.0 * float(self.learned.judged(self.coords).mean())
-            if len(self.learned.networks.priors) > 1:
-                per_residue["disagreement"] = self.learned.fields(self.coords).disagreement[0].cpu().numpy()
+        if self.applied is not None:
+            quality["judge"] = 100.0 * float(self.applied.judged(self.coords).mean())
+            if len(self.applied.networks.priors) > 1:
+                per_residue["disagreement"] = self.applied.fields(self.coords).disagreement[0].cpu().numpy()
         return StructureScore(dict(terms), per_residue, quality, self.estimates(self.coords, context)[0])
 
     def network_pairs(self, backbone: NDArray[np.float32]) -> NetworkPairs | None:
         """What the networks say of the pairs of a backbone (L, 4, 3) Å; None without networks."""
-        if self.learned is None:
+        if self.applied is None:
             return None
-        fields = self.learned.fields(self._tensor(backbone))
+        fields = self.applied.fields(self._tensor(backbone))
         parts = [getattr(fields, name)[0].cpu().numpy() for name in ("index", "envelope", "distances", "distance_b")]
         now = pair_distances(reference_points(backbone[None], self.system.sequence)[0])
         glycine = np.array([aa == "G" for aa in self.system.sequence])

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from refine.energy.learned import Fields, LearnedModel
+from refine.energy.learned import AppliedNetworks, Fields
 from refine.energy.ramachandran import ramachandran
 from refine.energy.system import System
 
@@ -48,21 +48,21 @@ class Context:
 
 
 def residue_features(
-    system: System, coords: Tensor, model: LearnedModel | None, context: Context | None = None
+    system: System, coords: Tensor, networks: AppliedNetworks | None, context: Context | None = None
 ) -> list[dict[str, NDArray[np.float64]]]:
     """Features of R structures, by name (L,).
 
     Args:
         system: what they are structures of.
         coords: (R, L, 4, 3) Å.
-        model: the networks; None leaves the names in ``NETWORK`` out.
+        networks: applied to it; None leaves the names in ``NETWORK`` out.
         context: of the run; adds ``log_spread`` and, with networks, ``start_`` and each name in ``START``.
     """
     with torch.no_grad():
         found = _geometry(system, coords)
-        if model is not None:
-            found |= _network(model.fields(coords), coords, model.likelihood(coords), system)
-            judged = torch.logit(model.judged(coords).clamp(0.02, 0.98))
+        if networks is not None:
+            found |= _network(networks.fields(coords), coords, networks.likelihood(coords), system)
+            judged = torch.logit(networks.judged(coords).clamp(0.02, 0.98))
             found |= {"judged": judged, "judged_near": _near(judged, coords[:, :, 1]), "judged_mean": _mean(judged)}
     shared = {} if context is None else _shared(context)
     return [

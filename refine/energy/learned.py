@@ -12,13 +12,14 @@ evaluates the networks once and returns an energy with frozen targets, exact for
 from __future__ import annotations
 
 import dataclasses
+from typing import Self
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from refine.constants import BOLTZMANN
-from refine.energy.local_curvature import Curvature
+from refine.energy.curvature import Curvature
 from refine.energy.system import System
 from refine.energy.term import Term
 from refine.networks.environment import gather
@@ -68,7 +69,7 @@ class Fields:
     disagreement: Tensor
 
 
-class LearnedModel:
+class AppliedNetworks:
     """The networks applied to one system.
 
     Args:
@@ -135,9 +136,7 @@ class LearnedModel:
         )
 
     def judged(self, coords: Tensor) -> Tensor:
-        """Expected CA lDDT (R, L) in [0, 1], without gradient: the judge's, or the priors' where the model has no
-        judge.
-        """
+        """Expected CA lDDT (R, L) in [0, 1], without gradient: by the judge, or by the priors where there is none."""
         judge = self.networks.judge
         if judge is None:
             return self.fields(coords).lddt
@@ -219,48 +218,68 @@ def _distance_curvature(coords: Tensor, fields: Fields) -> Curvature:
 
 
 @dataclasses.dataclass(frozen=True)
-class Density:
-    """The term "prior" (frames) or "mediated" (distances between overlapping regions).
+class _Density:
+    """A density of the prior networks as a term.
 
-    ``fields`` None means the networks are evaluated, and differentiated, wherever the term is called.
+    Attributes:
+        applied: the networks; gradient: ``central`` or ``full``.
+        fields: its frozen targets; None means the networks are evaluated, and differentiated, wherever it is called.
     """
 
-    name: str
-    model: LearnedModel
+    applied: AppliedNetworks
     gradient: str = "central"
     fields: Fields | None = None
 
-    def __call__(self, coords: Tensor) -> Tensor:
-        fields = self.fields or self.model.differentiable_fields(coords)
-        return _frame_energy(coords, fields) if self.name == "prior" else _distance_energy(coords, fields)
-
-    def at(self, coords: Tensor) -> Term:
+    def at(self, coords: Tensor) -> Self:
         """With targets frozen at ``coords`` (central), or itself (full)."""
         if self.gradient == "full":
             return self
-        return dataclasses.replace(self, fields=self.model.fields(coords))
+        return dataclasses.replace(self, fields=self.applied.fields(coords))
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameDensity(_Density):
+    """The term "prior": −kT log p(x_i | y_i), of each residue's frame given its region."""
+
+    name: str = "prior"
+
+    def __call__(self, coords: Tensor) -> Tensor:
+        return _frame_energy(coords, self.fields or self.applied.differentiable_fields(coords))
 
     def curvature(self, coords: Tensor) -> Curvature:
-        """How stiffly each residue is held, see ``local_curvature``."""
-        fields = self.fields or self.model.fields(coords)
-        return _frame_curvature(coords, fields) if self.name == "prior" else _distance_curvature(coords, fields)
+        """How stiffly each residue is held, see ``energy.curvature``."""
+        return _frame_curvature(coords, self.fields or self.applied.fields(coords))
+
+
+@dataclasses.dataclass(frozen=True)
+class DistanceDensity(_Density):
+    """The term "mediated": −kT log p(d_ij | y_i), of the distances between overlapping regions."""
+
+    name: str = "mediated"
+
+    def __call__(self, coords: Tensor) -> Tensor:
+        return _distance_energy(coords, self.fields or self.applied.differentiable_fields(coords))
+
+    def curvature(self, coords: Tensor) -> Curvature:
+        """How stiffly each residue is held, see ``energy.curvature``."""
+        return _distance_curvature(coords, self.fields or self.applied.fields(coords))
 
 
 @dataclasses.dataclass(frozen=True)
 class IdentityLikelihood:
     """The term "likelihood": −kT log P(a_i | y_i) of each residue's own identity."""
 
-    model: LearnedModel
+    applied: AppliedNetworks
     name: str = "likelihood"
 
     def __call__(self, coords: Tensor) -> Tensor:
-        own = self.model.system.residue_index.expand(coords.shape[0], -1).unsqueeze(-1)
-        return -KT * self.model.likelihood(coords).gather(-1, own).squeeze(-1)
+        own = self.applied.system.residue_index.expand(coords.shape[0], -1).unsqueeze(-1)
+        return -KT * self.applied.likelihood(coords).gather(-1, own).squeeze(-1)
 
     def at(self, coords: Tensor) -> Term:  # noqa: ARG002 (holds nothing)
         return self
 
 
-def learned_terms(model: LearnedModel, gradient: str = "central") -> tuple[Term, ...]:
-    """The three learned terms of the system of ``model``, which share one evaluation of its networks."""
-    return (Density("prior", model, gradient), Density("mediated", model, gradient), IdentityLikelihood(model))
+def learned_terms(applied: AppliedNetworks, gradient: str = "central") -> tuple[Term, ...]:
+    """The three learned terms of a system, which share one evaluation of the networks applied to it."""
+    return (FrameDensity(applied, gradient), DistanceDensity(applied, gradient), IdentityLikelihood(applied))

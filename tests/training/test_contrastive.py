@@ -12,7 +12,7 @@ import torch
 
 from refine.constants import BOLTZMANN
 from refine.energy.free_energy import FreeEnergy
-from refine.energy.learned import KT, LearnedModel, learned_terms
+from refine.energy.learned import KT, AppliedNetworks, learned_terms
 from refine.energy.system import System
 from refine.errors import InputError
 from refine.networks.weights import Networks
@@ -30,7 +30,7 @@ def test_it_prices_a_structure_as_the_engine_does() -> None:
     networks = Networks((prior(torch.float32),), likelihood(torch.float32), None, Path(), {})
     x = s.backbone.float()
     energy = FreeEnergy(
-        learned_terms(LearnedModel(networks, system, whole=False)), {"mediated": 0.0, "likelihood": 0.0}
+        learned_terms(AppliedNetworks(networks, system, whole=False)), {"mediated": 0.0, "likelihood": 0.0}
     )
     whole = energy.at(x)(x).total
     out = networks.priors[0](x, *s.labels())
