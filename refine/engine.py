@@ -59,7 +59,7 @@ class Engine:
     Args:
         protein: its replica 0 is taken, with a complete backbone.
         networks: None for a free energy without learned terms.
-        settings: of the run.
+        settings: of the run; both are kept as attributes.
         pull: add the pull towards ``protein``, which drives a propagation and which no score contains.
 
     Attributes:
@@ -76,7 +76,7 @@ class Engine:
         self, protein: Protein, networks: Networks | None, settings: RunSettings, *, pull: bool = False
     ) -> None:
         self.protein = protein.replica(0)
-        self.networks = networks
+        self.networks, self.settings = networks, settings
         self.calibration: Calibration = packaged()
         self.system = System.from_protein(self.protein, choose_device(settings.device))
         self.coords = torch.from_numpy(self.protein.coords[:, :, :4].copy()).to(self.system.device)
@@ -86,6 +86,10 @@ class Engine:
         start = self.coords[0] if pull else None
         self.energy = assemble(self.system, settings.energy, start, learned=terms, learned_weights=weights)
         self.constraints = Constraints.of(self.system)
+
+    def of(self, protein: Protein, *, pull: bool = False) -> Engine:
+        """The engine of another structure, with the same networks and settings."""
+        return Engine(protein, self.networks, self.settings, pull=pull)
 
     def estimates(self, coords: Tensor, context: Context | None = None) -> list[Estimate]:
         """Confidence and error of R structures (R, L, 4, 3) Å; ``context`` is that of the run they come from."""
