@@ -1,6 +1,4 @@
-"""One protein as the stages of a run share it: system, free energy and networks, made once, and what they expect of
-it.
-"""
+"""One protein as the stages share it: system, free energy and networks, made once, and what they expect of it."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from refine.accuracy.calibration import Calibration, packaged
-from refine.accuracy.confidence import Estimate, estimate
+from refine.accuracy.confidence import AccuracyEstimate, estimate_accuracy
 from refine.accuracy.features import Context, residue_features
 from refine.accuracy.pairs import NetworkPairs, network_pairs, pair_features, predict, separations
 from refine.accuracy.rpdd import RPDD, pair_distances, reference_points, rpdd
@@ -45,7 +43,7 @@ class StructureScore:
     terms: dict[str, float]
     per_residue: dict[str, NDArray[np.floating]]
     quality: dict[str, float]
-    estimate: Estimate
+    estimate: AccuracyEstimate
 
     @property
     def total(self) -> float:
@@ -91,10 +89,10 @@ class Engine:
         """The engine of another structure, with the same networks and settings."""
         return Engine(protein, self.networks, self.settings, pull=pull)
 
-    def estimates(self, coords: Tensor, context: Context | None = None) -> list[Estimate]:
+    def accuracy(self, coords: Tensor, context: Context | None = None) -> list[AccuracyEstimate]:
         """Confidence and error of R structures (R, L, 4, 3) Å; ``context`` is that of the run they come from."""
-        found = residue_features(self.system, coords, self.applied, context)
-        return [estimate(features, self.calibration) for features in found]
+        features = residue_features(self.system, coords, self.applied, context)
+        return [estimate_accuracy(each, self.calibration) for each in features]
 
     def context(self, spread: NDArray[np.floating]) -> Context:
         """What confidence takes from a run that began here and fluctuated by ``spread`` (L,) Å."""
@@ -118,35 +116,35 @@ class Engine:
             quality["judge"] = 100.0 * float(self.applied.judged(self.coords).mean())
             if len(self.applied.networks.priors) > 1:
                 per_residue["disagreement"] = self.applied.fields(self.coords).disagreement[0].cpu().numpy()
-        return StructureScore(dict(terms), per_residue, quality, self.estimates(self.coords, context)[0])
+        return StructureScore(dict(terms), per_residue, quality, self.accuracy(self.coords, context)[0])
 
     def network_pairs(self, backbone: NDArray[np.float32]) -> NetworkPairs | None:
         """What the networks say of the pairs of a backbone (L, 4, 3) Å; None without networks."""
         if self.applied is None:
             return None
         fields = self.applied.fields(self._tensor(backbone))
-        parts = [getattr(fields, name)[0].cpu().numpy() for name in ("index", "envelope", "distances", "distance_b")]
+        arrays = [getattr(fields, name)[0].cpu().numpy() for name in ("index", "envelope", "distances", "distance_b")]
         now = pair_distances(reference_points(backbone[None], self.system.sequence)[0])
         glycine = np.array([aa == "G" for aa in self.system.sequence])
-        return network_pairs(parts[0], parts[1], parts[2], parts[3], now, glycine)
+        return network_pairs(arrays[0], arrays[1], arrays[2], arrays[3], now, glycine)
 
     def rpdd(self, ensemble: Ensemble, context: Context) -> RPDD:
         """Pair distances of an ensemble of this protein, with the calibrated distribution of the native's."""
-        plain = rpdd(ensemble.snapshots, self.system.sequence, ensemble.sampling.effective)
-        middle = ensemble.proposal("average").backbone
-        error = self.estimates(self._tensor(middle), context)[0].error
-        network = self.network_pairs(middle)
+        sampled = rpdd(ensemble.snapshots, self.system.sequence, ensemble.sampling.effective)
+        average = ensemble.proposal("average").backbone
+        error = self.accuracy(self._tensor(average), context)[0].error
+        network = self.network_pairs(average)
         apart = separations(self.system.position.cpu().numpy(), self.system.chain_index.cpu().numpy())
         table = self.calibration.pairs["geometry" if network is None else "ensemble"]
-        features = pair_features(plain.mean, plain.std, error, apart, network)
-        return dataclasses.replace(plain, predicted=predict(plain.mean, features, network, table))
+        features = pair_features(sampled.mean, sampled.std, error, apart, network)
+        return dataclasses.replace(sampled, predicted=predict(sampled.mean, features, network, table))
 
     def expected_gain(self, backbone: NDArray[np.float32], start: Tensor, context: Context) -> tuple[float, float]:
         """Expected CA lDDT (0–1) of a backbone (L, 4, 3) Å minus that of ``start`` (1, L, 4, 3) Å, and 1 − the latter.
 
         Both before finishing, as the fit has them: finishing moves the estimates of all structures.
         """
-        before, after = self.estimates(torch.cat((start, self._tensor(backbone))), context)
+        before, after = self.accuracy(torch.cat((start, self._tensor(backbone))), context)
         return (after.overall - before.overall) / 100.0, 1.0 - before.overall / 100.0
 
     def _tensor(self, backbone: NDArray[np.float32]) -> Tensor:

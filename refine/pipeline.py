@@ -91,9 +91,7 @@ def refine_file(
 
 @dataclasses.dataclass(frozen=True)
 class Propagated:
-    """What the propagation left: the engine of the structure it began from, its ensemble, and what confidence takes
-    from them.
-    """
+    """What the propagation left: the engine it began from, its ensemble, and what confidence takes from both."""
 
     start: Engine
     ensemble: Ensemble
@@ -254,9 +252,7 @@ class Run:
 
 
 def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
-    """Energy terms and quality of a structure file as it is (repaired, not finished); see ``refine_file`` for the
-    errors.
-    """
+    """Energy terms and quality of a structure file as it is (repaired, not finished); errors as of ``refine_file``."""
     settings = settings or RunSettings()
     path = Path(path)
     prepared = prepare(path, model=settings.model, freeze=settings.freeze)

@@ -132,12 +132,12 @@ def test_the_propagation_starts_from_the_finished_input(piece: Path, tmp_path: P
         run = refine_file(piece, tmp_path / str(relaxes), dataclasses.replace(still, relax_first=relaxes), report=False)
         ensemble = PDBParser(QUIET=True).get_structure("e", run.out / "ensemble.pdb")
         starts[relaxes] = np.array([r["CA"].coord for r in ensemble[0]["x"]])
-    given = np.array([r["CA"].coord for r in PDBParser(QUIET=True).get_structure("p", piece)[0]["x"]])
-    np.testing.assert_allclose(starts[False], given, atol=2e-3)
+    input_ca = np.array([r["CA"].coord for r in PDBParser(QUIET=True).get_structure("p", piece)[0]["x"]])
+    np.testing.assert_allclose(starts[False], input_ca, atol=2e-3)
     finished = finish_file(piece, tmp_path / "finished", QUICK).out / "finished.pdb"
     alone = np.array([r["CA"].coord for r in PDBParser(QUIET=True).get_structure("f", finished)[0]["x"]])
     np.testing.assert_allclose(starts[True], alone, atol=2e-3)
-    assert np.abs(alone - given).max() > 0.02
+    assert np.abs(alone - input_ca).max() > 0.02
 
 
 def test_resume_skips_a_finished_run_and_redoes_another(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:

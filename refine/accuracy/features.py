@@ -1,5 +1,4 @@
-"""What confidence is estimated from: numbers per residue that need no native, from networks, energy, geometry and
-ensemble.
+"""What confidence is estimated from: numbers per residue, from networks, energy, geometry, ensemble; no native.
 
 Only such numbers are taken as finishing hardly changes, so that one calibration serves the input, the ensemble and the
 models.
@@ -59,20 +58,20 @@ def residue_features(
         context: of the run; adds ``log_spread`` and, with networks, ``start_`` and each name in ``START``.
     """
     with torch.no_grad():
-        found = _geometry(system, coords)
+        features = _geometry(system, coords)
         if networks is not None:
-            found |= _network(networks.fields(coords), coords, networks.likelihood(coords), system)
+            features |= _network(networks.fields(coords), coords, networks.likelihood(coords), system)
             judged = torch.logit(networks.judged(coords).clamp(0.02, 0.98))
-            found |= {"judged": judged, "judged_near": _near(judged, coords[:, :, 1]), "judged_mean": _mean(judged)}
+            features |= {"judged": judged, "judged_near": _near(judged, coords[:, :, 1]), "judged_mean": _mean(judged)}
     shared = {} if context is None else _shared(context)
     return [
-        {name: value[r].double().cpu().numpy() for name, value in found.items()} | shared for r in range(len(coords))
+        {name: value[r].double().cpu().numpy() for name, value in features.items()} | shared for r in range(len(coords))
     ]
 
 
 def _shared(context: Context) -> dict[str, NDArray[np.float64]]:
-    found = {f"start_{name}": context.start[name] for name in START if name in context.start}
-    return found | {"log_spread": np.log(np.asarray(context.spread, np.float64) + 0.05)}
+    features = {f"start_{name}": context.start[name] for name in START if name in context.start}
+    return features | {"log_spread": np.log(np.asarray(context.spread, np.float64) + 0.05)}
 
 
 def _geometry(system: System, coords: Tensor) -> dict[str, Tensor]:

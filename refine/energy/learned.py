@@ -22,7 +22,7 @@ from refine.constants import BOLTZMANN
 from refine.energy.curvature import Curvature
 from refine.energy.system import System
 from refine.energy.term import Term
-from refine.networks.environment import gather
+from refine.networks.environment import CHAIN_BREAK, neighbour_values
 from refine.networks.prior import FREEDOM, PriorOutput, student
 from refine.networks.weights import Networks
 from refine.structure.geometry import (
@@ -40,8 +40,6 @@ _CB_ARM = 1.53
 _RESIDUES_AT_ONCE = 6000
 _RESIDUES_WITH_GRADIENT = 3000
 """More are evaluated in parts, and once more for the gradient, so that memory stays bounded."""
-_BREAK = 20
-"""Jump of the sequence position at a chain break, as in the training packs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +82,7 @@ class AppliedNetworks:
         breaks = torch.cat(
             (torch.zeros(1, dtype=torch.int64, device=system.device), (~system.bonded[:-1]).long().cumsum(0))
         )
-        self.position = torch.arange(len(system), device=system.device) + _BREAK * breaks
+        self.position = torch.arange(len(system), device=system.device) + CHAIN_BREAK * breaks
         self._last: tuple[Tensor, Fields] | None = None
 
     def _inputs(self, replicas: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -93,9 +91,7 @@ class AppliedNetworks:
         return expand[0], expand[1], expand[2], torch.ones(replicas, len(s), dtype=torch.bool, device=s.device)
 
     def fields(self, coords: Tensor) -> Fields:
-        """Fields at coords (R, L, 4, 3) Å, without gradient; the latest are remembered, as several terms ask for the
-        same.
-        """
+        """Fields at coords (R, L, 4, 3) Å, without gradient; the latest are remembered for the other terms."""
         if self._last is not None and self._last[0].shape == coords.shape and torch.equal(self._last[0], coords):
             return self._last[1]
         per_call = max(1, _RESIDUES_AT_ONCE // len(self.system))
@@ -170,7 +166,7 @@ def _pair_distances(coords: Tensor, index: Tensor) -> Tensor:
     """CA–CA and CB–CB distances (R, L, K, 2) Å to the neighbours ``index``."""
     n, ca, c, _ = coords.unbind(-2)
     cb = virtual_cb(n, ca, c)
-    return torch.stack([distance(gather(p, index), p.unsqueeze(2)) for p in (ca, cb)], dim=-1)
+    return torch.stack([distance(neighbour_values(p, index), p.unsqueeze(2)) for p in (ca, cb)], dim=-1)
 
 
 def _frame_energy(coords: Tensor, fields: Fields) -> Tensor:
@@ -182,9 +178,7 @@ def _frame_energy(coords: Tensor, fields: Fields) -> Tensor:
 
 
 def _distance_energy(coords: Tensor, fields: Fields) -> Tensor:
-    """−kT log p(d_ij | y_i) (R, L): the mean over CA and CB, summed over the region with its envelope, halved as pairs
-    count twice.
-    """
+    """−kT log p(d_ij | y_i) (R, L): mean over CA and CB, summed over the region, halved as pairs count twice."""
     off = (_pair_distances(coords, fields.index) - fields.distances) ** 2
     return 0.5 * KT * (student(off, fields.distance_b.log(), 1).mean(-1) * fields.envelope).sum(-1)
 
@@ -204,15 +198,13 @@ def _frame_curvature(coords: Tensor, fields: Fields) -> Curvature:
 
 
 def _distance_curvature(coords: Tensor, fields: Fields) -> Curvature:
-    """Of ``_distance_energy``, along the lines to the neighbours; the views of both ends of a pair are taken as
-    alike.
-    """
+    """Of ``_distance_energy``, along the lines to the neighbours; both ends of a pair are taken to see it alike."""
     n, ca, c, _ = coords.unbind(-2)
     off = (_pair_distances(coords, fields.index) - fields.distances) ** 2
     stiff = 0.5 * _stiffness(off, fields.distance_b, 1) * fields.envelope.unsqueeze(-1)
     shift = torch.zeros(*coords.shape[:2], 3, 3, dtype=coords.dtype, device=coords.device)
     for k, points in enumerate((ca, virtual_cb(n, ca, c))):
-        line = torch.nn.functional.normalize(points.unsqueeze(2) - gather(points, fields.index), dim=-1)
+        line = torch.nn.functional.normalize(points.unsqueeze(2) - neighbour_values(points, fields.index), dim=-1)
         shift = shift + (stiff[..., k, None] * line).transpose(-1, -2) @ line
     return Curvature(shift, 2 / 3 * _CB_ARM**2 * stiff[..., 1].sum(-1))
 

@@ -155,9 +155,7 @@ def _positions(protein: Protein) -> list[int]:
 
 
 def next_residue(x: Tensor) -> Tensor:
-    """Entries of residue i + 1 at place i along axis 1 of (R, L, ...); the last residue gets its own (mask with
-    ``bonded``).
-    """
+    """Entries of residue i + 1 at place i of (R, L, ...); the last gets its own (mask with ``bonded``)."""
     return torch.cat((x[:, 1:], x[:, -1:]), dim=1)
 
 

@@ -36,9 +36,7 @@ LIFT_VOLUME = _AREA * LIFT_TOLERANCE
 
 
 def _planar(first: float, first_angle: float, second: float, second_angle: float, *, same_side: bool) -> float:
-    """Distance in Å of atoms 1 and 4 of a planar chain 1-2-3-4 with bond C–N in the middle; lengths in Å, angles in
-    radians.
-    """
+    """Distance in Å of atoms 1 and 4 of a planar chain 1-2-3-4 with bond C–N in the middle; Å and radians."""
     x1, y1 = first * math.cos(first_angle), first * math.sin(first_angle)
     x4, y4 = BOND_C_N - second * math.cos(second_angle), second * math.sin(second_angle)
     return math.hypot(x4 - x1, y4 - y1 if same_side else y4 + y1)
@@ -136,9 +134,7 @@ def _bounded(first: int, second: int, ideal: Tensor, tolerance: float, exists: T
 
 
 def _pull(a: Tensor, b: Tensor, kind: Constraint, weight_a: Tensor, weight_b: Tensor, rows: slice) -> None:
-    """Move both points (R, K, 3), our own copies, so that their distance lies within the bounds of ``kind`` at
-    ``rows``.
-    """
+    """Move both points (R, K, 3), our own copies, until their distance is within the bounds of ``kind`` at ``rows``."""
     delta = b - a
     d = (delta * delta).sum(-1).clamp_min(1e-8).sqrt()
     target = torch.minimum(torch.maximum(d, kind.lower[rows]), kind.upper[rows])
@@ -150,9 +146,7 @@ def _pull(a: Tensor, b: Tensor, kind: Constraint, weight_a: Tensor, weight_b: Te
 def _press(
     points: tuple[Tensor, Tensor, Tensor, Tensor], weights: tuple[Tensor, ...], tolerance: float, joined: Tensor
 ) -> None:
-    """Move four points (R, K, 3), our own copies, until their triple product is at most ``tolerance`` Å^3, to first
-    order.
-    """
+    """Move four points (R, K, 3), our own copies, until their triple product is at most ``tolerance`` Å^3."""
     a, b, c, d = points
     u, v, w = b - a, c - a, d - a
     to_b, to_c, to_d = torch.linalg.cross(v, w), torch.linalg.cross(w, u), torch.linalg.cross(u, v)

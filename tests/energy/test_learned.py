@@ -107,9 +107,7 @@ def test_disagreement_widens_the_density() -> None:
 
 
 def test_forces_change_little_over_a_hundredth_of_an_angstrom() -> None:
-    """The largest change of any force component when one residue moves by 0.01 Å stays near what the curvature
-    explains.
-    """
+    """The largest change of a force component when one residue moves by 0.01 Å is about what curvature explains."""
     x, whole = coords(1), energy("full")
     forces = [whole.forces(_moved(x, 0.005 * k))[0] for k in range(5)]
     change = (forces[2] - forces[0]).abs().max()
@@ -141,7 +139,7 @@ def test_the_judge_is_asked_where_there_is_one_and_the_priors_elsewhere(monkeypa
     x, without = coords(3), AppliedNetworks(networks(2), system())
     torch.testing.assert_close(without.judged(x), without.fields(x).lddt)
     with_judge = AppliedNetworks(dataclasses.replace(networks(2), judge=judge()), system())
-    found = with_judge.judged(x)
-    assert found.shape == (3, 28) and float((found - without.judged(x)).abs().max()) > 1e-3
+    lddt = with_judge.judged(x)
+    assert lddt.shape == (3, 28) and float((lddt - without.judged(x)).abs().max()) > 1e-3
     monkeypatch.setattr("refine.energy.learned._RESIDUES_AT_ONCE", 28)  # one structure a call
-    torch.testing.assert_close(with_judge.judged(x), found)
+    torch.testing.assert_close(with_judge.judged(x), lddt)

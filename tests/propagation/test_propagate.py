@@ -71,10 +71,10 @@ def test_zero_is_a_seed_like_any_other() -> None:
 
 
 def test_snapshots_energies_and_progress() -> None:
-    seen: list[tuple[int, int, float]] = []
+    reports: list[tuple[int, int, float]] = []
 
     def on_step(step: int, total: int, table: EnergyTable, at: Tensor) -> None:
-        seen.append((step, total, float(table.total[0])))
+        reports.append((step, total, float(table.total[0])))
         places.append(at)
 
     places: list[Tensor] = []
@@ -82,8 +82,8 @@ def test_snapshots_energies_and_progress() -> None:
     assert torch.equal(places[-1], result.final)
     assert result.snapshots.shape == (3, 2, 24, 4, 3)  # steps 5, 10 and the last
     assert torch.equal(result.snapshots[-1], result.final)
-    assert [s for s, _, _ in seen] == list(range(1, 13)) and seen[0][1] == 12
-    assert seen[4][2] == pytest.approx(float(result.energies[0, 0]))
+    assert [s for s, _, _ in reports] == list(range(1, 13)) and reports[0][1] == 12
+    assert reports[4][2] == pytest.approx(float(result.energies[0, 0]))
     torch.testing.assert_close(result.energies[-1], energy()(result.final).total)
 
 
