@@ -65,7 +65,7 @@ class Sampling:
 def observables(
     snapshots: NDArray[np.float32], energies: NDArray[np.float64], start: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float64]]:
-    """What the sampling is judged by, each (S, R).
+    """What the sampling is measured by, each (S, R).
 
     Args:
         snapshots: (S, R, L, 4, 3) Å; energies: (S, R) kcal/mol; start: (L, 4, 3) Å.
