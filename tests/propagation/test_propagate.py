@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from refine.energy.assemble import assemble
+from refine.energy.bonds import CA, NEXT_CA
 from refine.energy.free_energy import EnergyTable, FreeEnergy
 from refine.energy.settings import EnergySettings
 from refine.energy.system import System
@@ -166,6 +167,15 @@ def test_projection_leaves_good_geometry_alone_to_the_bit_and_does_not_see_rotat
     torch.testing.assert_close(
         constraints.restore(torn @ turn.T, ALL, 4), constraints.restore(torn, ALL, 4) @ turn.T, atol=1e-5, rtol=0
     )
+
+
+def test_constraints_know_cis_peptides_and_chain_breaks() -> None:
+    cis, bonded = SYSTEM.cis.clone(), SYSTEM.bonded.clone()
+    cis[3], bonded[7] = True, False
+    constraints = Constraints.of(dataclasses.replace(SYSTEM, cis=cis, bonded=bonded))
+    assert constraints.joined[3] == 1 and constraints.joined[7] == 0
+    between_ca = next(kind for kind in constraints.kinds if (kind.first, kind.second) == (CA, NEXT_CA))
+    assert between_ca.upper[3] < between_ca.lower[4] and between_ca.upper[7] == float("inf")
 
 
 def test_peptide_distances_are_those_of_the_textbook() -> None:
