@@ -131,8 +131,8 @@ def build_pack(data: Path, out: Path, settings: PackSettings | None = None) -> P
         "%d chains, %d residues packed; %d left out",
         manifest["chains"],
         manifest["residues"],
-        len(manifest["left_out"]),
-    )  # type: ignore[arg-type]
+        len(manifest["left_out"]),  # type: ignore[arg-type]
+    )
     return out
 
 
