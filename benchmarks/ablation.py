@@ -30,11 +30,12 @@ from refine.bench.control import move_sizes, random_direction, seed_of
 from refine.bench.manifest import Target, read_manifest
 from refine.bench.statistics import mean_interval
 from refine.energy.assemble import assemble
-from refine.energy.learned import LearnedModel, learned_terms
+from refine.energy.learned import AppliedNetworks, learned_terms
 from refine.energy.system import System
 from refine.engine import load_networks_of
 from refine.ensemble.ensemble import ensemble_of
 from refine.networks.weights import Networks
+from refine.propagation.constraints import Constraints
 from refine.propagation.propagate import propagate
 from refine.settings import RunSettings
 from refine.structure.protein import Protein
@@ -104,7 +105,7 @@ def moved(
     """Backbones (R, L, 4, 3) Å that a row makes of a protein."""
     system = System.from_protein(protein)
     start = torch.from_numpy(protein.coords[:, :, :4].copy())
-    model = LearnedModel(networks, system, whole=not row.region)
+    model = AppliedNetworks(networks, system, whole=not row.region)
     weights = dict(settings.learned if row.learned is None else row.learned)
     static = dataclasses.replace(settings.energy, **row.energy)
     pull = None
@@ -116,10 +117,10 @@ def moved(
     )
     quiet = {"replicas": 1, "noise": 0.0, "schedule": "constant"}
     plan = dataclasses.replace(settings.propagation, **{**quiet, **row.propagation})
-    free = torch.from_numpy(mobile)
-    trajectory = propagate(energy, start, plan, settings.seed, free)
+    free, constraints = torch.from_numpy(mobile), Constraints.of(system)
+    trajectory = propagate(energy, start, plan, settings.seed, free, constraints)
     if row.mean:
-        return ensemble_of(trajectory, energy, start, free).proposal("average").backbone[None]
+        return ensemble_of(trajectory, energy, start, free, constraints).proposal("average").backbone[None]
     return trajectory.final.cpu().numpy()
 
 

@@ -109,8 +109,10 @@ def measure(target: Target, networks: Networks, settings: RunSettings, cache: Pa
     prepared, protein = relaxed(target, settings, cache)
     mobile = torch.from_numpy(prepared.mobile)
     engine = Engine(protein, networks, settings, pull=True)
-    trajectory = propagate(engine.energy, engine.coords, settings.propagation, settings.seed, mobile)
-    ensemble = ensemble_of(trajectory, engine.energy, engine.coords, mobile)
+    trajectory = propagate(
+        engine.energy, engine.coords, settings.propagation, settings.seed, mobile, engine.constraints
+    )
+    ensemble = ensemble_of(trajectory, engine.energy, engine.coords, mobile, engine.constraints)
     native = read_structure(target.native).protein
     start = torch.from_numpy(prepared.protein.coords[:, :, :4].copy())
     models = {"input": start[0].numpy()} | {p.name: p.backbone for p in compared_proposals(ensemble)}
@@ -120,7 +122,7 @@ def measure(target: Target, networks: Networks, settings: RunSettings, cache: Pa
     rows, columns = matching.model_index, matching.native_index
     judged = {"input": "input", "replica": lowest(ensemble, "replica").name, "average": "average"}
     coords = torch.from_numpy(np.stack([models[name] for name in judged.values()]))
-    features = residue_features(engine.system, coords, engine.learned, engine.context(ensemble.spread))
+    features = residue_features(engine.system, coords, engine.applied, engine.context(ensemble.spread))
     network = engine.network_pairs(ensemble.proposal("average").backbone)
     assert network is not None
     plain = rpdd(ensemble.snapshots, protein.sequence)

@@ -28,8 +28,9 @@ from refine.settings_file import build_settings, read_toml
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.training import targets
-from refine.training.examples import KINDS, Examples, read_pairs
+from refine.training.examples import KINDS, Examples
 from refine.training.pack import Pack
+from refine.training.pairs import read_pairs
 from refine.training.train import TrainingSettings, examples_of
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -27,7 +27,7 @@ from refine.assess.matching import match_residues
 from refine.bench.manifest import read_manifest
 from refine.bench.statistics import mean_interval
 from refine.energy.free_energy import FreeEnergy
-from refine.energy.learned import LearnedModel, learned_terms
+from refine.energy.learned import AppliedNetworks, learned_terms
 from refine.energy.system import System
 from refine.engine import load_networks_of
 from refine.networks.weights import Networks
@@ -54,7 +54,7 @@ def forces(networks: Networks, system: System, coords: torch.Tensor) -> dict[str
     """Force (L, 3) kcal/mol/Å on each residue, by entry of ``TERMS``."""
     by_term = {}
     held = {
-        whole: FreeEnergy(learned_terms(LearnedModel(networks, system, whole))).at(coords) for whole in (True, False)
+        whole: FreeEnergy(learned_terms(AppliedNetworks(networks, system, whole))).at(coords) for whole in (True, False)
     }
     for name, weights in TERMS.items():
         terms = tuple(term for term in held[name != REGION].terms if weights.get(term.name))

@@ -1,6 +1,4 @@
-"""One protein as the stages of a run share it: system, free energy and networks, made once, and what they expect of
-it.
-"""
+"""One protein as the stages share it: system, free energy and networks, made once, and what they expect of it."""
 
 from __future__ import annotations
 
@@ -13,17 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from refine.accuracy.calibration import Calibration, packaged
-from refine.accuracy.confidence import Estimate, estimate
+from refine.accuracy.confidence import AccuracyEstimate, estimate_accuracy
 from refine.accuracy.features import Context, residue_features
 from refine.accuracy.pairs import NetworkPairs, network_pairs, pair_features, predict, separations
 from refine.accuracy.rpdd import RPDD, pair_distances, reference_points, rpdd
 from refine.assess.validate import validate
 from refine.device import choose_device
 from refine.energy.assemble import assemble
-from refine.energy.learned import LearnedModel, learned_terms
+from refine.energy.learned import AppliedNetworks, learned_terms
 from refine.energy.system import System
 from refine.ensemble.ensemble import Ensemble
 from refine.networks.weights import Networks, load_networks
+from refine.propagation.constraints import Constraints
 from refine.settings import RunSettings
 from refine.structure.protein import Protein
 
@@ -44,7 +43,7 @@ class StructureScore:
     terms: dict[str, float]
     per_residue: dict[str, NDArray[np.floating]]
     quality: dict[str, float]
-    estimate: Estimate
+    estimate: AccuracyEstimate
 
     @property
     def total(self) -> float:
@@ -58,12 +57,12 @@ class Engine:
     Args:
         protein: its replica 0 is taken, with a complete backbone.
         networks: None for a free energy without learned terms.
-        settings: of the run.
+        settings: of the run; both are kept as attributes.
         pull: add the pull towards ``protein``, which drives a propagation and which no score contains.
 
     Attributes:
-        system, energy: of the protein; coords: (1, L, 4, 3) Å, its N, CA, C, O on the run's device.
-        learned: the networks applied to it, None without.
+        system, energy, constraints: of the protein; coords: (1, L, 4, 3) Å, its N, CA, C, O on the run's device.
+        applied: the networks applied to it, None without.
         calibration: what their estimates are worth.
 
     Raises:
@@ -75,24 +74,29 @@ class Engine:
         self, protein: Protein, networks: Networks | None, settings: RunSettings, *, pull: bool = False
     ) -> None:
         self.protein = protein.replica(0)
-        self.networks = networks
+        self.networks, self.settings = networks, settings
         self.calibration: Calibration = packaged()
         self.system = System.from_protein(self.protein, choose_device(settings.device))
         self.coords = torch.from_numpy(self.protein.coords[:, :, :4].copy()).to(self.system.device)
-        self.learned = None if networks is None else LearnedModel(networks, self.system, settings.whole)
-        terms = () if self.learned is None else learned_terms(self.learned)
+        self.applied = None if networks is None else AppliedNetworks(networks, self.system, settings.whole)
+        terms = () if self.applied is None else learned_terms(self.applied)
         weights = {term.name: settings.learned.get(term.name, 1.0) for term in terms}
         start = self.coords[0] if pull else None
         self.energy = assemble(self.system, settings.energy, start, learned=terms, learned_weights=weights)
+        self.constraints = Constraints.of(self.system)
 
-    def estimates(self, coords: Tensor, context: Context | None = None) -> list[Estimate]:
+    def of(self, protein: Protein, *, pull: bool = False) -> Engine:
+        """The engine of another structure, with the same networks and settings."""
+        return Engine(protein, self.networks, self.settings, pull=pull)
+
+    def accuracy(self, coords: Tensor, context: Context | None = None) -> list[AccuracyEstimate]:
         """Confidence and error of R structures (R, L, 4, 3) Å; ``context`` is that of the run they come from."""
-        found = residue_features(self.system, coords, self.learned, context)
-        return [estimate(features, self.calibration) for features in found]
+        features = residue_features(self.system, coords, self.applied, context)
+        return [estimate_accuracy(each, self.calibration) for each in features]
 
     def context(self, spread: NDArray[np.floating]) -> Context:
         """What confidence takes from a run that began here and fluctuated by ``spread`` (L,) Å."""
-        return Context(spread, residue_features(self.system, self.coords, self.learned)[0])
+        return Context(spread, residue_features(self.system, self.coords, self.applied)[0])
 
     @functools.cached_property
     def _terms(self) -> tuple[dict[str, float], dict[str, NDArray[np.floating]]]:
@@ -108,39 +112,39 @@ class Engine:
         terms, per_term = self._terms
         checked = validate(self.protein)
         quality, per_residue = checked.totals(), {**per_term, "clashes": checked.clashes_per_residue.astype(np.float32)}
-        if self.learned is not None:
-            quality["judge"] = 100.0 * float(self.learned.judged(self.coords).mean())
-            if len(self.learned.networks.priors) > 1:
-                per_residue["disagreement"] = self.learned.fields(self.coords).disagreement[0].cpu().numpy()
-        return StructureScore(dict(terms), per_residue, quality, self.estimates(self.coords, context)[0])
+        if self.applied is not None:
+            quality["judge"] = 100.0 * float(self.applied.judged(self.coords).mean())
+            if len(self.applied.networks.priors) > 1:
+                per_residue["disagreement"] = self.applied.fields(self.coords).disagreement[0].cpu().numpy()
+        return StructureScore(dict(terms), per_residue, quality, self.accuracy(self.coords, context)[0])
 
     def network_pairs(self, backbone: NDArray[np.float32]) -> NetworkPairs | None:
         """What the networks say of the pairs of a backbone (L, 4, 3) Å; None without networks."""
-        if self.learned is None:
+        if self.applied is None:
             return None
-        fields = self.learned.fields(self._tensor(backbone))
-        parts = [getattr(fields, name)[0].cpu().numpy() for name in ("index", "envelope", "distances", "distance_b")]
+        fields = self.applied.fields(self._tensor(backbone))
+        arrays = [getattr(fields, name)[0].cpu().numpy() for name in ("index", "envelope", "distances", "distance_b")]
         now = pair_distances(reference_points(backbone[None], self.system.sequence)[0])
         glycine = np.array([aa == "G" for aa in self.system.sequence])
-        return network_pairs(parts[0], parts[1], parts[2], parts[3], now, glycine)
+        return network_pairs(arrays[0], arrays[1], arrays[2], arrays[3], now, glycine)
 
     def rpdd(self, ensemble: Ensemble, context: Context) -> RPDD:
         """Pair distances of an ensemble of this protein, with the calibrated distribution of the native's."""
-        plain = rpdd(ensemble.snapshots, self.system.sequence, ensemble.sampling.effective)
-        middle = ensemble.proposal("average").backbone
-        error = self.estimates(self._tensor(middle), context)[0].error
-        network = self.network_pairs(middle)
+        sampled = rpdd(ensemble.snapshots, self.system.sequence, ensemble.sampling.effective)
+        average = ensemble.proposal("average").backbone
+        error = self.accuracy(self._tensor(average), context)[0].error
+        network = self.network_pairs(average)
         apart = separations(self.system.position.cpu().numpy(), self.system.chain_index.cpu().numpy())
         table = self.calibration.pairs["geometry" if network is None else "ensemble"]
-        features = pair_features(plain.mean, plain.std, error, apart, network)
-        return dataclasses.replace(plain, predicted=predict(plain.mean, features, network, table))
+        features = pair_features(sampled.mean, sampled.std, error, apart, network)
+        return dataclasses.replace(sampled, predicted=predict(sampled.mean, features, network, table))
 
     def expected_gain(self, backbone: NDArray[np.float32], start: Tensor, context: Context) -> tuple[float, float]:
         """Expected CA lDDT (0–1) of a backbone (L, 4, 3) Å minus that of ``start`` (1, L, 4, 3) Å, and 1 − the latter.
 
         Both before finishing, as the fit has them: finishing moves the estimates of all structures.
         """
-        before, after = self.estimates(torch.cat((start, self._tensor(backbone))), context)
+        before, after = self.accuracy(torch.cat((start, self._tensor(backbone))), context)
         return (after.overall - before.overall) / 100.0, 1.0 - before.overall / 100.0
 
     def _tensor(self, backbone: NDArray[np.float32]) -> Tensor:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from refine.accuracy.confidence import displacement
+from refine.accuracy.features import Context
 from refine.accuracy.verdict import Verdict, verdict_of
-from refine.device import choose_device, device_name
 from refine.energy.free_energy import EnergyTable
 from refine.engine import Engine, load_networks_of
 from refine.ensemble.candidates import finishing_order, rank
@@ -20,19 +21,21 @@ from refine.errors import EngineError
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
 from refine.networks.weights import Networks
-from refine.progress import JsonLines, Progress
+from refine.progress import Progress
 from refine.propagation.propagate import propagate
 from refine.report.page import try_report
 from refine.run.citations import CITE_BIB
 from refine.run.current import Current
 from refine.run.folder import RunFolder
 from refine.run.model import Finished, write_model, write_structure, write_tables
-from refine.run.record import Record, file_hash
+from refine.run.opening import done_before, opened, result_of
+from refine.run.record import Record
 from refine.run.result import RunResult
 from refine.run.tables import ScoreRow, score_row
 from refine.run.trace import TRACE_FILE, Trace
 from refine.settings import RunSettings
 from refine.structure.prepare import Prepared, prepare
+from refine.structure.protein import Protein
 from refine.structure.ride import ride
 from refine.structure.write import fits_pdb, write_cif, write_ensemble_pdb
 
@@ -67,72 +70,63 @@ def refine_file(
         EngineError: the calculation or writing failed; what was done is in ``out``, run.json says how far.
     """
     path, settings, folder = Path(path), settings or RunSettings(), RunFolder(Path(out))
-    folder.check(resume=resume)
-    done = folder.finished(file_hash(path), settings.to_dict()) if resume else None
+    done = done_before(folder, path, settings, resume=resume)
     if done is not None:
-        models = tuple(folder.path / m["cif"] for m in done["models"])
-        return RunResult(folder.path, models, done["improved"], done["verdict"], done, skipped=True)
-    prepared, networks = (
-        prepare(path, model=settings.model, freeze=settings.freeze),
-        networks or load_networks_of(settings),
-    )
-    folder.clear()
-    with folder.open() as stream:
-        run = Run(prepared, networks, settings, folder, (progress or Progress()).also(JsonLines(stream)))
+        return done
+    prepared = prepare(path, model=settings.model, freeze=settings.freeze)
+    engine = Engine(prepared.protein, networks or load_networks_of(settings), settings)
+    with opened(folder, prepared, settings, progress) as (record, tell):
+        if engine.networks is not None:
+            record.values["networks"] = engine.networks.facts
         with (
-            run.record.kept(),
+            record.kept(),
             FinishingPool(settings.workers, prepared.protein, settings.finishing, prepared.mobile) as pool,
         ):
-            result = run.go(pool)
+            Run(prepared, engine, record, tell).go(pool)
         if report:
-            run.record.values["report"] = try_report(folder.path)
-            run.record.write()
-        return result
+            record.values["report"] = try_report(folder.path)
+            record.write()
+    return result_of(folder, record.values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Propagated:
+    """What the propagation left: the engine it began from, its ensemble, and what confidence takes from both."""
+
+    start: Engine
+    ensemble: Ensemble
+    context: Context
 
 
 class Run:
     """One run over a prepared input; ``go`` is the order of the stages.
 
-    Attributes:
-        input: the engine of the input as it came; start: that of the structure from which the propagation starts.
-        context: what the run knows besides a structure, for the confidence of all its structures.
+    Args:
+        prepared: the input; engine: of the input as it came.
+        record: of the run, in its folder; progress: told of every step.
     """
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        networks: Networks | None,
-        settings: RunSettings,
-        folder: RunFolder,
-        progress: Progress,
-    ) -> None:
-        self.prepared, self.networks, self.settings = prepared, networks, settings
-        self.folder, self.progress = folder, progress
-        self.input = Engine(prepared.protein, networks, settings)
-        device = device_name(choose_device(settings.device))
-        self.record = Record(folder, prepared, settings.to_dict(), device)
-        if networks is not None:
-            self.record.values["networks"] = networks.facts
+    def __init__(self, prepared: Prepared, engine: Engine, record: Record, progress: Progress) -> None:
+        self.prepared, self.engine, self.settings = prepared, engine, engine.settings
+        self.record, self.folder, self.progress = record, record.folder, progress
 
-    def go(self, pool: FinishingPool) -> RunResult:
+    def go(self, pool: FinishingPool) -> None:
         for note in self.prepared.notes:
             log.info("%s", note)
         self.folder.text("cite.bib", CITE_BIB)
         self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
         self.record.add_files("input.cif")
         with self.record.timed("relax"):
-            self.relaxed = self.relax(pool)
-            start = self.prepared.protein if self.relaxed is None else self.relaxed.protein
+            relaxed = self.relax(pool)
         with self.record.timed("propagate"):
-            self.start = Engine(start, self.networks, self.settings, pull=True)
-            ensemble = self.propagate()
-            self.context = self.start.context(ensemble.spread)
+            propagated = self.propagate(self.prepared.protein if relaxed is None else relaxed.protein)
         with self.record.timed("ensemble"):
-            self.write_ensemble(ensemble)
+            self.write_ensemble(propagated)
         with self.record.timed("finish"):
-            finished_input, candidates = self.finish(pool, ensemble)
+            finished_input = self.scored("input", relaxed or self.finish_input(pool), propagated)
+            candidates = self.finish(pool, propagated)
         with self.record.timed("write"):
-            return self.submit(ensemble, finished_input, candidates)
+            self.submit(propagated, finished_input, candidates)
 
     def relax(self, pool: FinishingPool) -> FinishResult | None:
         """The input finished, from which the propagation starts; None where that is switched off.
@@ -143,18 +137,18 @@ class Run:
         if not self.settings.relaxes_first:
             return None
         self.progress("relax", 0, 1)
-        result = self.finished_input(pool)
+        result = self.finish_input(pool)
         self.progress("relax", 1, 1)
         return result
 
-    def finished_input(self, pool: FinishingPool) -> FinishResult:
+    def finish_input(self, pool: FinishingPool) -> FinishResult:
         """The input with side chains and minimisation alone."""
         _, result = next(pool.finish([self.prepared.protein]))
         return result
 
-    def propagate(self) -> Ensemble:
-        """The ensemble that the propagation leaves; its trace is written."""
-        settings, start = self.settings, self.start
+    def propagate(self, protein: Protein) -> Propagated:
+        """The ensemble that the propagation makes of ``protein``; its trace is written."""
+        settings, start = self.settings, self.engine.of(protein, pull=True)
         replicas = max(settings.propagation.replicas, settings.models)
         plan = dataclasses.replace(settings.propagation, replicas=replicas)
         mobile = torch.from_numpy(self.prepared.mobile).to(start.system.device)
@@ -167,97 +161,98 @@ class Run:
                 current.write(at[table.total.argmin()].cpu().numpy())
 
         try:
-            trajectory = propagate(start.energy, start.coords, plan, settings.seed, mobile, on_step)
+            trajectory = propagate(start.energy, start.coords, plan, settings.seed, mobile, start.constraints, on_step)
         finally:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.add_files(TRACE_FILE)
-        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile)
+        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, start.constraints)
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)
-        return ensemble.thinned()
+        return Propagated(start, ensemble.thinned(), start.context(ensemble.spread))
 
-    def write_ensemble(self, ensemble: Ensemble) -> None:
+    def write_ensemble(self, propagated: Propagated) -> None:
         """ensemble.pdb and rpdd.npz; how well the snapshots sample goes into run.json."""
-        protein, snapshots = self.start.protein, ensemble.snapshots
-        facts = ensemble.sampling.facts() | {"written": len(snapshots)}
+        start, ensemble = propagated.start, propagated.ensemble
+        facts = ensemble.sampling.facts() | {"written": len(ensemble.snapshots)}
         self.record.values["sampling"] = facts
         effective = facts["effective_samples"]
-        self.progress("ensemble", message=f"{len(snapshots)} snapshots, worth {effective} independent ones")
-        self.folder.npz("rpdd.npz", self.start.rpdd(ensemble, self.context).arrays())
+        message = f"{len(ensemble.snapshots)} snapshots, worth {effective} independent ones"
+        self.progress("ensemble", message=message)
+        self.folder.npz("rpdd.npz", start.rpdd(ensemble, propagated.context).arrays())
         self.record.add_files("rpdd.npz")
-        if fits_pdb(protein) is None:
-            self.folder.write("ensemble.pdb", lambda path: write_ensemble_pdb(ride(protein, snapshots), path))
+        if fits_pdb(start.protein) is None:
+            frames = ride(start.protein, ensemble.snapshots)
+            self.folder.write("ensemble.pdb", lambda path: write_ensemble_pdb(frames, path))
             self.record.add_files("ensemble.pdb")
 
-    def finish(self, pool: FinishingPool, ensemble: Ensemble) -> tuple[Finished, list[Finished]]:
-        """The input finished, and the chosen candidates, written as they finish, in the order of the ensemble."""
+    def finish(self, pool: FinishingPool, propagated: Propagated) -> list[Finished]:
+        """The chosen candidates, finished and written as they finish, in the order of the ensemble."""
+        ensemble = propagated.ensemble
         names = [p.name for p in ensemble.proposals]
         order = finishing_order(names, ensemble.energies, self.settings.models, self.settings.first)
-        moved = ride(self.start.protein, np.stack([ensemble.proposals[i].backbone for i in order]))
-        total = 1 + len(order)
-        finished_input = self.scored("input", self.relaxed or self.finished_input(pool), ensemble)
+        moved = ride(propagated.start.protein, np.stack([ensemble.proposals[i].backbone for i in order]))
+        total = 1 + len(order)  # the input is finished by now
         self.progress("finish", 1, total)
         candidates: dict[int, Finished] = {}
         for i, result in pool.finish([moved.replica(i) for i in range(len(order))], refined=True):
-            candidates[i] = self.scored(names[order[i]], result, ensemble)
+            candidates[i] = self.scored(names[order[i]], result, propagated)
             write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
             self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)
-        return finished_input, [candidates[i] for i in range(len(order))]
+        return [candidates[i] for i in range(len(order))]
 
-    def scored(self, source: str, result: FinishResult, ensemble: Ensemble) -> Finished:
+    def scored(self, source: str, result: FinishResult, propagated: Propagated) -> Finished:
         """A finished structure with the run's own score, error and confidence."""
         moved = displacement(result.protein.coords[0, :, 1], self.prepared.protein.coords[0, :, 1])
         return Finished(
             source=source,
             protein=dataclasses.replace(result.protein, name=self.prepared.protein.name),
-            score=Engine(result.protein, self.networks, self.settings).score(self.context),
-            run_columns={"spread": ensemble.spread, "displacement": moved},
+            score=self.engine.of(result.protein).score(propagated.context),
+            run_columns={"spread": propagated.ensemble.spread, "displacement": moved},
             report=dataclasses.asdict(result.report),
         )
 
-    def submit(self, ensemble: Ensemble, finished_input: Finished, candidates: list[Finished]) -> RunResult:
+    def submit(self, propagated: Propagated, finished_input: Finished, candidates: list[Finished]) -> None:
         """Rank, write the models under their final names, the tables and the verdict."""
         names, totals = [c.source for c in candidates], [c.score.total for c in candidates]
         ranking = rank(names, totals, finished_input.score.total, self.settings.first)
         models = [candidates[i] for i in ranking.order]
         if not ranking.improved:
             models = [finished_input, *models][: self.settings.models]
-        written = self.record.values["models"] = []
+        values = self.record.values
         for k, model in enumerate(models, start=1):
-            files = write_model(self.folder, f"model_{k}", model, self.settings.bfactor)
-            numbers = {"score": model.score.total, "confidence": model.score.estimate.overall}
-            written.append(
-                {"name": f"model_{k}", **files, "source": model.source, **numbers, "finishing": model.report}
-            )
-            self.record.add_files(*files.values())
-        given = self.input.score(self.context)
-        self.record.add_files(*write_tables(self.folder, given, finished_input, models))
-        verdict = self.verdict(ensemble, models[0].source, given.estimate.form, moved=ranking.improved)
-        confidence = {"input": given.estimate.overall, "model_1": models[0].score.estimate.overall}
-        better = verdict.word == "better"
-        self.record.values |= {"confidence": confidence, "improved": better, "verdict": verdict.sentence}
-        self.record.values["judgement"] = dataclasses.asdict(verdict)
+            values["models"].append(self.write_model(f"model_{k}", model))
+        input_score = self.engine.score(propagated.context)
+        self.record.add_files(*write_tables(self.folder, input_score, finished_input, models))
+        form = input_score.estimate.form
+        verdict = self.verdict(propagated, models[0].source, form, moved=ranking.improved)
+        confidence = {"input": input_score.estimate.overall, "model_1": models[0].score.estimate.overall}
+        values |= {"confidence": confidence, "improved": verdict.word == "better", "verdict": verdict.sentence}
+        values["judgement"] = dataclasses.asdict(verdict)
         self.progress("done", message=verdict.sentence)
-        paths = tuple(self.folder.path / model["cif"] for model in written)
-        return RunResult(self.folder.path, paths, better, verdict.sentence, self.record.values)
 
-    def verdict(self, ensemble: Ensemble, source: str, form: str, *, moved: bool) -> Verdict:
+    def write_model(self, name: str, model: Finished) -> dict[str, Any]:
+        """Write a model under its final name; gives its entry in run.json."""
+        files = write_model(self.folder, name, model, self.settings.bfactor)
+        self.record.add_files(*files.values())
+        numbers = {"score": model.score.total, "confidence": model.score.estimate.overall}
+        return {"name": name, **files, "source": model.source, **numbers, "finishing": model.report}
+
+    def verdict(self, propagated: Propagated, source: str, form: str, *, moved: bool) -> Verdict:
         """Of the proposal that became model 1; ``moved`` is False when model 1 is the input."""
         if not moved:
             reason = "no model scores better than the input by the run's own score: model_1 is the input, finished."
             return Verdict("no better", reason)
-        backbone, calibration = ensemble.proposal(source).backbone, self.start.calibration
-        gain, room = self.start.expected_gain(backbone, self.input.coords, self.context)
-        fitting = calibration.belongs_to(None if self.networks is None else self.networks.folder)
-        return verdict_of(gain, room, calibration.change.get(form), fitting=fitting)
+        start, networks = propagated.start, self.engine.networks
+        backbone = propagated.ensemble.proposal(source).backbone
+        gain, room = start.expected_gain(backbone, self.engine.coords, propagated.context)
+        fitting = start.calibration.belongs_to(None if networks is None else networks.folder)
+        return verdict_of(gain, room, start.calibration.change.get(form), fitting=fitting)
 
 
 def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
-    """Energy terms and quality of a structure file as it is (repaired, not finished); see ``refine_file`` for the
-    errors.
-    """
+    """Energy terms and quality of a structure file as it is (repaired, not finished); errors as of ``refine_file``."""
     settings = settings or RunSettings()
     path = Path(path)
     prepared = prepare(path, model=settings.model, freeze=settings.freeze)
@@ -277,30 +272,17 @@ def finish_file(
 
     The B column keeps what the input has. Arguments and errors as of ``refine_file``.
     """
-    path, settings, folder, tell = Path(path), settings or RunSettings(), RunFolder(Path(out)), progress or Progress()
-    folder.check(resume=resume)
-    done = folder.finished(file_hash(path), settings.to_dict()) if resume else None
+    path, settings, folder = Path(path), settings or RunSettings(), RunFolder(Path(out))
+    done = done_before(folder, path, settings, resume=resume)
     if done is not None:
-        return RunResult(
-            folder.path,
-            tuple(folder.path / m["cif"] for m in done["models"]),
-            False,
-            done["verdict"],
-            done,
-            skipped=True,
-        )
+        return done
     prepared = prepare(path, model=settings.model, freeze=settings.freeze)
-    folder.clear()
-    with folder.open() as stream:
-        tell = tell.also(JsonLines(stream))
-        record = Record(folder, prepared, settings.to_dict(), device_name(choose_device(settings.device)))
-        with record.kept():
-            tell("finish", 0, 1)
-            result = Finisher(prepared.protein, settings.finishing, prepared.mobile).finish(prepared.protein)
-            files = write_structure(folder, "finished", result.protein)
-            verdict = f"finished: {result.report.flag}"
-            record.values["models"] = [{"name": "finished", **files, "finishing": dataclasses.asdict(result.report)}]
-            record.add_files(*files.values())
-            record.values["improved"], record.values["verdict"] = False, verdict
-            tell("done", message=verdict)
-    return RunResult(folder.path, (folder.path / files["cif"],), False, verdict, record.values)
+    with opened(folder, prepared, settings, progress) as (record, tell), record.kept():
+        tell("finish", 0, 1)
+        result = Finisher(prepared.protein, settings.finishing, prepared.mobile).finish(prepared.protein)
+        files = write_structure(folder, "finished", result.protein)
+        record.values["models"] = [{"name": "finished", **files, "finishing": dataclasses.asdict(result.report)}]
+        record.add_files(*files.values())
+        record.values |= {"improved": False, "verdict": f"finished: {result.report.flag}"}
+        tell("done", message=record.values["verdict"])
+    return result_of(folder, record.values)

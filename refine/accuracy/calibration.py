@@ -1,5 +1,4 @@
-"""Calibration tables: few-parameter models of lDDT, error, pair distances and change, fitted on targets with known
-natives.
+"""Calibration tables: models of few parameters of lDDT, error, pair distances and change, fitted where natives exist.
 
 They are made by ``python benchmarks/ensemble_calibration.py --fit`` and belong to one set of trained networks.
 """
@@ -52,7 +51,7 @@ class Pairs:
     """Of one pair: Student's t about ``mean + pull · (network's target − mean)`` with ``exp(log_scale)`` Å.
 
     Attributes:
-        log_scale: linear in the features of ``ensemble.pairs``.
+        log_scale: linear in the features of ``pairs.pair_features``.
         pull: share of the way to the network's target, for pairs that it knows.
         freedom: degrees of freedom.
     """
@@ -64,8 +63,7 @@ class Pairs:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """Of model 1: true change of CA lDDT against the input = offset + room · r + curve · r², with r = 1 − lDDT expected
-    of the input.
+    """True change of CA lDDT of model 1 against the input = offset + room · r + curve · r², r = 1 − its expected lDDT.
 
     Right inputs cannot gain, and wrong folds are led astray: in between most is gained. The estimated change of a model
     has no part in it: beside the room it made what is expected of targets left out worse (benchmarks/LOG.md, 34).

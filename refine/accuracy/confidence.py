@@ -24,7 +24,7 @@ def displacement(model: NDArray[np.float32], start: NDArray[np.float32]) -> NDAr
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
+class AccuracyEstimate:
     """What is expected of each residue of a structure.
 
     Attributes:
@@ -43,13 +43,13 @@ class Estimate:
         return float(self.confidence.mean())
 
 
-def estimate(features: Features, calibration: Calibration) -> Estimate:
+def estimate_accuracy(features: Features, calibration: Calibration) -> AccuracyEstimate:
     """Confidence and error from ``features`` by the table of their form."""
     form = form_of(features)
     table = calibration.residues[form]
     confidence = 100.0 * np.clip(table.lddt(features), 0.0, 1.0)
     error = np.clip(np.exp(table.log_error(features)), SMALLEST, LARGEST)
-    return Estimate(confidence.astype(np.float32), error.astype(np.float32), form)
+    return AccuracyEstimate(confidence.astype(np.float32), error.astype(np.float32), form)
 
 
 def b_factors(error: NDArray[np.float32]) -> NDArray[np.float32]:

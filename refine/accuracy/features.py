@@ -1,5 +1,4 @@
-"""What confidence is estimated from: numbers per residue that need no native, from networks, energy, geometry and
-ensemble.
+"""What confidence is estimated from: numbers per residue, from networks, energy, geometry, ensemble; no native.
 
 Only such numbers are taken as finishing hardly changes, so that one calibration serves the input, the ensemble and the
 models.
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from refine.energy.learned import Fields, LearnedModel
+from refine.energy.learned import AppliedNetworks, Fields
 from refine.energy.ramachandran import ramachandran
 from refine.energy.system import System
 
@@ -48,31 +47,31 @@ class Context:
 
 
 def residue_features(
-    system: System, coords: Tensor, model: LearnedModel | None, context: Context | None = None
+    system: System, coords: Tensor, networks: AppliedNetworks | None, context: Context | None = None
 ) -> list[dict[str, NDArray[np.float64]]]:
     """Features of R structures, by name (L,).
 
     Args:
         system: what they are structures of.
         coords: (R, L, 4, 3) Å.
-        model: the networks; None leaves the names in ``NETWORK`` out.
+        networks: applied to it; None leaves the names in ``NETWORK`` out.
         context: of the run; adds ``log_spread`` and, with networks, ``start_`` and each name in ``START``.
     """
     with torch.no_grad():
-        found = _geometry(system, coords)
-        if model is not None:
-            found |= _network(model.fields(coords), coords, model.likelihood(coords), system)
-            judged = torch.logit(model.judged(coords).clamp(0.02, 0.98))
-            found |= {"judged": judged, "judged_near": _near(judged, coords[:, :, 1]), "judged_mean": _mean(judged)}
+        features = _geometry(system, coords)
+        if networks is not None:
+            features |= _network(networks.fields(coords), coords, networks.likelihood(coords), system)
+            judged = torch.logit(networks.judged(coords).clamp(0.02, 0.98))
+            features |= {"judged": judged, "judged_near": _near(judged, coords[:, :, 1]), "judged_mean": _mean(judged)}
     shared = {} if context is None else _shared(context)
     return [
-        {name: value[r].double().cpu().numpy() for name, value in found.items()} | shared for r in range(len(coords))
+        {name: value[r].double().cpu().numpy() for name, value in features.items()} | shared for r in range(len(coords))
     ]
 
 
 def _shared(context: Context) -> dict[str, NDArray[np.float64]]:
-    found = {f"start_{name}": context.start[name] for name in START if name in context.start}
-    return found | {"log_spread": np.log(np.asarray(context.spread, np.float64) + 0.05)}
+    features = {f"start_{name}": context.start[name] for name in START if name in context.start}
+    return features | {"log_spread": np.log(np.asarray(context.spread, np.float64) + 0.05)}
 
 
 def _geometry(system: System, coords: Tensor) -> dict[str, Tensor]:

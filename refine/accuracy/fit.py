@@ -27,10 +27,10 @@ def fit_linear(
         features: of each target, by name (n,); truth: (n,) of each target, NaN where unknown.
         ridge: penalty, see ``RIDGE``.
     """
-    known = [np.isfinite(t) for t in truth]
-    x = np.concatenate([np.stack([f[name][k] for name in names], 1) for f, k in zip(features, known, strict=True)])
-    y = np.concatenate([t[k] for t, k in zip(truth, known, strict=True)])
-    weight = np.concatenate([np.full(k.sum(), 1.0 / max(k.sum(), 1)) for k in known])
+    measured = [np.isfinite(t) for t in truth]
+    x = np.concatenate([np.stack([f[name][k] for name in names], 1) for f, k in zip(features, measured, strict=True)])
+    y = np.concatenate([t[k] for t, k in zip(truth, measured, strict=True)])
+    weight = np.concatenate([np.full(k.sum(), 1.0 / max(k.sum(), 1)) for k in measured])
     weight /= weight.sum()
     centre, level = weight @ x, float(weight @ y)
     spread = np.sqrt(weight @ (x - centre) ** 2)
@@ -81,10 +81,10 @@ def fit_pairs(samples: Sequence[PairSample], names: Sequence[str], *, networks: 
 
     start = np.concatenate(([0.0, 0.0, math.log(4.0)], np.zeros(len(names))))
     bounds = [(-4.0, 4.0), (-0.5, 1.5), (math.log(1.5), math.log(60.0)), *[(-3.0, 3.0)] * len(names)]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    offset = float(found[0] - found[3:] @ centre.numpy())
-    linear = Linear(offset, {name: float(w) for name, w in zip(names, found[3:], strict=True)})
-    return Pairs(linear, float(found[1]) if networks else 0.0, float(np.exp(found[2])))
+    theta = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    offset = float(theta[0] - theta[3:] @ centre.numpy())
+    linear = Linear(offset, {name: float(w) for name, w in zip(names, theta[3:], strict=True)})
+    return Pairs(linear, float(theta[1]) if networks else 0.0, float(np.exp(theta[2])))
 
 
 def student_loss(off: torch.Tensor, log_scale: torch.Tensor, freedom: torch.Tensor) -> torch.Tensor:
@@ -108,13 +108,13 @@ def fit_change(
         natives: (n,) which inputs are natives: fitted, but left out of deviation and correlation, which are of targets
             left out in turn.
     """
-    shown = np.ones(len(true), np.bool_) if natives is None else ~natives
+    models = np.ones(len(true), np.bool_) if natives is None else ~natives
     x = np.stack((np.ones(len(true)), room, room**2), 1)
     every = np.arange(len(true))
-    left = np.array([np.linalg.lstsq(x[every != k], true[every != k])[0] @ x[k] for k in every])[shown]
-    correlation = float(np.corrcoef(left, true[shown])[0, 1]) if np.ptp(left) > 0 else 0.0
-    deviation = float(np.sqrt(np.mean((left - true[shown]) ** 2)))
+    predicted = np.array([np.linalg.lstsq(x[every != k], true[every != k])[0] @ x[k] for k in every])[models]
+    correlation = float(np.corrcoef(predicted, true[models])[0, 1]) if np.ptp(predicted) > 0 else 0.0
+    deviation = float(np.sqrt(np.mean((predicted - true[models]) ** 2)))
     offset, slope, curve = (float(v) for v in np.linalg.lstsq(x, true)[0])
     return Change(
-        offset, slope, curve, deviation, correlation, int(shown.sum()), float(room.max()), float(estimated.min())
+        offset, slope, curve, deviation, correlation, int(models.sum()), float(room.max()), float(estimated.min())
     )

@@ -52,9 +52,13 @@ class Predicted:
 
 
 def network_pairs(
-    index: NDArray[np.int64], envelope: NDArray[np.floating], distances: NDArray[np.floating], scales: NDArray[np.floating],
-    now: NDArray[np.floating], glycine: NDArray[np.bool_],
-) -> NetworkPairs:  # fmt: skip
+    index: NDArray[np.int64],
+    envelope: NDArray[np.floating],
+    distances: NDArray[np.floating],
+    scales: NDArray[np.floating],
+    now: NDArray[np.floating],
+    glycine: NDArray[np.bool_],
+) -> NetworkPairs:
     """Pairs of the networks' fields at one structure.
 
     Args:
@@ -78,9 +82,12 @@ def network_pairs(
 
 
 def pair_features(
-    mean: NDArray[np.floating], std: NDArray[np.floating], error: NDArray[np.floating], separation: NDArray[np.floating],
+    mean: NDArray[np.floating],
+    std: NDArray[np.floating],
+    error: NDArray[np.floating],
+    separation: NDArray[np.floating],
     network: NetworkPairs | None,
-) -> dict[str, NDArray[np.float64]]:  # fmt: skip
+) -> dict[str, NDArray[np.float64]]:
     """What the scale of each pair depends on, by name (L, L).
 
     Args:
@@ -89,15 +96,15 @@ def pair_features(
         network: None without networks.
     """
     squared = np.asarray(error, np.float64) ** 2
-    found = {
+    features = {
         "log_std": np.log(std.astype(np.float64) + NEAREST),
         "log_error": 0.5 * np.log(squared[:, None] + squared[None]),
         "log_distance": np.log(np.maximum(mean.astype(np.float64), 3.0)),
         "log_separation": np.log(np.minimum(np.maximum(separation, 1.0), 30.0)),
     }
     if network is not None:
-        found |= {"known": network.known, "known_log_scale": network.known * network.log_scale}
-    return found
+        features |= {"known": network.known, "known_log_scale": network.known * network.log_scale}
+    return features
 
 
 def predict(

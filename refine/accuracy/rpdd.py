@@ -62,13 +62,11 @@ class RPDD:
 
     @property
     def contact(self) -> NDArray[np.float32] | None:
-        """(L, L) probability of a distance below ``CONTACT`` Å; from the bins, to their width, where nothing is
-        calibrated.
-        """
+        """(L, L) probability of a distance below ``CONTACT`` Å; to the width of a bin where nothing is calibrated."""
         if self.predicted is not None:
-            found = self.predicted.below(CONTACT)
-            np.fill_diagonal(found, 1.0)
-            return found
+            probability = self.predicted.below(CONTACT)
+            np.fill_diagonal(probability, 1.0)
+            return probability
         frequencies = self.frequencies
         return None if frequencies is None else frequencies[..., : 1 + int(np.searchsorted(BIN_EDGES, CONTACT))].sum(-1)
 
@@ -78,10 +76,10 @@ class RPDD:
         ``bin_edges`` (63,) Å and ``logits`` (L, L, 64) as in AlphaFold's ``distogram``: softmax gives the probabilities
         of the native's distance, in steps of 1/16. ``counts`` (L, L, 64) snapshots per bin. Above ``LONGEST_DENSE``
         residues neither is there: the ``location`` and ``scale`` (L, L) Å and ``freedom`` () of Student's t say the
-            same. ``contact`` (L, L) probability below 8 Å;
-        ``mean`` and ``std`` (L, L) Å of the ensemble, ``frames`` and ``effective`` ().
+        same. ``contact`` (L, L) probability below 8 Å; ``mean`` and ``std`` (L, L) Å of the ensemble, ``frames`` and
+        ``effective`` ().
         """
-        found: dict[str, NDArray[np.generic]] = {
+        named: dict[str, NDArray[np.generic]] = {
             "bin_edges": BIN_EDGES,
             "mean": self.mean,
             "std": self.std,
@@ -89,30 +87,30 @@ class RPDD:
             "effective": np.array(self.effective),
         }
         if self.counts is not None:
-            found["counts"] = self.counts
+            named["counts"] = self.counts
         contact = self.contact
         if contact is not None:
-            found["contact"] = contact.astype(np.float16)
+            named["contact"] = contact.astype(np.float16)
         if self.predicted is not None:
-            found |= {"location": self.predicted.location, "scale": self.predicted.scale.astype(np.float16)}
-            found["freedom"] = np.array(self.predicted.freedom)
+            named |= {"location": self.predicted.location, "scale": self.predicted.scale.astype(np.float16)}
+            named["freedom"] = np.array(self.predicted.freedom)
             if self.counts is not None:
-                found["logits"] = np.stack(
+                named["logits"] = np.stack(
                     [_logits(bin_probabilities(self.predicted, row)) for row in range(len(self.mean))]
                 )
-        return found
+        return named
 
     @classmethod
-    def of_arrays(cls, found: Mapping[str, NDArray[Any]]) -> RPDD:
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> RPDD:
         """What ``arrays`` gave; raises KeyError when a name is missing."""
         predicted = None
-        if "location" in found:
+        if "location" in arrays:
             predicted = Predicted(
-                found["location"].astype(np.float32), found["scale"].astype(np.float32), float(found["freedom"])
+                arrays["location"].astype(np.float32), arrays["scale"].astype(np.float32), float(arrays["freedom"])
             )
-        counts = found["counts"] if "counts" in found else None
-        mean, std = found["mean"].astype(np.float32), found["std"].astype(np.float32)
-        return cls(mean, std, counts, int(found["frames"]), float(found["effective"]), predicted)
+        counts = arrays["counts"] if "counts" in arrays else None
+        mean, std = arrays["mean"].astype(np.float32), arrays["std"].astype(np.float32)
+        return cls(mean, std, counts, int(arrays["frames"]), float(arrays["effective"]), predicted)
 
 
 def bin_probabilities(predicted: Predicted, row: int) -> NDArray[np.float32]:
@@ -126,9 +124,7 @@ def bin_probabilities(predicted: Predicted, row: int) -> NDArray[np.float32]:
 
 
 def _logits(probabilities: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Logarithms in steps of ``LOGIT_STEP``: the steps compress to a fraction and change no probability by more than 3
-    %.
-    """
+    """Logarithms in steps of ``LOGIT_STEP``: they compress to a fraction and change no probability by more than 3 %."""
     with np.errstate(divide="ignore"):
         values = np.maximum(np.log(probabilities), LOWEST_LOGIT)
     return (np.rint(values / LOGIT_STEP) * LOGIT_STEP).astype(np.float16)

@@ -69,8 +69,8 @@ class FreeEnergy:
         names = [term.name for term in self.terms]
         if not names or len(set(names)) != len(names):
             raise InputError(f"a free energy needs terms with distinct names, not {names}")
-        for kind, given in (("weight", self.weights), ("implicit term", self.implicit)):
-            unknown = sorted(set(given) - set(names))
+        for kind, used in (("weight", self.weights), ("implicit term", self.implicit)):
+            unknown = sorted(set(used) - set(names))
             if unknown:
                 raise InputError(
                     f"{kind} for unknown energy term {unknown[0]!r}", remedy=f"The terms are {', '.join(names)}"
@@ -89,9 +89,7 @@ class FreeEnergy:
         return self._table({term.name: self._value(term, coords) for term in self.terms})
 
     def forces(self, coords: Tensor) -> tuple[Tensor, EnergyTable]:
-        """−∂F/∂X (R, L, 4, 3) in kcal/mol/Å of all terms that are not implicit, one gradient for all replicas, and the
-        table.
-        """
+        """−∂F/∂X (R, L, 4, 3) in kcal/mol/Å of all terms that are not implicit, by one gradient, and the table."""
         x = coords.detach().requires_grad_(True)
         values: dict[str, Tensor] = {}
         driving: list[Tensor] = []

@@ -12,16 +12,17 @@ evaluates the networks once and returns an energy with frozen targets, exact for
 from __future__ import annotations
 
 import dataclasses
+from typing import Self
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from refine.constants import BOLTZMANN
-from refine.energy.local_curvature import Curvature
+from refine.energy.curvature import Curvature
 from refine.energy.system import System
 from refine.energy.term import Term
-from refine.networks.environment import gather
+from refine.networks.environment import CHAIN_BREAK, neighbour_values
 from refine.networks.prior import FREEDOM, PriorOutput, student
 from refine.networks.weights import Networks
 from refine.structure.geometry import (
@@ -39,8 +40,6 @@ _CB_ARM = 1.53
 _RESIDUES_AT_ONCE = 6000
 _RESIDUES_WITH_GRADIENT = 3000
 """More are evaluated in parts, and once more for the gradient, so that memory stays bounded."""
-_BREAK = 20
-"""Jump of the sequence position at a chain break, as in the training packs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Fields:
     disagreement: Tensor
 
 
-class LearnedModel:
+class AppliedNetworks:
     """The networks applied to one system.
 
     Args:
@@ -83,7 +82,7 @@ class LearnedModel:
         breaks = torch.cat(
             (torch.zeros(1, dtype=torch.int64, device=system.device), (~system.bonded[:-1]).long().cumsum(0))
         )
-        self.position = torch.arange(len(system), device=system.device) + _BREAK * breaks
+        self.position = torch.arange(len(system), device=system.device) + CHAIN_BREAK * breaks
         self._last: tuple[Tensor, Fields] | None = None
 
     def _inputs(self, replicas: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -92,9 +91,7 @@ class LearnedModel:
         return expand[0], expand[1], expand[2], torch.ones(replicas, len(s), dtype=torch.bool, device=s.device)
 
     def fields(self, coords: Tensor) -> Fields:
-        """Fields at coords (R, L, 4, 3) Å, without gradient; the latest are remembered, as several terms ask for the
-        same.
-        """
+        """Fields at coords (R, L, 4, 3) Å, without gradient; the latest are remembered for the other terms."""
         if self._last is not None and self._last[0].shape == coords.shape and torch.equal(self._last[0], coords):
             return self._last[1]
         per_call = max(1, _RESIDUES_AT_ONCE // len(self.system))
@@ -135,9 +132,7 @@ class LearnedModel:
         )
 
     def judged(self, coords: Tensor) -> Tensor:
-        """Expected CA lDDT (R, L) in [0, 1], without gradient: the judge's, or the priors' where the model has no
-        judge.
-        """
+        """Expected CA lDDT (R, L) in [0, 1], without gradient: by the judge, or by the priors where there is none."""
         judge = self.networks.judge
         if judge is None:
             return self.fields(coords).lddt
@@ -171,7 +166,7 @@ def _pair_distances(coords: Tensor, index: Tensor) -> Tensor:
     """CA–CA and CB–CB distances (R, L, K, 2) Å to the neighbours ``index``."""
     n, ca, c, _ = coords.unbind(-2)
     cb = virtual_cb(n, ca, c)
-    return torch.stack([distance(gather(p, index), p.unsqueeze(2)) for p in (ca, cb)], dim=-1)
+    return torch.stack([distance(neighbour_values(p, index), p.unsqueeze(2)) for p in (ca, cb)], dim=-1)
 
 
 def _frame_energy(coords: Tensor, fields: Fields) -> Tensor:
@@ -183,9 +178,7 @@ def _frame_energy(coords: Tensor, fields: Fields) -> Tensor:
 
 
 def _distance_energy(coords: Tensor, fields: Fields) -> Tensor:
-    """−kT log p(d_ij | y_i) (R, L): the mean over CA and CB, summed over the region with its envelope, halved as pairs
-    count twice.
-    """
+    """−kT log p(d_ij | y_i) (R, L): mean over CA and CB, summed over the region, halved as pairs count twice."""
     off = (_pair_distances(coords, fields.index) - fields.distances) ** 2
     return 0.5 * KT * (student(off, fields.distance_b.log(), 1).mean(-1) * fields.envelope).sum(-1)
 
@@ -205,62 +198,80 @@ def _frame_curvature(coords: Tensor, fields: Fields) -> Curvature:
 
 
 def _distance_curvature(coords: Tensor, fields: Fields) -> Curvature:
-    """Of ``_distance_energy``, along the lines to the neighbours; the views of both ends of a pair are taken as
-    alike.
-    """
+    """Of ``_distance_energy``, along the lines to the neighbours; both ends of a pair are taken to see it alike."""
     n, ca, c, _ = coords.unbind(-2)
     off = (_pair_distances(coords, fields.index) - fields.distances) ** 2
     stiff = 0.5 * _stiffness(off, fields.distance_b, 1) * fields.envelope.unsqueeze(-1)
     shift = torch.zeros(*coords.shape[:2], 3, 3, dtype=coords.dtype, device=coords.device)
     for k, points in enumerate((ca, virtual_cb(n, ca, c))):
-        line = torch.nn.functional.normalize(points.unsqueeze(2) - gather(points, fields.index), dim=-1)
+        line = torch.nn.functional.normalize(points.unsqueeze(2) - neighbour_values(points, fields.index), dim=-1)
         shift = shift + (stiff[..., k, None] * line).transpose(-1, -2) @ line
     return Curvature(shift, 2 / 3 * _CB_ARM**2 * stiff[..., 1].sum(-1))
 
 
 @dataclasses.dataclass(frozen=True)
-class Density:
-    """The term "prior" (frames) or "mediated" (distances between overlapping regions).
+class _Density:
+    """A density of the prior networks as a term.
 
-    ``fields`` None means the networks are evaluated, and differentiated, wherever the term is called.
+    Attributes:
+        applied: the networks; gradient: ``central`` or ``full``.
+        fields: its frozen targets; None means the networks are evaluated, and differentiated, wherever it is called.
     """
 
-    name: str
-    model: LearnedModel
+    applied: AppliedNetworks
     gradient: str = "central"
     fields: Fields | None = None
 
-    def __call__(self, coords: Tensor) -> Tensor:
-        fields = self.fields or self.model.differentiable_fields(coords)
-        return _frame_energy(coords, fields) if self.name == "prior" else _distance_energy(coords, fields)
-
-    def at(self, coords: Tensor) -> Term:
+    def at(self, coords: Tensor) -> Self:
         """With targets frozen at ``coords`` (central), or itself (full)."""
         if self.gradient == "full":
             return self
-        return dataclasses.replace(self, fields=self.model.fields(coords))
+        return dataclasses.replace(self, fields=self.applied.fields(coords))
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameDensity(_Density):
+    """The term "prior": −kT log p(x_i | y_i), of each residue's frame given its region."""
+
+    name: str = "prior"
+
+    def __call__(self, coords: Tensor) -> Tensor:
+        return _frame_energy(coords, self.fields or self.applied.differentiable_fields(coords))
 
     def curvature(self, coords: Tensor) -> Curvature:
-        """How stiffly each residue is held, see ``local_curvature``."""
-        fields = self.fields or self.model.fields(coords)
-        return _frame_curvature(coords, fields) if self.name == "prior" else _distance_curvature(coords, fields)
+        """How stiffly each residue is held, see ``energy.curvature``."""
+        return _frame_curvature(coords, self.fields or self.applied.fields(coords))
+
+
+@dataclasses.dataclass(frozen=True)
+class DistanceDensity(_Density):
+    """The term "mediated": −kT log p(d_ij | y_i), of the distances between overlapping regions."""
+
+    name: str = "mediated"
+
+    def __call__(self, coords: Tensor) -> Tensor:
+        return _distance_energy(coords, self.fields or self.applied.differentiable_fields(coords))
+
+    def curvature(self, coords: Tensor) -> Curvature:
+        """How stiffly each residue is held, see ``energy.curvature``."""
+        return _distance_curvature(coords, self.fields or self.applied.fields(coords))
 
 
 @dataclasses.dataclass(frozen=True)
 class IdentityLikelihood:
     """The term "likelihood": −kT log P(a_i | y_i) of each residue's own identity."""
 
-    model: LearnedModel
+    applied: AppliedNetworks
     name: str = "likelihood"
 
     def __call__(self, coords: Tensor) -> Tensor:
-        own = self.model.system.residue_index.expand(coords.shape[0], -1).unsqueeze(-1)
-        return -KT * self.model.likelihood(coords).gather(-1, own).squeeze(-1)
+        own = self.applied.system.residue_index.expand(coords.shape[0], -1).unsqueeze(-1)
+        return -KT * self.applied.likelihood(coords).gather(-1, own).squeeze(-1)
 
     def at(self, coords: Tensor) -> Term:  # noqa: ARG002 (holds nothing)
         return self
 
 
-def learned_terms(model: LearnedModel, gradient: str = "central") -> tuple[Term, ...]:
-    """The three learned terms of the system of ``model``, which share one evaluation of its networks."""
-    return (Density("prior", model, gradient), Density("mediated", model, gradient), IdentityLikelihood(model))
+def learned_terms(applied: AppliedNetworks, gradient: str = "central") -> tuple[Term, ...]:
+    """The three learned terms of a system, which share one evaluation of the networks applied to it."""
+    return (FrameDensity(applied, gradient), DistanceDensity(applied, gradient), IdentityLikelihood(applied))

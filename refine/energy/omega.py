@@ -24,7 +24,7 @@ class Omega:
     turn over if everything else demands it.
 
     Attributes:
-        sign: (L,) s, 0 where residue i is not bonded to i + 1.
+        sign: (L,) s, 0 where residue i is not bonded to i + 1 (``System.peptide_sign``).
     """
 
     sign: Tensor
@@ -46,5 +46,4 @@ class Omega:
 
 def omega(system: System) -> Omega:
     """The planarity term of ``system``."""
-    sign = torch.where(system.cis, 1.0, -1.0) * system.bonded
-    return Omega(sign.to(system.dtype))
+    return Omega(system.peptide_sign)

@@ -95,11 +95,11 @@ class Sterics:
         return energy.reshape(replicas, length)
 
     def _listed(self, sites: Tensor) -> PairList:
-        known = self._pairs
-        if known is not None and known.built_at.shape == sites.shape:
-            moved = ((sites - known.built_at) ** 2).sum(-1).max()
+        pairs = self._pairs
+        if pairs is not None and pairs.built_at.shape == sites.shape:
+            moved = ((sites - pairs.built_at) ** 2).sum(-1).max()
             if moved <= (0.5 * SKIN) ** 2:
-                return known
+                return pairs
         self._pairs = self._build(sites)
         return self._pairs
 
@@ -154,10 +154,10 @@ class Sterics:
             return np.zeros((2, 0), np.int64), np.zeros(0)
         radius = _HETERO_SITE[self._kind] + self._centroid
         reach = float(radius.max() + self._hetero_radius.max()) + SKIN
-        found = cKDTree(x).sparse_distance_matrix(self._tree, reach, output_type="ndarray")
-        i, j = present[found["i"]], found["j"].astype(np.int64)
+        near = cKDTree(x).sparse_distance_matrix(self._tree, reach, output_type="ndarray")
+        i, j = present[near["i"]], near["j"].astype(np.int64)
         contact = radius[i] + self._hetero_radius[j]
-        keep = found["v"] < contact + SKIN
+        keep = near["v"] < contact + SKIN
         i, j, contact = i[keep], j[keep], contact[keep]
         order = np.lexsort((j, i))
         return np.stack((i[order] + offset, j[order])), contact[order]

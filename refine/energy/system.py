@@ -59,6 +59,11 @@ class System:
         return len(self.sequence)
 
     @property
+    def peptide_sign(self) -> Tensor:
+        """(L,) −1 where the peptide bond from i to i + 1 is to be trans, +1 cis, 0 where there is none."""
+        return (torch.where(self.cis, 1.0, -1.0) * self.bonded).to(self.dtype)
+
+    @property
     def device(self) -> torch.device:
         return self.centroid_local.device
 
@@ -150,9 +155,7 @@ def _positions(protein: Protein) -> list[int]:
 
 
 def next_residue(x: Tensor) -> Tensor:
-    """Entries of residue i + 1 at place i along axis 1 of (R, L, ...); the last residue gets its own (mask with
-    ``bonded``).
-    """
+    """Entries of residue i + 1 at place i of (R, L, ...); the last gets its own (mask with ``bonded``)."""
     return torch.cat((x[:, 1:], x[:, -1:]), dim=1)
 
 

@@ -23,7 +23,5 @@ class Term(Protocol):
     def __call__(self, coords: Tensor) -> Tensor: ...
 
     def at(self, coords: Tensor) -> Term:
-        """The term with whatever it holds fixed (learned targets) evaluated at ``coords``; static terms return
-        themselves.
-        """
+        """The term with what it holds fixed (learned targets) taken at ``coords``; static terms return themselves."""
         ...

@@ -1,6 +1,4 @@
-"""The mean structure of an ensemble, which lies nearer to the truth than its members do on average (Mirjalili & Feig
-2013).
-"""
+"""The mean structure of an ensemble, nearer to the truth than its members on average (Mirjalili & Feig 2013)."""
 
 from __future__ import annotations
 

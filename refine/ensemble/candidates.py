@@ -52,8 +52,7 @@ def proposals(
     constraints: Constraints | None,
     mobile: NDArray[np.bool_],
 ) -> list[Proposal]:
-    """All candidates of an ensemble, replicas first; ``average`` is that of their ends, which have settled, the
-    snapshots not all have.
+    """All candidates of an ensemble, replicas first; ``average`` is that of the replicas' ends, which have settled.
 
     Args:
         ends: (R, L, 4, 3) Å, where the replicas stand at the end.
@@ -62,22 +61,20 @@ def proposals(
         mobile: (L,) bool; the others stay where the snapshots have them.
     """
     labels, anchored = clusters(snapshots[:, :, 1]), not mobile.all()
-    found = [Proposal(f"replica {r + 1}", end) for r, end in enumerate(ends)]
+    candidates = [Proposal(f"replica {r + 1}", end) for r, end in enumerate(ends)]
     averages, names = [average(ends, anchored=anchored)], ["average"]
     for k in range(1, labels.max() + 1):
         members = snapshots[labels == k]
-        found.append(Proposal(f"medoid {k}", members[medoid(members[:, :, 1])]))
+        candidates.append(Proposal(f"medoid {k}", members[medoid(members[:, :, 1])]))
         if labels.max() > 1 and len(members) > 1:
             averages.append(average(members, anchored=anchored))
             names.append(f"average {k}")
     restored = _restored(np.stack(averages), constraints, mobile)
-    return found + [Proposal(name, one) for name, one in zip(names, restored, strict=True)]
+    return candidates + [Proposal(name, one) for name, one in zip(names, restored, strict=True)]
 
 
 def clusters(ca: NDArray[np.float32], most: int = CLUSTERS) -> NDArray[np.int64]:
-    """Cluster (F,) from 1, the largest first, of CA traces (F, L, 3) by average linkage of their RMSD; at most ``most``
-    of them.
-    """
+    """Cluster (F,) from 1, the largest first, of CA traces (F, L, 3), at most ``most``: average linkage of the RMSD."""
     if len(ca) < 3 or most < 2:
         return np.ones(len(ca), np.int64)
     tree = linkage(squareform(rmsd_matrix(ca), checks=False), method="average")

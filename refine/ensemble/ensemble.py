@@ -46,23 +46,26 @@ class Ensemble:
         most = max(8, MOST_RESIDUES // self.snapshots.shape[1])
         if len(self.snapshots) <= most:
             return self
-        kept = np.linspace(0, len(self.snapshots) - 1, most).round().astype(np.int64)
-        return dataclasses.replace(self, snapshots=self.snapshots[kept])
+        rows = np.linspace(0, len(self.snapshots) - 1, most).round().astype(np.int64)
+        return dataclasses.replace(self, snapshots=self.snapshots[rows])
 
 
-def ensemble_of(trajectory: Trajectory, energy: FreeEnergy, start: Tensor, mobile: Tensor) -> Ensemble:
+def ensemble_of(
+    trajectory: Trajectory, energy: FreeEnergy, start: Tensor, mobile: Tensor, constraints: Constraints | None
+) -> Ensemble:
     """The ensemble of a trajectory.
 
     Args:
         trajectory: what ``propagate`` gave for ``energy``.
         start: (1, L, 4, 3) Å, where it began; mobile: (L,) bool.
+        constraints: bonded geometry that averages are restored to; None leaves them as they are.
     """
     frames = trajectory.snapshots.cpu().numpy()
     series = observables(frames, trajectory.energies.double().cpu().numpy(), start[0].cpu().numpy())
     sampled = sampling(series)
     snapshots = frames[sampled.kept].reshape(-1, *frames.shape[2:])
-    models = proposals(trajectory.final.cpu().numpy(), snapshots, Constraints.of(energy), mobile.cpu().numpy())
-    at = torch.from_numpy(np.stack([p.backbone for p in models])).to(start)
+    candidates = proposals(trajectory.final.cpu().numpy(), snapshots, constraints, mobile.cpu().numpy())
+    at = torch.from_numpy(np.stack([p.backbone for p in candidates])).to(start)
     with torch.no_grad():
         energies = energy.at(at)(at).total.double().cpu().numpy()
-    return Ensemble(snapshots, sampled, rmsf(snapshots[:, :, 1]), tuple(models), energies)
+    return Ensemble(snapshots, sampled, rmsf(snapshots[:, :, 1]), tuple(candidates), energies)

@@ -65,7 +65,7 @@ class Sampling:
 def observables(
     snapshots: NDArray[np.float32], energies: NDArray[np.float64], start: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float64]]:
-    """What the sampling is judged by, each (S, R).
+    """What the sampling is measured by, each (S, R).
 
     Args:
         snapshots: (S, R, L, 4, 3) Å; energies: (S, R) kcal/mol; start: (L, 4, 3) Å.
@@ -90,8 +90,8 @@ def sampling(series: Mapping[str, NDArray[np.float64]]) -> Sampling:
     each = [effective_size(s[first:]) for s in table]
     slow = int(np.argmin(each))
     correlation = max(autocorrelation_time(s[first:]) for s in table)
-    left = available - first
-    stride = int(min(np.ceil(correlation), max(1, left // 2)))
+    remaining = available - first
+    stride = int(min(np.ceil(correlation), max(1, remaining // 2)))
     return Sampling(first, stride, available, replicas, correlation, each[slow], names[slow])
 
 

@@ -24,10 +24,10 @@ def rmsd_to(points: NDArray[np.floating], fixed: NDArray[np.floating]) -> NDArra
 
 def rmsd_matrix(points: NDArray[np.floating]) -> NDArray[np.float64]:
     """(F, F) Å, least root mean square distances among structures (F, N, 3); symmetric, zero diagonal."""
-    found = np.stack([rmsd_to(points, one) for one in points])
-    found = 0.5 * (found + found.T)
-    np.fill_diagonal(found, 0.0)
-    return found
+    rmsd = np.stack([rmsd_to(points, one) for one in points])
+    rmsd = 0.5 * (rmsd + rmsd.T)
+    np.fill_diagonal(rmsd, 0.0)
+    return rmsd
 
 
 def radii_of_gyration(points: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -37,9 +37,7 @@ def radii_of_gyration(points: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def rmsf(ca: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Root mean square fluctuation (L,) Å of CA positions (F, L, 3) about their mean, all laid onto the first
-    snapshot.
-    """
+    """Root mean square fluctuation (L,) Å of CA positions (F, L, 3) about their mean, laid onto the first snapshot."""
     frames = torch.from_numpy(np.ascontiguousarray(ca, dtype=np.float32))
     rot, shift = superpose(frames, frames[:1].expand_as(frames))
     laid = frames @ rot.transpose(-1, -2) + shift.unsqueeze(-2)

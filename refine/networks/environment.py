@@ -16,6 +16,8 @@ from refine.structure.geometry import distance, frames, to_local, virtual_cb
 
 SEQUENCE_WINDOW = 16
 """Sequence offsets beyond this many residues, and other chains, share one class."""
+CHAIN_BREAK = 20
+"""Jump of the sequence position at a chain break, so that offsets across it share that class too."""
 
 OFFSET_CLASSES = 2 * SEQUENCE_WINDOW + 2
 _COORDINATE_SCALE = 0.1  # 1/Å: brings local coordinates to the order of one
@@ -58,7 +60,7 @@ class Region:
     cb: Tensor
 
 
-def gather(values: Tensor, index: Tensor) -> Tensor:
+def neighbour_values(values: Tensor, index: Tensor) -> Tensor:
     """Rows of ``values`` (B, L, ...) picked by ``index`` (B, L, K): (B, L, K, ...)."""
     rows = torch.arange(values.shape[0], device=values.device)[:, None, None] * values.shape[1] + index
     return values.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, index.shape)
@@ -85,8 +87,8 @@ def offset_classes(position: Tensor, chain: Tensor, index: Tensor) -> Tensor:
         chain: (B, L) chain numbers.
         index: (B, L, K) neighbours.
     """
-    offset = gather(position, index) - position.unsqueeze(-1)
-    near = (offset.abs() <= SEQUENCE_WINDOW) & (gather(chain, index) == chain.unsqueeze(-1))
+    offset = neighbour_values(position, index) - position.unsqueeze(-1)
+    near = (offset.abs() <= SEQUENCE_WINDOW) & (neighbour_values(chain, index) == chain.unsqueeze(-1))
     return torch.where(near, offset + SEQUENCE_WINDOW, torch.full_like(offset, OFFSET_CLASSES - 1))
 
 
@@ -117,13 +119,13 @@ def regions(backbone: Tensor, mask: Tensor, settings: RegionSettings) -> Region:
     rot, cb = frames(n, ca, c), virtual_cb(n, ca, c)
     index = nearest(ca, mask, settings)
     atoms = torch.stack((n, ca, c, o, cb), dim=-2)
-    near = gather(atoms, index)
+    near = neighbour_values(atoms, index)
     local = ((near - ca[:, :, None, None]).flatten(-3, -2) @ rot).unflatten(-2, near.shape[-3:-1])
     d_ca, d_cb = distance(near[..., 1, :], ca.unsqueeze(2)), distance(near[..., 4, :], cb.unsqueeze(2))
-    present = gather(mask.unsqueeze(-1), index).squeeze(-1) & mask.unsqueeze(-1)
+    present = neighbour_values(mask.unsqueeze(-1), index).squeeze(-1) & mask.unsqueeze(-1)
     self_edge = index == torch.arange(index.shape[1], device=index.device)[None, :, None]
     envelope = smooth_cutoff(d_ca, settings.inner, settings.cutoff) * (present & ~self_edge)
-    relative = rot.unsqueeze(2).transpose(-1, -2) @ gather(rot, index)
+    relative = rot.unsqueeze(2).transpose(-1, -2) @ neighbour_values(rot, index)
     edge = torch.cat(
         (
             local.flatten(-2) * _COORDINATE_SCALE,

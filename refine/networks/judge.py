@@ -1,5 +1,4 @@
-"""The judge: how right each residue of a model is, learned from rival decoys of the same natives (estimation of model
-accuracy).
+"""The judge: how right each residue of a model is (estimation of model accuracy), learned from rival decoys.
 
 The prior expects an lDDT too, but of structures near enough to refine; the judge is trained on wrong folds as well, and
 to tell decoys of one native from each other. It takes no part in the free energy.
@@ -27,9 +26,7 @@ class JudgeSettings:
 
 
 class Judge(nn.Module):
-    """See the module's text. Inputs as of ``prior.Prior``; output: (B, L) in [0, 1], expected CA lDDT of each
-    residue.
-    """
+    """See the module's text. Inputs as of ``prior.Prior``; output: (B, L) in [0, 1], expected CA lDDT by residue."""
 
     def __init__(self, settings: JudgeSettings) -> None:
         super().__init__()
@@ -43,11 +40,11 @@ class Judge(nn.Module):
         return torch.sigmoid(at_least_single(self.lddt_head(node)).squeeze(-1))
 
 
-def begun_by_prior(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a judge that says what a prior (its state dict) expects as lDDT: a start for training."""
-    found = {name: value for name, value in state.items() if name.startswith("trunk.")}
+def state_from_prior(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """State dict of a judge that begins with what a prior (its state dict) expects as lDDT."""
+    judge = {name: value for name, value in state.items() if name.startswith("trunk.")}
     for name, value in state.items():
         if name.startswith("frame_head."):
             last = name.startswith("frame_head.3.")
-            found[name.replace("frame_head", "lddt_head")] = value[LDDT_OUTPUT : LDDT_OUTPUT + 1] if last else value
-    return found
+            judge[name.replace("frame_head", "lddt_head")] = value[LDDT_OUTPUT : LDDT_OUTPUT + 1] if last else value
+    return judge

@@ -17,7 +17,7 @@ from refine.constants import SIDE_CHAIN_SLOTS
 from refine.networks.environment import (
     Region,
     RegionSettings,
-    gather,
+    neighbour_values,
     offset_classes,
     radial_basis,
     regions,
@@ -78,21 +78,21 @@ class Atoms(nn.Module):
         s = self.settings
         n, ca, c, _ = backbone.unbind(-2)
         probe = 2 * region.cb - ca
-        near = gather(side_chain, region.index).flatten(2, 3)
+        near = neighbour_values(side_chain, region.index).flatten(2, 3)
         slots = torch.arange(SIDE_CHAIN_SLOTS, device=residue.device)
-        kind = gather(residue.unsqueeze(-1) * SIDE_CHAIN_SLOTS + slots, region.index).flatten(2)
-        counts = (region.envelope.unsqueeze(-1) * gather(present, region.index)).flatten(2)
+        kind = neighbour_values(residue.unsqueeze(-1) * SIDE_CHAIN_SLOTS + slots, region.index).flatten(2)
+        counts = (region.envelope.unsqueeze(-1) * neighbour_values(present, region.index)).flatten(2)
         with torch.no_grad():
             away = distance(near, probe.unsqueeze(2)).masked_fill(counts == 0, float("inf"))
-            chosen = away.topk(min(s.most, away.shape[-1]), dim=-1, largest=False, sorted=False).indices
-        near = near.take_along_dim(chosen.unsqueeze(-1), 2)
+            closest = away.topk(min(s.most, away.shape[-1]), dim=-1, largest=False, sorted=False).indices
+        near = near.take_along_dim(closest.unsqueeze(-1), 2)
         away = distance(near, probe.unsqueeze(2))
-        weight = smooth_cutoff(away, s.inner, s.cutoff) * counts.take_along_dim(chosen, 2)
-        seen = [radial_basis(distance(near, x.unsqueeze(2)), 10, 2.0, 11.0) for x in (n, ca, c, region.cb)]
+        weight = smooth_cutoff(away, s.inner, s.cutoff) * counts.take_along_dim(closest, 2)
+        to_centre = [radial_basis(distance(near, x.unsqueeze(2)), 10, 2.0, 11.0) for x in (n, ca, c, region.cb)]
         with torch.autocast(near.device.type, enabled=False):  # coordinates lose 0.1 Å in bfloat16
             local = ((near - ca.unsqueeze(2)) @ region.rot) * 0.1
-            place = self.place(torch.cat((local, radial_basis(away, 10, 0.0, s.cutoff), *seen), dim=-1))
-        z = F.silu(self.centre(node).unsqueeze(2) + self.kind(kind.take_along_dim(chosen, 2)) + place)
+            place = self.place(torch.cat((local, radial_basis(away, 10, 0.0, s.cutoff), *to_centre), dim=-1))
+        z = F.silu(self.centre(node).unsqueeze(2) + self.kind(kind.take_along_dim(closest, 2)) + place)
         z = F.silu(self.mix(z))
         return self.out((z * weight.unsqueeze(-1).to(z.dtype)).sum(2) / _TYPICAL_ATOMS)
 
@@ -140,7 +140,7 @@ class Likelihood(nn.Module):
         node, edge = self.trunk(region, offset_classes(position, chain, region.index), residue)
         ca, count = backbone[:, :, 1], present.sum(-1, keepdim=True)
         centroid = ca + ((side_chain - ca.unsqueeze(2)) * present.unsqueeze(-1)).sum(2) / count.clamp_min(1)
-        near = gather(centroid, region.index)
+        near = neighbour_values(centroid, region.index)
         features = torch.cat(
             (
                 ((near - region.origin.unsqueeze(2)) @ region.rot) * 0.1,
@@ -148,8 +148,8 @@ class Likelihood(nn.Module):
             ),
             dim=-1,
         )
-        known = gather(self.identity(residue) + self.neighbour(node), region.index)
-        z = F.silu(self.centre(node).unsqueeze(2) + known + self.edge(edge) + self.side_chain(features))
+        neighbour = neighbour_values(self.identity(residue) + self.neighbour(node), region.index)
+        z = F.silu(self.centre(node).unsqueeze(2) + neighbour + self.edge(edge) + self.side_chain(features))
         z = self.mix(z) * region.envelope.unsqueeze(-1).to(z.dtype)
         atoms = self.atoms(node, backbone, side_chain, present, residue, region)
         return self.read_out(torch.cat((node, z.sum(2) / 16.0 + atoms), dim=-1))

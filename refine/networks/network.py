@@ -1,4 +1,4 @@
-"""Message passing over overlapping local regions: the trunk shared by the likelihood and the prior.
+"""Message passing over overlapping local regions: the trunk that prior, likelihood and judge have each.
 
 One layer sees one region, strictly local; each further layer lets overlapping regions tell each other what they
 contain, which is the learned part of the mediated correlation (F_MED).
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from refine.networks.environment import EDGE_FEATURES, NODE_FEATURES, OFFSET_CLASSES, Region, gather
+from refine.networks.environment import EDGE_FEATURES, NODE_FEATURES, OFFSET_CLASSES, Region, neighbour_values
 
 _TYPICAL_NEIGHBOURS = 16.0  # normalises the sum over neighbours, so that burial stays visible in it
 
@@ -43,7 +43,7 @@ class Messages(nn.Module):
     def forward(self, node: Tensor, edge: Tensor, region: Region) -> tuple[Tensor, Tensor]:
         """Updated (B, L, D) residues and (B, L, K, D) edges."""
         x = self.norm_in(node)
-        z = F.silu(self.centre(x).unsqueeze(2) + gather(self.neighbour(x), region.index) + self.edge(edge))
+        z = F.silu(self.centre(x).unsqueeze(2) + neighbour_values(self.neighbour(x), region.index) + self.edge(edge))
         z = F.silu(self.mix(z))
         message = (z * region.envelope.unsqueeze(-1).to(z.dtype)).sum(2) / _TYPICAL_NEIGHBOURS
         node = node + self.out(message)

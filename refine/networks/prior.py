@@ -2,9 +2,8 @@
 
 For residue i with surroundings y_i (perturbed as models are wrong) the network gives
 
-    p(x_i | y_i) = T3(t; mu_t, b_t) · T3(w; mu_w, b_w)                           (frame)
-    p(d_ij | y_i) = T1(d_ij; d_ij + delta_ij, b_ij)                               (CA–CA and CB–CB distances in the
-    region)
+    p(x_i | y_i)  = T3(t; mu_t, b_t) · T3(w; mu_w, b_w)      the frame
+    p(d_ij | y_i) = T1(d_ij; d_ij + delta_ij, b_ij)          CA–CA and CB–CB distances in the region
 
 t (Å) is the displacement of CA and w (rad) the rotation vector of the frame, both seen from the present frame of i,
 that lead to the native when the native is laid onto the region of i. Tp is Student's t density in p dimensions with
@@ -20,7 +19,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from refine.networks.environment import Region, RegionSettings, gather, offset_classes, regions
+from refine.networks.environment import Region, RegionSettings, neighbour_values, offset_classes, regions
 from refine.networks.network import Trunk, TrunkSettings, head
 
 FREEDOM = 2.0
@@ -43,7 +42,7 @@ class PriorSettings:
 
 @dataclasses.dataclass(frozen=True)
 class PriorOutput:
-    """What the prior says about B structures of L residues with K neighbours.
+    """What the prior predicts of B structures of L residues with K neighbours.
 
     Attributes:
         shift: (B, L, 3) Å, most likely displacement of CA in the residue's frame; ``shift_log_b`` (B, L).
@@ -99,7 +98,7 @@ class Prior(nn.Module):
         region = regions(backbone, mask, self.settings.region)
         node, edge = self.trunk(region, offset_classes(position, chain, region.index), residue)
         frame = at_least_single(self.frame_head(node))
-        pair = at_least_single(self.edge_head(node.unsqueeze(2) + gather(node, region.index) + edge))
+        pair = at_least_single(self.edge_head(node.unsqueeze(2) + neighbour_values(node, region.index) + edge))
         return PriorOutput(
             shift=frame[..., 0:3],
             shift_log_b=bounded(frame[..., 3], *_LOG_B_RANGE),

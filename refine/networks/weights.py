@@ -51,9 +51,7 @@ class Networks:
 
 
 def save_network(network: Prior | Likelihood | Judge, path: Path, facts: dict[str, Any]) -> None:
-    """Writes weights, settings and ``facts`` (JSON-serialisable: data hash, metrics, command) to one safetensors
-    file.
-    """
+    """Writes weights, settings and ``facts`` (plain values: data hash, metrics, command) to one safetensors file."""
     header = {
         "format": FORMAT,
         "network": type(network).__name__.lower(),
@@ -125,9 +123,9 @@ def load_networks(
     assert isinstance(likelihood, Likelihood)
     judge = None
     if (folder / "judge.safetensors").is_file():
-        found, facts["judge"] = load_network(folder / "judge.safetensors", "judge", dtype)
-        assert isinstance(found, Judge)
-        judge = found.to(device)
+        network, facts["judge"] = load_network(folder / "judge.safetensors", "judge", dtype)
+        assert isinstance(network, Judge)
+        judge = network.to(device)
     return Networks(tuple(priors), likelihood.to(device), judge, folder, facts)
 
 

@@ -17,8 +17,7 @@ from torch import Tensor
 
 from refine.constants import ANGLE_C_N_CA, ANGLE_CA_C_N, ANGLE_N_C_O, BOND_C_N, BOND_C_O, BOND_CA_C, BOND_N_CA
 from refine.energy.bonds import ANGLES, BONDS, CA, NEXT_CA, NEXT_N, C, N, O
-from refine.energy.free_energy import FreeEnergy
-from refine.energy.omega import Omega
+from refine.energy.system import System
 
 WIDTH = 3.0
 """Standard deviations of bonds and angles that are let be; less was measured to cost accuracy (benchmarks/LOG.md, 1 and
@@ -37,9 +36,7 @@ LIFT_VOLUME = _AREA * LIFT_TOLERANCE
 
 
 def _planar(first: float, first_angle: float, second: float, second_angle: float, *, same_side: bool) -> float:
-    """Distance in Å of atoms 1 and 4 of a planar chain 1-2-3-4 with bond C–N in the middle; lengths in Å, angles in
-    radians.
-    """
+    """Distance in Å of atoms 1 and 4 of a planar chain 1-2-3-4 with bond C–N in the middle; Å and radians."""
     x1, y1 = first * math.cos(first_angle), first * math.sin(first_angle)
     x4, y4 = BOND_C_N - second * math.cos(second_angle), second * math.sin(second_angle)
     return math.hypot(x4 - x1, y4 - y1 if same_side else y4 + y1)
@@ -77,17 +74,9 @@ class Constraints:
     replaces: frozenset[str] = frozenset({"bonds", "angles", "omega"})
 
     @classmethod
-    def of(cls, energy: FreeEnergy) -> Constraints | None:
-        """The constraints that belong to the omega term of ``energy`` (which knows bonds and cis peptides); None
-        without one.
-        """
-        sign = next((term.sign for term in energy.terms if isinstance(term, Omega)), None)
-        return None if sign is None else cls.from_sign(sign)
-
-    @classmethod
-    def from_sign(cls, sign: Tensor) -> Constraints:
-        """From (L,) −1 for a trans peptide to the next residue, +1 for cis, 0 for none."""
-        kinds = []
+    def of(cls, system: System) -> Constraints:
+        """Of the bonds of ``system``, each peptide trans or cis as it is to be there."""
+        sign, kinds = system.peptide_sign, []
         for first, second, by_class in ((CA, NEXT_CA, CA_CA), (O, NEXT_CA, O_CA)):
             ideal = torch.where(sign > 0, by_class[True], by_class[False]).to(sign)
             kinds.append(_bounded(first, second, ideal, CLASS_TOLERANCE, sign != 0))
@@ -145,9 +134,7 @@ def _bounded(first: int, second: int, ideal: Tensor, tolerance: float, exists: T
 
 
 def _pull(a: Tensor, b: Tensor, kind: Constraint, weight_a: Tensor, weight_b: Tensor, rows: slice) -> None:
-    """Move both points (R, K, 3), our own copies, so that their distance lies within the bounds of ``kind`` at
-    ``rows``.
-    """
+    """Move both points (R, K, 3), our own copies, until their distance is within the bounds of ``kind`` at ``rows``."""
     delta = b - a
     d = (delta * delta).sum(-1).clamp_min(1e-8).sqrt()
     target = torch.minimum(torch.maximum(d, kind.lower[rows]), kind.upper[rows])
@@ -159,9 +146,7 @@ def _pull(a: Tensor, b: Tensor, kind: Constraint, weight_a: Tensor, weight_b: Te
 def _press(
     points: tuple[Tensor, Tensor, Tensor, Tensor], weights: tuple[Tensor, ...], tolerance: float, joined: Tensor
 ) -> None:
-    """Move four points (R, K, 3), our own copies, until their triple product is at most ``tolerance`` Å^3, to first
-    order.
-    """
+    """Move four points (R, K, 3), our own copies, until their triple product is at most ``tolerance`` Å^3."""
     a, b, c, d = points
     u, v, w = b - a, c - a, d - a
     to_b, to_c, to_d = torch.linalg.cross(v, w), torch.linalg.cross(w, u), torch.linalg.cross(u, v)

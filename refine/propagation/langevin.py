@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from refine.constants import BOLTZMANN
+from refine.energy.curvature import curved_part, moved_rigidly, rigid_moves
 from refine.energy.free_energy import FreeEnergy
-from refine.energy.local_curvature import curved_part, moved_rigidly, rigid_moves
 from refine.propagation.constraints import Constraints
 from refine.propagation.schedules import Point
 from refine.propagation.state import Simulator, State, advance, begin, normal
@@ -93,7 +93,7 @@ def preconditioned(
 ) -> Simulator:
     """Equation (3) with the learned drift in every residue's own unit: X ← X + f M F_learned + α_a F_static + ε.
 
-    M is the inverse of residue i's block of the learned terms' curvature (``energy.local_curvature``), a shift and a
+    M is the inverse of residue i's block of the learned terms' curvature (``energy.curvature``), a shift and a
     turn of the residue as a rigid body, so f is the part of the way to where the residue's own density is highest:
     residues the network is sure of and residues it is not arrive together, while with one α_a for all the sure ones,
     whose b is a fifth of an Å, set the pace and the others hardly move. Static terms, bonded projection and noise are

@@ -41,13 +41,13 @@ class Trajectory:
     rejected: Tensor
 
 
-def simulator_of(settings: PropagationSettings, energy: FreeEnergy, mobile: Tensor) -> Simulator:
+def simulator_of(settings: PropagationSettings, mobile: Tensor, constraints: Constraints | None) -> Simulator:
     """The simulator that ``settings`` name."""
     if settings.method == "baoab":
         return baoab(mobile, settings.time_step, settings.friction)
     if settings.method == "preconditioned":
-        return preconditioned(mobile, settings.fraction, settings.max_step, Constraints.of(energy), settings.sweeps)
-    return overdamped(mobile, settings.max_step, Constraints.of(energy), settings.sweeps)
+        return preconditioned(mobile, settings.fraction, settings.max_step, constraints, settings.sweeps)
+    return overdamped(mobile, settings.max_step, constraints, settings.sweeps)
 
 
 def propagate(
@@ -56,6 +56,7 @@ def propagate(
     settings: PropagationSettings,
     seed: int,
     mobile: Tensor,
+    constraints: Constraints | None,
     on_step: OnStep | None = None,
 ) -> Trajectory:
     """Propagate replicas of a structure.
@@ -70,6 +71,7 @@ def propagate(
         settings: how.
         seed: of the noise; any integer.
         mobile: (L,) bool; the others keep every bit.
+        constraints: bonded geometry that overdamped steps restore; None leaves it to the bonded terms.
         on_step: called after each step with the step from 1, the number of steps, the energies and the coordinates.
 
     Raises:
@@ -81,7 +83,7 @@ def propagate(
             f"{start.shape[0]} structures for {settings.replicas} replicas", remedy="Give one, or one per replica"
         )
     point_at = schedule_of(settings)
-    simulator = simulator_of(settings, energy, mobile)
+    simulator = simulator_of(settings, mobile, constraints)
     state = simulator.init(energy, start, seeded(seed), point_at(0))
     snapshots, energies = [], []
     for step in range(settings.steps):

@@ -42,9 +42,7 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Simulator:
-    """A way to move: ``init(energy, coords, rng, point)`` makes a state, ``step(state, point, refresh)`` the next
-    one.
-    """
+    """A way to move: ``init(energy, coords, rng, point)`` makes a state, ``step(state, point, refresh)`` the next."""
 
     init: Callable[[FreeEnergy, Tensor, Tensor, Point], State]
     step: Callable[[State, Point, bool], State]
@@ -56,9 +54,7 @@ def seeded(seed: int) -> Tensor:
 
 
 def normal(rng: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Standard normal numbers shaped as ``like``, drawn on the CPU whatever the device, and the generator state
-    after.
-    """
+    """Standard normal numbers shaped as ``like``, drawn on the CPU on any device, and the generator's next state."""
     generator = torch.Generator()
     generator.set_state(rng)
     return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device), generator.get_state()
@@ -81,32 +77,31 @@ def begin(energy: FreeEnergy, coords: Tensor, rng: Tensor) -> State:
 
 
 def advance(state: State, coords: Tensor, rng: Tensor, refresh: bool, velocities: Tensor | None = None) -> State:
-    """The state at new ``coords``; replicas whose energy or forces are not finite there go back to where they were, at
-    rest.
+    """The state at new ``coords``; replicas whose energy or forces are not finite there go back and rest.
 
     Raises:
         EngineError: every replica has failed ``PATIENCE`` times in a row, or a failure remains after going back.
     """
-    ok = torch.isfinite(coords).flatten(1).all(1)
-    tried = torch.where(ok[:, None, None, None], coords, state.coords)
-    energy = state.energy.at(tried) if refresh else state.energy
-    forces, table = energy.forces(tried)
-    good = _finite(forces, table)
-    if not bool(good.all()):
-        tried = torch.where(good[:, None, None, None], tried, state.coords)
-        energy = state.energy.at(tried) if refresh else state.energy
-        forces, table = energy.forces(tried)
+    accepted = torch.isfinite(coords).flatten(1).all(1)
+    proposed = torch.where(accepted[:, None, None, None], coords, state.coords)
+    energy = state.energy.at(proposed) if refresh else state.energy
+    forces, table = energy.forces(proposed)
+    finite = _finite(forces, table)
+    if not bool(finite.all()):
+        proposed = torch.where(finite[:, None, None, None], proposed, state.coords)
+        energy = state.energy.at(proposed) if refresh else state.energy
+        forces, table = energy.forces(proposed)
         if not bool(_finite(forces, table).all()):
             raise _not_finite(table, forces)
-    ok = ok & good
-    stuck = torch.where(ok, torch.zeros_like(state.stuck), state.stuck + 1)
+    accepted = accepted & finite
+    stuck = torch.where(accepted, torch.zeros_like(state.stuck), state.stuck + 1)
     if int(stuck.min()) >= PATIENCE:
         raise EngineError(
             f"no replica has made a step for {PATIENCE} steps", remedy="Use a smaller propagation.step_size"
         )
     speed = state.velocities if velocities is None else velocities
-    speed = torch.where(ok[:, None, None, None], speed, torch.zeros_like(speed))
-    return State(tried, speed, energy, table, forces, rng, state.step + 1, state.rejected + ~ok, stuck)
+    speed = torch.where(accepted[:, None, None, None], speed, torch.zeros_like(speed))
+    return State(proposed, speed, energy, table, forces, rng, state.step + 1, state.rejected + ~accepted, stuck)
 
 
 def _finite(forces: Tensor, table: EnergyTable) -> Tensor:

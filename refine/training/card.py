@@ -11,22 +11,31 @@ from safetensors import SafetensorError, safe_open
 from refine.errors import ModelError
 
 _MEASURED = {
-    "likelihood": "Measured on whole chains of the test split as their files give them: the centre's side chain hidden, neighbours seen.",
+    "likelihood": (
+        "Measured on whole chains of the test split as their files give them: the centre's side chain hidden, "
+        "neighbours seen."
+    ),
     "prior": (
-        "Measured on generated decoys: `perturbed` and `native` of test chains; `homologue` of pair clusters kept out of the training "
-        "pairs, whose chains training may have met as perturbed natives. "
+        "Measured on generated decoys: `perturbed` and `native` of test chains; `homologue` of pair clusters kept out "
+        "of the training pairs, whose chains training may have met as perturbed natives. "
         "Ratios: mean error left over mean error before (1 = nothing learned). "
         "`unrolled_…`: what is left of the aligned error, and of what soft lDDT and GDT lack, after the unrolled moves."
     ),
     "judge": (
-        "Measured on sets of generated decoys of test chains and of targets of the pair clusters kept out of training: mean absolute "
-        "error of CA lDDT by residue, of the difference between two decoys of one native, and the share of such pairs in the right order."
+        "Measured on sets of generated decoys of test chains and of targets of the pair clusters kept out of training: "
+        "mean absolute error of CA lDDT by residue, of the difference between two decoys of one native, and the share "
+        "of such pairs in the right order."
     ),
 }
 _UNMEASURED = {
-    "likelihood": "Not measured here: real models instead of crystal structures, calibration, complexes of several chains.",
+    "likelihood": (
+        "Not measured here: real models instead of crystal structures, calibration, complexes of several chains."
+    ),
     "judge": "Not measured here: models by servers (see the benchmarks), complexes of several chains.",
-    "prior": "Not measured here: the change that refinement with these weights brings to real models (see the benchmarks), and complexes.",
+    "prior": (
+        "Not measured here: the change that refinement with these weights brings to real models (see the benchmarks), "
+        "and complexes."
+    ),
 }
 
 
@@ -42,7 +51,8 @@ def write_card(folder: Path) -> Path:
             "the folder holds no trained file", file=str(folder), remedy="Export one with `refine train … --export`."
         )
     parts = [
-        f"# Model {folder.name}\n\nWritten by `refine train --export` from the headers of the trained files; do not edit.\n"
+        f"# Model {folder.name}\n\n"
+        "Written by `refine train --export` from the headers of the trained files; do not edit.\n"
     ]
     parts += [_section(path) for path in paths]
     card = folder / "CARD.md"

@@ -27,9 +27,9 @@ from refine.networks.weights import save_network
 from refine.settings_file import build_settings, read_toml
 from refine.training.card import write_card
 from refine.training.evaluate import test_metrics
-from refine.training.examples import read_pairs
 from refine.training.pack import Pack
 from refine.training.packing import PackSettings, build_pack
+from refine.training.pairs import read_pairs
 from refine.training.train import NETWORKS, TrainingSettings, build, data_hash, load_weights, train
 
 log = logging.getLogger(__name__)
@@ -39,47 +39,50 @@ _OVERRIDES = ("network", "steps", "batch", "seed", "bf16")
 
 def parser() -> argparse.ArgumentParser:
     """Options of ``refine train``."""
-    made = argparse.ArgumentParser(
+    options = argparse.ArgumentParser(
         prog="refine train",
-        description="Train the local distributions. A run folder that holds a checkpoint is continued with its own settings.",
+        description="Train the local distributions. A run folder that holds a checkpoint is continued with its own "
+        "settings.",
     )
-    made.add_argument(
+    options.add_argument(
         "data", type=Path, metavar="DATA", help="folder of structure files, table of them (.tsv), or a pack"
     )
-    made.add_argument(
+    options.add_argument(
         "--out",
         type=Path,
         required=True,
         help="run folder: settings, log, checkpoint, weights, and the pack if one is made",
     )
-    made.add_argument("--network", choices=NETWORKS, help="what is trained (default prior)")
-    made.add_argument(
+    options.add_argument("--network", choices=NETWORKS, help="what is trained (default prior)")
+    options.add_argument(
         "--pairs", type=Path, metavar="PAIRS.tsv", help="homologue pairs: id, template_id, start, template_start, cigar"
     )
-    made.add_argument("--steps", type=int, help="optimiser steps in all")
-    made.add_argument("--batch", type=int, help="examples a step")
-    made.add_argument("--seed", type=int, help="of the weights and the examples")
-    made.add_argument(
+    options.add_argument("--steps", type=int, help="optimiser steps in all")
+    options.add_argument("--batch", type=int, help="examples a step")
+    options.add_argument("--seed", type=int, help="of the weights and the examples")
+    options.add_argument(
         "--bf16", action=argparse.BooleanOptionalAction, default=None, help="matrix products in bfloat16 (default: yes)"
     )
-    made.add_argument("--device", choices=DEVICES, default="auto", help="default auto: a GPU when there is one")
-    made.add_argument(
+    options.add_argument("--device", choices=DEVICES, default="auto", help="default auto: a GPU when there is one")
+    options.add_argument(
         "--settings", type=Path, metavar="TRAIN.toml", help="settings of a new run; options given here win"
     )
-    made.add_argument("--init", type=Path, metavar="WEIGHTS", help="weights.pt or .safetensors to start from")
-    made.add_argument(
+    options.add_argument("--init", type=Path, metavar="WEIGHTS", help="weights.pt or .safetensors to start from")
+    options.add_argument(
         "--no-resume", dest="resume", action="store_false", help="refuse a run folder that holds a checkpoint"
     )
-    made.add_argument("--pack-only", action="store_true", help="make the pack, train nothing")
-    made.add_argument(
+    options.add_argument("--pack-only", action="store_true", help="make the pack, train nothing")
+    options.add_argument(
         "--export",
         type=Path,
         metavar="MODEL",
         help="model folder, or a .safetensors file in one, for the trained weights",
     )
-    made.add_argument("--export-only", action="store_true", help="export the weights the run folder has, train nothing")
-    made.add_argument("--quiet", action="store_true", help="errors only")
-    return made
+    options.add_argument(
+        "--export-only", action="store_true", help="export the weights the run folder has, train nothing"
+    )
+    options.add_argument("--quiet", action="store_true", help="errors only")
+    return options
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -163,8 +166,8 @@ def settings_of(options: argparse.Namespace) -> TrainingSettings:
             )
     else:
         settings = read_toml(options.settings, built) if options.settings else TrainingSettings()
-    given = {name: getattr(options, name) for name in _OVERRIDES if getattr(options, name) is not None}
-    return dataclasses.replace(settings, **given)
+    overrides = {name: getattr(options, name) for name in _OVERRIDES if getattr(options, name) is not None}
+    return dataclasses.replace(settings, **overrides)
 
 
 def _without_contrastive(values: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -200,35 +203,33 @@ def _record(out: Path, command: str, init: Path | None, data: str) -> None:
         record["data_before"] = _data_seen(init)
         if set(record["data_before"]) - {data}:
             log.warning(
-                "%s has been trained on other data, or on other splits of them: it may know chains of this pack's test split",
+                "%s has been trained on other data, or on other splits of them: it may know chains of this pack's test "
+                "split",
                 init.name,
             )
     path.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _data_seen(weights: Path) -> list[str]:
-    """Hashes of the packs that weights were trained on, as far as their file, or the record of their run folder,
-    tells.
-    """
+    """Hashes of the packs that weights were trained on, as far as their file or the record of their run tells."""
     if weights.suffix == ".safetensors":
         try:
             with safe_open(weights, framework="pt") as file:
                 facts = json.loads((file.metadata() or {}).get("facts", "{}"))
         except SafetensorError:
             return []  # loading it will say what is wrong
-        seen = [*facts.get("data_before", []), facts.get("data", {}).get("hash", "")]
+        hashes = [*facts.get("data_before", []), facts.get("data", {}).get("hash", "")]
     else:
         path = weights.parent / "run.json"
         record = json.loads(path.read_text()) if path.is_file() else {}
-        seen = [*record.get("data_before", []), record.get("data", "")]
-    return sorted({name for name in seen if name})
+        hashes = [*record.get("data_before", []), record.get("data", "")]
+    return sorted({name for name in hashes if name})
 
 
 def export(
     out: Path, pack_folder: Path, pairs: Path | None, settings: TrainingSettings, to: Path, device: str, command: str
 ) -> Path:
-    """Measures the run's averaged weights on the test split, writes them as safetensors and the folder's card; returns
-    the file.
+    """Measures the run's averaged weights on the test split; writes their file, which it returns, and the card.
 
     Raises:
         InputError: the pack has no manifest or no test chains.

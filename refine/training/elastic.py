@@ -1,10 +1,9 @@
-"""Errors as a strained elastic body has them: secondary structure and hydrogen bonds stay, the fold bends, swells or
-shrinks.
+"""The elastic network of a structure: errors as a strained elastic body has them.
 
-Residues are joined by springs (an anisotropic network, Atilgan et al. 2001, stiff along the chain and between
-hydrogen-bonded residues).
-Two things move it: heat, which bends along its soft modes, and strain, when strands, helices or contacts want to be
-longer or shorter than they are, as in models whose force field or averaging prefers so.
+Secondary structure and hydrogen bonds stay, the fold bends, swells or shrinks. Residues are joined by springs (an
+anisotropic network, Atilgan et al. 2001, stiff along the chain and between hydrogen-bonded residues). Two things move
+it: heat, which bends along its soft modes, and strain, when strands, helices or contacts want to be longer or shorter
+than they are, as in models whose force field or averaging prefers so.
 """
 
 from __future__ import annotations
@@ -32,9 +31,7 @@ _RIDGE = 0.02  # keeps the rigid motions, which are taken out afterwards, finite
 
 @dataclasses.dataclass(frozen=True)
 class Strain:
-    """How much longer than they are, as a fraction, distances want to be: along strands, along helices, between
-    contacts.
-    """
+    """How much longer, as a fraction, distances want to be: along strands, along helices, between contacts."""
 
     strands: float = 0.0
     helices: float = 0.0
@@ -53,19 +50,19 @@ def deformation(
         rng: random numbers.
     """
     ca = backbone[:, 1].astype(np.float64)
-    i, j, length, stiff, wanted = _springs(backbone, ca, strain)
+    i, j, length, stiff, strains = _springs(backbone, ca, strain)
     unit = (ca[j] - ca[i]) / length[:, None]
     lower = np.linalg.cholesky(_hessian(len(ca), i, j, stiff, unit))
-    pull = (stiff * wanted * length)[:, None] * unit
+    pull = (stiff * strains * length)[:, None] * unit
     force = np.zeros_like(ca)
     np.add.at(force, j, pull)
     np.add.at(force, i, -pull)
     half = solve_triangular(lower, force.reshape(-1), lower=True)
-    answer = _without_rigid(solve_triangular(lower, half, lower=True, trans="T"), ca)
+    response = _without_rigid(solve_triangular(lower, half, lower=True, trans="T"), ca)
     sample = _without_rigid(solve_triangular(lower, rng.normal(size=3 * len(ca)), lower=True, trans="T"), ca)
     most = 3.0 * np.median(np.abs(sample))  # loose ends must not set the scale
     sample *= heat / max(float(np.sqrt((np.minimum(np.abs(sample), most) ** 2).mean())), 1e-6)
-    shift = answer + sample
+    shift = response + sample
     return shift, _turns(ca, shift)
 
 
@@ -91,9 +88,9 @@ def _springs(
     stiff[in_helix] = np.maximum(stiff[in_helix], _IN_HELIX)
     bonded = (bond | bond.T)[i, j] & (apart > 2)
     stiff[bonded] = np.maximum(stiff[bonded], _BONDED)
-    wanted = np.where(apart > 4, strain.contacts, 0.0)
-    wanted[in_strand], wanted[in_helix] = strain.strands, strain.helices
-    return i, j, length, stiff, wanted
+    strains = np.where(apart > 4, strain.contacts, 0.0)
+    strains[in_strand], strains[in_helix] = strain.strands, strain.helices
+    return i, j, length, stiff, strains
 
 
 def _hessian(count: int, i: NDArray[np.intp], j: NDArray[np.intp], stiff: Array, unit: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What a trained network is worth on the test split: the figures that go into its file and its card."""
+"""Evaluation of a trained network on the test split: the figures that go into its file and its card."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from refine.errors import InputError
 from refine.networks.judge import Judge
 from refine.networks.likelihood import Likelihood
 from refine.networks.prior import Prior
-from refine.training.examples import Pair
 from refine.training.pack import Pack
+from refine.training.pairs import Pair
 from refine.training.train import TrainingSettings, examples_of, validate
 
 TEST_SEED = 1_000_003

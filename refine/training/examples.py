@@ -1,4 +1,4 @@
-"""Training examples: packed backbones on disk, and the decoy–native pairs made from them on the fly.
+"""Training examples: decoys with their natives, made on the fly from a pack.
 
 Example number n of a run is a function of (seed, n) alone, so that a resumed training sees exactly what an
 uninterrupted one would have seen.
@@ -6,11 +6,7 @@ uninterrupted one would have seen.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import hashlib
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,23 +18,13 @@ from torch import Tensor
 from refine.errors import InputError
 from refine.training import decoys, targets
 from refine.training.pack import Pack
+from refine.training.pairs import Pair, held_out
 
 Arrays = dict[str, NDArray[Any]]
 SHORTEST = 40
 """Residues that a chain, or an alignment of homologues, must have to give examples."""
 KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated", "thermal")
 """Kinds of example; the last two are of ``rivals`` alone."""
-_HOLDOUT = 25  # one pair cluster in 25 is kept for validation
-
-
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """A homologue pair: rows of the pack and the aligned residue numbers in each (0-based in the packed chain)."""
-
-    chain: int
-    template: int
-    rows: NDArray[np.int64]
-    template_rows: NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,56 +60,12 @@ class ExampleSettings:
     inflation: float = 0.0
 
 
-def read_pairs(path: Path, pack: Pack) -> list[list[Pair]]:
-    """Homologue pairs of ``pairs.tsv`` (columns as in the training data's README), grouped by the target's cluster."""
-    lookup = {chain.name: k for k, chain in enumerate(pack.chains)}
-    groups: dict[str, list[Pair]] = {}
-    with path.open() as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            if row["id"] not in lookup or row["template_id"] not in lookup:
-                continue
-            k, t = lookup[row["id"]], lookup[row["template_id"]]
-            i, j = int(row["start"]) - 1, int(row["template_start"]) - 1
-            a, b = [], []
-            for count, kind in re.findall(r"(\d+)([MID])", row["cigar"]):
-                n = int(count)
-                if kind == "M":
-                    a.append(np.arange(i, i + n))
-                    b.append(np.arange(j, j + n))
-                i += n if kind in "MI" else 0
-                j += n if kind in "MD" else 0
-            if not a:
-                raise InputError(
-                    "a homologue pair aligns nothing",
-                    file=str(path),
-                    residue=row["id"],
-                    remedy="Check its cigar column.",
-                )
-            rows, template_rows = _packed(pack, k, np.concatenate(a)), _packed(pack, t, np.concatenate(b))
-            good = (rows >= 0) & (template_rows >= 0)
-            groups.setdefault(pack.chains[k].cluster, []).append(Pair(k, t, rows[good], template_rows[good]))
-    return [groups[name] for name in sorted(groups)]
-
-
-def _packed(pack: Pack, chain: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Packed residue numbers of sequence positions; −1 where the residue was not packed."""
-    origin = pack.origin(chain)
-    table = np.full(max(int(origin.max()), int(positions.max())) + 1, -1, dtype=np.int64)
-    table[origin] = np.arange(len(origin))
-    return table[positions]
-
-
-def held_out(group: list[Pair], pack: Pack) -> bool:
-    """Whether a pair cluster is kept for validation: by a hash of its name."""
-    return int(hashlib.sha256(pack.chains[group[0].chain].cluster.encode()).hexdigest(), 16) % _HOLDOUT == 0
-
-
 class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
     """Examples as dictionaries of arrays; ``split`` is train, valid or test.
 
-    Keys: start, native (L, 4, 3) Å; residue, position, chain (L,); shift, turn, whole_shift, whole_turn (L, 3) in the
-    start's residue frames; side_chain (L, 10, 3) and present (L, 10), the native's side
-    chains riding on the start; lddt (L,); kind, a place in ``KINDS``.
+    Keys: start, native (L, 4, 3) Å; residue, position (L,); shift, turn, whole_shift, whole_turn (L, 3) in the start's
+    residue frames; side_chain (L, 10, 3) and present (L, 10), the native's side chains riding on the start; lddt (L,);
+    kind, a place in ``KINDS``.
     """
 
     def __init__(
@@ -136,8 +78,8 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         count: int,
     ) -> None:
         self.pack, self.settings, self.seed, self.count = pack, settings, seed, count
-        wanted = split == "train"
-        self.pairs = [group for group in pairs if held_out(group, pack) != wanted]
+        training = split == "train"
+        self.pairs = [group for group in pairs if held_out(group, pack) != training]
         clusters: dict[str, list[int]] = {}
         for k, chain in enumerate(pack.chains):
             if chain.split == split and chain.length >= SHORTEST:
@@ -193,9 +135,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         return self._threaded(pair, rng)
 
     def _kept(self, pair: Pair) -> float:
-        """Probability of keeping a homologue pair by its likeness, so that examples are about as wrong as real
-        models.
-        """
+        """Probability of keeping a homologue pair by its likeness: examples are to be about as wrong as real models."""
         native, template = (
             self.pack.backbone(pair.chain)[pair.rows],
             self.pack.backbone(pair.template)[pair.template_rows],
@@ -247,14 +187,14 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         rng: np.random.Generator,
     ) -> Arrays:
         keep = self._crop(start[:, 1], rng, self.settings.crop)
-        kept = rows[keep]
-        packed = self.pack.backbone(chain)[kept]
+        residues = rows[keep]
+        packed = self.pack.backbone(chain)[residues]
         side_chain, present = self.pack.side_chain(chain)
         return {
-            "residue": self.pack.residue(chain)[kept].astype(np.int64),
-            "position": self.pack.position(chain)[kept].astype(np.int64),
-            "side_chain": _carried(side_chain[kept], packed, start[keep]),
-            "present": present[kept],
+            "residue": self.pack.residue(chain)[residues].astype(np.int64),
+            "position": self.pack.position(chain)[residues].astype(np.int64),
+            "side_chain": _carried(side_chain[residues], packed, start[keep]),
+            "present": present[residues],
             "kind": np.array(KINDS.index(kind)),
             **_targets(start, native, keep),
         }
@@ -263,8 +203,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
 def moved_on(
     example: Arrays, shift: NDArray[np.float32], turn: NDArray[np.float32], noise: float, rng: np.random.Generator
 ) -> Arrays:
-    """An example a step later: residues moved as a network proposed, geometry disguised as in every example, labels
-    made anew.
+    """An example a step later: moved as a network proposed, geometry disguised as in every example, labels made anew.
 
     Args:
         example: as ``Examples`` gives it, not padded.
@@ -273,9 +212,9 @@ def moved_on(
     """
     start = example["start"].astype(np.float64)
     frame = _frames(start)
-    seen = [(frame @ v[..., None].astype(np.float64))[..., 0] for v in (shift, turn)]
+    moves = [(frame @ v[..., None].astype(np.float64))[..., 0] for v in (shift, turn)]
     bonded = np.r_[np.diff(example["position"]) == 1, False]
-    moved = decoys.restore_bonds(decoys.move_residues(start.astype(np.float32), *seen), bonded, 4)
+    moved = decoys.restore_bonds(decoys.move_residues(start.astype(np.float32), *moves), bonded, 4)
     moved = decoys.disguised(moved, bonded, rng, noise)
     return {
         **example,
@@ -285,9 +224,7 @@ def moved_on(
 
 
 def _targets(start: NDArray[np.float32], native: NDArray[np.float32], keep: NDArray[np.int64]) -> Arrays:
-    """Coordinates and labels of the residues ``keep`` of a start (L, 4, 3) with its native; lDDT and whole
-    superposition see all.
-    """
+    """Coordinates and labels of the residues ``keep`` of a start (L, 4, 3); lDDT and whole superposition see all."""
     ca, native_ca = start[:, 1].astype(np.float64), native[:, 1].astype(np.float64)
     lddt = targets.lddt_ca(native_ca, ca)
     whole_rot, whole_shift = targets.whole_superposition(native_ca, ca)
@@ -335,9 +272,7 @@ def _frames(backbone: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def collate(examples: list[Arrays], length: int = 0) -> dict[str, Tensor]:
-    """Examples padded to ``length`` or to the longest, with ``mask`` (B, L); padded residues lie far apart and carry
-    zeros.
-    """
+    """Examples padded to ``length`` or the longest, with ``mask`` (B, L); padded residues lie far apart."""
     longest = max(length, *(len(e["residue"]) for e in examples))
     batch: dict[str, Tensor] = {"mask": torch.zeros(len(examples), longest, dtype=torch.bool)}
     for key, value in examples[0].items():

@@ -1,4 +1,4 @@
-"""What the networks are trained to minimise, and the figures that tell whether they learn."""
+"""Losses of the networks, and the figures that tell whether they learn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from refine.networks.environment import gather
+from refine.networks.environment import neighbour_values
 from refine.networks.judge import Judge
 from refine.networks.likelihood import Likelihood
 from refine.networks.prior import Prior, PriorOutput, student
@@ -28,7 +28,7 @@ def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, float], 
 
     Returns:
         the loss, and figures: ``error_ratio`` of predicted to no displacement (1 = nothing learned), ``whole_ratio``
-        and ``pair_ratio`` likewise, ``lddt_error`` (mean absolute); and what the network said.
+        and ``pair_ratio`` likewise, ``lddt_error`` (mean absolute); and the network's output.
     """
     out = network(
         batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"]
@@ -65,8 +65,10 @@ def distance_changes(out: PriorOutput, native: Tensor) -> tuple[Tensor, Tensor]:
     native_cb = virtual_cb(n, ca, c)
     change = torch.stack(
         (
-            distance(gather(ca, index), ca.unsqueeze(2)) - distance(gather(origin, index), origin.unsqueeze(2)),
-            distance(gather(native_cb, index), native_cb.unsqueeze(2)) - distance(gather(cb, index), cb.unsqueeze(2)),
+            distance(neighbour_values(ca, index), ca.unsqueeze(2))
+            - distance(neighbour_values(origin, index), origin.unsqueeze(2)),
+            distance(neighbour_values(native_cb, index), native_cb.unsqueeze(2))
+            - distance(neighbour_values(cb, index), cb.unsqueeze(2)),
         ),
         dim=-1,
     )
@@ -74,9 +76,7 @@ def distance_changes(out: PriorOutput, native: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _relative(predicted: Tensor, true: Tensor, mask: Tensor, knee: float) -> Tensor:
-    """Error left relative to no move, mean over structures; quadratic below ``knee``, linear above, so that it asks for
-    the mean.
-    """
+    """Error left relative to no move, mean over structures; quadratic below ``knee``, linear above."""
 
     def cost(v: Tensor) -> Tensor:
         return ((((v * v).sum(-1) + knee**2).sqrt() - knee) * mask).sum(-1) / mask.sum(-1).clamp_min(1)
@@ -87,8 +87,8 @@ def _relative(predicted: Tensor, true: Tensor, mask: Tensor, knee: float) -> Ten
 def _ratio(predicted: Tensor, true: Tensor, mask: Tensor) -> float:
     """Mean error left over residues at most 4 Å off, relative to no move."""
     weight = mask & (true.norm(dim=-1) < 4.0)
-    left, before = masked_mean((predicted - true).norm(dim=-1), weight), masked_mean(true.norm(dim=-1), weight)
-    return (left / before.clamp_min(1e-3)).item()
+    after, before = masked_mean((predicted - true).norm(dim=-1), weight), masked_mean(true.norm(dim=-1), weight)
+    return (after / before.clamp_min(1e-3)).item()
 
 
 def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str, float], None]:
@@ -113,19 +113,18 @@ def judge_loss(network: Judge, batch: Batch) -> tuple[Tensor, dict[str, float], 
 
     Returns:
         the loss, and figures: ``lddt_error``, ``difference_error``, and ``order``, the share of pairs of one native, at
-            least 0.02 apart,
-        that come in the right order (absent without such a pair).
+        least 0.02 apart, that come in the right order (absent without such a pair).
     """
     mask = batch["mask"]
-    said = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), mask)
-    error = masked_mean((said - batch["lddt"]).abs(), mask)
+    expected = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), mask)
+    error = masked_mean((expected - batch["lddt"]).abs(), mask)
     count = mask.sum(-1).clamp_min(1)
-    mean, true = (said * mask).sum(-1) / count, (batch["lddt"] * mask).sum(-1) / count
+    mean, true = (expected * mask).sum(-1) / count, (batch["lddt"] * mask).sum(-1) / count
     rivals = (batch["set"][:, None] == batch["set"][None]).triu(1)
-    apart, wanted = (mean[:, None] - mean[None])[rivals], (true[:, None] - true[None])[rivals]
-    difference = (apart - wanted).abs().sum() / max(1, len(wanted))
-    figures = {"lddt_error": error.item(), "difference_error": difference.item()}
-    told = wanted.abs() >= _TELLING
-    if bool(told.any()):
-        figures["order"] = ((apart * wanted)[told] > 0).float().mean().item()
-    return error + 2.0 * difference, figures, None
+    difference, true_difference = (mean[:, None] - mean[None])[rivals], (true[:, None] - true[None])[rivals]
+    difference_error = (difference - true_difference).abs().sum() / max(1, len(true_difference))
+    figures = {"lddt_error": error.item(), "difference_error": difference_error.item()}
+    ordered = true_difference.abs() >= _TELLING
+    if bool(ordered.any()):
+        figures["order"] = ((difference * true_difference)[ordered] > 0).float().mean().item()
+    return error + 2.0 * difference_error, figures, None

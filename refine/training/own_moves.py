@@ -1,4 +1,4 @@
-"""Examples that the network has moved itself, so that it learns what to say where its own steps lead.
+"""The pool of examples that the network has moved itself, so that it learns where its own steps lead.
 
 A share of the examples of a step stays: it is moved by a part of what the network just proposed, labelled again and put
 into a pool, from which later steps draw. Structures that the network has relaxed look right to it, as the models of
@@ -61,8 +61,8 @@ class OwnMoves:
         """The batch of ``step``: new examples and, once there are some, those that go on."""
         rng = np.random.default_rng((self.seed, step, 0))
         count = min(self.settings.drawn(self.batch), len(self.waiting))
-        chosen = sorted(rng.choice(len(self.waiting), count, replace=False), reverse=True) if count else []
-        return [*fresh, *(self.waiting.pop(k) for k in chosen)]
+        places = sorted(rng.choice(len(self.waiting), count, replace=False), reverse=True) if count else []
+        return [*fresh, *(self.waiting.pop(k) for k in places)]
 
     def keep(self, batch: list[Arrays], out: PriorOutput, step: int, *, whole: bool = False) -> None:
         """Move on the examples of a batch that stay, ``whole`` as in ``UnrolledSettings``.

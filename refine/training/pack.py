@@ -1,4 +1,4 @@
-"""Packed training structures: memory-mapped arrays that several processes read without copies.
+"""A pack of training structures: memory-mapped arrays that several processes read without copies.
 
 A pack is a folder: ``backbone.npy`` (N, 4, 3) and ``side_chain.npy`` (N, 10, 3; absent atoms ``ABSENT``) int16 in units
 of 0.01 Å about each chain's centre, ``residue.npy`` (N,) int8 in AMINO_ACIDS order, ``position.npy`` (N,) int32 (chain
@@ -60,9 +60,7 @@ class Pack:
         return self._rows("backbone", chain).astype(np.float32) * np.float32(COORDINATE_UNIT)
 
     def side_chain(self, chain: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """(L, 10, 3) Å side-chain heavy atoms in the order of SIDE_CHAIN_ATOMS, and (L, 10) whether they exist; absent
-        ones lie on CA.
-        """
+        """(L, 10, 3) Å in the order of SIDE_CHAIN_ATOMS, and (L, 10) which atoms exist; absent ones lie on CA."""
         stored = self._rows("side_chain", chain)
         present = stored[..., 0] != ABSENT
         ca = self._rows("backbone", chain)[:, 1:2]

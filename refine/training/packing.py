@@ -1,4 +1,4 @@
-"""Builds a pack (``refine.training.pack``) from structure files: read, filter, cluster, split, write.
+"""Packing: a pack (``refine.training.pack``) made from structure files: read, filter, cluster, split, write.
 
 The input is a folder of PDB, mmCIF or BinaryCIF files, or a table of them (tab-separated, with a header): column ``id``
 names ``chains/ID.bcif.gz`` beside the table, or column ``file`` names any file; ``cluster30`` (or ``cluster``),
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from refine.constants import AMINO_ACIDS
 from refine.errors import InputError, RefineError
+from refine.networks.environment import CHAIN_BREAK
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.structure.source import stem
@@ -32,8 +33,6 @@ log = logging.getLogger(__name__)
 
 FORMAT = "refine-pack-2"
 SPLITS = ("train", "valid", "test")
-BREAK = 20
-"""Jump of the sequence position at a chain break; ``energy.learned`` counts the same way."""
 
 _BOND = 2.0  # Å, C to N of the next residue, above which the chain is broken
 _SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
@@ -63,8 +62,8 @@ class PackSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-    """One structure file and what is known of it; ``cluster`` and ``split`` are empty where they must be found."""
+class StructureFile:
+    """One structure file and what the table says of it; ``cluster`` and ``split`` are empty where it says nothing."""
 
     name: str
     path: Path
@@ -75,12 +74,10 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """One chain, ready to be written; arrays as in a pack, coordinates still in Å about the chain's centre, absent
-    atoms not numbers.
-    """
+    """One chain, ready to be written: arrays as in a pack, coordinates in Å about its centre, absent atoms NaN."""
 
     name: str
-    source: Source
+    source: StructureFile
     backbone: NDArray[np.float32]
     side_chain: NDArray[np.float32]
     residue: NDArray[np.int8]
@@ -97,7 +94,7 @@ class Chain:
 class FileResult:
     """What one file gave: its chains, its content's hash, and why the file or some of its chains were left out."""
 
-    source: Source
+    source: StructureFile
     digest: str
     chains: tuple[Chain, ...]
     refused: tuple[str, ...]
@@ -134,18 +131,18 @@ def build_pack(data: Path, out: Path, settings: PackSettings | None = None) -> P
         "%d chains, %d residues packed; %d left out",
         manifest["chains"],
         manifest["residues"],
-        len(manifest["left_out"]),
-    )  # type: ignore[arg-type]
+        len(manifest["left_out"]),  # type: ignore[arg-type]
+    )
     return out
 
 
-def find_sources(data: Path, settings: PackSettings) -> Iterator[Source]:
+def find_sources(data: Path, settings: PackSettings) -> Iterator[StructureFile]:
     """Structure files of a folder (recursively, by name) or of a table."""
     if data.is_dir():
         for path in sorted(
             p for p in data.rglob("*") if p.is_file() and p.name.lower().removesuffix(".gz").endswith(_SUFFIXES)
         ):
-            yield Source(stem(path), path)
+            yield StructureFile(stem(path), path)
         return
     try:
         rows = list(csv.DictReader(data.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
@@ -165,12 +162,12 @@ def find_sources(data: Path, settings: PackSettings) -> Iterator[Source]:
                 f"unknown split '{split}'", file=str(data), residue=row.get("id"), remedy=f"Use {', '.join(SPLITS)}."
             )
         if not settings.qualities or quality in settings.qualities:
-            yield Source(
+            yield StructureFile(
                 row.get("id") or stem(path), path, row.get("cluster30") or row.get("cluster") or "", split, quality
             )
 
 
-def _read_all(sources: Sequence[Source], settings: PackSettings) -> Iterator[FileResult]:
+def _read_all(sources: Sequence[StructureFile], settings: PackSettings) -> Iterator[FileResult]:
     jobs = [(source, settings) for source in sources]
     if settings.workers < 2:
         yield from map(_read_one, jobs)
@@ -182,7 +179,7 @@ def _read_all(sources: Sequence[Source], settings: PackSettings) -> Iterator[Fil
                 log.info("%d of %d files read", done, len(jobs))
 
 
-def _read_one(job: tuple[Source, PackSettings]) -> FileResult:
+def _read_one(job: tuple[StructureFile, PackSettings]) -> FileResult:
     source, settings = job
     try:
         digest = hashlib.sha256(source.path.read_bytes()).hexdigest()
@@ -201,7 +198,7 @@ def _read_one(job: tuple[Source, PackSettings]) -> FileResult:
     return FileResult(source, digest, tuple(chains), tuple(refused))
 
 
-def pack_chain(protein: Protein, name: str, source: Source, settings: PackSettings) -> Chain:
+def pack_chain(protein: Protein, name: str, source: StructureFile, settings: PackSettings) -> Chain:
     """One chain's arrays: residues that lack N, CA, C or O are dropped.
 
     Raises:
@@ -226,43 +223,41 @@ def pack_chain(protein: Protein, name: str, source: Source, settings: PackSettin
         backbone=(backbone - centre).astype(np.float32),
         side_chain=side_chain.astype(np.float32),
         residue=np.array([AMINO_ACIDS.index(protein.sequence[i]) for i in keep], dtype=np.int8),
-        position=(np.arange(len(keep)) + BREAK * breaks).astype(np.int32),
+        position=(np.arange(len(keep)) + CHAIN_BREAK * breaks).astype(np.int32),
         origin=keep.astype(np.int32),
         bonded=bonded,
     )
 
 
 def cluster(sequences: Sequence[str]) -> list[int]:
-    """Cluster numbers of sequences: greedy, longest first, each joining the earliest cluster whose founder holds enough
-    of its words.
+    """Cluster numbers of sequences: greedy, longest first, each joining the earliest founder with enough of its words.
 
     A sequence joins when at least 30 % of its distinct words of five residues occur in the founder, which happens from
     about 75–80 % identity on (words shared by chance are rarer than that). It keeps near copies out of the test split;
-    it does not find remote
-    homologues: for those give clusters in the table.
+    it does not find remote homologues: for those give clusters in the table.
     """
     founders: dict[str, list[int]] = {}
-    found = [-1] * len(sequences)
-    made = 0
+    numbers = [-1] * len(sequences)
+    count = 0
     for k in sorted(range(len(sequences)), key=lambda k: (-len(sequences[k]), sequences[k])):
         s = sequences[k]
         words = {s[i : i + _WORD] for i in range(max(1, len(s) - _WORD + 1))}
         shared = Counter(c for word in words for c in founders.get(word, ()))
         fitting = [c for c, n in shared.items() if n >= _SHARED * len(words)]
         if fitting:
-            found[k] = min(fitting)
+            numbers[k] = min(fitting)
             continue
-        found[k] = made
+        numbers[k] = count
         for word in words:
-            founders.setdefault(word, []).append(made)
-        made += 1
-    return found
+            founders.setdefault(word, []).append(count)
+        count += 1
+    return numbers
 
 
 def assign(chains: Sequence[Chain], settings: PackSettings) -> list[tuple[str, str]]:
-    """Cluster and split of every chain, given or found; a split is found by a hash of its cluster's name.
+    """Cluster and split of every chain, from the table or made here: the split by a hash of its cluster's name.
 
-    A found cluster bears the name of the first of its sequences in alphabetical order, hashed, so that neither the
+    A cluster made here bears the name of the first of its sequences in alphabetical order, hashed, so that neither the
     order nor the names of the files decide the split.
     """
     numbers = cluster([c.sequence for c in chains]) if any(not c.source.cluster for c in chains) else [0] * len(chains)
@@ -270,9 +265,9 @@ def assign(chains: Sequence[Chain], settings: PackSettings) -> list[tuple[str, s
     for chain, number in zip(chains, numbers, strict=True):
         first[number] = min(first.get(number, chain.sequence), chain.sequence)
     names = [c.source.cluster or _digest(first[n])[:12] for c, n in zip(chains, numbers, strict=True)]
-    given = {name: c.source.split for c, name in zip(chains, names, strict=True) if c.source.split}
+    split_of = {name: c.source.split for c, name in zip(chains, names, strict=True) if c.source.split}
     return [
-        (name, c.source.split or given.get(name) or _split(name, settings))
+        (name, c.source.split or split_of.get(name) or _split(name, settings))
         for c, name in zip(chains, names, strict=True)
     ]
 
@@ -307,18 +302,16 @@ def _write_table(chains: Sequence[Chain], labelled: Sequence[tuple[str, str]], o
 def _manifest(
     results: Sequence[FileResult], chains: Sequence[Chain], labelled: Sequence[tuple[str, str]], settings: PackSettings
 ) -> dict[str, object]:
-    """What went in. The hash covers every packed file's content, every chain's cluster and split, and the settings that
-    matter.
-    """
-    kept = {name: value for name, value in dataclasses.asdict(settings).items() if name != "workers"}
+    """What went in; the hash covers packed files' content, clusters and splits, and the settings that matter."""
+    values = {name: v for name, v in dataclasses.asdict(settings).items() if name != "workers"}
     digests = {r.source: r.digest for r in results}
     lines = [
         f"{digests[c.source]} {c.name} {group} {split}" for c, (group, split) in zip(chains, labelled, strict=True)
     ]
     return {
         "format": FORMAT,
-        "hash": _digest("\n".join([json.dumps(kept, sort_keys=True), *sorted(lines)])),
-        "settings": kept,
+        "hash": _digest("\n".join([json.dumps(values, sort_keys=True), *sorted(lines)])),
+        "settings": values,
         "files": len(results),
         "chains": len(chains),
         "residues": int(sum(len(c.residue) for c in chains)),

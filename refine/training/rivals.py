@@ -1,6 +1,4 @@
-"""Examples for the judge: several decoys of each native, from nearly right to a wrong fold, as the servers of a CASP
-round hand them in.
-"""
+"""Rivals, the examples for the judge: decoys of one native, nearly right to wrong fold, as in a round of CASP."""
 
 from __future__ import annotations
 
@@ -10,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.training import decoys
-from refine.training.examples import SHORTEST, Arrays, Examples, ExampleSettings, Pair
+from refine.training.examples import SHORTEST, Arrays, Examples, ExampleSettings
 from refine.training.pack import Pack
+from refine.training.pairs import Pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +37,7 @@ class RivalSettings:
 
 
 class Rivals(Examples):
-    """As ``Examples``, with the key ``set``, the number of the native: numbers k·of_one … k·of_one + of_one − 1 are
-    decoys of one.
-    """
+    """As ``Examples``, with the key ``set``: numbers k·of_one … k·of_one + of_one − 1 are decoys of native k."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a network should say about a decoy whose native is known (numpy, one structure at a time)."""
+"""Targets: what a network should predict of a decoy, from its native (numpy, one structure at a time)."""
 
 from __future__ import annotations
 
@@ -66,13 +66,11 @@ def _squared(vectors: Array) -> Array:
 
 
 def lddt_ca(native: Array, decoy: Array) -> Array:
-    """Per-residue CA lDDT (L,) in [0, 1] of Mariani et al. (2013), without stereochemistry checks; 1 where no pair
-    counts.
-    """
+    """Per-residue CA lDDT (L,) in [0, 1] (Mariani et al. 2013), no stereochemistry checks; 1 where no pair counts."""
     between = cdist(native, native)
     counted = between < LDDT_RADIUS
     np.fill_diagonal(counted, False)
     error = np.where(counted, np.abs(between - cdist(decoy, decoy)), np.inf)
-    kept = sum(np.count_nonzero(error < limit, axis=1) for limit in LDDT_LIMITS) / len(LDDT_LIMITS)
+    preserved = sum(np.count_nonzero(error < limit, axis=1) for limit in LDDT_LIMITS) / len(LDDT_LIMITS)
     pairs = np.count_nonzero(counted, axis=1)
-    return np.where(pairs > 0, kept / np.maximum(pairs, 1), 1.0)
+    return np.where(pairs > 0, preserved / np.maximum(pairs, 1), 1.0)

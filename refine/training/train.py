@@ -22,14 +22,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from refine.errors import InputError, ModelError
-from refine.networks.judge import Judge, JudgeSettings, begun_by_prior
+from refine.networks.judge import Judge, JudgeSettings, state_from_prior
 from refine.networks.likelihood import Atoms, Likelihood, LikelihoodSettings
 from refine.networks.network import Messages, parameter_count
 from refine.networks.prior import Prior, PriorOutput, PriorSettings
-from refine.training.examples import KINDS, Arrays, Examples, ExampleSettings, Pair, collate, read_pairs
+from refine.training.examples import KINDS, Arrays, Examples, ExampleSettings, collate
 from refine.training.losses import judge_loss, likelihood_loss, prior_loss
 from refine.training.own_moves import OwnMoves, OwnMovesSettings
 from refine.training.pack import Pack
+from refine.training.pairs import Pair, read_pairs
 from refine.training.rivals import Rivals, RivalSettings
 from refine.training.unrolled import UnrolledSettings, unrolled_loss
 
@@ -121,15 +122,15 @@ def rate(step: int, settings: TrainingSettings) -> float:
 def loss_of(
     network: nn.Module, batch: dict[str, Tensor], settings: TrainingSettings
 ) -> tuple[Tensor, dict[str, float], PriorOutput | None]:
-    """Loss, figures and, for a prior, what it said, of the network that ``settings`` names."""
+    """Loss, figures and, for a prior, its output, of the network that ``settings`` names."""
     device = next(network.parameters()).device.type
     with torch.autocast(device, torch.bfloat16, enabled=settings.bf16):
         if isinstance(network, Prior):
-            loss, figures, said = prior_loss(network, batch)
+            loss, figures, output = prior_loss(network, batch)
             if settings.unrolled.steps > 0:
-                further, more = unrolled_loss(network, batch, said, settings.unrolled)
+                further, more = unrolled_loss(network, batch, output, settings.unrolled)
                 loss, figures = loss + further, figures | more
-            return loss, figures, said
+            return loss, figures, output
         return judge_loss(network, batch) if isinstance(network, Judge) else likelihood_loss(network, batch)  # type: ignore[arg-type]
 
 
@@ -153,9 +154,7 @@ def moved(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
 
 
 def validate(network: nn.Module, examples: Examples, settings: TrainingSettings) -> dict[str, float]:
-    """Mean figures over all of ``examples`` (one at a time, so that structures weigh alike), by kind of example; rivals
-    by sets.
-    """
+    """Mean figures of all ``examples`` by kind, one example a time so that structures weigh alike, rivals by sets."""
     device = next(network.parameters()).device
     network.eval()
     sums: dict[str, list[float]] = {}
@@ -171,7 +170,7 @@ def validate(network: nn.Module, examples: Examples, settings: TrainingSettings)
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
+class TrainingState:
     """Where a run stands: steps done, seconds they took, and the running means of its figures."""
 
     step: int = 0
@@ -188,8 +187,7 @@ def train(
     device: str = "cpu",
     init: Path | None = None,
 ) -> Path:
-    """Trains in folder ``out``, going on from its checkpoint when there is one; returns the path of the averaged
-    weights.
+    """Trains in folder ``out``, going on from its checkpoint if there is one; returns the path of the averaged weights.
 
     Writes ``settings.json``, ``log.jsonl`` (one line a validation), ``checkpoint.pt`` (tensors and numbers only) and
     ``weights.pt``. The same settings and data give the same bytes on a CPU, interrupted or not.
@@ -227,9 +225,9 @@ def train(
     for step, fresh in enumerate(fresh_examples(data, settings, pool.fresh, first.step), start=first.step):
         examples = pool.joined(fresh, step)
         batch = moved(pool.collated(examples), torch.device(device))
-        figures, said = _step(network, averaged, optimiser, batch, rate(step, settings), settings)
-        if said is not None:
-            pool.keep(examples, said, step, whole=settings.unrolled.whole)
+        figures, output = _step(network, averaged, optimiser, batch, rate(step, settings), settings)
+        if output is not None:
+            pool.keep(examples, output, step, whole=settings.unrolled.whole)
         for name, value in figures.items():
             running[name] = 0.98 * running.get(name, value) + 0.02 * value
         done = step + 1
@@ -268,19 +266,17 @@ def _step(
     learning_rate: float,
     settings: TrainingSettings,
 ) -> tuple[dict[str, float], PriorOutput | None]:
-    """One step of the optimiser, left out where the gradient is not finite; returns the figures of the batch and what a
-    prior said.
-    """
+    """One step of the optimiser, left out where the gradient is not finite; returns figures and a prior's output."""
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
-    loss, figures, said = loss_of(network, batch, settings)
+    loss, figures, output = loss_of(network, batch, settings)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
     if torch.isfinite(norm):
         optimiser.step()
         averaged.update_parameters(network)
-    return figures, said
+    return figures, output
 
 
 def data_hash(pack_folder: Path) -> str:
@@ -307,7 +303,7 @@ def load_weights(network: nn.Module, path: Path, *, grown: bool = False) -> None
             else torch.load(path, weights_only=True, map_location="cpu")
         )
         if isinstance(network, Judge) and any(name.startswith("frame_head.") for name in state):
-            state = begun_by_prior(state)
+            state = state_from_prior(state)
         network.load_state_dict({**(_new_parts(network, state) if grown else {}), **state})
     except (
         OSError,
@@ -324,12 +320,12 @@ def load_weights(network: nn.Module, path: Path, *, grown: bool = False) -> None
 
 def _new_parts(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Parameters of those parts of ``network`` of which ``state`` has none, begun as the identity."""
-    found: dict[str, Tensor] = {}
+    fresh: dict[str, Tensor] = {}
     for name, part in network.named_modules():
         if isinstance(part, (Messages, Atoms)) and not any(key.startswith(f"{name}.") for key in state):
             part.begin_as_identity()
-            found |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
-    return found
+            fresh |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
+    return fresh
 
 
 def _save(path: Path, what: dict[str, object]) -> None:
@@ -340,10 +336,10 @@ def _save(path: Path, what: dict[str, object]) -> None:
 
 def _resume(
     path: Path, network: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, pool: OwnMoves, data: str
-) -> Progress:
+) -> TrainingState:
     """Loads the checkpoint into the four, when there is one, and says where it stands."""
     if not path.exists():
-        return Progress()
+        return TrainingState()
     remedy = "Train in another folder, or with the settings and the data of this one."
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
@@ -355,4 +351,4 @@ def _resume(
         raise ModelError(f"the checkpoint does not fit: {error}", file=str(path), remedy=remedy) from error
     if data and state.get("data") and state["data"] != data:
         raise ModelError("the checkpoint was made from other data", file=str(path), remedy=remedy)
-    return Progress(int(state["step"]), float(state.get("seconds", 0.0)), dict(state.get("running", {})))
+    return TrainingState(int(state["step"]), float(state.get("seconds", 0.0)), dict(state.get("running", {})))

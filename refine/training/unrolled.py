@@ -13,7 +13,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from refine.networks.environment import Region, gather
+from refine.networks.environment import Region, neighbour_values
 from refine.networks.prior import Prior, PriorOutput
 from refine.structure.geometry import distance, frames, rotation_from_vector, to_global
 from refine.training.targets import LDDT_LIMITS, LDDT_RADIUS
@@ -50,18 +50,17 @@ def moved(backbone: Tensor, out: PriorOutput, fraction: float, *, whole: bool = 
 
 
 def local_error(backbone: Tensor, native: Tensor, region: Region) -> Tensor:
-    """Mean saturating error (Å) of where each residue's frame sees the N, CA, C, O of its region, native against
-    ``backbone``.
+    """Mean saturating error (Å) of where each residue's frame sees the N, CA, C, O of its region.
 
     The frame-aligned point error of Jumper et al. (2021) over ``region`` alone; an error d counts as d / (1 + d / 4 Å).
     """
-    seen = []
+    views = []
     for x in (backbone, native):
         n, ca, c, _ = x.unbind(-2)
         rot = frames(n, ca, c)
-        near = gather(x, region.index) - ca[:, :, None, None]
-        seen.append((near.flatten(-3, -2) @ rot).unflatten(-2, near.shape[-3:-1]))
-    away = distance(seen[0], seen[1])
+        near = neighbour_values(x, region.index) - ca[:, :, None, None]
+        views.append((near.flatten(-3, -2) @ rot).unflatten(-2, near.shape[-3:-1]))
+    away = distance(views[0], views[1])
     error = (away / (1 + away / _SATURATION)).mean(-1)
     return (error * region.envelope).sum() / region.envelope.sum().clamp_min(1.0)
 
@@ -89,8 +88,7 @@ def _left(after: Tensor, before: Tensor) -> Tensor:
 def unrolled_loss(
     network: Prior, batch: dict[str, Tensor], out: PriorOutput, settings: UnrolledSettings
 ) -> tuple[Tensor, dict[str, float]]:
-    """What is left of error, lDDT and GDT to be gained after ``settings.steps`` moves, the first by ``out``, relative
-    to the start's.
+    """What is left to be gained of error, lDDT and GDT after ``settings.steps`` moves, the first by ``out``.
 
     Returns:
         the weighted loss, and the figures ``unrolled_ratio``, ``unrolled_lddt``, ``unrolled_gdt`` (1 = nothing gained).
@@ -98,9 +96,9 @@ def unrolled_loss(
     start, native, mask, region = batch["start"], batch["native"], batch["mask"], out.region
     x, labels = start, (batch["residue"], batch["position"], torch.zeros_like(batch["position"]), mask)
     for step in range(settings.steps):
-        said = out if step == 0 else network(x, *labels)
+        output = out if step == 0 else network(x, *labels)
         with torch.autocast(x.device.type, enabled=False):
-            x = moved(x, said, settings.fraction, whole=settings.whole)
+            x = moved(x, output, settings.fraction, whole=settings.whole)
     with torch.autocast(x.device.type, enabled=False):
         before = local_error(start, native, region).detach()
         ratio = local_error(x, native, region) / (before + 0.1)

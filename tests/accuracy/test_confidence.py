@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.accuracy.calibration import Calibration, Linear, Residues
-from refine.accuracy.confidence import b_factors, displacement, estimate
+from refine.accuracy.confidence import b_factors, displacement, estimate_accuracy
 from refine.ensemble.average import average
 from refine.ensemble.shapes import rmsf
 
@@ -24,17 +24,17 @@ def test_rigid_motion_is_no_fluctuation_and_no_displacement() -> None:
 def test_one_moving_residue_is_found() -> None:
     frames = np.repeat(CHAIN[None], 20, axis=0)
     frames[:, 7] += RNG.normal(0, 2.0, (20, 3)).astype(np.float32)
-    found = rmsf(frames)
-    assert found.argmax() == 7 and found[7] > 2 and np.delete(found, 7).max() < 1
+    result = rmsf(frames)
+    assert result.argmax() == 7 and result[7] > 2 and np.delete(result, 7).max() < 1
 
 
 def test_estimates_follow_their_table_and_stay_on_their_scales() -> None:
     table = Residues(Linear(0.5, {"burial": 0.2}), Linear(0.0, {"burial": -1.0}))
     calibration = Calibration({"geometry": table}, {}, {}, {}, "test")
-    found = estimate({"burial": np.array([-9.0, 0.0, 1.0, 9.0])}, calibration)
-    np.testing.assert_allclose(found.confidence, [0, 50, 70, 100], rtol=1e-5)
-    np.testing.assert_allclose(found.error, [30, 1, np.exp(-1), 0.2], rtol=1e-5)
-    assert found.form == "geometry" and abs(found.overall - 55) < 1e-4
+    result = estimate_accuracy({"burial": np.array([-9.0, 0.0, 1.0, 9.0])}, calibration)
+    np.testing.assert_allclose(result.confidence, [0, 50, 70, 100], rtol=1e-5)
+    np.testing.assert_allclose(result.error, [30, 1, np.exp(-1), 0.2], rtol=1e-5)
+    assert result.form == "geometry" and abs(result.overall - 55) < 1e-4
 
 
 def test_b_factors_have_a_ceiling() -> None:

@@ -29,17 +29,17 @@ def test_edges_are_those_of_alphafold() -> None:
 
 def test_counts_mean_and_deviation_equal_a_plain_loop() -> None:
     frames = ensemble()
-    found = rpdd(frames, SEQUENCE)
+    result = rpdd(frames, SEQUENCE)
     points = reference_points(frames, SEQUENCE)
     for i, j in [(0, 1), (1, 6), (2, 7)]:
         distances = [float(np.linalg.norm(p[i] - p[j])) for p in points]
         counts = np.zeros(64)
         for d in distances:
             counts[sum(d >= edge for edge in BIN_EDGES)] += 1
-        assert found.counts is not None
-        np.testing.assert_array_equal(found.counts[i, j], counts)
-        np.testing.assert_allclose(found.mean[i, j], np.mean(distances), rtol=1e-5)
-        np.testing.assert_allclose(found.std[i, j], np.std(distances), atol=1e-3)
+        assert result.counts is not None
+        np.testing.assert_array_equal(result.counts[i, j], counts)
+        np.testing.assert_allclose(result.mean[i, j], np.mean(distances), rtol=1e-5)
+        np.testing.assert_allclose(result.std[i, j], np.std(distances), atol=1e-3)
 
 
 def test_glycine_is_measured_at_ca() -> None:
@@ -62,11 +62,11 @@ def test_symmetric_normalised_and_blind_to_where_the_protein_lies() -> None:
 
 def test_long_proteins_keep_no_histograms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_DENSE", 4)
-    found = calibrated(ensemble())
+    result = calibrated(ensemble())
     assert (
-        found.counts is None
-        and {"counts", "logits"}.isdisjoint(found.arrays())
-        and found.arrays()["contact"].shape == (8, 8)
+        result.counts is None
+        and {"counts", "logits"}.isdisjoint(result.arrays())
+        and result.arrays()["contact"].shape == (8, 8)
     )
 
 
@@ -76,13 +76,13 @@ def calibrated(frames: np.ndarray) -> RPDD:
 
 
 def test_calibrated_bins_are_the_t_distribution_and_read_as_alphafolds() -> None:
-    found = calibrated(ensemble())
-    probabilities, t = found.distogram, student_t(4.0, loc=found.mean[1, 6], scale=1.5)
-    assert probabilities is not None and found.contact is not None
+    result = calibrated(ensemble())
+    probabilities, t = result.distogram, student_t(4.0, loc=result.mean[1, 6], scale=1.5)
+    assert probabilities is not None and result.contact is not None
     edges = np.concatenate(([0.0], BIN_EDGES, [np.inf]))
     np.testing.assert_allclose(probabilities[1, 6], np.diff(t.cdf(edges)) / t.sf(0.0), atol=2e-6)
-    np.testing.assert_allclose(found.contact[1, 6], t.cdf(8.0), atol=1e-5)
-    arrays = found.arrays()
+    np.testing.assert_allclose(result.contact[1, 6], t.cdf(8.0), atol=1e-5)
+    arrays = result.arrays()
     logits = arrays["logits"].astype(np.float64)
     softmax = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     assert arrays["bin_edges"].shape == (63,) and logits.shape == (8, 8, 64)
@@ -91,13 +91,13 @@ def test_calibrated_bins_are_the_t_distribution_and_read_as_alphafolds() -> None
 
 
 def test_arrays_bring_everything_back() -> None:
-    found = calibrated(ensemble())
-    again = RPDD.of_arrays(found.arrays())
-    np.testing.assert_array_equal(again.counts, found.counts)
+    result = calibrated(ensemble())
+    again = RPDD.of_arrays(result.arrays())
+    np.testing.assert_array_equal(again.counts, result.counts)
     assert (
         again.frames == 7 and again.effective == 3.5 and again.predicted is not None and again.predicted.freedom == 4.0
     )
-    np.testing.assert_allclose(again.distogram, found.distogram, atol=1e-3)
+    np.testing.assert_allclose(again.distogram, result.distogram, atol=1e-3)
 
 
 def test_a_thousand_residues_fit_memory_and_disk(tmp_path: Path) -> None:

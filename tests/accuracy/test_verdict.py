@@ -16,9 +16,9 @@ TABLE = Change(
     ("room", "word"), [(0.01, "uncertain"), (0.25, "better"), (0.5, "uncertain"), (0.55, "no better")]
 )
 def test_words_follow_the_probability(room: float, word: str) -> None:
-    found = verdict_of(0.0, room, TABLE)
-    assert found.word == word and found.sentence.lower().startswith(f"{word}: ")
-    assert found.expected == pytest.approx(-0.002 + 0.2 * room - 0.4 * room**2) and found.probability is not None
+    verdict = verdict_of(0.0, room, TABLE)
+    assert verdict.word == word and verdict.sentence.lower().startswith(f"{word}: ")
+    assert verdict.expected == pytest.approx(-0.002 + 0.2 * room - 0.4 * room**2) and verdict.probability is not None
 
 
 def test_more_room_than_in_the_fit_counts_as_its_most() -> None:
@@ -27,8 +27,8 @@ def test_more_room_than_in_the_fit_counts_as_its_most() -> None:
 
 def test_a_model_estimated_lower_than_any_in_the_fit_is_uncertain() -> None:
     assert verdict_of(-0.019, 0.25, TABLE).word == "better"
-    found = verdict_of(-0.021, 0.25, TABLE)
-    assert found.word == "uncertain" and found.probability is None and "29 targets" in found.reason
+    verdict = verdict_of(-0.021, 0.25, TABLE)
+    assert verdict.word == "uncertain" and verdict.probability is None and "29 targets" in verdict.reason
 
 
 def test_other_networks_and_none_are_uncertain() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from refine.energy.free_energy import FreeEnergy
-from refine.energy.learned import Density, IdentityLikelihood, LearnedModel, learned_terms
+from refine.energy.learned import AppliedNetworks, DistanceDensity, FrameDensity, IdentityLikelihood, learned_terms
 from refine.energy.system import System
 from refine.networks.weights import Networks
 from refine.structure.geometry import rotation_from_vector
@@ -33,7 +33,7 @@ def coords(replicas: int = 2, noise: float = 0.1, seed: int = 0) -> Tensor:
 
 
 def energy(gradient: str = "central", count: int = 1) -> FreeEnergy:
-    return FreeEnergy(learned_terms(LearnedModel(networks(count), system()), gradient))
+    return FreeEnergy(learned_terms(AppliedNetworks(networks(count), system()), gradient))
 
 
 @pytest.mark.parametrize("gradient", ["central", "full"])
@@ -86,30 +86,28 @@ def test_replicas_do_not_see_each_other() -> None:
 
 
 def test_terms_share_one_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = LearnedModel(networks(), system())
+    applied = AppliedNetworks(networks(), system())
     calls = []
-    evaluate = LearnedModel._fields
-    monkeypatch.setattr(LearnedModel, "_fields", lambda self, x: (calls.append(1), evaluate(self, x))[1])
+    evaluate = AppliedNetworks._fields
+    monkeypatch.setattr(AppliedNetworks, "_fields", lambda self, x: (calls.append(1), evaluate(self, x))[1])
     x = coords()
-    one, two = Density("prior", model).at(x), Density("mediated", model).at(x)
-    assert isinstance(one, Density) and isinstance(two, Density) and one.fields is two.fields and len(calls) == 1
-    Density("prior", model).at(x + 0.1)
+    one, two = FrameDensity(applied).at(x), DistanceDensity(applied).at(x)
+    assert one.fields is two.fields and len(calls) == 1
+    FrameDensity(applied).at(x + 0.1)
     assert len(calls) == 2
-    full = Density("prior", model, "full")
+    full = FrameDensity(applied, "full")
     assert full.at(x) is full
 
 
 def test_disagreement_widens_the_density() -> None:
     x = coords()
-    alone, together = (LearnedModel(networks(n), system()).fields(x) for n in (1, 3))
+    alone, together = (AppliedNetworks(networks(n), system()).fields(x) for n in (1, 3))
     assert (alone.disagreement == 0).all() and together.disagreement.min() > 0
     assert (together.shift_b > 0).all()
 
 
 def test_forces_change_little_over_a_hundredth_of_an_angstrom() -> None:
-    """The largest change of any force component when one residue moves by 0.01 Å stays near what the curvature
-    explains.
-    """
+    """The largest change of a force component when one residue moves by 0.01 Å is about what curvature explains."""
     x, whole = coords(1), energy("full")
     forces = [whole.forces(_moved(x, 0.005 * k))[0] for k in range(5)]
     change = (forces[2] - forces[0]).abs().max()
@@ -121,7 +119,7 @@ def test_forces_change_little_over_a_hundredth_of_an_angstrom() -> None:
 def test_likelihood_in_parts_has_the_same_values_and_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     def both() -> tuple[Tensor, Tensor]:
         x = coords(3).requires_grad_()
-        values = IdentityLikelihood(LearnedModel(networks(1), system()))(x)
+        values = IdentityLikelihood(AppliedNetworks(networks(1), system()))(x)
         return values.detach(), torch.autograd.grad(values.sum(), x)[0]
 
     whole = both()
@@ -138,10 +136,10 @@ def _moved(x: Tensor, by: float) -> Tensor:
 
 
 def test_the_judge_is_asked_where_there_is_one_and_the_priors_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, without = coords(3), LearnedModel(networks(2), system())
+    x, without = coords(3), AppliedNetworks(networks(2), system())
     torch.testing.assert_close(without.judged(x), without.fields(x).lddt)
-    with_judge = LearnedModel(dataclasses.replace(networks(2), judge=judge()), system())
-    found = with_judge.judged(x)
-    assert found.shape == (3, 28) and float((found - without.judged(x)).abs().max()) > 1e-3
+    with_judge = AppliedNetworks(dataclasses.replace(networks(2), judge=judge()), system())
+    lddt = with_judge.judged(x)
+    assert lddt.shape == (3, 28) and float((lddt - without.judged(x)).abs().max()) > 1e-3
     monkeypatch.setattr("refine.energy.learned._RESIDUES_AT_ONCE", 28)  # one structure a call
-    torch.testing.assert_close(with_judge.judged(x), found)
+    torch.testing.assert_close(with_judge.judged(x), lddt)

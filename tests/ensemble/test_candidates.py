@@ -31,10 +31,10 @@ def test_the_medoid_is_the_middle() -> None:
 def test_proposals_hold_replicas_medoids_and_averages_nearer_to_the_truth() -> None:
     frames = noisy(CHAIN, 12)
     ends = noisy(CHAIN, 7)
-    found = proposals(ends, frames, None, np.ones(20, bool))
-    assert [p.name for p in found][:8] == [*(f"replica {r}" for r in range(1, 8)), "medoid 1"]
-    assert {p.kind for p in found} == {"replica", "medoid", "average"}
-    average = next(p.backbone for p in found if p.name == "average")
+    candidates = proposals(ends, frames, None, np.ones(20, bool))
+    assert [p.name for p in candidates][:8] == [*(f"replica {r}" for r in range(1, 8)), "medoid 1"]
+    assert {p.kind for p in candidates} == {"replica", "medoid", "average"}
+    average = next(p.backbone for p in candidates if p.name == "average")
     near, single = (rmsd_to(x.reshape(len(x), -1, 3), CHAIN.reshape(-1, 3)).mean() for x in (average[None], frames))
     assert near < 0.5 * single
     only_ends = proposals(ends, frames + 30, None, np.ones(20, bool))

@@ -40,28 +40,28 @@ def test_nothing_that_varies_is_one_sample_and_short_chains_count_as_chains() ->
 def test_burn_in_is_found_and_what_is_kept_ends_with_the_last() -> None:
     series = RNG.normal(0, 1, (100, 3))
     series[:30] += 20 * np.exp(-np.arange(30) / 8.0)[:, None]
-    found = sampling({"energy": series})
-    assert 15 <= found.first <= 45 and found.kept[-1] == 99 and found.kept[0] >= found.first
-    assert found.facts()["kept"] == 3 * len(found.kept) and found.facts()["slowest_observable"] == "energy"
+    result = sampling({"energy": series})
+    assert 15 <= result.first <= 45 and result.kept[-1] == 99 and result.kept[0] >= result.first
+    assert result.facts()["kept"] == 3 * len(result.kept) and result.facts()["slowest_observable"] == "energy"
 
 
 def test_the_slowest_observable_decides() -> None:
     quick, slow = RNG.normal(size=(500, 2)), autoregressive(0.9, 500, 2)
-    found = sampling({"quick": quick, "slow": slow})
-    assert found.slowest == "slow" and found.stride > 5 and found.effective < 300
+    result = sampling({"quick": quick, "slow": slow})
+    assert result.slowest == "slow" and result.stride > 5 and result.effective < 300
 
 
 def test_few_snapshots_are_all_kept() -> None:
-    found = sampling({"energy": RNG.normal(size=(3, 2))})
-    assert found.first == 0 and found.kept.tolist() == [0, 1, 2]
+    result = sampling({"energy": RNG.normal(size=(3, 2))})
+    assert result.first == 0 and result.kept.tolist() == [0, 1, 2]
 
 
 def test_observables_do_not_see_rigid_motion() -> None:
     start = np.cumsum(RNG.normal(0, 2, (12, 4, 3)), 0).astype(np.float32)
     turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
     snapshots = np.stack([start @ turn.T + 9, start * 2])[:, None]
-    found = observables(snapshots, np.zeros((2, 1)), start)
-    assert found["rmsd to the input"][0, 0] == pytest.approx(0, abs=1e-4)
-    assert found["radius of gyration"][1, 0] == pytest.approx(2 * found["radius of gyration"][0, 0], rel=1e-4)
+    result = observables(snapshots, np.zeros((2, 1)), start)
+    assert result["rmsd to the input"][0, 0] == pytest.approx(0, abs=1e-4)
+    assert result["radius of gyration"][1, 0] == pytest.approx(2 * result["radius of gyration"][0, 0], rel=1e-4)
     matrix = rmsd_matrix(snapshots[:, 0, :, 1])
     assert matrix[0, 0] == 0 and matrix[0, 1] == matrix[1, 0] > 1

@@ -30,9 +30,7 @@ JUDGE = JudgeSettings(TrunkSettings(width=16, layers=2), REGION)
 
 
 def randomised(make: Callable[[], N], seed: int) -> N:
-    """The same network for the same seed; read-outs that start at zero are moved too, so that no test is true of
-    zeros.
-    """
+    """The same network for the same seed; read-outs that start at zero are moved too, or tests would see zeros."""
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         network = make()

@@ -135,9 +135,7 @@ def test_padding_changes_nothing(structure: Structure) -> None:
 
 
 def test_neighbour_crossing_the_cutoff_is_not_felt(structure: Structure) -> None:
-    """The second chain is led out through the cutoff in steps of 0.01 Å: outputs change no more there than elsewhere,
-    and stop changing.
-    """
+    """A chain is led out through the cutoff in steps of 0.01 Å: outputs change no more there than elsewhere."""
     away = torch.tensor([0.6, 0.6, 0.5], dtype=torch.float64) / torch.tensor([0.6, 0.6, 0.5]).norm()
     outputs = []
     for k in range(0, 60):

@@ -69,19 +69,19 @@ def run(
     simulator: Simulator, energy: FreeEnergy, point: Point, warm: int, steps: int, every: int, start: float = 1.0
 ) -> list[State]:
     coords = torch.full((64, 40, 4, 3), start, dtype=torch.float64)
-    state, kept = simulator.init(energy, coords, seeded(0), point), []
+    state, samples = simulator.init(energy, coords, seeded(0), point), []
     for i in range(warm + steps):
         state = simulator.step(state, point, False)
         if i >= warm and i % every == 0:
-            kept.append(state)
-    return kept
+            samples.append(state)
+    return samples
 
 
 @pytest.mark.parametrize(("alpha_a", "alpha_b"), [(0.1, 0.01), (0.5, 0.01), (0.9, 0.2)])
 def test_overdamped_has_the_exact_discrete_stationary_mean_and_variance(alpha_a: float, alpha_b: float) -> None:
     stiffness = 2.0
-    kept = run(overdamped(ALL, math.inf), FreeEnergy((Well(stiffness),)), Point(alpha_a, alpha_b), 60, 400, 20)
-    x = torch.stack([s.coords for s in kept])
+    samples = run(overdamped(ALL, math.inf), FreeEnergy((Well(stiffness),)), Point(alpha_a, alpha_b), 60, 400, 20)
+    x = torch.stack([s.coords for s in samples])
     expected = alpha_b / (1 - (1 - alpha_a * stiffness) ** 2)
     # 20 snapshots of 30,720 coordinates; their correlation costs at most a factor of about two
     assert float(x.mean()) == pytest.approx(1.0, abs=5 * math.sqrt(2 * expected / x.numel()) + 1e-9)
@@ -89,19 +89,19 @@ def test_overdamped_has_the_exact_discrete_stationary_mean_and_variance(alpha_a:
 
 
 def test_step_and_noise_are_independent() -> None:
-    kept = run(overdamped(ALL, math.inf), FreeEnergy((Well(2.0),)), Point(0.1, 0.0), 0, 200, 199, start=3.0)
-    assert float(kept[-1].coords.std()) < 1e-12
-    assert float(kept[-1].coords.mean()) == pytest.approx(1 + 2 * 0.8**200, abs=1e-12)
-    kept = run(overdamped(ALL, math.inf), FreeEnergy((Well(2.0),)), Point(0.0, 0.04), 0, 26, 25)
-    assert float(kept[-1].coords.var()) == pytest.approx(26 * 0.04, rel=0.03)  # free diffusion
+    samples = run(overdamped(ALL, math.inf), FreeEnergy((Well(2.0),)), Point(0.1, 0.0), 0, 200, 199, start=3.0)
+    assert float(samples[-1].coords.std()) < 1e-12
+    assert float(samples[-1].coords.mean()) == pytest.approx(1 + 2 * 0.8**200, abs=1e-12)
+    samples = run(overdamped(ALL, math.inf), FreeEnergy((Well(2.0),)), Point(0.0, 0.04), 0, 26, 25)
+    assert float(samples[-1].coords.var()) == pytest.approx(26 * 0.04, rel=0.03)  # free diffusion
 
 
 def test_double_well_populations_follow_the_boltzmann_law() -> None:
     height, tilt, kt = 1.0, 0.25, 0.6
     alpha_a = 0.01
     energy = FreeEnergy((DoubleWell(height, tilt),))
-    kept = run(overdamped(ALL, math.inf), energy, Point(alpha_a, 2 * alpha_a * kt), 1500, 1500, 100, start=0.0)
-    right = torch.stack([s.coords > 0 for s in kept]).double().mean()
+    samples = run(overdamped(ALL, math.inf), energy, Point(alpha_a, 2 * alpha_a * kt), 1500, 1500, 100, start=0.0)
+    right = torch.stack([s.coords > 0 for s in samples]).double().mean()
     grid = torch.linspace(-3, 3, 20001, dtype=torch.float64)
     weight = torch.exp(-(height * (grid**2 - 1) ** 2 + tilt * grid) / kt)
     expected = weight[grid > 0].sum() / weight.sum()
@@ -111,12 +111,12 @@ def test_double_well_populations_follow_the_boltzmann_law() -> None:
 
 def test_baoab_has_the_right_positions_and_temperature() -> None:
     stiffness, temperature, dt = 100.0, 300.0, 0.004
-    kept = run(baoab(ALL, dt, friction=20.0), FreeEnergy((Well(stiffness),)), Point(0, 0, temperature), 100, 400, 20)
-    x = torch.stack([s.coords for s in kept])
+    samples = run(baoab(ALL, dt, friction=20.0), FreeEnergy((Well(stiffness),)), Point(0, 0, temperature), 100, 400, 20)
+    x = torch.stack([s.coords for s in samples])
     kt = BOLTZMANN * temperature
     assert float(x.var()) == pytest.approx(kt / stiffness, rel=0.02)  # exact for any stable time step
     for atom, mass in enumerate(MASSES):
-        v = torch.stack([s.velocities[:, :, atom] for s in kept])
+        v = torch.stack([s.velocities[:, :, atom] for s in samples])
         frequency2 = stiffness * ACCELERATION / mass
         expected = kt * ACCELERATION / mass * (1 - frequency2 * dt**2 / 4)
         assert float((v**2).mean()) == pytest.approx(expected, rel=0.02), atom

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from refine.energy.curvature import curved_part, moved_rigidly, rigid_moves
 from refine.energy.free_energy import FreeEnergy
-from refine.energy.learned import Density, Fields, LearnedModel, learned_terms
-from refine.energy.local_curvature import curved_part, moved_rigidly, rigid_moves
+from refine.energy.learned import AppliedNetworks, DistanceDensity, Fields, FrameDensity, learned_terms
 from refine.energy.system import System
 from refine.errors import InputError
 from refine.propagation.langevin import preconditioned
@@ -27,7 +27,7 @@ SYSTEM = System.from_protein(compact_protein(), dtype=torch.float64)
 
 def only(name: str, weight: float = 1.0) -> FreeEnergy:
     return FreeEnergy(
-        tuple(t for t in learned_terms(LearnedModel(networks(), SYSTEM)) if t.name == name), {name: weight}
+        tuple(t for t in learned_terms(AppliedNetworks(networks(), SYSTEM)) if t.name == name), {name: weight}
     )
 
 
@@ -39,7 +39,7 @@ def test_the_prior_alone_leads_each_residue_to_its_own_most_likely_frame() -> No
     shift, turn = rigid_moves(part, x)
     moved = moved_rigidly(x, shift, turn)
     term = energy.terms[0]
-    assert isinstance(term, Density) and term.fields is not None
+    assert isinstance(term, FrameDensity) and term.fields is not None
     torch.testing.assert_close(moved[:, :, 1], term.fields.place)
     torch.testing.assert_close(frames(*moved[:, :, :3].unbind(2)), term.fields.rot, atol=1e-6, rtol=0)
 
@@ -51,7 +51,7 @@ def test_each_step_makes_the_same_part_of_the_way_whatever_the_width() -> None:
     point = Point(0.01, 0.0, 300.0)
     state = simulator.init(energy, x, seeded(0), point)
     term = state.energy.terms[0]
-    assert isinstance(term, Density) and term.fields is not None
+    assert isinstance(term, FrameDensity) and term.fields is not None
     before = term.fields.place - state.coords[:, :, 1]
     for k in range(1, 4):
         state = simulator.step(state, point, False)
@@ -60,8 +60,8 @@ def test_each_step_makes_the_same_part_of_the_way_whatever_the_width() -> None:
 
 def test_curvature_of_distances_is_the_hessian_where_all_distances_are_right() -> None:
     x = coords(replicas=1)
-    model = LearnedModel(networks(), SYSTEM)
-    fields = model.fields(x)
+    applied = AppliedNetworks(networks(), SYSTEM)
+    fields = applied.fields(x)
     n, ca, c, _ = x.unbind(-2)
     cb = virtual_cb(n, ca, c)
     length = x.shape[1]
@@ -71,7 +71,7 @@ def test_curvature_of_distances_is_the_hessian_where_all_distances_are_right() -
     right = dataclasses.replace(
         fields, index=index, envelope=envelope, distances=now, distance_b=torch.full_like(now, 0.7)
     )
-    term = Density("mediated", model, fields=right)
+    term = DistanceDensity(applied, fields=right)
     block = term.curvature(x).shift[0]
 
     def shifted(by: Tensor, i: int) -> Tensor:
@@ -86,7 +86,7 @@ def test_curvature_of_distances_is_the_hessian_where_all_distances_are_right() -
 
 def test_energy_of_the_frozen_densities_falls_at_every_step() -> None:
     x = coords()
-    energy = FreeEnergy(learned_terms(LearnedModel(networks(), SYSTEM)), {"likelihood": 0.0}).at(x)
+    energy = FreeEnergy(learned_terms(AppliedNetworks(networks(), SYSTEM)), {"likelihood": 0.0}).at(x)
     part = curved_part(energy)
     assert part is not None and part.names == ("prior", "mediated")
     last = part(x).total
@@ -101,7 +101,7 @@ def test_energy_of_the_frozen_densities_falls_at_every_step() -> None:
 def test_moves_turn_with_the_structure() -> None:
     turn = rotation_from_vector(torch.tensor([0.3, 1.2, -0.8], dtype=torch.float64))
     x = coords()
-    energy = FreeEnergy(learned_terms(LearnedModel(networks(), system())), {"likelihood": 0.0})
+    energy = FreeEnergy(learned_terms(AppliedNetworks(networks(), system())), {"likelihood": 0.0})
     ends = []
     for start in (x, x @ turn.T + 3.0):
         part = curved_part(energy.at(start))
@@ -113,9 +113,9 @@ def test_moves_turn_with_the_structure() -> None:
 def test_frozen_residues_keep_every_bit_and_the_seed_decides_the_bytes() -> None:
     x, mobile = coords(replicas=1), torch.ones(len(SYSTEM), dtype=torch.bool)
     mobile[3:9] = False
-    energy = FreeEnergy(learned_terms(LearnedModel(networks(), SYSTEM)), {"likelihood": 0.0})
+    energy = FreeEnergy(learned_terms(AppliedNetworks(networks(), SYSTEM)), {"likelihood": 0.0})
     settings = PropagationSettings(replicas=2, steps=3, noise=1e-3)
-    one, two, other = (propagate(energy, x, settings, seed, mobile).final for seed in (0, 0, 1))
+    one, two, other = (propagate(energy, x, settings, seed, mobile, None).final for seed in (0, 0, 1))
     assert torch.equal(one, two) and not torch.equal(one, other)
     assert torch.equal(one[:, ~mobile], x.expand(2, -1, -1, -1)[:, ~mobile]) and not torch.equal(
         one[:, mobile], other[:, mobile]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from refine.energy.assemble import assemble
+from refine.energy.bonds import CA, NEXT_CA
 from refine.energy.free_energy import EnergyTable, FreeEnergy
 from refine.energy.settings import EnergySettings
 from refine.energy.system import System
@@ -24,6 +25,7 @@ from tests.proteins import small_protein
 PROTEIN = small_protein(24)
 COORDS = torch.from_numpy(PROTEIN.coords[:, :, :4])
 ALL = torch.ones(24, dtype=torch.bool)
+SYSTEM = System.from_protein(PROTEIN)
 SHORT = PropagationSettings(replicas=2, steps=12, keep_every=5, refresh_every=4)
 
 
@@ -45,13 +47,13 @@ class Learned:
 
 
 def energy() -> FreeEnergy:
-    return assemble(System.from_protein(PROTEIN), EnergySettings())
+    return assemble(SYSTEM, EnergySettings())
 
 
 def go(
     settings: PropagationSettings = SHORT, seed: int = 0, f: FreeEnergy | None = None, mobile: Tensor = ALL
 ) -> Trajectory:
-    return propagate(f or energy(), COORDS, settings, seed, mobile)
+    return propagate(f or energy(), COORDS, settings, seed, mobile, Constraints.of(SYSTEM))
 
 
 @pytest.mark.parametrize("method", ["overdamped", "baoab"])
@@ -69,19 +71,19 @@ def test_zero_is_a_seed_like_any_other() -> None:
 
 
 def test_snapshots_energies_and_progress() -> None:
-    seen: list[tuple[int, int, float]] = []
+    reports: list[tuple[int, int, float]] = []
 
     def on_step(step: int, total: int, table: EnergyTable, at: Tensor) -> None:
-        seen.append((step, total, float(table.total[0])))
+        reports.append((step, total, float(table.total[0])))
         places.append(at)
 
     places: list[Tensor] = []
-    result = propagate(energy(), COORDS, SHORT, 0, ALL, on_step)
+    result = propagate(energy(), COORDS, SHORT, 0, ALL, Constraints.of(SYSTEM), on_step)
     assert torch.equal(places[-1], result.final)
     assert result.snapshots.shape == (3, 2, 24, 4, 3)  # steps 5, 10 and the last
     assert torch.equal(result.snapshots[-1], result.final)
-    assert [s for s, _, _ in seen] == list(range(1, 13)) and seen[0][1] == 12
-    assert seen[4][2] == pytest.approx(float(result.energies[0, 0]))
+    assert [s for s, _, _ in reports] == list(range(1, 13)) and reports[0][1] == 12
+    assert reports[4][2] == pytest.approx(float(result.energies[0, 0]))
     torch.testing.assert_close(result.energies[-1], energy()(result.final).total)
 
 
@@ -145,8 +147,7 @@ def test_projection_of_torn_bonds() -> None:
     turn = rotation_from_vector(0.1 * torch.randn(1, 24, 3, generator=generator))
     ca = COORDS[:, :, 1:2]
     torn = (COORDS - ca) @ turn.transpose(-1, -2) + ca + 0.17 * torch.randn(1, 24, 1, 3, generator=generator)
-    constraints = Constraints.of(energy())
-    assert constraints is not None
+    constraints = Constraints.of(SYSTEM)
     fixed = constraints.restore(torn, ALL, 8)
     assert float(constraints.worst(torn)) > 0.4 and float(constraints.worst(fixed)) < 0.05
     assert float((fixed.mean((1, 2)) - torn.mean((1, 2))).abs().max()) < 1e-4  # no push
@@ -156,8 +157,7 @@ def test_projection_of_torn_bonds() -> None:
 
 
 def test_projection_leaves_good_geometry_alone_to_the_bit_and_does_not_see_rotation() -> None:
-    constraints = Constraints.of(energy())
-    assert constraints is not None
+    constraints = Constraints.of(SYSTEM)
     assert torch.equal(constraints.restore(COORDS, ALL, 4), COORDS)
     torn = COORDS.double() + 0.2 * torch.randn(
         COORDS.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
@@ -166,6 +166,15 @@ def test_projection_leaves_good_geometry_alone_to_the_bit_and_does_not_see_rotat
     torch.testing.assert_close(
         constraints.restore(torn @ turn.T, ALL, 4), constraints.restore(torn, ALL, 4) @ turn.T, atol=1e-5, rtol=0
     )
+
+
+def test_constraints_know_cis_peptides_and_chain_breaks() -> None:
+    cis, bonded = SYSTEM.cis.clone(), SYSTEM.bonded.clone()
+    cis[3], bonded[7] = True, False
+    constraints = Constraints.of(dataclasses.replace(SYSTEM, cis=cis, bonded=bonded))
+    assert constraints.joined[3] == 1 and constraints.joined[7] == 0
+    between_ca = next(kind for kind in constraints.kinds if (kind.first, kind.second) == (CA, NEXT_CA))
+    assert between_ca.upper[3] < between_ca.lower[4] and between_ca.upper[7] == float("inf")
 
 
 def test_peptide_distances_are_those_of_the_textbook() -> None:
@@ -206,4 +215,4 @@ def test_settings_refuse_nonsense(wrong: dict[str, object]) -> None:
 
 def test_replicas_must_fit() -> None:
     with pytest.raises(EngineError, match="3 structures for 2"):
-        propagate(energy(), COORDS.repeat(3, 1, 1, 1), SHORT, 0, ALL)
+        propagate(energy(), COORDS.repeat(3, 1, 1, 1), SHORT, 0, ALL, None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refine.accuracy.confidence import Estimate
+from refine.accuracy.confidence import AccuracyEstimate
 from refine.accuracy.rpdd import rpdd
 from refine.engine import StructureScore
 from refine.run.folder import RunFolder
@@ -58,7 +58,7 @@ def finished(protein: Protein, source: str, seed: int) -> Finished:
             terms={"prior": -10.0 - seed, "sterics": 2.0, "total": -8.0 - seed},
             per_residue=table,
             quality={"clashscore": 3.0, "ramachandran_favoured": 97.0, "bond_outliers": 1.0},
-            estimate=Estimate(confidence, np.full(length, 0.8, np.float32), "ensemble"),
+            estimate=AccuracyEstimate(confidence, np.full(length, 0.8, np.float32), "ensemble"),
         ),
         run_columns=moves,
         report={"flag": "complete", "repacked": ["A:12"], "clashes_before": 4, "clashes_after": 0},

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from refine.networks.judge import Judge, begun_by_prior
+from refine.networks.judge import Judge, state_from_prior
 from refine.training import decoys
-from refine.training.examples import KINDS, ExampleSettings, Pair, collate
+from refine.training.examples import KINDS, ExampleSettings, collate
 from refine.training.losses import judge_loss
 from refine.training.pack import Pack
+from refine.training.pairs import Pair
 from refine.training.rivals import Rivals, RivalSettings
 from tests.networks.small import JUDGE, Structure, compact_protein, judge, prior, small_pack
 from tests.proteins import chain_backbone, torsions
@@ -100,7 +101,7 @@ def test_the_judge_sees_shape_and_hand_but_not_place() -> None:
 
 def test_a_judge_begins_where_a_prior_is() -> None:
     begun, from_prior, s = Judge(JUDGE).double().eval(), prior(), Structure(compact_protein())
-    begun.load_state_dict(begun_by_prior(from_prior.state_dict()))
+    begun.load_state_dict(state_from_prior(from_prior.state_dict()))
     with torch.no_grad():
         torch.testing.assert_close(begun(s.backbone, *s.labels()), from_prior(s.backbone, *s.labels()).lddt)
 

@@ -12,7 +12,7 @@ import pytest
 from refine.constants import AMINO_ACIDS
 from refine.errors import InputError
 from refine.training.pack import Pack
-from refine.training.packing import PackSettings, Source, build_pack, cluster, pack_chain
+from refine.training.packing import PackSettings, StructureFile, build_pack, cluster, pack_chain
 from tests.networks.small import small_pack, write_structures
 from tests.proteins import small_protein
 from tests.structure.files import base_pdb
@@ -40,7 +40,9 @@ def test_incomplete_residues_are_dropped_and_breaks_jump() -> None:
     protein = small_protein(40)
     mask = protein.mask.copy()
     mask[[0, 12], [3, 1]] = False
-    chain = pack_chain(type(protein)(**{**vars(protein), "mask": mask}), "x", Source("x", Path("x")), PackSettings())
+    chain = pack_chain(
+        type(protein)(**{**vars(protein), "mask": mask}), "x", StructureFile("x", Path("x")), PackSettings()
+    )
     assert chain.origin.tolist() == [i for i in range(40) if i not in (0, 12)]
     assert not chain.bonded[10] and not chain.bonded[-1] and chain.bonded.sum() == 36
     assert np.diff(chain.position).tolist() == [21 if i == 10 else 1 for i in range(37)]
@@ -55,7 +57,10 @@ def test_filters(settings: dict[str, float], words: str) -> None:
     mask[:10, 2] = False
     with pytest.raises(InputError, match=words):
         pack_chain(
-            type(protein)(**{**vars(protein), "mask": mask}), "x", Source("x", Path("x")), PackSettings(**settings)
+            type(protein)(**{**vars(protein), "mask": mask}),
+            "x",
+            StructureFile("x", Path("x")),
+            PackSettings(**settings),
         )  # type: ignore[arg-type]
 
 

@@ -55,10 +55,9 @@ def curved_part(energy: FreeEnergy) -> FreeEnergy | None:
 
 
 def rigid_moves(energy: FreeEnergy, coords: Tensor) -> tuple[Tensor, Tensor]:
-    """Shift (R, L, 3) Å and turn (R, L, 3) rad about CA, in global axes, of every residue to where its block of
-    ``energy`` is lowest.
+    """Shift (R, L, 3) Å and turn (R, L, 3) rad about CA of every residue to where its block of ``energy`` is lowest.
 
-    ``energy`` is a ``curved_part``; forces are its exact gradient.
+    In global axes. ``energy`` is a ``curved_part``; forces are its exact gradient.
     """
     forces, _ = energy.forces(coords)
     with torch.no_grad():
@@ -72,8 +71,6 @@ def rigid_moves(energy: FreeEnergy, coords: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def moved_rigidly(coords: Tensor, shift: Tensor, turn: Tensor) -> Tensor:
-    """Residues (R, L, 4, 3) turned about their CA by ``turn`` (R, L, 3) rad, then shifted by ``shift`` (R, L, 3) Å;
-    global axes.
-    """
+    """Residues (R, L, 4, 3) turned about their CA by ``turn`` (R, L, 3) rad, then shifted by ``shift`` (R, L, 3) Å."""
     ca = coords[:, :, 1:2]
     return ca + shift.unsqueeze(2) + (coords - ca) @ rotation_from_vector(turn).transpose(-1, -2)
