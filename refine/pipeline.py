@@ -17,6 +17,7 @@ from refine.engine import Engine, load_networks_of
 from refine.ensemble.candidates import finishing_order, rank
 from refine.ensemble.ensemble import Ensemble, ensemble_of
 from refine.errors import EngineError
+from refine.files import file_hash
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
 from refine.networks.weights import Networks
@@ -27,7 +28,7 @@ from refine.run.citations import CITE_BIB
 from refine.run.current import Current
 from refine.run.folder import RunFolder
 from refine.run.model import Finished, write_model, write_structure, write_tables
-from refine.run.record import Record, file_hash
+from refine.run.record import Record
 from refine.run.result import RunResult
 from refine.run.tables import ScoreRow, score_row
 from refine.run.trace import TRACE_FILE, Trace

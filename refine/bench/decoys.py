@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from refine.batch import SUFFIXES, stem
 from refine.bench.manifest import Target, read_rows
 from refine.errors import InputError
+from refine.files import stem, structure_files
 
 NATIVE = "native"
 
@@ -58,7 +58,7 @@ def _of_folder(place: Path) -> list[Decoy]:
     folders = sorted(p for p in place.iterdir() if p.is_dir() and not p.name.startswith("."))
     decoys = []
     for folder in folders:
-        files = sorted(p for p in folder.iterdir() if p.is_file() and p.name.lower().endswith(SUFFIXES))
+        files = structure_files(folder)
         natives = [p for p in files if stem(p) == NATIVE]
         if files and len(natives) != 1:
             raise InputError("the folder of a target needs one file called native", file=str(folder))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,18 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from refine.batch import write_table
 from refine.bench.decoys import Decoy
 from refine.bench.dispatch import dispatch
 from refine.bench.methods import bench_settings
-from refine.bench.result import DONE, plain
+from refine.bench.result import DONE
 from refine.bench.run import check_folder
 from refine.bench.scoring import HIGHER_IS_BETTER, ScoreTask, read_score, score_task
 from refine.bench.statistics import SEED
 from refine.bench.tables import number, table
 from refine.bench.work import networks_of
+from refine.files import csv_text, json_text, plain, write_output
 from refine.run.record import versions
-from refine.run.tables import csv_text
 from refine.settings import RunSettings
 
 log = logging.getLogger(__name__)
@@ -93,9 +91,9 @@ def run_ranking(
             "mean": mean_over(targets),
         }
     )
-    write_table(ranking.folder / TIDY_FILE, tidy(done))
-    write_table(ranking.folder / SUMMARY, json.dumps(summary, indent=1, allow_nan=False) + "\n")
-    write_table(ranking.folder / TABLE, markdown(summary))
+    write_output(ranking.folder / TIDY_FILE, tidy(done))
+    write_output(ranking.folder / SUMMARY, json_text(summary))
+    write_output(ranking.folder / TABLE, markdown(summary))
     return summary
 
 

@@ -13,16 +13,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from refine.batch import write_table
 from refine.bench.dispatch import dispatch
 from refine.bench.manifest import Target
 from refine.bench.methods import Method
 from refine.bench.metrics import METRICS
-from refine.bench.result import Result, plain, read_results
+from refine.bench.result import Result, read_results
 from refine.bench.summary import Results, summarise
 from refine.bench.tables import markdown, tidy_csv
 from refine.bench.work import Task, networks_of, run_task
 from refine.errors import InputError
+from refine.files import json_text, plain, write_output
 from refine.run.record import versions
 
 log = logging.getLogger(__name__)
@@ -121,15 +121,15 @@ def write_reports(
     summary = {"bench": facts, "expected": expected, "results": len(results)}
     summary |= {"keys": {m.key: {"label": m.label, "better": "more" if m.sign > 0 else "less"} for m in METRICS}}
     summary = plain(summary | summarise(Results.of(results), bench.against))
-    write_table(bench.folder / TIDY_FILE, tidy_csv(results, bench.targets))
-    write_table(bench.folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    write_table(bench.folder / TABLE, markdown(summary))
+    write_output(bench.folder / TIDY_FILE, tidy_csv(results, bench.targets))
+    write_output(bench.folder / SUMMARY, json_text(summary, ascii_only=False))
+    write_output(bench.folder / TABLE, markdown(summary))
     if find_spec("matplotlib") is None:
         log.warning("no %s: matplotlib is not installed (extra 'bench')", REPORT)
         return summary
     from refine.bench.html import page
 
-    write_table(bench.folder / REPORT, page(summary, Results.of(results)))
+    write_output(bench.folder / REPORT, page(summary, Results.of(results)))
     return summary
 
 

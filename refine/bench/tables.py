@@ -9,7 +9,7 @@ from refine.bench.manifest import Target
 from refine.bench.metrics import BY_KEY, MAIN, METRICS, Metric
 from refine.bench.result import DONE, Result
 from refine.bench.summary import QUALITY_BINS
-from refine.run.tables import csv_text
+from refine.files import csv_text
 
 TIDY = (
     "target",

@@ -14,10 +14,11 @@ from refine.assess.torsions import OUTLIER
 from refine.assess.validate import Validation, validate
 from refine.constants import ONE_TO_THREE
 from refine.errors import InputError, RefineError
+from refine.files import stem
 from refine.queue.settings import AppSettings
 from refine.structure.protein import Protein
 from refine.structure.read import ReadResult, read_structure
-from refine.structure.source import open_source, stem
+from refine.structure.source import open_source
 from refine.structure.write import write_cif
 
 ENDINGS = {"pdb": ".pdb", "mmcif": ".cif", "bcif": ".bcif"}

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from refine.constants import AMINO_ACIDS
 from refine.errors import InputError, RefineError
+from refine.files import STRUCTURE_SUFFIXES, file_hash, json_text, stem, structure_files, write_text
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
-from refine.structure.source import stem
 from refine.training.pack import ABSENT, COORDINATE_UNIT
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ BREAK = 20
 """Jump of the sequence position at a chain break; ``energy.learned`` counts the same way."""
 
 _BOND = 2.0  # Å, C to N of the next residue, above which the chain is broken
-_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 _WORD = 5  # residues a word, for clustering
 _SHARED = 0.3  # share of the shorter chain's words that puts two chains in one cluster
 _WIDEST = np.iinfo(np.int16).max * COORDINATE_UNIT
@@ -113,7 +112,7 @@ def build_pack(data: Path, out: Path, settings: PackSettings | None = None) -> P
     sources = list(find_sources(data, settings))
     if not sources:
         raise InputError(
-            "no structure files", file=str(data), remedy=f"Wanted: {', '.join(_SUFFIXES)}, plain or gzipped."
+            "no structure files", file=str(data), remedy=f"Wanted: {', '.join(STRUCTURE_SUFFIXES)}, plain or gzipped."
         )
     results = list(_read_all(sources, settings))
     for result in results:
@@ -129,7 +128,7 @@ def build_pack(data: Path, out: Path, settings: PackSettings | None = None) -> P
     _write_arrays(chains, out)
     _write_table(chains, labelled, out)
     manifest = _manifest(results, chains, labelled, settings)
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    write_text(out / "manifest.json", json_text(manifest))
     log.info(
         "%d chains, %d residues packed; %d left out",
         manifest["chains"],
@@ -142,9 +141,7 @@ def build_pack(data: Path, out: Path, settings: PackSettings | None = None) -> P
 def find_sources(data: Path, settings: PackSettings) -> Iterator[Source]:
     """Structure files of a folder (recursively, by name) or of a table."""
     if data.is_dir():
-        for path in sorted(
-            p for p in data.rglob("*") if p.is_file() and p.name.lower().removesuffix(".gz").endswith(_SUFFIXES)
-        ):
+        for path in structure_files(data, below=True):
             yield Source(stem(path), path)
         return
     try:
@@ -185,7 +182,7 @@ def _read_all(sources: Sequence[Source], settings: PackSettings) -> Iterator[Fil
 def _read_one(job: tuple[Source, PackSettings]) -> FileResult:
     source, settings = job
     try:
-        digest = hashlib.sha256(source.path.read_bytes()).hexdigest()
+        digest = file_hash(source.path)
         protein = read_structure(source.path).protein
     except (RefineError, OSError) as error:
         reason = error.message if isinstance(error, RefineError) else str(error.strerror)

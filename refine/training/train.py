@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from refine.errors import InputError, ModelError
+from refine.files import replacing
 from refine.networks.judge import Judge, JudgeSettings, begun_by_prior
 from refine.networks.likelihood import Atoms, Likelihood, LikelihoodSettings
 from refine.networks.network import Messages, parameter_count
@@ -338,9 +339,8 @@ def _new_parts(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Ten
 
 
 def _save(path: Path, what: dict[str, object]) -> None:
-    part = path.with_suffix(".part")
-    torch.save(what, part)
-    part.replace(path)
+    with replacing(path) as temporary, temporary.open("wb") as stream:  # a path's name would get into the file
+        torch.save(what, stream)
 
 
 def _resume(

@@ -10,9 +10,9 @@ import numpy as np
 from refine.accuracy.confidence import Estimate
 from refine.accuracy.rpdd import rpdd
 from refine.engine import StructureScore
+from refine.files import csv_text
 from refine.run.folder import RunFolder
 from refine.run.model import Finished, write_model, write_structure, write_tables
-from refine.run.tables import csv_text
 from refine.structure.protein import HeteroAtom, Protein, ResidueId
 from refine.structure.ride import ride
 from tests.proteins import chain_backbone, make_protein, torsions
