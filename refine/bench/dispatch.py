@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from refine.bench.local_workers import Ended, LocalWorkers
 from refine.errors import EngineError, InputError
+from refine.settings_checks import at_least
 
 T = TypeVar("T")
 CONNECT_SECONDS = 30
@@ -34,8 +35,7 @@ def dispatch(
     if scheduler:
         yield from _on_cluster(work, tasks, scheduler)
         return
-    if workers < 1:
-        raise InputError(f"--workers {workers} is below 1")
+    at_least("workers", workers, 1)
     with LocalWorkers(work, min(workers, max(len(tasks), 1))) as pool:
         yield from pool.run(tasks)
 

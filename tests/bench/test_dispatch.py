@@ -43,7 +43,7 @@ def test_processes_have_one_thread_and_ours_keeps_its_environment(monkeypatch: p
 
 
 def test_no_workers_is_an_error() -> None:
-    with pytest.raises(InputError, match="below 1"):
+    with pytest.raises(InputError, match="workers = 0 must be a number of at least 1"):
         list(dispatch(tasks.square, [1], workers=0))
 
 
