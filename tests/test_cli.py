@@ -238,3 +238,11 @@ def test_exit_codes() -> None:
     cases = [([0, 0], 0), ([2], 2), ([4], 4), ([0, 2], 3), ([2, 2], 2), ([2, 4], 4), ([0, 1], 1), ([1], 1), ([], 0)]
     for codes, expected in cases:
         assert exit_code([Outcome(item, exit_code=c) for c in codes]) == expected
+
+
+def test_the_command_line_starts_without_the_heavy_libraries() -> None:
+    """``refine --help`` answers at once: what computes is imported by the command that computes."""
+    code = "import sys, refine.cli; print(sorted({'torch', 'openmm', 'pandas', 'scipy', 'gemmi'} & set(sys.modules)))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"

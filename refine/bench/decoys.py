@@ -43,10 +43,10 @@ def find_decoys(
     Raises:
         InputError: nothing found, no native, or the manifest cannot be read.
     """
-    found = _of_folder(place) if place.is_dir() else _of_manifest(place, root, chosen_set)
+    decoys = _of_folder(place) if place.is_dir() else _of_manifest(place, root, chosen_set)
     kept = [
         d
-        for d in found
+        for d in decoys
         if (not names or d.target in names) and split in ("all", Target(d.target, d.path, d.native).split)
     ]
     if not kept:

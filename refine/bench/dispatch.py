@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from refine.bench.local_workers import Ended, LocalWorkers
 from refine.errors import EngineError, InputError
 from refine.settings_checks import at_least
+from refine.workers import Ended, Workers
 
 T = TypeVar("T")
 CONNECT_SECONDS = 30
@@ -36,7 +36,7 @@ def dispatch(
         yield from _on_cluster(work, tasks, scheduler)
         return
     at_least("workers", workers, 1)
-    with LocalWorkers(work, min(workers, max(len(tasks), 1))) as pool:
+    with Workers(work, min(workers, max(len(tasks), 1))) as pool:
         yield from pool.run(tasks)
 
 

@@ -87,5 +87,5 @@ def read_result(folder: Path, target: str, method: str) -> Result | None:
 
 def read_results(folder: Path, targets: Sequence[Target], methods: Sequence[Method]) -> list[Result]:
     """All results there are, by target and method in the given order."""
-    found = (read_result(folder, target.name, method.name) for target in targets for method in methods)
-    return [result for result in found if result is not None]
+    results = (read_result(folder, target.name, method.name) for target in targets for method in methods)
+    return [result for result in results if result is not None]

@@ -67,12 +67,12 @@ def check_folder(folder: Path, *, resume: bool) -> None:
     """Make the folder; raises InputError when it holds something and ``resume`` is False, or cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        taken = any(folder.iterdir())
+        used = any(folder.iterdir())
     except OSError as error:
         raise InputError(
             f"cannot use the folder: {error.strerror}", file=str(folder), remedy="Give another --out"
         ) from error
-    if taken and not resume:
+    if used and not resume:
         raise InputError(
             "the folder is not empty", file=str(folder), remedy="Give another --out, or --resume to go on with it"
         )
@@ -101,8 +101,8 @@ def run_bench(
     check_folder(bench.folder, resume=resume)
     began, tasks = time.monotonic(), bench.tasks()
     for count, ended in enumerate(dispatch(run_task, tasks, workers=workers, scheduler=scheduler), start=1):
-        said = ended.answer or f"{ended.task.name}: not done: {ended.error.strip().splitlines()[-1]}"
-        tell(f"[{count}/{len(tasks)} {time.monotonic() - began:.0f} s] {said}")
+        outcome = ended.answer or f"{ended.task.name}: not done: {ended.error.strip().splitlines()[-1]}"
+        tell(f"[{count}/{len(tasks)} {time.monotonic() - began:.0f} s] {outcome}")
     return write_reports(bench, workers=workers, scheduler=scheduler, seconds=time.monotonic() - began)
 
 

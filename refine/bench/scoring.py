@@ -108,11 +108,11 @@ def scores(task: ScoreTask) -> dict[str, Any]:
     comparison = compare(protein, native_of(task.decoy.native))
     silent = [name for name, weight in settings.learned.items() if weight == 0]
     heard = dataclasses.replace(settings, learned={**settings.learned, **dict.fromkeys(silent, 1.0)})
-    found = Engine(protein, networks_of(settings), heard).score()
-    columns: dict[str, float] = {name: value for name, value in found.terms.items() if name != "total"}
-    columns = {"energy": found.terms["total"] - sum(columns.get(name, 0.0) for name in silent)} | columns
-    columns["confidence"] = found.estimate.overall
-    columns |= {name: found.quality[name] for name in ("judge", *QUALITY) if name in found.quality}
+    score = Engine(protein, networks_of(settings), heard).score()
+    columns: dict[str, float] = {name: value for name, value in score.terms.items() if name != "total"}
+    columns = {"energy": score.terms["total"] - sum(columns.get(name, 0.0) for name in silent)} | columns
+    columns["confidence"] = score.estimate.overall
+    columns |= {name: score.quality[name] for name in ("judge", *QUALITY) if name in score.quality}
     columns["compactness"] = -radius_of_gyration(protein)
     if task.voromqa and (program := shutil.which(task.voromqa)):
         columns["voromqa"] = voromqa(program, task.decoy.path)

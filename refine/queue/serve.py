@@ -17,14 +17,14 @@ from refine.resources import app_dir
 from refine.settings import read_settings
 
 
-def settings_with(config: Path | None, given: Mapping[str, Any]) -> AppSettings:
+def settings_with(config: Path | None, options: Mapping[str, Any]) -> AppSettings:
     """Settings of a file (None: the defaults) with options that win; paths become full paths.
 
     Raises:
         InputError: the file or a value cannot be used.
     """
     settings = read_app_settings(config) if config else AppSettings()
-    changed: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
+    changed: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}
     settings = dataclasses.replace(settings, **changed)
     if settings.base:
         read_settings(Path(settings.base))

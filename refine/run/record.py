@@ -36,13 +36,13 @@ def versions() -> dict[str, str]:
     """Versions of Python and of every library that has a hand in the result; ``"missing"`` where one is not
     installed.
     """
-    found = {"refine": __version__, "python": platform.python_version()}
+    versions_by_name = {"refine": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions_by_name[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            versions_by_name[name] = "missing"
+    return versions_by_name
 
 
 def new_record(path: Path, settings: Mapping[str, Any], device: str) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import multiprocessing
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from refine.files import STRUCTURE_SUFFIXES, file_hash, json_text, stem, structu
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.training.pack import ABSENT, COORDINATE_UNIT
+from refine.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -168,19 +168,25 @@ def find_sources(data: Path, settings: PackSettings) -> Iterator[Source]:
 
 
 def _read_all(sources: Sequence[Source], settings: PackSettings) -> Iterator[FileResult]:
-    jobs = [(source, settings) for source in sources]
+    """What each source gave, in their order."""
+    tasks = [(number, source, settings) for number, source in enumerate(sources)]
     if settings.workers < 2:
-        yield from map(_read_one, jobs)
+        yield from map(_read_one, tasks)
         return
-    with multiprocessing.get_context("spawn").Pool(settings.workers) as pool:
-        for done, result in enumerate(pool.imap(_read_one, jobs, chunksize=16), start=1):
-            yield result
-            if done % 500 == 0:
-                log.info("%d of %d files read", done, len(jobs))
+    results: dict[int, FileResult] = {}
+    with Workers(_read_one, settings.workers) as workers:
+        for ended in workers.run(tasks):
+            number, source, _ = ended.task
+            if ended.raised is not None:
+                raise ended.raised
+            results[number] = FileResult(source, "", (), (ended.error,)) if ended.error else ended.answer
+            if len(results) % 500 == 0:
+                log.info("%d of %d files read", len(results), len(tasks))
+    yield from (results[number] for number, *_ in tasks)
 
 
-def _read_one(job: tuple[Source, PackSettings]) -> FileResult:
-    source, settings = job
+def _read_one(task: tuple[int, Source, PackSettings]) -> FileResult:
+    _, source, settings = task
     try:
         digest = file_hash(source.path)
         protein = read_structure(source.path).protein

@@ -36,17 +36,17 @@ def test_the_readme_says_what_the_result_files_say() -> None:
 
 
 def test_results_become_tables_and_leave_machine_facts_behind(tmp_path: Path) -> None:
-    found = [result(f"t{i}", "start", 50.0 + i) for i in range(9)] + [
+    computed = [result(f"t{i}", "start", 50.0 + i) for i in range(9)] + [
         result(f"t{i}", "ours", 51.5 + i, 52.0) for i in range(9)
     ]
-    found.append(Result("t0", "peer", "command", "", "failed", error="/secret/place broke"))
-    summary = summarise(Results.of(found))
+    computed.append(Result("t0", "peer", "command", "", "failed", error="/secret/place broke"))
+    summary = summarise(Results.of(computed))
     method = {"name": "peer", "kind": "command", "command": "/secret/program {model} {out}"}
     summary |= {"bench": {"methods": [method], "targets": 9, "label": "x"}, "results": 19, "expected": 19}
     folder, results = tmp_path / "out", tmp_path / "results"
     folder.mkdir()
     (folder / "summary.json").write_text(json.dumps(summary))
-    (folder / "results.csv").write_text(tidy_csv(found, [Target(f"t{i}", Path("m"), Path("n")) for i in range(9)]))
+    (folder / "results.csv").write_text(tidy_csv(computed, [Target(f"t{i}", Path("m"), Path("n")) for i in range(9)]))
     assert run("--collect", str(folder), "nine", "--results", str(results)).returncode == 0
     assert sorted(p.name for p in results.iterdir()) == ["bench_nine.csv", "bench_nine.json"]
     assert not any("secret" in p.read_text() for p in results.iterdir())

@@ -41,9 +41,9 @@ def result(target: str, method: str, *gdt: float, residues: int = 120) -> Result
 
 @pytest.fixture
 def results() -> list[Result]:
-    found = [result(f"t{i}", "start", 50.0 + i) for i in range(20)]
-    found += [result(f"t{i}", "ours", 51.0 + i - (4 if i == 7 else 0), 53.0 + i) for i in range(20)]
-    return [*found[:-1], Result("t19", "ours", "ours", "", FAILED, error="broke")]
+    results = [result(f"t{i}", "start", 50.0 + i) for i in range(20)]
+    results += [result(f"t{i}", "ours", 51.0 + i - (4 if i == 7 else 0), 53.0 + i) for i in range(20)]
+    return [*results[:-1], Result("t19", "ours", "ours", "", FAILED, error="broke")]
 
 
 def test_changes_are_those_of_model_1_and_failures_are_counted(results: list[Result]) -> None:
