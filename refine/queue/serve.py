@@ -44,12 +44,8 @@ def serve(settings: AppSettings) -> int:
         raise InputError(
             "the web app needs Streamlit", remedy="Install refine with the extra 'app': pip install 'refine[app]'"
         ) from error
-    for slow in (
-        "altair",
-        "refine.queue.uploads",
-        "refine.report.comparison",
-    ):  # to import: not while the first visitor waits
-        importlib.import_module(slow)
+    for name in ("altair", "refine.queue.uploads", "refine.report.comparison"):
+        importlib.import_module(name)  # slow, so not while the first visitor waits
     supervisor = Supervisor(Store(settings))
     to_environment(settings)
     stop = threading.Event()
@@ -64,9 +60,7 @@ def serve(settings: AppSettings) -> int:
 
 
 def options(settings: AppSettings) -> list[str]:
-    """Streamlit's own settings: nothing leaves the machine, errors are not shown with source code, uploads are
-    limited.
-    """
+    """Streamlit's own settings: nothing leaves the machine, errors show no source code, uploads are limited."""
     values = {
         "server.address": settings.host,
         "server.port": settings.port,
