@@ -29,6 +29,7 @@ from refine.bench.methods import NO_CAP
 from refine.engine import Engine
 from refine.ensemble.candidates import Proposal
 from refine.ensemble.ensemble import Ensemble, ensemble_of
+from refine.files import replacing
 from refine.finishing.finish import Finisher
 from refine.networks.weights import Networks
 from refine.propagation.propagate import propagate
@@ -97,9 +98,8 @@ def relaxed(target: Target, settings: RunSettings, cache: Path) -> tuple[Prepare
     if not path.is_file():
         finished = Finisher(protein, settings.finishing, prepared.mobile).finish(protein).protein
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".partial-{path.name}")
-        np.savez(temporary, allow_pickle=False, coords=finished.coords, mask=finished.mask)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            np.savez(temporary, allow_pickle=False, coords=finished.coords, mask=finished.mask)
     with np.load(path, allow_pickle=False) as file:
         return prepared, protein.with_coords(file["coords"], mask=file["mask"])
 
@@ -177,9 +177,8 @@ def save(measured: Measured, path: Path) -> None:
         arrays |= {f"distance/{kind}": measured.distance[kind]}
         arrays |= {f"features/{kind}/{k}": v for k, v in measured.features[kind].items()}
     text = json.dumps({"candidates": measured.candidates, "sampling": measured.sampling})
-    temporary = path.with_name(f".partial-{path.name}")
-    np.savez(temporary, allow_pickle=False, text=np.array(text), **arrays)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        np.savez(temporary, allow_pickle=False, text=np.array(text), **arrays)
 
 
 def restore(path: Path) -> Measured:

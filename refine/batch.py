@@ -10,16 +10,15 @@ from pathlib import Path
 import torch
 
 from refine.errors import EngineError, InputError, RefineError
+from refine.files import STRUCTURE_SUFFIXES, csv_text, stem, structure_files, write_output
 from refine.pipeline import RunResult, score_file
 from refine.progress import Progress
-from refine.run.tables import ScoreRow, csv_text, scores_csv
+from refine.run.tables import ScoreRow, scores_csv
 from refine.settings import RunSettings
-
-SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif", ".pdb.gz", ".ent.gz", ".cif.gz", ".mmcif.gz")
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class BatchItem:
     """One input and the folder of its run."""
 
     path: Path
@@ -28,23 +27,23 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a job ended.
+    """How the work on an input ended.
 
     Attributes:
-        job: which.
-        message: what to tell the user when it was done.
-        error: what to tell the user, or None.
+        item: which.
+        message: for the user, when it was done.
+        error: for the user; None when it was done.
         exit_code: 0 done, 1 a bug, 2 bad input, 4 nothing produced.
     """
 
-    job: Job
+    item: BatchItem
     message: str = ""
     error: str | None = None
     exit_code: int = 0
 
 
-def plan(inputs: Sequence[Path], out: Path | None, default: str = "refined") -> list[Job]:
-    """Jobs of files and folders of files.
+def plan(inputs: Sequence[Path], out: Path | None, default: str = "refined") -> list[BatchItem]:
+    """Items of files and folders of files.
 
     One file goes straight into ``out`` (default ``NAME_refined``); several, or a folder, into one sub-folder each.
 
@@ -52,120 +51,94 @@ def plan(inputs: Sequence[Path], out: Path | None, default: str = "refined") -> 
         InputError: an input does not exist, a folder holds no structure, nothing is given.
     """
     files: list[Path] = []
-    for given in inputs:
-        if not given.exists():
-            raise InputError("there is no such file or folder", file=str(given), remedy="Check the path")
-        found = (
-            sorted(p for p in given.iterdir() if p.is_file() and p.name.lower().endswith(SUFFIXES))
-            if given.is_dir()
-            else [given]
-        )
-        if not found:
-            raise InputError(
-                "the folder holds no structure file", file=str(given), remedy=f"Known endings: {', '.join(SUFFIXES)}"
-            )
-        files += found
+    for path in inputs:
+        if not path.exists():
+            raise InputError("there is no such file or folder", file=str(path), remedy="Check the path")
+        structures = structure_files(path) if path.is_dir() else [path]
+        if not structures:
+            endings = f"{', '.join(STRUCTURE_SUFFIXES)}, each also with .gz"
+            raise InputError("the folder holds no structure file", file=str(path), remedy=f"Known endings: {endings}")
+        files += structures
     files = list(dict.fromkeys(files))
     if not files:
         raise InputError("no input given")
     if len(files) == 1 and not inputs[0].is_dir():
-        return [Job(files[0], out or Path(f"{stem(files[0])}_{default}"))]
+        return [BatchItem(files[0], out or Path(f"{stem(files[0])}_{default}"))]
     root = out or Path(default)
-    taken: dict[str, int] = {}
-    jobs = []
+    uses: dict[str, int] = {}
+    items = []
     for path in files:
         name = stem(path)
-        taken[name] = taken.get(name, 0) + 1
-        jobs.append(Job(path, root / (name if taken[name] == 1 else f"{name}_{taken[name]}")))
-    return jobs
-
-
-def stem(path: Path) -> str:
-    """File name without the endings of structure files; never empty."""
-    name = path.name
-    for suffix in sorted(SUFFIXES, key=len, reverse=True):
-        if name.lower().endswith(suffix) and len(name) > len(suffix):
-            return name[: -len(suffix)]
-    return name or "model"
+        uses[name] = uses.get(name, 0) + 1
+        items.append(BatchItem(path, root / (name if uses[name] == 1 else f"{name}_{uses[name]}")))
+    return items
 
 
 def run_all(
-    jobs: Sequence[Job], work: Callable[[Job, Progress], RunResult], progress: Callable[[str], Progress]
+    items: Sequence[BatchItem], work: Callable[[BatchItem, Progress], RunResult], progress: Callable[[str], Progress]
 ) -> list[Outcome]:
-    """Do jobs one after the other; a job that fails does not stop the next, an interrupt does.
+    """Do items one after the other; one that fails does not stop the next, an interrupt does.
 
-    Several jobs leave ``runs.csv`` beside their folders, rewritten after each.
+    Several items leave ``runs.csv`` beside their folders, rewritten after each.
     """
     outcomes: list[Outcome] = []
-    for k, job in enumerate(jobs, start=1):
-        label = stem(job.path) if len(jobs) == 1 else f"[{k}/{len(jobs)}] {stem(job.path)}"
+    for k, item in enumerate(items, start=1):
+        label = stem(item.path) if len(items) == 1 else f"[{k}/{len(items)}] {stem(item.path)}"
         try:
-            outcomes.append(run_job(job, work, progress(label)))
+            outcomes.append(run_item(item, work, progress(label)))
         except KeyboardInterrupt:
-            outcomes.append(Outcome(job, error=f"interrupted in {job.path.name}; continue with --resume", exit_code=4))
+            message = f"interrupted in {item.path.name}; continue with --resume"
+            outcomes.append(Outcome(item, error=message, exit_code=4))
             break
-        if len(jobs) > 1:
-            write_summary(jobs[0].out.parent, outcomes)
+        if len(items) > 1:
+            write_summary(items[0].out.parent, outcomes)
     return outcomes
 
 
-def run_job(job: Job, work: Callable[[Job, Progress], RunResult], progress: Progress) -> Outcome:
-    """Do one job; this is the job border: no exception but an interrupt gets past it, and each keeps its traceback in
-    log.txt.
+def run_item(item: BatchItem, work: Callable[[BatchItem, Progress], RunResult], progress: Progress) -> Outcome:
+    """Do one item; this is the job border: no exception but an interrupt gets past it.
+
+    The traceback of a bug goes into log.txt of the run folder.
     """
     try:
-        result = work(job, progress)
-        said = "was done before" if result.skipped else result.verdict
+        result = work(item, progress)
+        verdict = "was done before" if result.skipped else result.verdict
         unwritten = (result.record.get("report") or {}).get("error")
-        said += f" No report.html: {unwritten}." if unwritten else ""
-        return Outcome(job, message=f"{job.path.name}: {said} -> {job.out}")
+        verdict += f" No report.html: {unwritten}." if unwritten else ""
+        return Outcome(item, message=f"{item.path.name}: {verdict} -> {item.out}")
     except RefineError as error:
         named = error if error.file else type(error)(
-            error.message, file=str(job.path), chain=error.chain, residue=error.residue, remedy=error.remedy
+            error.message, file=str(item.path), chain=error.chain, residue=error.residue, remedy=error.remedy
         )  # fmt: skip
-        return Outcome(job, error=str(named), exit_code=error.exit_code)
+        return Outcome(item, error=str(named), exit_code=error.exit_code)
     except Exception as error:  # the job border
         if out_of_memory(error):
-            told = EngineError(
-                "not enough memory", file=str(job.path), remedy="Use fewer replicas or a machine with more memory"
-            )
-            return Outcome(job, error=str(told), exit_code=told.exit_code)
-        where = keep_traceback(job.out, traceback.format_exc())
-        return Outcome(
-            job, error=f"a bug in refine: {type(error).__name__}: {error} (file {job.path}). {where}", exit_code=1
-        )
+            remedy = "Use fewer replicas or a machine with more memory"
+            shortage = EngineError("not enough memory", file=str(item.path), remedy=remedy)
+            return Outcome(item, error=str(shortage), exit_code=shortage.exit_code)
+        where = keep_traceback(item.out, traceback.format_exc())
+        bug = f"a bug in refine: {type(error).__name__}: {error} (file {item.path}). {where}"
+        return Outcome(item, error=bug, exit_code=1)
 
 
 def write_summary(root: Path, outcomes: Sequence[Outcome]) -> None:
     """runs.csv: one line per input so far."""
     if not root.is_dir():
         return
-    lines = [(o.job.path.name, o.job.out.name, o.exit_code, o.error or o.message) for o in outcomes]
-    write_table(root / "runs.csv", csv_text(("input", "folder", "exit_code", "message"), lines))
+    lines = [(o.item.path.name, o.item.out.name, o.exit_code, o.error or o.message) for o in outcomes]
+    write_output(root / "runs.csv", csv_text(("input", "folder", "exit_code", "message"), lines))
 
 
 def score_all(inputs: Sequence[Path], settings: RunSettings) -> tuple[str, list[Outcome]]:
     """Table of scores, as scores.csv has it, of files and folders of files; and how each ended."""
     rows: list[ScoreRow] = []
 
-    def work(job: Job, progress: Progress) -> RunResult:
-        row = score_file(job.path, settings)
-        rows.append(row)
-        return RunResult(job.out, (), False, "scored", {})
+    def work(item: BatchItem, progress: Progress) -> RunResult:
+        rows.append(score_file(item.path, settings))
+        return RunResult(item.out, (), False, "scored", {})
 
     outcomes = run_all(plan(inputs, None), work, lambda label: Progress())
     return (scores_csv(rows) if rows else ""), outcomes
-
-
-def write_table(path: Path, text: str) -> None:
-    """Write a table in one step; raises InputError when the place cannot be written."""
-    temporary = path.with_name(f".partial-{path.name}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"cannot write: {error.strerror}", file=str(path), remedy="Give another --out") from error
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

@@ -16,6 +16,7 @@ import refine
 from refine.bench.command import add_commands
 from refine.constants import DEVICES
 from refine.errors import RefineError
+from refine.files import write_output
 from refine.progress import Bar, PlainLines, Progress
 
 if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help is quick
@@ -31,13 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["train"]:
-        return told(lambda: train(arguments[1:]))
+        return exit_code_of(lambda: train(arguments[1:]))
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("refine").propagate = False  # log.txt of the run folder is its place
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        return told(lambda: options.work(options))
+        return exit_code_of(lambda: options.work(options))
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -111,9 +112,9 @@ def command(
     text: str,
     work: Callable[[argparse.Namespace], int],
 ) -> argparse.ArgumentParser:
-    made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EXIT_CODES)
-    made.set_defaults(work=work)
-    return made
+    new = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EXIT_CODES)
+    new.set_defaults(work=work)
+    return new
 
 
 def inputs(to: argparse.ArgumentParser) -> None:
@@ -134,8 +135,8 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
     from refine.settings import RunSettings, read_settings
 
     settings = read_settings(options.settings) if options.settings else RunSettings()
-    given = {name: getattr(options, name, None) for name in SAME_NAME}
-    settings = dataclasses.replace(settings, **{k: v for k, v in given.items() if v is not None})
+    values = {name: getattr(options, name, None) for name in SAME_NAME}
+    settings = dataclasses.replace(settings, **{k: v for k, v in values.items() if v is not None})
     if getattr(options, "steps", None) is not None:
         settings = dataclasses.replace(
             settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps)
@@ -148,8 +149,8 @@ def run_command(options: argparse.Namespace) -> int:
 
     settings = settings_of(options)
 
-    def work(job: batch.Job, progress: Progress) -> pipeline.RunResult:
-        return pipeline.refine_file(job.path, job.out, settings, progress, resume=options.resume)
+    def work(item: batch.BatchItem, progress: Progress) -> pipeline.RunResult:
+        return pipeline.refine_file(item.path, item.out, settings, progress, resume=options.resume)
 
     return report(batch.run_all(batch.plan(options.inputs, options.out, "refined"), work, progress_for(options)))
 
@@ -159,8 +160,8 @@ def finish_command(options: argparse.Namespace) -> int:
 
     settings = settings_of(options)
 
-    def work(job: batch.Job, progress: Progress) -> pipeline.RunResult:
-        return pipeline.finish_file(job.path, job.out, settings, progress, resume=options.resume)
+    def work(item: batch.BatchItem, progress: Progress) -> pipeline.RunResult:
+        return pipeline.finish_file(item.path, item.out, settings, progress, resume=options.resume)
 
     return report(batch.run_all(batch.plan(options.inputs, options.out, "finished"), work, progress_for(options)))
 
@@ -170,7 +171,7 @@ def score_command(options: argparse.Namespace) -> int:
 
     text, outcomes = batch.score_all(options.inputs, settings_of(options))
     if options.out and text:
-        batch.write_table(options.out, text)
+        write_output(options.out, text)
     else:
         sys.stdout.write(text)
     return report(outcomes, quiet=True)
@@ -186,8 +187,8 @@ def report_command(options: argparse.Namespace) -> int:
 def compare_command(options: argparse.Namespace) -> int:
     from refine.report.comparison import compare_run
 
-    found = compare_run(options.run, options.native)
-    sys.stdout.write(f"{found.table()}{found.report}\n")
+    comparison = compare_run(options.run, options.native)
+    sys.stdout.write(f"{comparison.table()}{comparison.report}\n")
     return 0
 
 
@@ -202,8 +203,8 @@ def doctor_command(options: argparse.Namespace) -> int:
 def app_command(options: argparse.Namespace) -> int:
     from refine.queue.serve import serve, settings_with
 
-    given = {name: getattr(options, name) for name in ("folder", "host", "port", "at_once", "base")}
-    return serve(settings_with(options.config, {k: v for k, v in given.items() if v is not None}))
+    values = {name: getattr(options, name) for name in ("folder", "host", "port", "at_once", "base")}
+    return serve(settings_with(options.config, {k: v for k, v in values.items() if v is not None}))
 
 
 def train(arguments: Sequence[str]) -> int:
@@ -221,7 +222,7 @@ def progress_for(options: argparse.Namespace) -> Callable[[str], Progress]:
 
 
 def report(outcomes: Sequence[Outcome], quiet: bool = False) -> int:
-    """Tell how the inputs ended; gives the exit code."""
+    """Print how the inputs ended; gives the exit code."""
     from refine import batch
 
     for outcome in outcomes:
@@ -232,8 +233,8 @@ def report(outcomes: Sequence[Outcome], quiet: bool = False) -> int:
     return batch.exit_code(outcomes)
 
 
-def told(work: Callable[[], int]) -> int:
-    """Do ``work``; an error made for the user is told without a traceback."""
+def exit_code_of(work: Callable[[], int]) -> int:
+    """Do ``work``; an error made for the user is printed without a traceback."""
     try:
         return work()
     except RefineError as error:

@@ -83,8 +83,8 @@ class Bar:
             return
         self._last = now
         line = self._line(event)
-        shown = f"{line}\n" if event.stage == "done" else line[: shutil.get_terminal_size().columns - 1]
-        self._stream.write(f"\r\x1b[2K{shown}")
+        text = f"{line}\n" if event.stage == "done" else line[: shutil.get_terminal_size().columns - 1]
+        self._stream.write(f"\r\x1b[2K{text}")
         self._stream.flush()
 
     def _line(self, event: Event) -> str:

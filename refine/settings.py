@@ -10,10 +10,10 @@ from typing import Any
 from refine.constants import B_COLUMNS, DEVICES
 from refine.energy.settings import EnergySettings
 from refine.ensemble.candidates import FIRST
-from refine.errors import InputError
 from refine.finishing.settings import FinishSettings
 from refine.networks.weights import DEFAULT_MODEL
 from refine.propagation.settings import PropagationSettings
+from refine.settings_checks import at_least, finite, one_of
 from refine.settings_file import build_settings, read_toml
 
 LEARNED_WEIGHTS = {"prior": 1.0, "mediated": 0.2, "likelihood": 0.3}
@@ -59,14 +59,14 @@ class RunSettings:
     finishing: FinishSettings = dataclasses.field(default_factory=FinishSettings)
 
     def __post_init__(self) -> None:
-        _one_of("bfactor", self.bfactor, B_COLUMNS)
-        _one_of("first", self.first, FIRST)
-        _one_of("device", self.device, DEVICES)
+        one_of("bfactor", self.bfactor, B_COLUMNS)
+        one_of("first", self.first, FIRST)
+        one_of("device", self.device, DEVICES)
         for name, least in (("seed", 0), ("models", 1), ("workers", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"setting {name} = {getattr(self, name)} is below {least}")
-        for name in self.learned:
-            _one_of("learned", name, tuple(LEARNED_WEIGHTS))
+            at_least(name, getattr(self, name), least)
+        for name, weight in self.learned.items():
+            one_of("learned", name, LEARNED_WEIGHTS)
+            finite(f"learned.{name}", weight)
 
     @property
     def relaxes_first(self) -> bool:
@@ -90,8 +90,3 @@ def read_settings(path: Path) -> RunSettings:
 def from_dict(values: Mapping[str, Any]) -> RunSettings:
     """Settings of nested plain values; raises InputError on an unknown key or a wrong type."""
     return build_settings(RunSettings, values)
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(f"setting {name} = {value!r} is unknown", remedy=f"Use one of {', '.join(known)}")

@@ -40,11 +40,11 @@ def build_settings(kind: type[T], values: Mapping[str, Any], prefix: str = "") -
         InputError: an unknown key or a value of the wrong type; ``prefix`` is put before the names of settings.
     """
     hints = typing.get_type_hints(kind)
-    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    names = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     arguments = {}
     for key, value in values.items():
-        if key not in known:
-            raise InputError(f"unknown setting {prefix}{key}", remedy=f"Known here: {', '.join(sorted(known))}")
+        if key not in names:
+            raise InputError(f"unknown setting {prefix}{key}", remedy=f"Known here: {', '.join(sorted(names))}")
         arguments[key] = _value(hints[key], value, f"{prefix}{key}")
     return kind(**arguments)
 

@@ -11,7 +11,18 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "refine"
 STAGES = (
-    ("__init__", "constants", "errors", "resources", "progress", "settings_file", "device"),
+    (
+        "__init__",
+        "constants",
+        "errors",
+        "resources",
+        "progress",
+        "files",
+        "workers",
+        "settings_checks",
+        "settings_file",
+        "device",
+    ),
     ("structure",),
     ("assess",),
     ("physics",),

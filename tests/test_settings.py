@@ -25,11 +25,14 @@ def test_round_trip() -> None:
         ({"finishing": {"spead": 1}}, "unknown setting finishing.spead"),
         ({"seed": "one"}, "wrong type"),
         ({"seed": True}, "wrong type"),
-        ({"seed": -1}, "below 0"),
-        ({"models": 0}, "below 1"),
+        ({"seed": -1}, "seed = -1 must be a number of at least 0"),
+        ({"models": 0}, "models = 0 must be a number of at least 1"),
         ({"finishing": 3}, "is a table"),
         ({"bfactor": "plddt"}, "unknown"),
         ({"device": "tpu"}, "unknown"),
+        ({"learned": {"priors": 1}}, "learned = 'priors' is unknown"),
+        ({"learned": {"prior": float("nan")}}, "learned.prior = nan must be a finite number"),
+        ({"propagation": {"fraction": 2}}, "propagation.fraction = 2.0 must be a number from 0 to 1"),
     ],
 )
 def test_mistakes_are_named(values: dict[str, object], words: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from refine.accuracy.features import Features
 from refine.errors import ModelError
+from refine.files import file_hash
 
 TABLE = Path(__file__).resolve().parent / "tables" / "calibration.json"
 FORMS = ("ensemble", "networks", "geometry")
@@ -116,7 +116,7 @@ def form_of(features: Features) -> str:
 
 def network_hashes(folder: Path) -> dict[str, str]:
     """sha256 of the networks in ``folder`` that features come from."""
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.glob("*.safetensors"))}
+    return {p.name: file_hash(p) for p in sorted(folder.glob("*.safetensors"))}
 
 
 @functools.cache

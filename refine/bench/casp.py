@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from refine.bench.manifest import Target
 from refine.bench.methods import Method
 from refine.bench.result import DONE, read_result
 from refine.errors import InputError
+from refine.files import write_text
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.structure.write import write_pdb
@@ -54,21 +56,17 @@ def write_casp(path: Path, target: str, models: Sequence[Protein], author: str, 
     if not models:
         raise InputError("no model to write", file=str(path))
     lines = ["PFRMAT TS", f"TARGET {target}", f"AUTHOR {author}", f"METHOD {method}"]
-    scratch = path.with_name(f".partial-{path.name}.pdb")
-    try:
-        for number, model in enumerate(models[:MOST_MODELS], start=1):
-            write_pdb(model, scratch)
-            atoms = [
-                line.rstrip()
-                for line in scratch.read_text(encoding="utf-8").splitlines()
-                if line.startswith(("ATOM", "TER"))
-            ]
-            lines += [
-                f"MODEL  {number}",
-                "PARENT N/A",
-                *(atom[:66] if atom.startswith("ATOM") else "TER" for atom in atoms),
-                "END",
-            ]
-    finally:
-        scratch.unlink(missing_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for number, model in enumerate(models[:MOST_MODELS], start=1):
+        lines += [f"MODEL  {number}", "PARENT N/A", *_atom_lines(model), "END"]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _atom_lines(model: Protein) -> list[str]:
+    """ATOM lines up to the B column, and TER lines."""
+    with tempfile.TemporaryDirectory(prefix="refine-casp-") as scratch:
+        path = Path(scratch) / "model.pdb"
+        write_pdb(model, path)
+        lines = path.read_text(encoding="utf-8").splitlines()
+    return [
+        line.rstrip()[:66] if line.startswith("ATOM") else "TER" for line in lines if line.startswith(("ATOM", "TER"))
+    ]

@@ -122,7 +122,7 @@ def bench_command(options: argparse.Namespace) -> int:
 
 def rank_command(options: argparse.Namespace) -> int:
     from refine.bench.decoys import find_decoys
-    from refine.bench.rank import TABLE, Ranking, run_ranking
+    from refine.bench.rank import TABLE, RankingBench, run_ranking
 
     decoys = find_decoys(
         options.manifest,
@@ -131,7 +131,8 @@ def rank_command(options: argparse.Namespace) -> int:
         split=options.split,
         names=names_of(options.targets),
     )
-    ranking = Ranking(decoys, settings_of(options), options.out, options.manifest.name, options.near, options.voromqa)
+    settings, label = settings_of(options), options.manifest.name
+    ranking = RankingBench(decoys, settings, options.out, label, options.near, options.voromqa)
     summary = run_ranking(
         ranking, workers=options.workers, scheduler=options.scheduler, resume=options.resume, tell=teller(options)
     )
@@ -157,12 +158,12 @@ def travelling(settings: RunSettings) -> RunSettings:
     return dataclasses.replace(settings, networks=str(folder.resolve())) if folder.is_dir() else settings
 
 
-def variants_of(given: Sequence[str]) -> dict[str, RunSettings]:
+def variants_of(assignments: Sequence[str]) -> dict[str, RunSettings]:
     """Settings by name of ``NAME=FILE.toml``."""
     from refine.settings import read_settings
 
     variants = {}
-    for text in given:
+    for text in assignments:
         name, equals, path = text.partition("=")
         if not equals:
             raise InputError(f"--variant {text!r} is not NAME=FILE.toml", remedy="For example --variant hot=hot.toml")

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from refine.batch import SUFFIXES, stem
 from refine.bench.manifest import Target, read_rows
 from refine.errors import InputError
+from refine.files import stem, structure_files
 
 NATIVE = "native"
 
@@ -43,10 +43,10 @@ def find_decoys(
     Raises:
         InputError: nothing found, no native, or the manifest cannot be read.
     """
-    found = _of_folder(place) if place.is_dir() else _of_manifest(place, root, chosen_set)
+    decoys = _of_folder(place) if place.is_dir() else _of_manifest(place, root, chosen_set)
     kept = [
         d
-        for d in found
+        for d in decoys
         if (not names or d.target in names) and split in ("all", Target(d.target, d.path, d.native).split)
     ]
     if not kept:
@@ -58,7 +58,7 @@ def _of_folder(place: Path) -> list[Decoy]:
     folders = sorted(p for p in place.iterdir() if p.is_dir() and not p.name.startswith("."))
     decoys = []
     for folder in folders:
-        files = sorted(p for p in folder.iterdir() if p.is_file() and p.name.lower().endswith(SUFFIXES))
+        files = structure_files(folder)
         natives = [p for p in files if stem(p) == NATIVE]
         if files and len(natives) != 1:
             raise InputError("the folder of a target needs one file called native", file=str(folder))

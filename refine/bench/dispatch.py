@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from refine.bench.local_workers import Ended, LocalWorkers
 from refine.errors import EngineError, InputError
+from refine.settings_checks import at_least
+from refine.workers import Ended, Workers
 
 T = TypeVar("T")
 CONNECT_SECONDS = 30
@@ -34,9 +35,8 @@ def dispatch(
     if scheduler:
         yield from _on_cluster(work, tasks, scheduler)
         return
-    if workers < 1:
-        raise InputError(f"--workers {workers} is below 1")
-    with LocalWorkers(work, min(workers, max(len(tasks), 1))) as pool:
+    at_least("workers", workers, 1)
+    with Workers(work, min(workers, max(len(tasks), 1))) as pool:
         yield from pool.run(tasks)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from refine.errors import InputError
+from refine.settings_checks import one_of
 
 COLUMNS = ("target", "model", "native")
 SPLITS = ("tune", "check", "all")
@@ -50,8 +51,7 @@ def read_manifest(
     Raises:
         InputError: unreadable, a column or structure file is missing, a target occurs twice, nothing is left.
     """
-    if split not in SPLITS:
-        raise InputError(f"unknown split {split!r}", remedy=f"Use one of {', '.join(SPLITS)}")
+    one_of("split", split, SPLITS)
     rows = [row for row in read_rows(path, chosen_set) if not names or row["target"] in names]
     missing = sorted(set(names) - {row["target"] for row in rows})
     if missing:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from refine.errors import InputError
 from refine.settings import RunSettings, from_dict
+from refine.settings_checks import above
+from refine.settings_file import build_settings, read_toml
 
 KINDS = ("start", "ours", "relax", "random", "command")
 DEFAULT = ("start", "random", "relax", "ours")
@@ -136,18 +137,23 @@ def read_commands(path: Path) -> tuple[Method, ...]:
     Raises:
         InputError: unreadable, not TOML, an unknown key, a missing command.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"cannot read the commands: {error}", file=str(path)) from error
+    return read_toml(path, _commands)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Program:
+    """A table of the file of other programs; attributes as of ``Method``."""
+
+    command: str = ""
+    seconds: float = COMMAND_SECONDS
+
+
+def _commands(tables: Mapping[str, Any]) -> tuple[Method, ...]:
     methods = []
     for name, table in tables.items():
-        if not isinstance(table, Mapping) or not isinstance(table.get("command"), str):
-            raise InputError(f"method {name} needs a table with a command", file=str(path))
-        unknown = sorted(set(table) - {"command", "seconds"})
-        if unknown:
-            raise InputError(f"unknown key {name}.{unknown[0]}", file=str(path), remedy="Known here: command, seconds")
-        methods.append(
-            Method(name, "command", command=table["command"], seconds=float(table.get("seconds", COMMAND_SECONDS)))
-        )
+        if not isinstance(table, Mapping) or "command" not in table:
+            raise InputError(f"method {name} needs a table with a command")
+        program = build_settings(_Program, table, f"{name}.")
+        above(f"{name}.seconds", program.seconds, 0)
+        methods.append(Method(name, "command", command=program.command, seconds=program.seconds))
     return tuple(methods)

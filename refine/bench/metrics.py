@@ -73,11 +73,11 @@ def measure(model: Protein, native: Protein, start: Protein) -> tuple[dict[str, 
 def move(model: Protein, start: Protein) -> float:
     """Mean move (Å) of the CA atoms both have; NaN when there are fewer than three."""
     try:
-        found = match_residues(model, start)
+        matching = match_residues(model, start)
     except InputError:
         return float("nan")
-    both = model.mask[found.model_index, CA] & start.mask[found.native_index, CA]
-    rows, columns = found.model_index[both], found.native_index[both]
+    both = model.mask[matching.model_index, CA] & start.mask[matching.native_index, CA]
+    rows, columns = matching.model_index[both], matching.native_index[both]
     if len(rows) < 3:
         return float("nan")
     return float(np.mean(move_sizes(model.coords[0, rows, CA], start.coords[0, columns, CA])))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,18 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from refine.batch import write_table
 from refine.bench.decoys import Decoy
 from refine.bench.dispatch import dispatch
 from refine.bench.methods import bench_settings
-from refine.bench.result import DONE, plain
+from refine.bench.result import DONE
 from refine.bench.run import check_folder
 from refine.bench.scoring import HIGHER_IS_BETTER, ScoreTask, read_score, score_task
 from refine.bench.statistics import SEED
 from refine.bench.tables import number, table
 from refine.bench.work import networks_of
+from refine.files import csv_text, json_text, plain, write_output
 from refine.run.record import versions
-from refine.run.tables import csv_text
 from refine.settings import RunSettings
 
 log = logging.getLogger(__name__)
@@ -38,7 +36,7 @@ _RESAMPLES = 2000
 
 
 @dataclasses.dataclass(frozen=True)
-class Ranking:
+class RankingBench:
     """What to score and where; ``near`` is the GDT-TS of near-native decoys, None for the best fifth."""
 
     decoys: tuple[Decoy, ...]
@@ -55,7 +53,7 @@ class Ranking:
 
 
 def run_ranking(
-    ranking: Ranking,
+    ranking: RankingBench,
     *,
     workers: int = 1,
     scheduler: str = "",
@@ -68,9 +66,8 @@ def run_ranking(
     began, tasks = time.monotonic(), ranking.tasks()
     for count, ended in enumerate(dispatch(score_task, tasks, workers=workers, scheduler=scheduler), start=1):
         if count % 10 == 0 or count == len(tasks) or ended.error:
-            tell(
-                f"[{count}/{len(tasks)} {time.monotonic() - began:.0f} s] {ended.answer or ended.error.strip().splitlines()[-1]}"
-            )
+            outcome = ended.answer or ended.error.strip().splitlines()[-1]
+            tell(f"[{count}/{len(tasks)} {time.monotonic() - began:.0f} s] {outcome}")
     rows = [row for row in map(read_score, tasks) if row is not None]
     done = [row for row in rows if row["status"] == DONE]
     targets = {
@@ -93,9 +90,9 @@ def run_ranking(
             "mean": mean_over(targets),
         }
     )
-    write_table(ranking.folder / TIDY_FILE, tidy(done))
-    write_table(ranking.folder / SUMMARY, json.dumps(summary, indent=1, allow_nan=False) + "\n")
-    write_table(ranking.folder / TABLE, markdown(summary))
+    write_output(ranking.folder / TIDY_FILE, tidy(done))
+    write_output(ranking.folder / SUMMARY, json_text(summary))
+    write_output(ranking.folder / TABLE, markdown(summary))
     return summary
 
 
@@ -107,24 +104,24 @@ def target_summary(rows: Sequence[Mapping[str, Any]], near: float | None) -> dic
     gdt = closeness["oligo_gdtts"]
     cut = near if near is not None else (float(np.quantile(gdt, 1 - NEAR_SHARE)) if len(gdt) else float("nan"))
     columns = list(dict.fromkeys(name for row in decoys for name in row["scores"]))
-    found = {}
+    summaries = {}
     for column in columns:
         values = goodness(decoys, column)
         native = goodness(natives, column)
-        found[column] = column_summary(values, closeness, gdt >= cut, native)
+        summaries[column] = column_summary(values, closeness, gdt >= cut, native)
     return {
         "decoys": len(decoys),
         "best_oligo_gdtts": float(gdt.max()) if len(gdt) else None,
         "near_from": cut,
-        "columns": found,
+        "columns": summaries,
     }
 
 
 def goodness(rows: Sequence[Mapping[str, Any]], column: str) -> NDArray[np.float64]:
     """A score column, turned so that more is better; NaN where it is missing."""
     sign = 1.0 if column in HIGHER_IS_BETTER else -1.0
-    given = [row["scores"].get(column) for row in rows]
-    return sign * np.array([np.nan if v is None else v for v in given], float)
+    scores = [row["scores"].get(column) for row in rows]
+    return sign * np.array([np.nan if v is None else v for v in scores], float)
 
 
 def column_summary(
@@ -136,21 +133,21 @@ def column_summary(
     """One score column of one target: correlations, what its choice loses, where the native comes, area under the
     ROC.
     """
-    known = np.isfinite(values)
-    values, near = values[known], near[known]
-    found: dict[str, Any] = {"n": int(known.sum())}
+    scored = np.isfinite(values)
+    values, near = values[scored], near[scored]
+    summary: dict[str, Any] = {"n": int(scored.sum())}
     for key, of in closeness.items():
-        x = of[known]
-        found[f"spearman_{key}"] = spearman(values, x)
-        found[f"spearman_{key}_interval"] = spearman_interval(values, x)
-        found[f"pearson_{key}"] = correlation(values, x)
-        found[f"top1_loss_{key}"] = float(x.max() - x[values == values.max()].mean()) if len(x) else None
+        x = of[scored]
+        summary[f"spearman_{key}"] = spearman(values, x)
+        summary[f"spearman_{key}_interval"] = spearman_interval(values, x)
+        summary[f"pearson_{key}"] = correlation(values, x)
+        summary[f"top1_loss_{key}"] = float(x.max() - x[values == values.max()].mean()) if len(x) else None
     beaten = (
         float((values > native[0]).sum() + 0.5 * (values == native[0]).sum())
         if len(native) and np.isfinite(native[0])
         else np.nan
     )
-    return found | {"native_rank": 1 + beaten, "roc_auc": area_under_roc(values, near)}
+    return summary | {"native_rank": 1 + beaten, "roc_auc": area_under_roc(values, near)}
 
 
 def correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from refine.accuracy.calibration import network_hashes
 from refine.bench.manifest import Target
 from refine.bench.methods import Method
+from refine.files import file_hash, json_text, write_text
 from refine.networks.weights import Networks
-from refine.run.record import file_hash
 
 FORMAT = 1
 """Raised when results of an older version must be computed again."""
@@ -52,7 +51,7 @@ class Result:
 
 def fingerprint(target: Target, method: Method, seed: int, networks: Networks | None, like: str = "") -> str:
     """Hash of the structures, the method, the trained files and, for random, the result it imitates."""
-    trained = {} if networks is None else {p.name: file_hash(p) for p in sorted(networks.folder.glob("*.safetensors"))}
+    trained = {} if networks is None else network_hashes(networks.folder)
     what = {
         "format": FORMAT,
         "model": file_hash(target.model),
@@ -73,11 +72,7 @@ def write_result(folder: Path, result: Result) -> None:
     """Write the result's file in one step."""
     path = result_path(folder, result.target, result.method)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    temporary.write_text(
-        json.dumps(plain(dataclasses.asdict(result)), indent=1, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    temporary.replace(path)
+    write_text(path, json_text(dataclasses.asdict(result)))
 
 
 def read_result(folder: Path, target: str, method: str) -> Result | None:
@@ -92,16 +87,5 @@ def read_result(folder: Path, target: str, method: str) -> Result | None:
 
 def read_results(folder: Path, targets: Sequence[Target], methods: Sequence[Method]) -> list[Result]:
     """All results there are, by target and method in the given order."""
-    found = (read_result(folder, target.name, method.name) for target in targets for method in methods)
-    return [result for result in found if result is not None]
-
-
-def plain(value: Any) -> Any:
-    """Nested plain values for JSON; numbers that are not finite become None."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    results = (read_result(folder, target.name, method.name) for target in targets for method in methods)
+    return [result for result in results if result is not None]

@@ -13,16 +13,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from refine.batch import write_table
 from refine.bench.dispatch import dispatch
 from refine.bench.manifest import Target
 from refine.bench.methods import Method
 from refine.bench.metrics import METRICS
-from refine.bench.result import Result, plain, read_results
+from refine.bench.result import Result, read_results
 from refine.bench.summary import Results, summarise
 from refine.bench.tables import markdown, tidy_csv
 from refine.bench.work import Task, networks_of, run_task
 from refine.errors import InputError
+from refine.files import json_text, plain, write_output
 from refine.run.record import versions
 
 log = logging.getLogger(__name__)
@@ -67,12 +67,12 @@ def check_folder(folder: Path, *, resume: bool) -> None:
     """Make the folder; raises InputError when it holds something and ``resume`` is False, or cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        taken = any(folder.iterdir())
+        used = any(folder.iterdir())
     except OSError as error:
         raise InputError(
             f"cannot use the folder: {error.strerror}", file=str(folder), remedy="Give another --out"
         ) from error
-    if taken and not resume:
+    if used and not resume:
         raise InputError(
             "the folder is not empty", file=str(folder), remedy="Give another --out, or --resume to go on with it"
         )
@@ -101,8 +101,8 @@ def run_bench(
     check_folder(bench.folder, resume=resume)
     began, tasks = time.monotonic(), bench.tasks()
     for count, ended in enumerate(dispatch(run_task, tasks, workers=workers, scheduler=scheduler), start=1):
-        said = ended.answer or f"{ended.task.name}: not done: {ended.error.strip().splitlines()[-1]}"
-        tell(f"[{count}/{len(tasks)} {time.monotonic() - began:.0f} s] {said}")
+        outcome = ended.answer or f"{ended.task.name}: not done: {ended.error.strip().splitlines()[-1]}"
+        tell(f"[{count}/{len(tasks)} {time.monotonic() - began:.0f} s] {outcome}")
     return write_reports(bench, workers=workers, scheduler=scheduler, seconds=time.monotonic() - began)
 
 
@@ -121,15 +121,15 @@ def write_reports(
     summary = {"bench": facts, "expected": expected, "results": len(results)}
     summary |= {"keys": {m.key: {"label": m.label, "better": "more" if m.sign > 0 else "less"} for m in METRICS}}
     summary = plain(summary | summarise(Results.of(results), bench.against))
-    write_table(bench.folder / TIDY_FILE, tidy_csv(results, bench.targets))
-    write_table(bench.folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    write_table(bench.folder / TABLE, markdown(summary))
+    write_output(bench.folder / TIDY_FILE, tidy_csv(results, bench.targets))
+    write_output(bench.folder / SUMMARY, json_text(summary, ascii_only=False))
+    write_output(bench.folder / TABLE, markdown(summary))
     if find_spec("matplotlib") is None:
         log.warning("no %s: matplotlib is not installed (extra 'bench')", REPORT)
         return summary
     from refine.bench.html import page
 
-    write_table(bench.folder / REPORT, page(summary, Results.of(results)))
+    write_output(bench.folder / REPORT, page(summary, Results.of(results)))
     return summary
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import traceback
@@ -17,13 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from refine.accuracy.calibration import network_hashes
 from refine.assess.compare import compare
 from refine.bench.decoys import Decoy
-from refine.bench.result import DONE, FAILED, plain
+from refine.bench.result import DONE, FAILED
 from refine.bench.work import networks_of
 from refine.engine import Engine
 from refine.errors import EngineError, RefineError
-from refine.run.record import file_hash
+from refine.files import file_hash, json_text, write_text
 from refine.settings import from_dict
 from refine.structure.prepare import prepare
 from refine.structure.protein import Protein
@@ -76,16 +76,14 @@ def score_task(task: ScoreTask) -> str:
         values = {"status": FAILED, "fingerprint": "", "error": f"a bug in refine: {error}\n{traceback.format_exc()}"}
     head = {"target": task.decoy.target, "decoy": task.decoy.name, "native": task.decoy.is_native}
     task.path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = task.path.with_name(f".partial-{os.getpid()}-{task.path.name}")
-    temporary.write_text(json.dumps(plain(head | values), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.replace(task.path)
+    write_text(task.path, json_text(head | values))
     return f"{task.name}: {values['status']}"
 
 
 def fingerprint(task: ScoreTask) -> str:
     """Hash of everything the scores depend on."""
     networks = networks_of(from_dict(task.settings))
-    trained = {} if networks is None else {p.name: file_hash(p) for p in sorted(networks.folder.glob("*.safetensors"))}
+    trained = {} if networks is None else network_hashes(networks.folder)
     voromqa = bool(task.voromqa and shutil.which(task.voromqa))
     what = (FORMAT, file_hash(task.decoy.path), file_hash(task.decoy.native), task.settings, trained, voromqa)
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
@@ -110,11 +108,11 @@ def scores(task: ScoreTask) -> dict[str, Any]:
     comparison = compare(protein, native_of(task.decoy.native))
     silent = [name for name, weight in settings.learned.items() if weight == 0]
     heard = dataclasses.replace(settings, learned={**settings.learned, **dict.fromkeys(silent, 1.0)})
-    found = Engine(protein, networks_of(settings), heard).score()
-    columns: dict[str, float] = {name: value for name, value in found.terms.items() if name != "total"}
-    columns = {"energy": found.terms["total"] - sum(columns.get(name, 0.0) for name in silent)} | columns
-    columns["confidence"] = found.estimate.overall
-    columns |= {name: found.quality[name] for name in ("judge", *QUALITY) if name in found.quality}
+    score = Engine(protein, networks_of(settings), heard).score()
+    columns: dict[str, float] = {name: value for name, value in score.terms.items() if name != "total"}
+    columns = {"energy": score.terms["total"] - sum(columns.get(name, 0.0) for name in silent)} | columns
+    columns["confidence"] = score.estimate.overall
+    columns |= {name: score.quality[name] for name in ("judge", *QUALITY) if name in score.quality}
     columns["compactness"] = -radius_of_gyration(protein)
     if task.voromqa and (program := shutil.which(task.voromqa)):
         columns["voromqa"] = voromqa(program, task.decoy.path)

@@ -21,10 +21,6 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
-
 
 def resampled(values: NDArray[np.float64], resamples: int = RESAMPLES) -> NDArray[np.float64]:
     """Bootstrap samples (resamples, n) of values (n,); the same draw for every array of the same n."""

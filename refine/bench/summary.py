@@ -44,14 +44,14 @@ class Results:
 
     def rows(self, method: str, model: int = 1) -> Rows:
         """Rows of one model of a method, of the targets that have it; a metric that is not a number is NaN."""
-        found = {}
+        rows = {}
         for result in self.by_method.get(method, ()):
             if result.status == DONE and len(result.models) >= model:
                 row = result.models[model - 1]
-                found[result.target] = {
+                rows[result.target] = {
                     key: float("nan") if row.get(key) is None else float(row[key]) for key in (*BY_KEY, "move")
                 }
-        return found
+        return rows
 
     def lengths(self) -> dict[str, int]:
         return {r.target: r.residues for results in self.by_method.values() for r in results if r.status == DONE}
@@ -68,8 +68,8 @@ class Results:
 
 def changes(rows: Rows, start: Rows, key: str) -> dict[str, float]:
     """Change of a metric against the start, of the targets where both are numbers."""
-    found = {target: row[key] - start[target][key] for target, row in rows.items() if target in start}
-    return {target: value for target, value in found.items() if np.isfinite(value)}
+    differences = {target: row[key] - start[target][key] for target, row in rows.items() if target in start}
+    return {target: value for target, value in differences.items() if np.isfinite(value)}
 
 
 def summarise(results: Results, against: str = "ours") -> dict[str, Any]:
@@ -90,13 +90,13 @@ def method_summary(results: Results, method: str, start: Rows) -> dict[str, Any]
     """Of model 1 of a method: how many, what it cost, and every metric against the start; strata by start quality and
     length.
     """
-    found = results.by_method[method]
-    done, rows = [r for r in found if r.status == DONE], results.rows(method)
+    attempted = results.by_method[method]
+    done, rows = [r for r in attempted if r.status == DONE], results.rows(method)
     flags = collections.Counter(flag for r in done for flag in r.details.get("flags", ())[:1])
     return {
-        "kind": found[0].kind,
+        "kind": attempted[0].kind,
         "n": len(done),
-        "failed": len(found) - len(done),
+        "failed": len(attempted) - len(done),
         "seconds_mean": _mean([r.seconds for r in done]),
         "seconds_median": float(np.median([r.seconds for r in done])) if done else None,
         "cpu_seconds_mean": _mean([r.cpu_seconds for r in done]),
@@ -136,8 +136,8 @@ def pair_summary(results: Results, first: str, second: str) -> dict[str, Any]:
     tests = {}
     for metric in METRICS:
         x, y = (np.array([rows[t][metric.key] for t in both]) for rows in (a, b))
-        known = np.isfinite(x) & np.isfinite(y)
-        test = paired(x[known], y[known])
+        measured = np.isfinite(x) & np.isfinite(y)
+        test = paired(x[measured], y[measured])
         tests[metric.key] = {
             "n": test.n,
             "difference_mean": interval(test.difference),
@@ -158,17 +158,17 @@ def strata(lengths: Mapping[str, int], rows: Rows, start: Rows) -> list[dict[str
     """Changes by start quality and by length, in fixed bins; empty ones are left out."""
     quality = {t: start[t][MAIN.key] for t in rows if t in start}
     size = {t: float(lengths[t]) for t in rows if t in start}
-    found = []
+    entries = []
     for by, of, bins in (("start_oligo_gdtha", quality, QUALITY_BINS), ("residues", size, LENGTH_BINS)):
         for low, high in zip(bins[:-1], bins[1:], strict=True):
             inside = {t: rows[t] for t, v in of.items() if low <= v < high}
             if inside:
                 values = {key: _changed(inside, start, key) for key in STRATA_METRICS}
-                found.append(
+                entries.append(
                     {"by": by, "from": low, "to": high, "n": len(inside)}
                     | {k: interval(mean_interval(v)) for k, v in values.items()}
                 )
-    return found
+    return entries
 
 
 def _changed(rows: Rows, start: Rows, key: str) -> NDArray[np.float64]:
@@ -184,10 +184,10 @@ def _known(value: float) -> float | None:
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    known = [v for v in values if np.isfinite(v)]
-    return float(np.mean(known)) if known else None
+    numbers = [v for v in values if np.isfinite(v)]
+    return float(np.mean(numbers)) if numbers else None
 
 
 def _percent(values: Sequence[bool | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return 100 * sum(known) / len(known) if known else None
+    numbers = [v for v in values if v is not None]
+    return 100 * sum(numbers) / len(numbers) if numbers else None

@@ -9,7 +9,7 @@ from refine.bench.manifest import Target
 from refine.bench.metrics import BY_KEY, MAIN, METRICS, Metric
 from refine.bench.result import DONE, Result
 from refine.bench.summary import QUALITY_BINS
-from refine.run.tables import csv_text
+from refine.files import csv_text
 
 TIDY = (
     "target",
@@ -60,21 +60,21 @@ def markdown(summary: Mapping[str, Any]) -> str:
 
 def change(metric: Metric, values: Mapping[str, Any], key: str = "delta_mean") -> str:
     """A change with its interval, marked * when the interval excludes 0."""
-    found = values[key]
-    if found["value"] is None:
+    interval = values[key]
+    if interval["value"] is None:
         return "–"
     digits = metric.digits
-    if found["value"] == found["low"] == found["high"] == 0:
+    if interval["value"] == interval["low"] == interval["high"] == 0:
         return "0"
-    if found["low"] is None:
-        return f"{found['value']:+.{digits}f}"
-    mark = "*" if found["low"] > 0 or found["high"] < 0 else ""
-    return f"{found['value']:+.{digits}f}{mark} [{found['low']:+.{digits}f}, {found['high']:+.{digits}f}]"
+    if interval["low"] is None:
+        return f"{interval['value']:+.{digits}f}"
+    mark = "*" if interval["low"] > 0 or interval["high"] < 0 else ""
+    return f"{interval['value']:+.{digits}f}{mark} [{interval['low']:+.{digits}f}, {interval['high']:+.{digits}f}]"
 
 
 def main_table(summary: Mapping[str, Any]) -> str:
     """Accuracy against the native, model 1 only."""
-    shown = [
+    columns = [
         m
         for m in METRICS
         if m.key in ("oligo_gdtha", "oligo_gdtts", "tm_score", "bb_lddt", "lddt_no_stereochecks", "rmsd")
@@ -82,7 +82,7 @@ def main_table(summary: Mapping[str, Any]) -> str:
     head = [
         "method",
         "n",
-        *(f"Δ {m.label}" for m in shown),
+        *(f"Δ {m.label}" for m in columns),
         "median Δ GDT-HA",
         "improved %",
         "worst",
@@ -94,7 +94,7 @@ def main_table(summary: Mapping[str, Any]) -> str:
     for name, of in summary["methods"].items():
         main = of["metrics"][MAIN.key]
         cells = [name, f"{of['n']}" + (f" ({of['failed']} failed)" if of["failed"] else "")]
-        cells += [change(m, of["metrics"][m.key]) for m in shown]
+        cells += [change(m, of["metrics"][m.key]) for m in columns]
         cells += [
             change(MAIN, main, "delta_median"),
             number(main["improved_percent"], 0),
@@ -111,15 +111,15 @@ def main_table(summary: Mapping[str, Any]) -> str:
 
 def quality_table(summary: Mapping[str, Any]) -> str:
     """Quality without a native: mean level of each method."""
-    shown = [
+    columns = [
         m
         for m in METRICS
         if m.key not in ("oligo_gdtha", "oligo_gdtts", "tm_score", "bb_lddt", "lddt_no_stereochecks", "rmsd")
     ]
-    head = ["method", *(m.label for m in shown), "mean move (Å)"]
+    head = ["method", *(m.label for m in columns), "mean move (Å)"]
     lines = []
     for name, of in summary["methods"].items():
-        levels = [number(of["metrics"][m.key]["mean"], m.digits if m.key != "lddt" else 4) for m in shown]
+        levels = [number(of["metrics"][m.key]["mean"], m.digits if m.key != "lddt" else 4) for m in columns]
         lines.append([name, *levels, number(of["move_mean"], 2)])
     return "Mean levels, model 1:\n\n" + table(head, lines)
 
@@ -127,7 +127,7 @@ def quality_table(summary: Mapping[str, Any]) -> str:
 def metric_tables(summary: Mapping[str, Any]) -> dict[str, str]:
     """Every metric of each method but the start: levels, mean and median change, share improved, worst target."""
     head = ["metric", "start", "model 1", "n", "mean Δ", "median Δ", "improved %", "worst Δ", "of"]
-    found = {}
+    tables = {}
     for name, of in summary["methods"].items():
         if of["kind"] == "start":
             continue
@@ -137,8 +137,8 @@ def metric_tables(summary: Mapping[str, Any]) -> dict[str, str]:
             cells = [m.label, number(v["start_mean"], m.digits), number(v["mean"], m.digits), str(v["n"])]
             cells += [change(m, v), change(m, v, "delta_median"), number(v["improved_percent"], 0)]
             lines.append([*cells, number(v["worst_loss"], m.digits, signed=True), v["worst_target"] or "–"])
-        found[name] = table(head, lines)
-    return found
+        tables[name] = table(head, lines)
+    return tables
 
 
 def pair_table(summary: Mapping[str, Any]) -> str:
@@ -164,10 +164,10 @@ def pair_table(summary: Mapping[str, Any]) -> str:
 
 def oracle_lines(summary: Mapping[str, Any]) -> str:
     """Best-of-N, apart from the results."""
-    lines = [
-        f"ORACLE (picked with the native, no result): best of {of['models']} of {name}: Δ GDT-HA {change(MAIN, of)} (n = {of['n']})"
-        for name, of in summary["oracle"].items()
-    ]
+    lines = []
+    for name, of in summary["oracle"].items():
+        best = f"best of {of['models']} of {name}: Δ GDT-HA {change(MAIN, of)} (n = {of['n']})"
+        lines.append(f"ORACLE (picked with the native, no result): {best}")
     return "\n".join(lines)
 
 

@@ -20,9 +20,10 @@ from refine.bench.control import move_sizes, random_direction, seed_of
 from refine.bench.manifest import Target
 from refine.bench.methods import Method, split_command
 from refine.bench.metrics import measure, per_residue
-from refine.bench.result import DONE, FAILED, Result, fingerprint, plain, read_result, write_result
+from refine.bench.result import DONE, FAILED, Result, fingerprint, read_result, write_result
 from refine.engine import load_networks_of
 from refine.errors import EngineError, RefineError
+from refine.files import plain
 from refine.finishing.finish import Finisher
 from refine.networks.weights import Networks
 from refine.pipeline import refine_file

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
-from refine.errors import InputError
+from refine.settings_checks import at_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +26,7 @@ class EnergySettings:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value) or value < 0:
-                raise InputError(f"energy: {field.name} = {value} must be a number of at least 0")
+            at_least(f"energy.{field.name}", getattr(self, field.name), 0)
 
     @property
     def weights(self) -> dict[str, float]:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from types import TracebackType
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.settings import FinishSettings
 from refine.structure.protein import Protein
+from refine.workers import Workers
 
 log = logging.getLogger(__name__)
+
+Task = tuple[int, Protein, bool]
+"""Number of a candidate, the candidate, and whether its backbone is refined."""
 
 _finisher: Finisher | None = None
 """Of a worker process: made once, at its start."""
@@ -28,9 +26,9 @@ class FinishingPool:
     """Processes that finish candidates of one protein; started early, so that their start-up overlaps with the
     propagation.
 
-    Use as a context manager. Leaving it by an exception ends the processes at once. The result does not depend on the
-    number of processes. When a process dies (killed, out of memory), its candidates are done again in the caller's own.
-    Scripts that use more than one worker need the ``if __name__ == "__main__":`` guard of multiprocessing.
+    Use as a context manager, which ends the processes. The result does not depend on their number. When a process dies
+    (killed, out of memory), its candidate is finished in the caller's own. Scripts
+    that use more than one worker need the ``if __name__ == "__main__":`` guard of multiprocessing.
 
     Args:
         workers: processes; 1 finishes in the caller's process.
@@ -41,65 +39,47 @@ class FinishingPool:
         self, workers: int, reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None = None
     ) -> None:
         self._arguments = (reference, settings, mobile)
-        self._executor: ProcessPoolExecutor | None = None
         self._own: Finisher | None = None
-        self._before = set(multiprocessing.active_children())
+        self._workers: Workers[Task] | None = None
         if workers > 1:
-            context = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(
-                workers, mp_context=context, initializer=_prepare, initargs=self._arguments
-            )
-            for _ in range(workers):
-                self._executor.submit(_warm)
+            self._workers = Workers(_finish, workers, prepare=_prepare, arguments=self._arguments, attempts=1)
+            self._workers.start()
 
     def __enter__(self) -> FinishingPool:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._executor is None:
-            return
-        if kind is not None:
-            for child in set(multiprocessing.active_children()) - self._before:
-                child.terminate()
-        self._executor.shutdown(wait=True, cancel_futures=True)
+    def __exit__(self, *_: object) -> None:
+        if self._workers is not None:
+            self._workers.__exit__()
 
     def finish(self, candidates: Sequence[Protein], *, refined: bool = False) -> Iterator[tuple[int, FinishResult]]:
         """Finish ``candidates`` (R = 1 each; ``refined`` as of ``Finisher.finish``) and give index and result as each
         is done.
         """
-        done: set[int] = set()
-        if self._executor is not None:
-            try:
-                futures: dict[Future[FinishResult], int] = {
-                    self._executor.submit(_finish, c, refined): i for i, c in enumerate(candidates)
-                }
-                for future in as_completed(futures):
-                    result = future.result()
-                    done.add(futures[future])
-                    yield futures[future], result
-            except BrokenProcessPool:
-                log.warning("a finishing process died; what it left is finished in this process")
-        if len(done) == len(candidates):
-            return
-        self._own = self._own or Finisher(*self._arguments)
-        for i in sorted(set(range(len(candidates))) - done):
-            yield i, self._own.finish(candidates[i], refined=refined)
+        tasks: list[Task] = [(i, candidate, refined) for i, candidate in enumerate(candidates)]
+        left = tasks
+        if self._workers is not None:
+            left = []
+            for ended in self._workers.run(tasks):
+                if ended.raised is not None:
+                    raise ended.raised
+                if ended.error:
+                    log.warning("a finishing process died; what it left is finished in this process")
+                    left.append(ended.task)
+                else:
+                    yield ended.task[0], ended.answer
+        for i, candidate, _ in sorted(left, key=lambda task: task[0]):
+            self._own = self._own or Finisher(*self._arguments)
+            yield i, self._own.finish(candidate, refined=refined)
 
 
 def _prepare(reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None) -> None:
-    """Each process: one thread, Ctrl-C is the parent's business, and the system is built before it is needed."""
+    """What each process needs, before there is a candidate."""
     global _finisher
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
     _finisher = Finisher(reference, settings, mobile)
 
 
-def _warm() -> None:
-    """Nothing: starting the process was the work."""
-
-
-def _finish(candidate: Protein, refined: bool) -> FinishResult:
+def _finish(task: Task) -> FinishResult:
+    _, candidate, refined = task
     assert _finisher is not None
     return _finisher.finish(candidate, refined=refined)

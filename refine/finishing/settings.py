@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from refine.constants import OPENMM_DEVICES
-from refine.errors import InputError
+from refine.settings_checks import at_least, one_of, within
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,17 +45,10 @@ class FinishSettings:
     max_iterations: int = 40
 
     def __post_init__(self) -> None:
-        if self.device not in OPENMM_DEVICES:
-            raise InputError(
-                f"finishing: unknown device {self.device!r}", remedy=f"Use one of {', '.join(OPENMM_DEVICES)}"
-            )
+        one_of("finishing.device", self.device, OPENMM_DEVICES)
         for name in ("restraint", "flat_bottom", "refined_restraint", "refined_flat_bottom", "max_seconds"):
-            value = getattr(self, name)
-            if not math.isfinite(value) or value < 0:
-                raise InputError(f"finishing: {name} = {value} must be a number of at least 0")
-        if not 0 <= self.refined_share <= 1:
-            raise InputError(f"finishing: refined_share = {self.refined_share} is outside 0 to 1")
-        if not 0 <= self.ph <= 14:
-            raise InputError(f"finishing: ph = {self.ph} is outside 0 to 14")
-        if self.threads < 1 or self.max_iterations < 1:
-            raise InputError("finishing: threads and max_iterations must be at least 1")
+            at_least(f"finishing.{name}", getattr(self, name), 0)
+        for name in ("threads", "max_iterations"):
+            at_least(f"finishing.{name}", getattr(self, name), 1)
+        within("finishing.refined_share", self.refined_share, 0, 1)
+        within("finishing.ph", self.ph, 0, 14)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
-from refine.errors import InputError
+from refine.settings_checks import above, at_least, one_of, within
 
 METHODS = ("preconditioned", "overdamped", "baoab")
 SCHEDULES = ("constant", "annealing", "cycles")
@@ -53,31 +52,12 @@ class PropagationSettings:
     keep_every: int = 1
 
     def __post_init__(self) -> None:
-        _one_of("method", self.method, METHODS)
-        _one_of("schedule", self.schedule, SCHEDULES)
-        for name, least in (
-            ("replicas", 1),
-            ("steps", 0),
-            ("sweeps", 0),
-            ("refresh_every", 1),
-            ("cycles", 1),
-            ("keep_every", 1),
-        ):
-            if getattr(self, name) < least:
-                raise InputError(f"propagation: {name} = {getattr(self, name)} must be at least {least}")
-        for name in ("step_size", "noise", "cold", "temperature", "friction"):
-            _number(name, getattr(self, name), positive=False)
-        if self.fraction > 1:
-            raise InputError(f"propagation: fraction = {self.fraction} must be at most 1")
-        for name in ("max_step", "time_step", "fraction"):
-            _number(name, getattr(self, name), positive=True)
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"propagation: unknown {name} {value!r}", remedy=f"Use one of {', '.join(choices)}")
-
-
-def _number(name: str, value: float, *, positive: bool) -> None:
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
-        raise InputError(f"propagation: {name} = {value} must be a number {'above' if positive else 'of at least'} 0")
+        one_of("propagation.method", self.method, METHODS)
+        one_of("propagation.schedule", self.schedule, SCHEDULES)
+        for name in ("steps", "sweeps", "step_size", "noise", "cold", "temperature", "friction"):
+            at_least(f"propagation.{name}", getattr(self, name), 0)
+        for name in ("replicas", "refresh_every", "cycles", "keep_every"):
+            at_least(f"propagation.{name}", getattr(self, name), 1)
+        for name in ("fraction", "max_step", "time_step"):
+            above(f"propagation.{name}", getattr(self, name), 0)
+        within("propagation.fraction", self.fraction, 0, 1)

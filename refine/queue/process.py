@@ -1,6 +1,4 @@
-"""Processes that outlive the app: named by id and start time, so that a reused id is never taken for the old
-process.
-"""
+"""Processes that outlive the app: known by id and start time, so that a reused id is never taken for the old one."""
 
 from __future__ import annotations
 
@@ -11,8 +9,9 @@ from pathlib import Path
 
 
 def start_time(pid: int) -> str | None:
-    """When process ``pid`` was started, as a text to be compared; None when there is none or it has ended (a
-    zombie).
+    """When process ``pid`` was started, as a text to be compared.
+
+    None when there is no such process or it has ended and waits for its parent (a zombie).
     """
     stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self/stat").exists():
@@ -21,8 +20,9 @@ def start_time(pid: int) -> str | None:
         except OSError:
             return None
         return None if fields[0] in "ZX" else f"{boot_id()} {fields[19]}"
-    told = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state, _, started = told.stdout.strip().partition(" ")
+    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False)
+    state, _, started = listing.stdout.strip().partition(" ")
     return None if not started or state.startswith("Z") else started.strip()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from refine.constants import B_COLUMNS, DEVICES
 from refine.errors import InputError
+from refine.settings_checks import one_of, within
 from refine.settings_file import build_settings
 
 RUN = "run"
@@ -42,15 +43,12 @@ class Request:
     def __post_init__(self) -> None:
         for name, (least, most) in BOUNDS.items():
             value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                raise InputError(f"{name} = {value} is outside {least} to {most}")
+            if value is not None:
+                within(name, value, least, most)
         if self.model is not None and abs(self.model) >= 10**6:
             raise InputError(f"there is no model {self.model}")
-        for name, known in (("device", DEVICES), ("bfactor", B_COLUMNS)):
-            if getattr(self, name) not in known:
-                raise InputError(
-                    f"{name} = {getattr(self, name)!r} is unknown", remedy=f"Use one of {', '.join(known)}"
-                )
+        one_of("device", self.device, DEVICES)
+        one_of("bfactor", self.bfactor, B_COLUMNS)
         if len(self.freeze) > MAX_SELECTION or not self.freeze.isprintable():
             raise InputError(
                 "the selection of frozen residues cannot be read", remedy='Write chains and ranges, e.g. "A:10-25,B"'
@@ -58,15 +56,15 @@ class Request:
 
     def arguments(self, file: str, base: str = "") -> list[str]:
         """Arguments of ``refine`` that run this on ``file``; ``base`` is a settings file or empty."""
-        given = [f"--settings={base}"] if base else []
+        options = [f"--settings={base}"] if base else []
         for name in ("models", "steps", "model"):
             value = getattr(self, name)
-            given += [] if value is None else [f"--{name}={value}"]
-        given += [f"--seed={self.seed}"]
+            options += [] if value is None else [f"--{name}={value}"]
+        options += [f"--seed={self.seed}"]
         for name, default in (("freeze", ""), ("device", "auto"), ("bfactor", "score")):
             value = getattr(self, name)
-            given += [] if value == default else [f"--{name}={value}"]
-        return ["run", f"./{file}", f"--out={RUN}", *given]
+            options += [] if value == default else [f"--{name}={value}"]
+        return ["run", f"./{file}", f"--out={RUN}", *options]
 
     def shown(self, file: str, base: str = "") -> str:
         """The same as a line for a shell."""

@@ -17,14 +17,14 @@ from refine.resources import app_dir
 from refine.settings import read_settings
 
 
-def settings_with(config: Path | None, given: Mapping[str, Any]) -> AppSettings:
+def settings_with(config: Path | None, options: Mapping[str, Any]) -> AppSettings:
     """Settings of a file (None: the defaults) with options that win; paths become full paths.
 
     Raises:
         InputError: the file or a value cannot be used.
     """
     settings = read_app_settings(config) if config else AppSettings()
-    changed: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
+    changed: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}
     settings = dataclasses.replace(settings, **changed)
     if settings.base:
         read_settings(Path(settings.base))
@@ -44,12 +44,8 @@ def serve(settings: AppSettings) -> int:
         raise InputError(
             "the web app needs Streamlit", remedy="Install refine with the extra 'app': pip install 'refine[app]'"
         ) from error
-    for slow in (
-        "altair",
-        "refine.queue.uploads",
-        "refine.report.comparison",
-    ):  # to import: not while the first visitor waits
-        importlib.import_module(slow)
+    for name in ("altair", "refine.queue.uploads", "refine.report.comparison"):
+        importlib.import_module(name)  # slow, so not while the first visitor waits
     supervisor = Supervisor(Store(settings))
     to_environment(settings)
     stop = threading.Event()
@@ -64,9 +60,7 @@ def serve(settings: AppSettings) -> int:
 
 
 def options(settings: AppSettings) -> list[str]:
-    """Streamlit's own settings: nothing leaves the machine, errors are not shown with source code, uploads are
-    limited.
-    """
+    """Streamlit's own settings: nothing leaves the machine, errors show no source code, uploads are limited."""
     values = {
         "server.address": settings.host,
         "server.port": settings.port,

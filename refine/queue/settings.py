@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from refine.errors import InputError
+from refine.settings_checks import above, within
 from refine.settings_file import build_settings, read_toml
 
 ENVIRONMENT = "REFINE_APP"
 """Environment variable by which ``refine app`` hands its settings to the pages."""
 POSITIVE = (
-    "at_once", "max_upload_mb", "max_unpacked_mb", "max_residues", "max_seconds", "user_jobs", "all_jobs", "user_mb", "all_mb", "keep_days"
+    "at_once", "max_upload_mb", "max_unpacked_mb", "max_residues", "max_seconds", "user_jobs", "all_jobs", "user_mb",
+    "all_mb", "keep_days",
 )  # fmt: skip
 """Settings that must be above 0."""
 
@@ -57,10 +58,8 @@ class AppSettings:
 
     def __post_init__(self) -> None:
         for name in POSITIVE:
-            if not getattr(self, name) > 0:
-                raise InputError(f"setting {name} = {getattr(self, name)} must be above 0")
-        if not 0 <= self.port < 65536:
-            raise InputError(f"setting port = {self.port} is no port number")
+            above(name, getattr(self, name), 0)
+        within("port", self.port, 0, 65535)
 
     @property
     def root(self) -> Path:

@@ -1,5 +1,6 @@
-"""The queue: jobs in an SQLite file beside their folders. Every change is one transaction, from whichever process it
-comes.
+"""The queue: jobs in an SQLite file beside their folders.
+
+Every change is one transaction, from whichever process it comes.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from refine.queue.settings import AppSettings
 DATABASE = "jobs.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, state TEXT NOT NULL, options TEXT
-    NOT NULL, residues INTEGER NOT NULL, estimate REAL NOT NULL, submitted REAL NOT NULL, started REAL, ended REAL, pid
-    INTEGER, pid_start TEXT, attempts INTEGER NOT NULL DEFAULT 0, cancel INTEGER NOT NULL DEFAULT 0, message TEXT NOT
-    NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0
+    id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, state TEXT NOT NULL,
+    options TEXT NOT NULL, residues INTEGER NOT NULL, estimate REAL NOT NULL,
+    submitted REAL NOT NULL, started REAL, ended REAL, pid INTEGER, pid_start TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0, cancel INTEGER NOT NULL DEFAULT 0,
+    message TEXT NOT NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state);
 CREATE INDEX IF NOT EXISTS jobs_user ON jobs (user);
@@ -142,7 +144,8 @@ class Store:
             if row is None:
                 return None
             database.execute(
-                "UPDATE jobs SET state = 'RUNNING', started = ?, pid = NULL, pid_start = NULL, attempts = attempts + 1 WHERE id = ?",
+                "UPDATE jobs SET state = 'RUNNING', started = ?, pid = NULL, pid_start = NULL,"
+                " attempts = attempts + 1 WHERE id = ?",
                 (time.time(), row["id"]),
             )
         return self.find(row["id"])
@@ -160,8 +163,8 @@ class Store:
         """Note how a running job ended; one that its user wanted stopped and that is not DONE is CANCELLED."""
         with self._change() as database:
             database.execute(
-                "UPDATE jobs SET state = CASE WHEN cancel AND ? != 'DONE' THEN 'CANCELLED' ELSE ? END, message = ?, bytes = ?, ended = ?,"
-                " pid = NULL, pid_start = NULL WHERE id = ? AND state = 'RUNNING'",
+                "UPDATE jobs SET state = CASE WHEN cancel AND ? != 'DONE' THEN 'CANCELLED' ELSE ? END,"
+                " message = ?, bytes = ?, ended = ?, pid = NULL, pid_start = NULL WHERE id = ? AND state = 'RUNNING'",
                 (state, state, message, size, time.time(), job_id),
             )
 
@@ -171,13 +174,8 @@ class Store:
         """
         again = job.attempts < MAX_ATTEMPTS and not job.cancel
         state = CANCELLED if job.cancel else QUEUED if again else FAILED
-        message = (
-            ""
-            if again
-            else "the process ended without a result, and so it did each time before"
-            if state == FAILED
-            else "cancelled"
-        )
+        failure = "the process ended without a result, and so it did each time before"
+        message = {CANCELLED: "cancelled", FAILED: failure, QUEUED: ""}[state]
         with self._change() as database:
             database.execute(
                 "UPDATE jobs SET state = ?, message = ?, bytes = ?, ended = ?, pid = NULL, pid_start = NULL"
@@ -194,7 +192,8 @@ class Store:
         self._own(job_id, user)
         with self._change() as database:
             database.execute(
-                "UPDATE jobs SET state = 'CANCELLED', message = 'cancelled', ended = ?, cancel = 1 WHERE id = ? AND state = 'QUEUED'",
+                "UPDATE jobs SET state = 'CANCELLED', message = 'cancelled', ended = ?, cancel = 1"
+                " WHERE id = ? AND state = 'QUEUED'",
                 (time.time(), job_id),
             )
             database.execute("UPDATE jobs SET cancel = 1 WHERE id = ? AND state = 'RUNNING'", (job_id,))

@@ -14,10 +14,11 @@ from refine.assess.torsions import OUTLIER
 from refine.assess.validate import Validation, validate
 from refine.constants import ONE_TO_THREE
 from refine.errors import InputError, RefineError
+from refine.files import stem
 from refine.queue.settings import AppSettings
 from refine.structure.protein import Protein
 from refine.structure.read import ReadResult, read_structure
-from refine.structure.source import open_source, stem
+from refine.structure.source import open_source
 from refine.structure.write import write_cif
 
 ENDINGS = {"pdb": ".pdb", "mmcif": ".cif", "bcif": ".bcif"}
@@ -104,11 +105,11 @@ def check_upload(name: str, data: bytes, settings: AppSettings) -> Upload:
     Raises:
         InputError: too large, packed larger than allowed, an archive, or no structure; names the file.
     """
-    shown = shown_name(name)
+    name_shown = shown_name(name)
     if len(data) > settings.max_upload_mb * 1e6:
         raise InputError(
             f"the file is larger than {settings.max_upload_mb} MB",
-            file=shown,
+            file=name_shown,
             remedy="Cut out the chains you want to refine",
         )
     with tempfile.TemporaryDirectory(prefix="refine-upload-") as place:
@@ -117,8 +118,8 @@ def check_upload(name: str, data: bytes, settings: AppSettings) -> Upload:
         try:
             source = open_source(path, max_bytes=int(settings.max_unpacked_mb * 1e6))
         except RefineError as error:
-            raise InputError(error.message, file=shown, remedy=error.remedy) from error
-    return Upload(shown, disk_name(name, source.format), source.data)
+            raise InputError(error.message, file=name_shown, remedy=error.remedy) from error
+    return Upload(name_shown, disk_name(name, source.format), source.data)
 
 
 def examine(upload: Upload, settings: AppSettings, model: int | None = None) -> Preview:
@@ -172,10 +173,10 @@ def estimate(residues: int, steps: int, models: int) -> float:
 
 
 def _chains(protein: Protein) -> list[tuple[str, str, str, int]]:
-    found = []
+    chains = []
     for chain in protein.chains:
         inside = [r for r in protein.residue_ids if r.chain == chain]
-        found.append(
+        chains.append(
             (
                 chain,
                 f"{inside[0].number}{inside[0].insertion}",
@@ -183,16 +184,16 @@ def _chains(protein: Protein) -> list[tuple[str, str, str, int]]:
                 len(inside),
             )
         )
-    return found
+    return chains
 
 
 def _problems(read: ReadResult, checked: Validation) -> list[Problem]:
     protein = read.protein
-    found: list[Problem] = []
+    problems: list[Problem] = []
 
     def add(i: int, kind: str, text: str) -> None:
         identity = protein.residue_ids[i]
-        found.append(Problem(identity.chain, identity.number, identity.insertion, kind, text))
+        problems.append(Problem(identity.chain, identity.number, identity.insertion, kind, text))
 
     for i in range(len(protein) - 1):
         if not protein.bonded[i] and protein.residue_ids[i].chain == protein.residue_ids[i + 1].chain:
@@ -213,4 +214,4 @@ def _problems(read: ReadResult, checked: Validation) -> list[Problem]:
     for i in np.flatnonzero(checked.clashes_per_residue).tolist():
         count = int(checked.clashes_per_residue[i])
         add(i, "clash", f"{count} clash{'es' * (count > 1)} with other atoms")
-    return found
+    return problems

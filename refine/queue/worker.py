@@ -1,5 +1,7 @@
-"""One job in a process of its own: ``python -m refine.queue.worker ROOT ID``. It outlives the app and notes how the job
-ended.
+"""One job in a process of its own, which outlives the app and notes how the job ended.
+
+``python -m refine.queue.worker ID``; the job folder and the limits come with the environment variable that
+``queue.settings.to_environment`` sets.
 """
 
 from __future__ import annotations
@@ -39,14 +41,10 @@ def main(job_id: str) -> int:
     if code != 0 and stopped:
         store.lost(store.find(job_id) or job, size_of(folder))
         return 0
-    message = (
-        told(folder / CONSOLE)
-        if not late
-        else f"stopped after {settings.max_seconds / 3600:g} h, the limit of this server"
-    )
-    store.end(
-        job_id, DONE if code == 0 else FAILED, message or f"the command ended with exit code {code}", size_of(folder)
-    )
+    message = last_message(folder / CONSOLE) or f"the command ended with exit code {code}"
+    if late:
+        message = f"stopped after {settings.max_seconds / 3600:g} h, the limit of this server"
+    store.end(job_id, DONE if code == 0 else FAILED, message, size_of(folder))
     return 0
 
 
@@ -71,8 +69,8 @@ def run(job: Job, folder: Path, settings: AppSettings) -> tuple[int, bool]:
             return child.wait(), True
 
 
-def told(console: Path) -> str:
-    """The last thing the command said: its error, or its verdict."""
+def last_message(console: Path) -> str:
+    """The last thing the command printed: its error, or its verdict."""
     lines = [
         line.strip() for line in console.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
     ]

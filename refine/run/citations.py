@@ -18,13 +18,15 @@ CITE_BIB = """\
 @article{maier2015ff14sb,
   author = {Maier, James A. and Martinez, Carmenza and Kasavajhala, Koushik and Wickstrom, Lauren and others},
   title = {{ff14SB}: Improving the Accuracy of Protein Side Chain and Backbone Parameters from {ff99SB}},
-  journal = {Journal of Chemical Theory and Computation}, volume = {11}, number = {8}, pages = {3696--3713}, year =
-  {2015}, note = {force field of finishing}
+  journal = {Journal of Chemical Theory and Computation}, volume = {11}, number = {8}, pages = {3696--3713}, \
+year = {2015},
+  note = {force field of finishing}
 }
 @article{onufriev2004obc,
   author = {Onufriev, Alexey and Bashford, Donald and Case, David A.},
-  title = {Exploring Protein Native States and Large-Scale Conformational Changes with a Modified Generalized {Born}
-  Model}, journal = {Proteins}, volume = {55}, number = {2}, pages = {383--394}, year = {2004},
+  title = {Exploring Protein Native States and Large-Scale Conformational Changes with a Modified Generalized \
+{Born} Model},
+  journal = {Proteins}, volume = {55}, number = {2}, pages = {383--394}, year = {2004},
   note = {implicit solvent of finishing}
 }
 @article{leimkuhler2013baoab,

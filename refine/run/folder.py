@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.errors import EngineError, InputError
+from refine.files import PARTIAL, json_text, plain, replacing
 
 RUN_FILE, LOG_FILE, PROGRESS_FILE, CURRENT_FILE = "run.json", "log.txt", "progress.jsonl", "current.cif"
 _OWN_FILES = frozenset({RUN_FILE, LOG_FILE, PROGRESS_FILE, CURRENT_FILE})
@@ -82,19 +83,15 @@ class RunFolder:
             EngineError: the file could not be written (disk full, quota, permissions).
         """
         target = self.path / name
-        temporary = self.path / f".partial-{name}"
         try:
-            writer(temporary)
-            os.replace(temporary, target)
+            with replacing(target) as temporary:
+                writer(temporary)
         except OSError as error:
             raise EngineError(
                 f"cannot write {name}: {error.strerror or error}",
                 file=str(target),
                 remedy="Free space or give another --out, then --resume",
             ) from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
         return target
 
     def text(self, name: str, text: str) -> Path:
@@ -103,7 +100,7 @@ class RunFolder:
 
     def json(self, name: str, value: Mapping[str, Any]) -> Path:
         """Write ``value`` as JSON; numbers that are not finite become null."""
-        return self.text(name, json.dumps(_plain(value), indent=1, allow_nan=False) + "\n")
+        return self.text(name, json_text(value))
 
     def npz(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> Path:
         """Write named arrays, compressed, loadable without pickle."""
@@ -125,7 +122,7 @@ class RunFolder:
         same = (
             record.get("status") == "done"
             and record.get("input_sha256") == input_hash
-            and record.get("settings") == _plain(settings)
+            and record.get("settings") == plain(settings)
         )
         complete = same and all((self.path / name).is_file() for name in record.get("files", ()))
         return record if complete else None
@@ -146,25 +143,8 @@ class RunFolder:
 def _is_result(name: str) -> bool:
     own = _OWN_FILES | {"ensemble.pdb", "scores.csv", "per_residue.csv", "rpdd.npz", "cite.bib", "report.html"}
     own |= {"input.cif", "trace.csv", "comparison.json", "native.cif"}
-    return name in own or name.startswith((".partial-", "model_", "finished."))
+    return name in own or name.startswith((PARTIAL, "model_", "finished."))
 
 
 def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _plain(value: Any) -> Any:
-    """``value`` in JSON's own types."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if isinstance(value, Path):
-        return str(value)
-    return value

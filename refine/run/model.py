@@ -83,17 +83,17 @@ _MEANING = {
 
 
 def write_tables(
-    folder: RunFolder, given: StructureScore, finished_input: Finished, models: Sequence[Finished]
+    folder: RunFolder, unfinished_input: StructureScore, finished_input: Finished, models: Sequence[Finished]
 ) -> tuple[str, ...]:
     """Write scores.csv and per_residue.csv; gives their names.
 
     Args:
-        given: of the input as it came, repaired and not finished.
+        unfinished_input: of the input as it came, repaired and not finished.
         finished_input: the input, finished.
         models: best first.
     """
     structures = {"input_finished": finished_input, **{f"model_{k}": m for k, m in enumerate(models, start=1)}}
-    rows = [score_row("input", "", "input", given)]
+    rows = [score_row("input", "", "input", unfinished_input)]
     for name, structure in structures.items():
         file = "" if name == "input_finished" else f"{name}.cif"
         rows.append(score_row(name, file, structure.source, structure.score))

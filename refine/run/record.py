@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import logging
 import os
 import platform
@@ -20,7 +19,8 @@ from typing import Any
 import torch
 
 from refine import __version__
-from refine.errors import InputError, RefineError
+from refine.errors import RefineError
+from refine.files import file_hash
 from refine.run.folder import RUN_FILE, RunFolder
 from refine.structure.prepare import Prepared
 
@@ -36,27 +36,13 @@ def versions() -> dict[str, str]:
     """Versions of Python and of every library that has a hand in the result; ``"missing"`` where one is not
     installed.
     """
-    found = {"refine": __version__, "python": platform.python_version()}
+    versions_by_name = {"refine": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions_by_name[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(
-            f"cannot read the input: {error.strerror}", file=str(path), remedy="Give an existing, readable file"
-        ) from error
+            versions_by_name[name] = "missing"
+    return versions_by_name
 
 
 def new_record(path: Path, settings: Mapping[str, Any], device: str) -> dict[str, Any]:

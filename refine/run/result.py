@@ -31,7 +31,9 @@ class RunResult:
     Attributes:
         out: its folder.
         models: files of the ranked models in mmCIF, best first.
-        improved, verdict: whether model 1 beats the input by the run's own score.
+        improved: whether the verdict on model 1 is ``better``: nearer to the native than the input, as far as the run
+            can tell; a model that only scores better than the input by the run's own score may fall short of that.
+        verdict: on model 1, one sentence.
         record: run.json.
         skipped: the run was done already (``resume``).
     """
@@ -130,8 +132,8 @@ def read_record(folder: Path) -> dict[str, Any]:
 def read_rpdd(path: Path) -> RPDD:
     """Distributions of an ``rpdd.npz``; raises InputError when it cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as found:
-            return RPDD.of_arrays(found)
+        with np.load(path, allow_pickle=False) as arrays:
+            return RPDD.of_arrays(arrays)
     except (OSError, KeyError, ValueError) as error:
         raise InputError(
             f"cannot read the distance distributions: {error}", file=str(path), remedy="Run refine again"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refine.engine import StructureScore
+from refine.files import csv_text
 from refine.structure.protein import Protein
 
 
@@ -78,18 +76,3 @@ def per_residue_csv(protein: Protein, columns: Mapping[str, Mapping[str, NDArray
             values = [float(table[n][i]) if n in table else None for n in names]
             lines.append([model, identity.chain, identity.number, identity.insertion, protein.sequence[i], *values])
     return csv_text(header, lines)
-
-
-def csv_text(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
-    """CSV text of a header and lines; empty cell for None and for what is not finite."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(v) for v in line] for line in lines)
-    return stream.getvalue()
-
-
-def _cell(value: object) -> object:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else value

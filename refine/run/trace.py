@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from refine.constants import BOLTZMANN
 from refine.energy.free_energy import EnergyTable
+from refine.files import csv_text
 from refine.propagation.schedules import Point, schedule_of
 from refine.propagation.settings import PropagationSettings
-from refine.run.tables import csv_text
 
 TRACE_FILE = "trace.csv"
 

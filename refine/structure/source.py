@@ -9,11 +9,11 @@ import zlib
 from pathlib import Path
 
 from refine.errors import InputError
+from refine.files import stem
 
 MAX_BYTES = 400_000_000
 """Largest unpacked file in bytes; the guard against gzip bombs. The largest PDB entries are about this size."""
 
-_SUFFIXES = (".gz", ".pdb", ".ent", ".cif", ".mmcif", ".bcif", ".pdbx", ".brk", ".pdb1", ".bin")
 _FOREIGN = (
     (b"PK\x03\x04", "a zip archive", "Unpack it and give the structure file inside"),
     (b"BZh", "packed with bzip2", "Unpack it with bunzip2"),
@@ -36,18 +36,6 @@ class Source:
     format: str
     text: str
     data: bytes
-
-
-def stem(path: Path) -> str:
-    """File name without the extensions of structure files: ``x.1.pdb.gz`` gives ``x.1``."""
-    name = path.name
-    while True:
-        for suffix in _SUFFIXES:
-            if name.lower().endswith(suffix) and len(name) > len(suffix):
-                name = name[: -len(suffix)]
-                break
-        else:
-            return name
 
 
 def open_source(path: Path, *, max_bytes: int = MAX_BYTES) -> Source:

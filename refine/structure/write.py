@@ -4,8 +4,6 @@ none.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from refine.constants import ONE_TO_THREE
 from refine.errors import InputError
+from refine.files import write_text
 from refine.structure.gemmi_model import build_structure
 from refine.structure.protein import Protein
 
@@ -70,7 +69,7 @@ def write_pdb(
     options.cryst1_record = False
     options.seqres_records = False
     options.numbered_ter = True
-    _replace(path, structure.make_pdb_string(options))
+    write_text(path, structure.make_pdb_string(options))
 
 
 def write_ensemble_pdb(protein: Protein, path: Path, *, remarks: Sequence[str] = ()) -> None:
@@ -86,7 +85,7 @@ def write_ensemble_pdb(protein: Protein, path: Path, *, remarks: Sequence[str] =
     lines = Path(path).read_text().splitlines()
     head = [line for line in lines if line.startswith("REMARK")]
     body = [line for line in lines if not line.startswith(("REMARK", "END"))]
-    _replace(path, "\n".join([*head, "MODEL        1".ljust(80), *body, "ENDMDL".ljust(80), "END".ljust(80), ""]))
+    write_text(path, "\n".join([*head, "MODEL        1".ljust(80), *body, "ENDMDL".ljust(80), "END".ljust(80), ""]))
 
 
 def write_cif(
@@ -109,7 +108,7 @@ def write_cif(
     block = document.sole_block()
     if confidence is not None:
         _add_confidence(block, structure, protein, np.asarray(confidence, np.float64))
-    _replace(path, document.as_string())
+    write_text(path, document.as_string())
 
 
 def _add_confidence(
@@ -144,25 +143,3 @@ def _add_confidence(
 def _wrap(text: str, width: int = 68) -> list[str]:
     text = text.encode("ascii", "replace").decode()
     return [line[i : i + width] for line in text.splitlines() or [""] for i in range(0, max(len(line), 1), width)]
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write ``text`` beside ``path`` and rename it there, so that readers see the old file or the whole new one."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import json
 import logging
 import platform
@@ -22,6 +21,7 @@ from refine import __version__
 from refine.constants import DEVICES
 from refine.device import choose_device
 from refine.errors import InputError
+from refine.files import file_hash, json_text, write_text
 from refine.networks.network import parameter_count
 from refine.networks.weights import save_network
 from refine.settings_file import build_settings, read_toml
@@ -199,7 +199,7 @@ def _record(out: Path, command: str, init: Path | None, data: str) -> None:
     record["commands"].append(command)
     record["data"] = data
     if init is not None and init.is_file():
-        record["init"] = f"{init.name} (sha256 {hashlib.sha256(init.read_bytes()).hexdigest()[:16]})"
+        record["init"] = f"{init.name} (sha256 {file_hash(init)[:16]})"
         record["data_before"] = _data_seen(init)
         if set(record["data_before"]) - {data}:
             log.warning(
@@ -207,7 +207,7 @@ def _record(out: Path, command: str, init: Path | None, data: str) -> None:
                 "split",
                 init.name,
             )
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    write_text(path, json_text(record))
 
 
 def _data_seen(weights: Path) -> list[str]:

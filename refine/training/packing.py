@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import multiprocessing
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,11 +22,12 @@ from numpy.typing import NDArray
 
 from refine.constants import AMINO_ACIDS
 from refine.errors import InputError, RefineError
+from refine.files import STRUCTURE_SUFFIXES, file_hash, json_text, stem, structure_files, write_text
 from refine.networks.environment import CHAIN_BREAK
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
-from refine.structure.source import stem
 from refine.training.pack import ABSENT, COORDINATE_UNIT
+from refine.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,6 @@ FORMAT = "refine-pack-2"
 SPLITS = ("train", "valid", "test")
 
 _BOND = 2.0  # Å, C to N of the next residue, above which the chain is broken
-_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 _WORD = 5  # residues a word, for clustering
 _SHARED = 0.3  # share of the shorter chain's words that puts two chains in one cluster
 _WIDEST = np.iinfo(np.int16).max * COORDINATE_UNIT
@@ -110,7 +109,7 @@ def build_pack(data: Path, out: Path, settings: PackSettings | None = None) -> P
     sources = list(find_sources(data, settings))
     if not sources:
         raise InputError(
-            "no structure files", file=str(data), remedy=f"Wanted: {', '.join(_SUFFIXES)}, plain or gzipped."
+            "no structure files", file=str(data), remedy=f"Wanted: {', '.join(STRUCTURE_SUFFIXES)}, plain or gzipped."
         )
     results = list(_read_all(sources, settings))
     for result in results:
@@ -126,7 +125,7 @@ def build_pack(data: Path, out: Path, settings: PackSettings | None = None) -> P
     _write_arrays(chains, out)
     _write_table(chains, labelled, out)
     manifest = _manifest(results, chains, labelled, settings)
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    write_text(out / "manifest.json", json_text(manifest))
     log.info(
         "%d chains, %d residues packed; %d left out",
         manifest["chains"],
@@ -139,9 +138,7 @@ def build_pack(data: Path, out: Path, settings: PackSettings | None = None) -> P
 def find_sources(data: Path, settings: PackSettings) -> Iterator[StructureFile]:
     """Structure files of a folder (recursively, by name) or of a table."""
     if data.is_dir():
-        for path in sorted(
-            p for p in data.rglob("*") if p.is_file() and p.name.lower().removesuffix(".gz").endswith(_SUFFIXES)
-        ):
+        for path in structure_files(data, below=True):
             yield StructureFile(stem(path), path)
         return
     try:
@@ -168,21 +165,27 @@ def find_sources(data: Path, settings: PackSettings) -> Iterator[StructureFile]:
 
 
 def _read_all(sources: Sequence[StructureFile], settings: PackSettings) -> Iterator[FileResult]:
-    jobs = [(source, settings) for source in sources]
+    """What each source gave, in their order."""
+    tasks = [(number, source, settings) for number, source in enumerate(sources)]
     if settings.workers < 2:
-        yield from map(_read_one, jobs)
+        yield from map(_read_one, tasks)
         return
-    with multiprocessing.get_context("spawn").Pool(settings.workers) as pool:
-        for done, result in enumerate(pool.imap(_read_one, jobs, chunksize=16), start=1):
-            yield result
-            if done % 500 == 0:
-                log.info("%d of %d files read", done, len(jobs))
+    results: dict[int, FileResult] = {}
+    with Workers(_read_one, settings.workers) as workers:
+        for ended in workers.run(tasks):
+            number, source, _ = ended.task
+            if ended.raised is not None:
+                raise ended.raised
+            results[number] = FileResult(source, "", (), (ended.error,)) if ended.error else ended.answer
+            if len(results) % 500 == 0:
+                log.info("%d of %d files read", len(results), len(tasks))
+    yield from (results[number] for number, *_ in tasks)
 
 
-def _read_one(job: tuple[StructureFile, PackSettings]) -> FileResult:
-    source, settings = job
+def _read_one(task: tuple[int, StructureFile, PackSettings]) -> FileResult:
+    _, source, settings = task
     try:
-        digest = hashlib.sha256(source.path.read_bytes()).hexdigest()
+        digest = file_hash(source.path)
         protein = read_structure(source.path).protein
     except (RefineError, OSError) as error:
         reason = error.message if isinstance(error, RefineError) else str(error.strerror)

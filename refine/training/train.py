@@ -22,10 +22,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from refine.errors import InputError, ModelError
+from refine.files import replacing
 from refine.networks.judge import Judge, JudgeSettings, state_from_prior
 from refine.networks.likelihood import Atoms, Likelihood, LikelihoodSettings
 from refine.networks.network import Messages, parameter_count
 from refine.networks.prior import Prior, PriorOutput, PriorSettings
+from refine.settings_checks import at_least, one_of
 from refine.training.examples import KINDS, Arrays, Examples, ExampleSettings, collate
 from refine.training.losses import judge_loss, likelihood_loss, prior_loss
 from refine.training.own_moves import OwnMoves, OwnMovesSettings
@@ -81,8 +83,7 @@ class TrainingSettings:
     rivals: RivalSettings = RivalSettings()
 
     def __post_init__(self) -> None:
-        if self.network not in NETWORKS:
-            raise InputError(f"there is no network '{self.network}'", remedy=f"Use {', '.join(NETWORKS)}.")
+        one_of("network", self.network, NETWORKS)
         of_prior = {
             "own_moves.share": self.own_moves.share,
             "unrolled.steps": self.unrolled.steps,
@@ -91,8 +92,7 @@ class TrainingSettings:
             if used > 0 and self.network != "prior":
                 raise InputError(f"{name} is for the prior", remedy="Set it to 0 for another network.")
         for name, least in (("steps", 1), ("batch", 1), ("seed", 0), ("every", 1), ("workers", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"setting {name} = {getattr(self, name)} is below {least}")
+            at_least(name, getattr(self, name), least)
 
 
 def build(settings: TrainingSettings) -> Prior | Likelihood | Judge:
@@ -329,9 +329,8 @@ def _new_parts(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Ten
 
 
 def _save(path: Path, what: dict[str, object]) -> None:
-    part = path.with_suffix(".part")
-    torch.save(what, part)
-    part.replace(path)
+    with replacing(path) as temporary, temporary.open("wb") as stream:  # a path's name would get into the file
+        torch.save(what, stream)
 
 
 def _resume(

@@ -40,7 +40,7 @@ def test_reports_of_nothing_are_written_and_say_so(tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--methods", "ours,magic"], "unknown method 'magic'"),
         (["--command", "peer=prog {model}"], "must contain {model} and {out}"),
@@ -49,11 +49,11 @@ def test_reports_of_nothing_are_written_and_say_so(tmp_path: Path, capsys: pytes
     ],
 )
 def test_bad_options_end_with_code_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     manifest = write_manifest(tmp_path, ["one"])
     assert cli.main(["bench", str(manifest), "--out", str(tmp_path / "out"), "--networks", "none", *arguments]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_missing_trained_files_are_told_before_work_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,16 +1,14 @@
-"""Worker processes: answers, errors, and processes that die."""
+"""Tasks of a benchmark, in processes of this machine and on a Dask cluster."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from refine.bench.dispatch import dispatch
-from refine.bench.local_workers import ATTEMPTS
 from refine.errors import EngineError, InputError
-from tests.bench import tasks
+from tests import tasks
 
 
 def test_every_task_is_answered_once() -> None:
@@ -24,26 +22,8 @@ def test_a_task_that_raises_does_not_stop_the_others() -> None:
     assert [ended[k].answer for k in (1, 2, 4)] == [1, 2, 4]
 
 
-def test_tasks_of_killed_processes_are_done_again(tmp_path: Path) -> None:
-    paths = [tmp_path / f"task{i}" for i in range(4)]
-    ended = list(dispatch(tasks.die_once, paths, workers=2))
-    assert sorted(e.answer for e in ended) == sorted(p.name for p in paths) and not any(e.error for e in ended)
-
-
-def test_a_task_that_always_kills_its_process_is_given_up(tmp_path: Path) -> None:
-    (ended,) = dispatch(tasks.die_always, [tmp_path / "task"], workers=1)
-    assert "took its process down" in ended.error
-    assert len((tmp_path / "task").read_text()) == ATTEMPTS
-
-
-def test_processes_have_one_thread_and_ours_keeps_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    (ended,) = dispatch(tasks.threads, [0])
-    assert ended.answer == "1" and os.environ["OMP_NUM_THREADS"] == "7"
-
-
 def test_no_workers_is_an_error() -> None:
-    with pytest.raises(InputError, match="below 1"):
+    with pytest.raises(InputError, match="workers = 0 must be a number of at least 1"):
         list(dispatch(tasks.square, [1], workers=0))
 
 

@@ -75,7 +75,7 @@ def test_commands_come_from_options_and_files(tmp_path: Path) -> None:
     (method,) = read_commands(path)
     assert (method.name, method.seconds) == ("fast", 5.0)
     path.write_text('[fast]\ncommand = "fast {model} {out}"\nsecond = 5\n')
-    with pytest.raises(InputError, match="unknown key fast.second"):
+    with pytest.raises(InputError, match="unknown setting fast.second"):
         read_commands(path)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from refine.bench.decoys import find_decoys
-from refine.bench.rank import SUMMARY, Ranking, run_ranking, target_summary
+from refine.bench.rank import SUMMARY, RankingBench, run_ranking, target_summary
 from refine.bench.scoring import scores
 from refine.errors import InputError
 from refine.networks.weights import save_network
@@ -39,7 +39,7 @@ def decoys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_folder_of_decoys_is_scored_and_ranked(decoys: Path, tmp_path: Path) -> None:
-    ranking = Ranking(find_decoys(decoys), RunSettings(networks="none"), tmp_path / "out", "test")
+    ranking = RankingBench(find_decoys(decoys), RunSettings(networks="none"), tmp_path / "out", "test")
     summary = run_ranking(ranking)
     of = summary["targets"]["one"]
     assert (summary["scored"], of["decoys"]) == (7, 6)
@@ -60,11 +60,11 @@ def test_a_learned_term_that_the_run_switches_off_is_judged_too(decoys: Path, tm
     save_network(prior(torch.float32), tmp_path / "nets" / "prior.safetensors", {})
     save_network(likelihood(torch.float32), tmp_path / "nets" / "likelihood.safetensors", {})
     (decoy, *_) = find_decoys(decoys)
-    found = {}
+    by_weight = {}
     for weight in (0.0, 1.0):
         settings = RunSettings(networks=str(tmp_path / "nets"), learned={"likelihood": weight})
-        found[weight] = scores(Ranking((decoy,), settings, tmp_path / "out").tasks()[0])["scores"]
-    off, on = found[0.0], found[1.0]
+        by_weight[weight] = scores(RankingBench((decoy,), settings, tmp_path / "out").tasks()[0])["scores"]
+    off, on = by_weight[0.0], by_weight[1.0]
     assert off["likelihood"] == pytest.approx(on["likelihood"]) and off["likelihood"] > 1.0
     assert off["energy"] == pytest.approx(on["energy"] - on["likelihood"], abs=0.01)
 
@@ -83,7 +83,7 @@ def test_a_decoy_that_cannot_be_read_is_told(decoys: Path, tmp_path: Path) -> No
     (tmp_path / "in" / "two" / "native.pdb").write_bytes((decoys / "one" / "native.pdb").read_bytes())
     (tmp_path / "in" / "two" / "bad.pdb").write_text("not a structure\n")
     summary = run_ranking(
-        Ranking(find_decoys(tmp_path / "in", names=("two",)), RunSettings(networks="none"), tmp_path / "out")
+        RankingBench(find_decoys(tmp_path / "in", names=("two",)), RunSettings(networks="none"), tmp_path / "out")
     )
     assert summary["scored"] == 1 and len(summary["failed"]) == 1 and "two bad" in summary["failed"][0]
 

@@ -159,10 +159,10 @@ def test_a_worker_killed_in_the_middle_loses_nothing(tmp_path: Path) -> None:
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    told: list[str] = []
-    killed = run_bench(bench, workers=2, tell=told.append)
+    lines: list[str] = []
+    killed = run_bench(bench, workers=2, tell=lines.append)
     killer.join(timeout=5)
-    assert not killer.is_alive() and len(told) == 3
+    assert not killer.is_alive() and len(lines) == 3
     assert {m: (v["n"], v["failed"]) for m, v in killed["methods"].items()} == {"start": (3, 0), "slow": (3, 0)}
     alone = run_bench(dataclasses.replace(bench, folder=tmp_path / "alone"), workers=1)
     assert [without_times(r) for r in table_of(bench.folder)] == [

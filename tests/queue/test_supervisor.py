@@ -15,7 +15,7 @@ from refine.queue.process import alive, start_time
 from refine.queue.request import RUN, Request
 from refine.queue.store import Store
 from refine.queue.supervisor import Supervisor
-from refine.queue.worker import CONSOLE, told
+from refine.queue.worker import CONSOLE, last_message
 from tests.queue.places import quick_settings, short_model, submitted, wait_for
 
 LONG = Request(steps=5000)
@@ -29,8 +29,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def state(store: Store, job: Job) -> str:
-    found = store.find(job.id)
-    return found.state if found else "gone"
+    again = store.find(job.id)
+    return again.state if again else "gone"
 
 
 def progress(store: Store, job: Job) -> list[dict]:
@@ -117,9 +117,9 @@ def test_one_supervisor_for_a_folder(tmp_path: Path) -> None:
 def test_the_message_is_the_error_else_the_last_line(tmp_path: Path) -> None:
     path = tmp_path / CONSOLE
     path.write_text("warning\nrefine: no good (file x)\nmore\n")
-    assert told(path) == "no good (file x)"
+    assert last_message(path) == "no good (file x)"
     path.write_text("read\nx: better -> run\n\n")
-    assert told(path) == "x: better -> run"
+    assert last_message(path) == "x: better -> run"
 
 
 def group(pid: int) -> bool:

@@ -113,10 +113,8 @@ def test_names_are_harmless_on_disk(name: str) -> None:
 def test_a_script_as_chain_id_stays_text() -> None:
     text = short_model().decode().splitlines()
     rows = [x.split() for x in text if x.startswith("ATOM")]
-    head = "data_x\nloop_\n" + "\n".join(
-        f"_atom_site.{f}"
-        for f in "group_PDB id type_symbol label_atom_id label_comp_id label_asym_id label_seq_id Cartn_x Cartn_y Cartn_z".split()
-    )
+    columns = "group_PDB id type_symbol label_atom_id label_comp_id label_asym_id label_seq_id Cartn_x Cartn_y Cartn_z"
+    head = "data_x\nloop_\n" + "\n".join(f"_atom_site.{column}" for column in columns.split())
     body = "\n".join(f"ATOM {r[1]} {r[2][0]} {r[2]} {r[3]} '{SCRIPT}' {r[5]} {r[6]} {r[7]} {r[8]}" for r in rows)
     seen = examine(check_upload("x.cif", f"{head}\n{body}\n".encode(), LIMITS), LIMITS)
     assert [c[0] for c in seen.chains] == [SCRIPT]
@@ -124,13 +122,10 @@ def test_a_script_as_chain_id_stays_text() -> None:
 
 def test_the_command_holds_what_was_asked_for_and_nothing_else() -> None:
     request = Request(models=3, steps=25, seed=7, freeze="A:10-25,B", device="cpu")
-    told = (
-        "run ./x.pdb --out=run --settings=/srv/base.toml --models=3 --steps=25 --seed=7 --freeze=A:10-25,B --device=cpu"
-    )
-    assert request.arguments("x.pdb", "/srv/base.toml") == told.split()
-    assert request.shown("x.pdb", "/srv/base.toml") == (
-        "refine run ./x.pdb --out=run --settings=base.toml --models=3 --steps=25 --seed=7 --freeze=A:10-25,B --device=cpu"
-    )
+    start, rest = "run ./x.pdb --out=run", "--models=3 --steps=25 --seed=7 --freeze=A:10-25,B --device=cpu"
+    arguments = f"{start} --settings=/srv/base.toml {rest}"
+    assert request.arguments("x.pdb", "/srv/base.toml") == arguments.split()
+    assert request.shown("x.pdb", "/srv/base.toml") == f"refine {start} --settings=base.toml {rest}"
     sly = Request(freeze="A; rm -rf / --out=/etc").arguments("x.pdb")
     assert "--freeze=A; rm -rf / --out=/etc" in sly and "--out=/etc" not in sly
 

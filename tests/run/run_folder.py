@@ -10,9 +10,9 @@ import numpy as np
 from refine.accuracy.confidence import AccuracyEstimate
 from refine.accuracy.rpdd import rpdd
 from refine.engine import StructureScore
+from refine.files import csv_text
 from refine.run.folder import RunFolder
 from refine.run.model import Finished, write_model, write_structure, write_tables
-from refine.run.tables import csv_text
 from refine.structure.protein import HeteroAtom, Protein, ResidueId
 from refine.structure.ride import ride
 from tests.proteins import chain_backbone, make_protein, torsions
@@ -70,21 +70,25 @@ def make_run(path: Path, protein: Protein, *, models: int = 2, name: str = "mode
     folder = RunFolder(path)
     path.mkdir(parents=True)
     start = finished(protein, "input", 0)
-    found = [finished(ride(protein, moved(protein, 0.3, k)), f"replica {k}", k) for k in range(1, models + 1)]
+    structures = [finished(ride(protein, moved(protein, 0.3, k)), f"replica {k}", k) for k in range(1, models + 1)]
     record = {
-        "status": "done", "input": name, "input_sha256": "0" * 64, "residues": len(protein), "chains": list(protein.chains), "seed": 0,
+        "status": "done", "input": name, "input_sha256": "0" * 64, "seed": 0,
+        "residues": len(protein), "chains": list(protein.chains),
         "improved": True, "verdict": "model_1 is better than the input.", "sampling": {"effective_samples": 7.5},
         "settings": {"seed": 0, "energy": {"bonds": 1.0}},
-        "versions": {"refine": "0"}, "notes": [{"kind": "rebuilt", "message": HOSTILE, "chain": "A", "residue": "12 GLY"}],
-        "models": [{"name": f"model_{k}", "cif": f"model_{k}.cif", "source": m.source, "score": m.score.total, "finishing": m.report}
-                   for k, m in enumerate(found, 1)],
+        "versions": {"refine": "0"},
+        "notes": [{"kind": "rebuilt", "message": HOSTILE, "chain": "A", "residue": "12 GLY"}],
+        "models": [
+            {"name": f"model_{k}", "cif": f"model_{k}.cif", "source": m.source, "score": m.score.total,
+             "finishing": m.report} for k, m in enumerate(structures, 1)
+        ],
     }  # fmt: skip
     folder.json("run.json", record)
     write_structure(folder, "input", protein)
-    for k, model in enumerate(found, start=1):
+    for k, model in enumerate(structures, start=1):
         write_model(folder, f"model_{k}", model, "score")
     terms = {"prior": -5.0, "sterics": 2.0, "total": -3.0}
-    write_tables(folder, dataclasses.replace(start.score, terms=terms, quality={"clashscore": 30.0}), start, found)
+    write_tables(folder, dataclasses.replace(start.score, terms=terms, quality={"clashscore": 30.0}), start, structures)
     folder.npz("rpdd.npz", rpdd(moved(protein, 0.4, 9, frames), protein.sequence).arrays())
     steps = [[k, 300 - 10 * k, -float(k), -2.0 * k, -1.5 * k] for k in range(1, 11)]
     folder.text("trace.csv", csv_text(["step", "temperature", "energy_1", "energy_2", "term_prior"], steps))

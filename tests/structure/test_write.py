@@ -195,7 +195,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("refine.structure.write.os.fsync", fail)
+    monkeypatch.setattr("refine.files.os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         write_pdb(files.base_protein(), path)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

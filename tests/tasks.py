@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
+
+from refine.errors import InputError
+
+prepared = 0
+"""Set by ``prepare``, in a worker process."""
 
 
 def square(value: int) -> int:
@@ -34,3 +40,31 @@ def die_always(path: Path) -> str:
 
 def threads(_: int) -> str:
     return os.environ.get("OMP_NUM_THREADS", "")
+
+
+class Unportable(Exception):
+    """Cannot be made from its message alone, and so not sent to another process."""
+
+    def __init__(self, message: str, more: str) -> None:
+        super().__init__(message)
+        self.more = more
+
+
+def complain(kind: str) -> None:
+    if kind == "refine":
+        raise InputError("no good", chain="A", remedy="Mend it")
+    raise Unportable("far", "away")
+
+
+def pid_after_a_while(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def prepare(value: int) -> None:
+    global prepared
+    prepared = value
+
+
+def prepared_value(_: int) -> int:
+    return prepared
