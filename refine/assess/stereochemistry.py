@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from refine.assess.torsions import Torsions
 from refine.constants import ATOM14
+from refine.structure.arrays import angle
 from refine.structure.protein import Protein
 
 OUTLIER_SIGMA = 4.0
@@ -195,9 +196,7 @@ def _lengths(points: NDArray[np.float64], terms: _Terms) -> NDArray[np.float64]:
 
 
 def _angles(points: NDArray[np.float64], terms: _Terms) -> NDArray[np.float64]:
-    a, b, c = (points[terms.atoms[:, k]] for k in range(3))
-    u, v = a - b, c - b
-    return np.degrees(np.arctan2(np.linalg.norm(np.cross(u, v), axis=-1), (u * v).sum(-1)))
+    return np.degrees(angle(*(points[terms.atoms[:, k]] for k in range(3))))
 
 
 def _rms(z: NDArray[np.float64]) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ATOM14
+from refine.structure.arrays import dihedral
 from refine.structure.chemistry import disulfides
 from refine.structure.protein import Protein
 
@@ -68,10 +69,7 @@ def omega(protein: Protein) -> NDArray[np.float64]:
     i = np.nonzero(protein.bonded)[0]
     i = i[protein.mask[i, 1] & protein.mask[i, 2] & protein.mask[i + 1, 0] & protein.mask[i + 1, 1]]
     x = protein.coords[0].astype(np.float64)
-    b1, b2, b3 = x[i, 2] - x[i, 1], x[i + 1, 0] - x[i, 2], x[i + 1, 1] - x[i + 1, 0]
-    n1, n2 = np.cross(b1, b2), np.cross(b2, b3)
-    sine = np.einsum("li,li->l", np.cross(n1, n2), b2) / np.maximum(np.linalg.norm(b2, axis=1), 1e-9)
-    out[i] = np.degrees(np.arctan2(sine, np.einsum("li,li->l", n1, n2)))
+    out[i] = np.degrees(dihedral(x[i, 1], x[i, 2], x[i + 1, 0], x[i + 1, 1]))
     return out
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, BOLTZMANN, ONE_TO_THREE
-from refine.finishing.hydrogens import normalised
+from refine.structure.arrays import dihedral, frames, turned_about
 from refine.structure.chemistry import POLAR_ALLOWANCE, AtomList, chi_slots, downstream
 from refine.structure.protein import Protein
 from refine.structure.reference import rotamers
@@ -27,8 +27,6 @@ _WELL_DEPTH = 0.15
 _WORST_PAIR = 12.0
 _KEEP_BONUS = 1.0
 _CONTACT = 6.0
-_TINY = 1e-6
-_ANYWHERE, _ELSEWHERE = np.array([1.0, 0.0, 0.0]), np.array([0.36, 0.48, 0.8])
 
 
 @functools.cache
@@ -45,22 +43,6 @@ def ideal_residue(aa: str) -> NDArray[np.float64]:
     return out
 
 
-def _frame(n: NDArray, ca: NDArray, c: NDArray) -> NDArray[np.float64]:
-    x = normalised(c - ca, fallback=_ANYWHERE)
-    y = (n - ca) - ((n - ca) @ x) * x
-    y = normalised(y, fallback=np.cross(x, _ELSEWHERE))
-    return np.stack((x, y, np.cross(x, y)), axis=-1)
-
-
-def _dihedrals(x: NDArray, slots: tuple[int, int, int, int]) -> NDArray[np.float64]:
-    """Dihedral (K,) in radians over ``slots`` of conformers ``x`` (K, 14, 3)."""
-    a, b, c, d = (x[:, k] for k in slots)
-    b1, b2, b3 = b - a, c - b, d - c
-    n1, n2 = np.cross(b1, b2), np.cross(b2, b3)
-    sine = np.einsum("ki,ki->k", np.cross(n1, n2), b2) / np.maximum(np.linalg.norm(b2, axis=1), _TINY)
-    return np.arctan2(sine, np.einsum("ki,ki->k", n1, n2))
-
-
 def set_chi(aa: str, residue: NDArray[np.float64], chi: NDArray[np.float64]) -> NDArray[np.float64]:
     """Conformers of a residue with given chi angles; bond lengths and angles stay as they are.
 
@@ -74,17 +56,10 @@ def set_chi(aa: str, residue: NDArray[np.float64], chi: NDArray[np.float64]) -> 
     """
     x = np.repeat(np.asarray(residue, np.float64)[None], len(chi), axis=0)
     for k, slots in enumerate(chi_slots(aa)[: chi.shape[1]]):
-        turn = chi[:, k] - _dihedrals(x, slots)
-        turn = np.where(np.isfinite(turn), turn, 0.0)[:, None, None]
-        origin = x[:, slots[2]][:, None]
-        axis = x[:, slots[2]] - x[:, slots[1]]
-        axis = (axis / np.maximum(np.linalg.norm(axis, axis=1, keepdims=True), _TINY))[:, None]
+        a, b, c, d = (x[:, slot] for slot in slots)
+        turn = chi[:, k] - dihedral(a, b, c, d)
         moving = downstream(aa, k)
-        v = x[:, moving] - origin
-        along = (v * axis).sum(-1, keepdims=True) * axis
-        x[:, moving] = (
-            origin + along + np.cos(turn) * (v - along) + np.sin(turn) * np.cross(np.broadcast_to(axis, v.shape), v)
-        )
+        x[:, moving] = turned_about(x[:, moving], c, c - b, np.where(np.isfinite(turn), turn, 0.0))
     return x
 
 
@@ -123,8 +98,8 @@ def backbone_angles(protein: Protein) -> NDArray[np.float64]:
     x = protein.coords[0].astype(np.float64)
     out = np.full((len(protein), 2), np.nan)
     i = np.nonzero(protein.bonded)[0]
-    out[i + 1, 0] = _dihedrals(np.stack((x[i, 2], x[i + 1, 0], x[i + 1, 1], x[i + 1, 2]), axis=1), (0, 1, 2, 3))
-    out[i, 1] = _dihedrals(np.stack((x[i, 0], x[i, 1], x[i, 2], x[i + 1, 0]), axis=1), (0, 1, 2, 3))
+    out[i + 1, 0] = dihedral(x[i, 2], x[i + 1, 0], x[i + 1, 1], x[i + 1, 2])
+    out[i, 1] = dihedral(x[i, 0], x[i, 1], x[i, 2], x[i + 1, 0])
     return out
 
 
@@ -159,15 +134,14 @@ def complete_side_chains(protein: Protein) -> tuple[Protein, tuple[int, ...]]:
 def _build(aa: str, known: NDArray, exists: NDArray[np.bool_], around: NDArray, angles: NDArray) -> NDArray[np.float64]:
     """Template conformer (14, 3) of ``aa`` that fits the known atoms and has the fewest overlaps with ``around``."""
     ideal = ideal_residue(aa)
-    source, target = _frame(*ideal[:3]), _frame(*known[:3])
-    placed = (ideal - ideal[1]) @ source @ target.T + known[1]
+    placed = (ideal - ideal[1]) @ frames(*ideal[:3]) @ frames(*known[:3]).T + known[1]
     slots = chi_slots(aa)
     if not slots:
         return placed
     grid = candidates(aa, *angles)[0].copy()
     for k, quad in enumerate(slots):
         if exists[list(quad)].all():
-            grid[:, k] = _dihedrals(known[None], quad)[0]
+            grid[:, k] = dihedral(*known[list(quad)])
     conformers = set_chi(aa, placed, grid)
     far = np.linalg.norm(around - known[1], axis=1) > 12.0
     if not len(around) or far.all():

@@ -19,8 +19,8 @@ from pdbfixer import PDBFixer
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, ONE_TO_THREE
+from refine.structure.arrays import superpose, transformed, turned_about
 from refine.structure.backbone import RESIDUE, place_oxt
-from refine.structure.ca_trace import fit
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -75,8 +75,8 @@ def complete_side_chains(
     due = [i for i in range(len(sequence)) if not mask[i, : len(ATOM14[sequence[i]])].all()]
     for i in due:
         if sequence[i] != "G" and not mask[i, 4]:
-            rot, shift = fit(RESIDUE[:3], coords[i, :3])
-            coords[i, 4], mask[i, 4] = rot @ RESIDUE[4] + shift, True
+            coords[i, 4] = transformed(RESIDUE, *superpose(RESIDUE[:3], coords[i, :3]))[4]
+            mask[i, 4] = True
     due = [i for i in due if not mask[i, : len(ATOM14[sequence[i]])].all()]
     anew: list[int] = []
     for start in range(0, len(due), _CHUNK):
@@ -248,13 +248,11 @@ def _build_ideal(coords: Array, mask: Mask, sequence: str, i: int, given: Mask, 
     anchors[4] = True
     if anchors.sum() < 3:
         anchors[:3] = True
-    rot, shift = fit(shape[anchors], coords[i, :count][anchors])
-    laid = shape @ rot.T + shift
+    laid = transformed(shape, *superpose(shape[anchors], coords[i, :count][anchors]))
     trial = coords[i].copy()
     trial[4:count] = np.where(there[4:, None], coords[i, 4:count], laid[4:])
     if not is_natural(trial, letter) and not _hand_is_given(letter, given):
-        rot, shift = fit(shape[:3], coords[i, :3])
-        trial[4:count] = (shape @ rot.T + shift)[4:]
+        trial[4:count] = transformed(shape, *superpose(shape[:3], coords[i, :3]))[4:]
     coords[i, 4:count], mask[i, 4:count] = trial[4:count], True
     if not there[5:].any():
         _turn_free(coords, mask, sequence, i, around)
@@ -273,21 +271,14 @@ def _turn_free(coords: Array, mask: Mask, sequence: str, i: int, around: Surroun
     branched = letter in "VIT"
     best, best_room = coords[i, 5:count].copy(), -1.0
     for first in np.radians((0.0, 120.0, 240.0, 20.0, 100.0, 140.0, 220.0, 260.0, 340.0)):
-        one = _about(coords[i, 5:count], coords[i, 1], coords[i, 4], first)
+        one = turned_about(coords[i, 5:count], coords[i, 4], coords[i, 4] - coords[i, 1], first)
         for second in (0.0,) if branched or count < 7 else np.radians(np.arange(0.0, 360.0, 30.0)):
             trial = one.copy()
-            trial[1:] = _about(one[1:], coords[i, 4], one[0], second)
+            trial[1:] = turned_about(one[1:], one[0], one[0] - coords[i, 4], second)
             room = min(3.2, float(tree.query(trial)[0].min()))
             if room > best_room + 1e-6:
                 best, best_room = trial, room
     coords[i, 5:count] = best
-
-
-def _about(points: Array, a: Array, b: Array, turn: float) -> Array:
-    """Points turned about the axis a-b by ``turn`` radians (Rodrigues)."""
-    axis = (b - a) / np.linalg.norm(b - a)
-    v = points - b
-    return b + v * np.cos(turn) + np.cross(axis, v) * np.sin(turn) + np.outer(v @ axis, axis) * (1 - np.cos(turn))
 
 
 @functools.cache

@@ -12,7 +12,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14
-from refine.structure.backbone import TRANS, nerf, place_oxt
+from refine.structure.arrays import place_atom
+from refine.structure.backbone import TRANS, place_oxt
 from refine.structure.protein import HeteroAtom, Protein
 from refine.structure.read import ReadResult, read_structure
 from refine.structure.repair import RepairResult, repair
@@ -176,7 +177,7 @@ def test_ideal_peptide_has_engh_huber_geometry() -> None:
     ca, c, o, n, next_ca = TRANS
     assert np.linalg.norm(n - c) == pytest.approx(1.329) and np.linalg.norm(o - c) == pytest.approx(1.231)
     assert np.linalg.norm(next_ca - ca) == pytest.approx(3.80, abs=0.03)
-    assert np.linalg.norm(nerf(ca, c, n, 1.458, 2.124, 0.0) - ca) < 3.1
+    assert np.linalg.norm(place_atom(ca, c, n, 1.458, 2.124, 0.0) - ca) < 3.1
 
 
 def test_alpha_carbon_trace_of_real_chains(shared: Path) -> None:
