@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14
+from refine.structure.chemistry import PROBE_RADII, PROBE_RADIUS_H, PROBE_RADIUS_H_POLAR, disulfides
 from refine.structure.protein import Protein
 
 LENGTH_ALIPHATIC, LENGTH_AROMATIC, LENGTH_N, LENGTH_AMMONIUM, LENGTH_O, LENGTH_S = 0.97, 0.93, 0.86, 0.89, 0.84, 1.20
-MAX_DISULFIDE = 2.5
-CONTACT = 1.22 + 1.70
+CONTACT = PROBE_RADIUS_H + PROBE_RADII["C"]
 ROTOR_STEP = np.radians(15.0)
 
 # Recipes by residue: parent, shape, then the atoms that place it. Shapes: "ch" three heavy neighbours, "ch2" two,
@@ -112,15 +112,6 @@ def add_hydrogens(protein: Protein) -> Hydrogens:
         polar[k] = name[0] in "NOS"
         aromatic[k] = name[0] == "C" and aa in "FHWY" and name not in ("CA", "CB")
     return Hydrogens(surroundings.hydrogens, parent, polar, aromatic)
-
-
-def disulfides(protein: Protein) -> list[tuple[int, int]]:
-    """Residue pairs of cysteines whose sulfurs are within 2.5 Å."""
-    rows = np.array([i for i, aa in enumerate(protein.sequence) if aa == "C" and protein.mask[i, 5]], dtype=np.int64)
-    if len(rows) < 2:
-        return []
-    pairs = cKDTree(protein.coords[0, rows, 5]).query_pairs(MAX_DISULFIDE)
-    return sorted((int(rows[a]), int(rows[b])) for a, b in pairs)
 
 
 def _sites(protein: Protein) -> tuple[list[_Sites], list[_Rotor], list[list[tuple[int, int, int]]]]:
@@ -267,12 +258,16 @@ class _Surroundings:
                 continue
             distance = float(np.linalg.norm(self._heavy[k] - position))
             if self._acceptor[k]:
-                overlap = 1.05 + 1.40 - distance
+                overlap = PROBE_RADIUS_H_POLAR + PROBE_RADII["O"] - distance
                 score += 4 * min(overlap, 0.6) if overlap > 0 else 0.0
                 score -= 10 * max(float(overlap) - 0.6, 0.0)
             else:
-                score -= 10 * max(1.05 + 1.70 - distance - 0.1, 0.0)
-        near = self._hydrogen_tree.query_ball_point(position, 1.05 + 1.22) if self._settled else []
+                score -= 10 * max(PROBE_RADIUS_H_POLAR + PROBE_RADII["C"] - distance - 0.1, 0.0)
+        near = (
+            self._hydrogen_tree.query_ball_point(position, PROBE_RADIUS_H_POLAR + PROBE_RADIUS_H)
+            if self._settled
+            else []
+        )
         for k in (*near, *range(self._settled, len(self.hydrogens))):
             if self.parent[k] not in bonded:
                 score -= 10 * max(1.05 + 1.17 - float(np.linalg.norm(self.hydrogens[k] - position)) - 0.1, 0.0)

@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from refine.assess.torsions import Torsions
 from refine.constants import ATOM14
 from refine.structure.arrays import angle
+from refine.structure.chemistry import CIS_PLANAR, TRANS_PLANAR, chiral_volumes
 from refine.structure.protein import Protein
 
 OUTLIER_SIGMA = 4.0
@@ -26,7 +27,6 @@ MIN_BOND_SD, MIN_ANGLE_SD = 0.015, 1.5
 a fifth of the guanidinium angles of structures at 1.3 Å would be outliers."""
 LDDT_SIGMA = 12.0
 """Mariani et al. 2013: beyond this a side chain or residue does not count in lDDT."""
-CIS_LIMIT, TRANS_LIMIT = np.radians(30.0), np.radians(150.0)
 MIN_CHIRAL_VOLUME = 1.2
 """Å³; ideal centres have 2.5–2.7, a flat one 0, an inverted one the negative."""
 CLASH_LIMITS = {
@@ -44,9 +44,6 @@ CLASH_LIMITS = {
 """Å below which two unbonded atoms of different residues void their lDDT (OpenStructure's distances less their
 tolerances).
 """
-
-CHIRAL_CENTRES = {"*": ("CA", "N", "C", "CB"), "T": ("CB", "CA", "OG1", "CG2"), "I": ("CB", "CA", "CG1", "CG2")}
-"""Centre and three neighbours whose triple product is positive in L-amino acids with correct names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +178,7 @@ def _terms(protein: Protein, omega: NDArray[np.float64]) -> tuple[_Terms, _Terms
         atoms, values, residue = [], [], []
         for i, aa in enumerate(protein.sequence):
             before = protein.sequence[i - 1] if i and protein.bonded[i - 1] else ""
-            slots, ideal = _template(aa, before, bool(before) and abs(omega[i]) < CIS_LIMIT, width)
+            slots, ideal = _template(aa, before, bool(before) and abs(np.degrees(omega[i])) < CIS_PLANAR, width)
             atoms.append(slots + 14 * i)
             values.append(ideal)
             residue.append(np.full(len(slots), i))
@@ -220,8 +217,8 @@ def _name(protein: Protein, atom: int, residue: int) -> str:
 
 def _peptides(protein: Protein, omega: NDArray[np.float64]) -> tuple[list[Outlier], tuple[int, ...]]:
     found, cis_prolines = [], []
-    for i in np.flatnonzero(np.isfinite(omega) & (np.abs(omega) < TRANS_LIMIT)):
-        cis = abs(omega[i]) < CIS_LIMIT
+    for i in np.flatnonzero(np.isfinite(omega) & (np.abs(np.degrees(omega)) < TRANS_PLANAR)):
+        cis = abs(np.degrees(omega[i])) < CIS_PLANAR
         if cis and protein.sequence[i] == "P":
             cis_prolines.append(int(i))
         else:
@@ -232,20 +229,13 @@ def _peptides(protein: Protein, omega: NDArray[np.float64]) -> tuple[list[Outlie
 
 
 def _chirality(protein: Protein) -> tuple[list[Outlier], int]:
-    found, centres = [], 0
-    for i, aa in enumerate(protein.sequence):
-        for key in ("*", aa):
-            if key not in CHIRAL_CENTRES or aa == "G":
-                continue
-            slots = [ATOM14[aa].index(name) for name in CHIRAL_CENTRES[key]]
-            if not protein.mask[i, slots].all():
-                continue
-            centre, a, b, c = protein.coords[0, i, slots].astype(np.float64)
-            volume = float(np.dot(a - centre, np.cross(b - centre, c - centre)))
-            centres += 1
-            if volume < MIN_CHIRAL_VOLUME:
-                found.append(Outlier("chirality", i, CHIRAL_CENTRES[key], volume, 2.6, float("nan")))
-    return found, centres
+    residue, slots, volume = chiral_volumes(protein)
+    outliers = []
+    for k in np.flatnonzero(volume < MIN_CHIRAL_VOLUME):
+        i = int(residue[k])
+        names = tuple(ATOM14[protein.sequence[i]][slot] for slot in slots[k])
+        outliers.append(Outlier("chirality", i, names, float(volume[k]), 2.6, float("nan")))
+    return outliers, len(residue)
 
 
 def _collisions(protein: Protein, points: NDArray[np.float64]) -> list[tuple[int, int]]:

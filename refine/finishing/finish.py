@@ -14,7 +14,8 @@ from refine.finishing.checks import CheckReport, compare_stereo, stereo
 from refine.finishing.relax import SOLVENT_MAX_ATOMS, Relaxer, Stage
 from refine.finishing.settings import FinishSettings
 from refine.finishing.sidechains import complete_side_chains, repack
-from refine.structure.chemistry import CLASH_OVERLAP, AtomList, disulfides
+from refine.structure.atom_list import AtomList
+from refine.structure.chemistry import CLASH_OVERLAP, disulfides
 from refine.structure.protein import Protein
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class Finisher:
         self.mobile = np.ones(len(reference), dtype=np.bool_) if mobile is None else np.asarray(mobile, dtype=np.bool_)
         assert self.mobile.shape == (len(reference),), self.mobile.shape
         self.reference, _ = complete_side_chains(reference) if settings.side_chains else (reference, ())
-        self.ss_bonds = disulfides(self.reference, self.reference.coords[0])
+        self.ss_bonds = disulfides(self.reference)
         self._relaxer: Relaxer | None = None
         self._problem = ""
 

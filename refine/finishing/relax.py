@@ -17,12 +17,12 @@ from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import EngineError
-from refine.finishing.checks import CIS_LIMIT, omega
+from refine.finishing.checks import omega
 from refine.finishing.hydrogens import HydrogenPlacer, terminal_oxygen
 from refine.finishing.settings import FinishSettings
 from refine.physics.forces import SOFT, scalable_charges, soft_spheres
 from refine.physics.platform import open_context
-from refine.structure.chemistry import radii
+from refine.structure.chemistry import CIS_OR_TRANS, HEAVY_ATOM_RADII, radii
 from refine.structure.protein import Protein
 
 log = logging.getLogger(__name__)
@@ -167,6 +167,7 @@ class Relaxer:
         self._left = left[near[: len(left)]]
         self._hetero = hetero[near[len(left) :]]
         self._obstacle_radii = radii(symbols)[near]
+        self._obstacle_metal = np.array([s.upper() not in HEAVY_ATOM_RADII for s in symbols], np.bool_)[near]
 
     def _obstacles(self, protein: Protein) -> NDArray[np.float64]:
         """Positions (H, 3) in Å of the obstacles in this model."""
@@ -244,7 +245,7 @@ class Relaxer:
             symbol = ATOM14[protein.sequence[i]][k][0]
             for h in nearby:
                 far = np.linalg.norm(obstacles[h] - d)
-                metal = symbol in "NOS" and self._obstacle_radii[h] == radii(["ZN"])[0]
+                metal = symbol in "NOS" and self._obstacle_metal[h]
                 if far < _COVALENT + 0.2 * (symbol == "S") or metal:
                     linked |= {(int(a), first + int(h)) for a in np.nonzero(self._residue_of == i)[0]}
         for a, h in sorted(linked):
@@ -348,7 +349,7 @@ class Relaxer:
         angle = omega(protein)
         for n, i in enumerate(self._omega_residues):
             atoms = self._omega.getTorsionParameters(n)[:4]
-            self._omega.setTorsionParameters(n, *atoms, 1, np.pi if abs(angle[i]) < CIS_LIMIT else 0.0, _OMEGA_K)
+            self._omega.setTorsionParameters(n, *atoms, 1, np.pi if abs(angle[i]) < CIS_OR_TRANS else 0.0, _OMEGA_K)
         self._omega.updateParametersInContext(self._context)
 
     def _energy(self, groups: tuple[int, ...]) -> float:

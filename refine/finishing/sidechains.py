@@ -13,7 +13,8 @@ from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, BOLTZMANN, ONE_TO_THREE
 from refine.structure.arrays import dihedral, frames, turned_about
-from refine.structure.chemistry import POLAR_ALLOWANCE, AtomList, chi_slots, downstream
+from refine.structure.atom_list import AtomList
+from refine.structure.chemistry import POLAR_ALLOWANCE, chi_slots, downstream
 from refine.structure.protein import Protein
 from refine.structure.reference import rotamers
 

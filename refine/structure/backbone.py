@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from refine import constants as k
 from refine.structure.arrays import frames, place_atom, superpose, transformed
 from refine.structure.ca_trace import peptide_oxygens
+from refine.structure.chemistry import CIS_CA_CA
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -120,7 +121,7 @@ def _from_trace(coords: Array, mask: Mask, near: Mask) -> None:
                 j = start + i
                 if mask[j, C] or mask[j + 1, N]:
                     continue
-                shape = TRANS if np.linalg.norm(ca[i + 1] - ca[i]) > 3.4 else CIS
+                shape = TRANS if np.linalg.norm(ca[i + 1] - ca[i]) > CIS_CA_CA else CIS
                 _fill(
                     coords,
                     mask,

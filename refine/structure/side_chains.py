@@ -19,8 +19,9 @@ from pdbfixer import PDBFixer
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, ONE_TO_THREE
-from refine.structure.arrays import superpose, transformed, turned_about
+from refine.structure.arrays import chiral_volume, superpose, transformed, turned_about
 from refine.structure.backbone import RESIDUE, place_oxt
+from refine.structure.chemistry import chiral_centres
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -32,8 +33,6 @@ _CHUNK = 120
 
 _CLASH = 2.2
 """Å below which a built side-chain atom is said to run into an atom of another residue."""
-
-_SIDE_CENTRES = {"I": ("CB", "CA", "CG1", "CG2"), "T": ("CB", "CA", "OG1", "CG2")}
 
 
 class OfflineFixer(PDBFixer):
@@ -107,8 +106,7 @@ def _is_sound(coords: Array, mask: Mask, letter: str, before: Mask, given: Mask)
 
 def _hand_is_given(letter: str, given: Mask) -> bool:
     """Whether the input itself holds all atoms of every stereocentre: its hand is not ours to judge here."""
-    names = ATOM14[letter]
-    return all(given[names.index(name)] for centre in _centres(letter) for name in centre)
+    return all(given[slot] for centre in chiral_centres(letter) for slot in centre)
 
 
 def _relieve(coords: Array, mask: Mask, sequence: str, chunk: list[int], given: Mask, around: Surroundings) -> None:
@@ -202,25 +200,11 @@ def _bare_atom(name: str, element: str, position: Array) -> gemmi.Atom:
     return atom
 
 
-def _centres(letter: str) -> list[tuple[str, str, str, str]]:
-    """Stereocentres of a residue: the centre, then three neighbours with a positive triple product in the natural
-    residue.
-    """
-    if letter == "G":
-        return []
-    return [("CA", "N", "C", "CB"), *([_SIDE_CENTRES[letter]] if letter in _SIDE_CENTRES else [])]
-
-
 def is_natural(coords: Array, letter: str) -> bool:
     """Whether the stereocentres of a complete residue (14, 3) have the hand of L-amino acids (of L-Ile and L-Thr at CB,
     too).
     """
-    names = ATOM14[letter]
-    for centre in _centres(letter):
-        origin, a, b, c = (coords[names.index(name)] for name in centre)
-        if np.dot(np.cross(a - origin, b - origin), c - origin) <= 0:
-            return False
-    return True
+    return all(chiral_volume(*coords[list(centre)]) > 0 for centre in chiral_centres(letter))
 
 
 def _bonds_hold(coords: Array, letter: str, before: Mask) -> bool:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from refine.assess.clashes import clashes
-from refine.assess.hydrogens import add_hydrogens, disulfides
+from refine.assess.hydrogens import add_hydrogens
 from refine.constants import ATOM14
+from refine.structure.chemistry import disulfides
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 
@@ -28,7 +29,7 @@ def read(shared: Path, name: str) -> Protein:
 
 def test_every_residue_has_its_hydrogens(shared: Path) -> None:
     p = read(shared, "refined150-dev/1a00A/native.pdb")
-    assert disulfides(p) == []
+    assert disulfides(p) == ()
     h = add_hydrogens(p)
     count = np.bincount(h.parent // 14, minlength=len(p))
     expected = np.array([HYDROGENS[aa] for aa in p.sequence])

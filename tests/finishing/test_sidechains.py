@@ -12,7 +12,8 @@ import torch
 from refine.constants import AMINO_ACIDS, ATOM14, CHI_ATOMS
 from refine.finishing.checks import stereo
 from refine.finishing.sidechains import candidates, complete_side_chains, ideal_residue, repack, set_chi
-from refine.structure.chemistry import AtomList, chi_slots, count_clashes, downstream, residue_bonds
+from refine.structure.atom_list import AtomList
+from refine.structure.chemistry import CLASH_OVERLAP, chi_slots, downstream, residue_bonds
 from refine.structure.geometry import dihedral
 from refine.structure.protein import HeteroAtom, Protein
 from tests.finishing.peptides import peptide
@@ -113,7 +114,8 @@ def test_frozen_side_chains_and_an_expired_deadline_change_nothing() -> None:
 
 def test_overlaps_leave_out_bonded_neighbours_and_count_a_planted_one() -> None:
     helix = peptide("A" * 12)
-    assert count_clashes(helix) == 0
+    atoms = AtomList.from_protein(helix)
+    assert len(atoms.overlaps(atoms.positions(helix), CLASH_OVERLAP)[0]) == 0
     atom = tuple(float(v) for v in helix.coords[0, 5, 4] + np.array([0.0, 0.0, 1.5], np.float32))
     planted = dataclasses.replace(helix, hetero=(HeteroAtom("A", 99, "", "LIG", "C1", "C", atom),))
     atoms = AtomList.from_protein(planted)
