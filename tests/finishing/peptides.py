@@ -14,8 +14,8 @@ from refine.constants import (
     BOND_CA_C,
     BOND_N_CA,
 )
-from refine.finishing.sidechains import ideal_residue
 from refine.structure.arrays import frames, place_atom, transformed
+from refine.structure.conformers import ideal_residue
 from refine.structure.protein import Protein, ResidueId
 
 
