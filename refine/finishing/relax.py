@@ -18,10 +18,11 @@ from scipy.spatial import cKDTree
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import EngineError
 from refine.finishing.checks import omega
-from refine.finishing.hydrogens import HydrogenPlacer, terminal_oxygen
 from refine.finishing.settings import FinishSettings
 from refine.physics.forces import SOFT, scalable_charges, soft_spheres
+from refine.physics.hydrogens import HydrogenPlacer
 from refine.physics.platform import open_context
+from refine.structure.backbone import place_oxt
 from refine.structure.chemistry import CIS_OR_TRANS, HEAVY_ATOM_RADII, radii
 from refine.structure.protein import Protein
 
@@ -329,7 +330,7 @@ class Relaxer:
         x = np.zeros((self._topology.getNumAtoms(), 3))
         with_oxt = np.concatenate((protein.coords[0], protein.oxt[0][:, None]), axis=1).astype(np.float64)
         for i in np.nonzero((self._particle[:, 14] >= 0) & ~protein.oxt_mask)[0]:
-            with_oxt[i, 14] = terminal_oxygen(*with_oxt[i, 1:4])
+            with_oxt[i, 14] = place_oxt(*with_oxt[i, :4])
         there = self._particle >= 0
         heavy = self._particle[there]
         obstacles = self._obstacles(protein)
@@ -411,8 +412,8 @@ def _heavy_topology(
                 sulfur[i] = atom
         if not (protein.bonded[i] and included[i + 1]):
             topology.addAtom("OXT", app.element.oxygen, residue)
-            ca_c_o = protein.coords[0, i, 1:4].astype(np.float64)
-            position.append(protein.oxt[0, i].astype(np.float64) if protein.oxt_mask[i] else terminal_oxygen(*ca_c_o))
+            backbone = protein.coords[0, i, :4].astype(np.float64)
+            position.append(protein.oxt[0, i].astype(np.float64) if protein.oxt_mask[i] else place_oxt(*backbone))
     topology.createStandardBonds()
     for i, j in ss_bonds:
         if i in sulfur and j in sulfur:

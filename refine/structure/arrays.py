@@ -75,6 +75,16 @@ def place_atom(
     return _of(geometry.place_atom, a, b, c, length, bond_angle, torsion)
 
 
+def opposite(centre: ArrayLike, neighbours: ArrayLike) -> Array:
+    """Direction (..., 3) away from the neighbours (..., K, 3) of a centre (..., 3)."""
+    return _of(geometry.opposite, centre, neighbours)
+
+
+def opposite_pair(centre: ArrayLike, neighbours: ArrayLike) -> Array:
+    """Directions (..., 2, 3) of the two bonds that complete a tetrahedron with two neighbours (..., 2, 3)."""
+    return _of(geometry.opposite_pair, centre, neighbours)
+
+
 def rotation_from_vector(omega: ArrayLike) -> Array:
     """Rotation matrices (..., 3, 3) of rotation vectors (..., 3) in radians."""
     return _of(geometry.rotation_from_vector, omega)

@@ -6,12 +6,15 @@ softened normalisation was measured to bend rebuilt chains. NaN stays NaN. ``arr
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 # Ideal position of CB relative to N, CA, C: coefficients of b, c and b x c with b = CA - N, c = C - CA,
 # obtained from tetrahedral geometry at CA with the Engh & Huber bond lengths.
 _CB_CROSS, _CB_B, _CB_C = -0.58273431, 0.56802827, -0.54067466
+_HALF_TETRAHEDRAL = math.radians(109.5 / 2)
 
 
 def unit(v: Tensor) -> Tensor:
@@ -104,6 +107,23 @@ def place_atom(
     sine = length * torch.sin(bond_angle)
     along, in_plane, out = -length * torch.cos(bond_angle), sine * torch.cos(torsion), sine * torch.sin(torsion)
     return c + along.unsqueeze(-1) * x + in_plane.unsqueeze(-1) * y + out.unsqueeze(-1) * z
+
+
+def opposite(centre: Tensor, neighbours: Tensor) -> Tensor:
+    """Direction (..., 3) away from two or three ``neighbours`` (..., K, 3) of ``centre`` (..., 3), where one more bond
+    points; at a right angle to the first where they balance each other.
+    """
+    u = unit(neighbours - centre.unsqueeze(-2))
+    return unit_or(-u.sum(-2), perpendicular(u[..., 0, :]))
+
+
+def opposite_pair(centre: Tensor, neighbours: Tensor) -> Tensor:
+    """Directions (..., 2, 3) of the two bonds that complete a tetrahedron with two ``neighbours`` (..., 2, 3)."""
+    u = unit(neighbours - centre.unsqueeze(-2))
+    away = opposite(centre, neighbours)
+    normal = unit_or(torch.linalg.cross(u[..., 0, :], u[..., 1, :]), perpendicular(u[..., 0, :]))
+    along, across = math.cos(_HALF_TETRAHEDRAL) * away, math.sin(_HALF_TETRAHEDRAL) * normal
+    return torch.stack((along + across, along - across), -2)
 
 
 def rotation_from_vector(omega: Tensor) -> Tensor:
