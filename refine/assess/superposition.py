@@ -94,7 +94,7 @@ def tm_scale(length: int) -> float:
 def _superpose(
     x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least-squares rotations (B, 3, 3) and shifts (B, 3) taking x (n, 3) onto y (n, 3) for B weightings (B, n) at once.
+    """Least-squares rotations (B, 3, 3) and shifts (B, 3) taking x (n, 3) onto y (n, 3), for B weightings (B, n).
 
     The moments of all weightings come from one matrix product; ``arrays.superpose`` would need a copy of x for each.
     """

@@ -1,4 +1,4 @@
-"""What the chemistry of proteins says, in one table: bonds, chi angles, radii, chiral centres, cis and trans, disulfides."""
+"""The chemistry of proteins in one table: bonds, chi angles, radii, chiral centres, cis and trans, disulfides."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ HETERO_SITE_RADII = (1.35, 1.65, 1.60, 1.35, 1.65)
 """Radii in Å of N, CA, C, O, CB against hetero atoms: the close limits of Ramachandran & Sasisekharan (1968)."""
 HETERO_RADII = {
     "C": 1.65, "N": 1.35, "O": 1.35, "S": 1.75, "P": 1.70, "F": 1.35, "CL": 1.65, "BR": 1.75, "I": 1.90, "SE": 1.80,
-    "H": 0.90, "D": 0.90, "ZN": 0.70, "MG": 0.75, "CA": 1.00, "MN": 0.80, "FE": 0.75, "CU": 0.70, "NI": 0.75, "CO": 0.75,
+    "H": 0.90, "D": 0.90, "ZN": 0.70, "MG": 0.75, "CA": 1.00, "MN": 0.80, "FE": 0.75, "CU": 0.70, "NI": 0.75,
+    "CO": 0.75,
     "NA": 1.00, "K": 1.30,
 }  # fmt: skip
 """Radii in Å of hetero atoms by element: metals so small that the atoms which bind them are not pushed away."""

@@ -222,5 +222,5 @@ def superpose(mobile: Tensor, fixed: Tensor, weights: Tensor | None = None) -> t
 
 
 def superposed(mobile: Tensor, fixed: Tensor, weights: Tensor | None = None) -> Tensor:
-    """``mobile`` (..., N, 3) laid onto ``fixed`` with least weighted squared distance, arguments as of ``superpose``."""
+    """``mobile`` (..., N, 3) laid onto ``fixed`` with least weighted squared distance; arguments of ``superpose``."""
     return transformed(mobile, *superpose(mobile, fixed, weights))

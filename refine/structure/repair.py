@@ -32,9 +32,9 @@ def repair(result: ReadResult) -> RepairResult:
     """Place the heavy atoms that a file lacks.
 
     Backbones are laid by ideal geometry (from CA atoms alone if need be), side chains built from pdbfixer's templates,
-    OXT placed at chain ends. Atoms that are there keep every bit, unless a side chain built upon them has the wrong hand.
-    No residue is added, no gap is closed, the network is never used, hetero atoms stay and keep built atoms out. Atoms
-    placed get occupancy 1 and the B factor of their residue's CA. A complete protein comes back as it is.
+    OXT placed at chain ends. Atoms that are there keep every bit, unless a side chain built upon them has the wrong
+    hand. No residue is added, no gap is closed, the network is never used, hetero atoms stay and keep built atoms out.
+    Atoms placed get occupancy 1 and the B factor of their residue's CA. A complete protein comes back as it is.
 
     Raises:
         InputError: a residue has too few backbone atoms to be completed.

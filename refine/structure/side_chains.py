@@ -126,7 +126,5 @@ def _hand_is_given(aa: str, given: Mask) -> bool:
 
 
 def is_natural(residue: Array, aa: str) -> bool:
-    """Whether the chiral centres of a complete residue (14, 3) have the hand of L-amino acids (of L-Ile and L-Thr at CB,
-    too).
-    """
+    """Whether the chiral centres of a complete residue (14, 3), CA and in Ile and Thr CB, have their natural hand."""
     return all(chiral_volume(*residue[list(centre)]) > 0 for centre in chiral_centres(aa))

@@ -20,14 +20,16 @@ SEQUENCE = "MKTAYIARQLGDFVSNWPEHCL"
 
 
 def atom_line(
-    serial: int, name: str, residue: str, chain: str, number: str, xyz: tuple[float, float, float], *, icode: str = " ", het: bool = False,
+    serial: int, name: str, residue: str, chain: str, number: str, xyz: tuple[float, float, float], *,
+    icode: str = " ", het: bool = False,
     altloc: str = " ", occupancy: str = "  1.00", b: str = " 20.00", element: str = "",
 ) -> str:  # fmt: skip
     padded = name if len(name) == 4 else f" {name:<3}"
     record = "HETATM" if het else "ATOM  "
     x, y, z = (f"{v:8.3f}" for v in xyz)
     element = element or name.lstrip("0123456789")[0]
-    return f"{record}{serial:5d} {padded}{altloc}{residue:>3} {chain:1}{number:>4}{icode}   {x}{y}{z}{occupancy}{b}          {element:>2}"
+    identity = f"{record}{serial:5d} {padded}{altloc}{residue:>3} {chain:1}{number:>4}{icode}"
+    return f"{identity}   {x}{y}{z}{occupancy}{b}          {element:>2}"
 
 
 def helix(sequence: str, chain: str, shift: float) -> list[str]:

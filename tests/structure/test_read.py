@@ -233,7 +233,8 @@ def test_two_residue_types_at_one_place(read) -> None:  # noqa: ANN001
 @pytest.mark.parametrize(("number", "name", "letter", "kind"), [
     (1, "MSE", "M", "modified"), (15, "SEP", "S", "modified"), (3, "TPO", "T", "modified"), (5, "PTR", "Y", "modified"),
     (21, "CSO", "C", "modified"),
-    (20, "HID", "H", "protonation"), (20, "HSE", "H", "protonation"), (21, "CYX", "C", "protonation"), (2, "MLY", "K", "modified"),
+    (20, "HID", "H", "protonation"), (20, "HSE", "H", "protonation"), (21, "CYX", "C", "protonation"), (2, "MLY", "K",
+    "modified"),
 ])  # fmt: skip
 def test_modified_residue_becomes_its_parent(read, number: int, name: str, letter: str, kind: str) -> None:  # noqa: ANN001
     def change(line: str) -> str:
@@ -338,7 +339,8 @@ def test_ligands_waters_ions_and_nucleic_acid_are_carried_along(read) -> None:  
     result = read("\n".join([*files.atom_lines(), "TER", *others, "END", ""]))
     hetero = result.protein.hetero
     assert [(h.residue_name, h.name, h.element, h.altloc, h.charge, h.is_hetatm) for h in hetero] == [
-        ("DA", "P", "P", "", 0, False), ("LIG", "C1", "C", "A", 0, True), ("LIG", "C1", "C", "B", 0, True), ("ZN", "ZN", "Zn", "", 2, True),
+        ("DA", "P", "P", "", 0, False), ("LIG", "C1", "C", "A", 0, True), ("LIG", "C1", "C", "B", 0, True), ("ZN",
+        "ZN", "Zn", "", 2, True),
         ("HOH", "O", "O", "", 0, True), ("HOH", "O", "O", "", 0, True),
     ]  # fmt: skip
     assert "carried along unmoved" in note(result, "hetero") and len(result.protein) == 22
