@@ -84,12 +84,12 @@ class _Atoms:
 def clashes(protein: Protein) -> Clashes:
     """Clashes within the protein; ligands, waters and other hetero atoms are not looked at."""
     atoms = _atoms(protein, add_hydrogens(protein))
-    found = tuple(
+    worst_first = tuple(
         Clash((int(atoms.residue[i]), int(atoms.residue[j])), (atoms.name[i], atoms.name[j]), overlap)
         for (i, j), overlap in sorted(_serious(atoms).items(), key=lambda item: -item[1])
     )
     count = len(atoms.position)
-    return Clashes(1000 * len(found) / max(count, 1), found, count)
+    return Clashes(1000 * len(worst_first) / max(count, 1), worst_first, count)
 
 
 def _atoms(protein: Protein, hydrogens: Hydrogens) -> _Atoms:
@@ -179,7 +179,7 @@ def _serious(atoms: _Atoms) -> dict[tuple[int, int], float]:
     raw = atoms.radius[a] + atoms.radius[b] - np.linalg.norm(atoms.position[a] - atoms.position[b], axis=-1)
     excluded = _excluded(atoms)
     touching = (raw >= CLASH_OVERLAP) & (np.asarray(excluded[a, b]).reshape(-1) == 0)
-    found: dict[tuple[int, int], float] = {}
+    overlaps: dict[tuple[int, int], float] = {}
     reach = atoms.radius.max()
     for source in np.unique(pairs[touching]):
         near = np.array(tree.query_ball_point(atoms.position[source], atoms.radius[source] + reach), np.int64)
@@ -188,8 +188,8 @@ def _serious(atoms: _Atoms) -> dict[tuple[int, int], float]:
             atoms, int(source), near[~bonded], near[bonded & (near != source)]
         ).items():
             key = (min(int(source), target), max(int(source), target))
-            found[key] = max(found.get(key, 0.0), overlap)
-    return found
+            overlaps[key] = max(overlaps.get(key, 0.0), overlap)
+    return overlaps
 
 
 def _dot_overlaps(atoms: _Atoms, source: int, others: NDArray[np.int64], bonded: NDArray[np.int64]) -> dict[int, float]:

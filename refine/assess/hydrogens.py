@@ -127,26 +127,26 @@ def _sites(protein: Protein) -> tuple[list[_Sites], list[_Rotor], list[list[tupl
     for i, aa in enumerate(protein.sequence):
         index = {name: 14 * i + slot for slot, name in enumerate(ATOM14[aa]) if protein.mask[i, slot]}
         for shape, recipes in (("ch2", _CH2), ("ch", _CH), ("ch3", _CH3), ("flat", _FLAT), ("nh2", _NH2)):
-            groups[shape] += _known(recipes.get(aa, ""), index)
+            groups[shape] += _recipe_atoms(recipes.get(aa, ""), index)
         if aa != "G":
-            groups["ch"] += _known("CA:N,C,CB", index)
+            groups["ch"] += _recipe_atoms("CA:N,C,CB", index)
         _amide(protein, i, index, groups, rotors)
         if not (aa == "C" and i in bridged):
-            rotors += [_Rotor(a, b, c, 1, aa == "Y") for a, b, c in _known(_OH.get(aa, ""), index)]
-        rotors += [_Rotor(a, b, c, 3, False) for a, b, c in _known(_NH3.get(aa, ""), index)]
+            rotors += [_Rotor(a, b, c, 1, aa == "Y") for a, b, c in _recipe_atoms(_OH.get(aa, ""), index)]
+        rotors += [_Rotor(a, b, c, 3, False) for a, b, c in _recipe_atoms(_NH3.get(aa, ""), index)]
         if aa == "H" and all(name in index for option in _HIS_TAUTOMERS for name in option):
             histidines.append([(index[a], index[b], index[c]) for a, b, c in _HIS_TAUTOMERS])
     return [_Sites(shape, np.array(rows, np.int64)) for shape, rows in groups.items() if rows], rotors, histidines
 
 
-def _known(recipe: str, index: dict[str, int]) -> list[tuple[int, ...]]:
-    found = []
+def _recipe_atoms(recipe: str, index: dict[str, int]) -> list[tuple[int, ...]]:
+    places = []
     for entry in recipe.split():
         parent, others = entry.split(":")
         names = (parent, *others.split(","))
         if all(name in index for name in names):
-            found.append(tuple(index[name] for name in names))
-    return found
+            places.append(tuple(index[name] for name in names))
+    return places
 
 
 def _amide(
@@ -157,9 +157,9 @@ def _amide(
         if aa != "P" and "N" in index and "CA" in index:
             groups["flat"].append((index["N"], 14 * (i - 1) + 2, index["CA"]))
     elif aa == "P":
-        groups["nh2+"] += _known("N:CA,CD", index)
+        groups["nh2+"] += _recipe_atoms("N:CA,CD", index)
     else:
-        rotors += [_Rotor(a, b, c, 3, False) for a, b, c in _known("N:CA,C", index)]
+        rotors += [_Rotor(a, b, c, 3, False) for a, b, c in _recipe_atoms("N:CA,C", index)]
 
 
 def _place(sites: _Sites, points: NDArray[np.float64], protein: Protein) -> NDArray[np.float64]:

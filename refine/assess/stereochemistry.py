@@ -104,7 +104,7 @@ def stereochemistry(protein: Protein, torsions: Torsions) -> Stereochemistry:
     bonds, angles = _terms(protein, torsions.omega)
     bond_value, angle_value = _lengths(points, bonds), _angles(points, angles)
     bond_z, angle_z = (bond_value - bonds.mean) / bonds.sd, (angle_value - angles.mean) / angles.sd
-    found = _far(protein, "bond", bonds, bond_value, bond_z) + _far(protein, "angle", angles, angle_value, angle_z)
+    strained = _far(protein, "bond", bonds, bond_value, bond_z) + _far(protein, "angle", angles, angle_value, angle_z)
     twisted, cis_prolines = _peptides(protein, torsions.omega)
     flat, centres = _chirality(protein)
     return Stereochemistry(
@@ -114,7 +114,7 @@ def stereochemistry(protein: Protein, torsions: Torsions) -> Stereochemistry:
         centres=centres,
         bond_rmsz=_rms(bond_z),
         angle_rmsz=_rms(angle_z),
-        outliers=tuple(sorted(found + twisted + flat, key=lambda outlier: outlier.residue)),
+        outliers=tuple(sorted(strained + twisted + flat, key=lambda outlier: outlier.residue)),
         cis_prolines=cis_prolines,
     )
 
@@ -203,11 +203,11 @@ def _rms(z: NDArray[np.float64]) -> float:
 def _far(
     protein: Protein, kind: str, terms: _Terms, value: NDArray[np.float64], z: NDArray[np.float64]
 ) -> list[Outlier]:
-    found = []
+    outliers = []
     for k in np.flatnonzero(np.abs(z) > OUTLIER_SIGMA):
         names = tuple(_name(protein, int(a), int(terms.residue[k])) for a in terms.atoms[k])
-        found.append(Outlier(kind, int(terms.residue[k]), names, float(value[k]), float(terms.mean[k]), float(z[k])))
-    return found
+        outliers.append(Outlier(kind, int(terms.residue[k]), names, float(value[k]), float(terms.mean[k]), float(z[k])))
+    return outliers
 
 
 def _name(protein: Protein, atom: int, residue: int) -> str:
@@ -216,16 +216,16 @@ def _name(protein: Protein, atom: int, residue: int) -> str:
 
 
 def _peptides(protein: Protein, omega: NDArray[np.float64]) -> tuple[list[Outlier], tuple[int, ...]]:
-    found, cis_prolines = [], []
+    outliers, cis_prolines = [], []
     for i in np.flatnonzero(np.isfinite(omega) & (np.abs(np.degrees(omega)) < TRANS_PLANAR)):
         cis = abs(np.degrees(omega[i])) < CIS_PLANAR
         if cis and protein.sequence[i] == "P":
             cis_prolines.append(int(i))
         else:
-            found.append(
+            outliers.append(
                 Outlier("omega", int(i), ("<CA", "<C", "N", "CA"), float(np.degrees(omega[i])), 180.0, float("nan"))
             )
-    return found, tuple(cis_prolines)
+    return outliers, tuple(cis_prolines)
 
 
 def _chirality(protein: Protein) -> tuple[list[Outlier], int]:
@@ -241,7 +241,7 @@ def _chirality(protein: Protein) -> tuple[list[Outlier], int]:
 def _collisions(protein: Protein, points: NDArray[np.float64]) -> list[tuple[int, int]]:
     present = np.flatnonzero(protein.mask.reshape(-1))
     pairs = present[cKDTree(points[present]).query_pairs(2.0, output_type="ndarray")]
-    found = []
+    colliding = []
     for a, b in pairs:
         (i, s), (j, t) = divmod(int(a), 14), divmod(int(b), 14)
         if (
@@ -252,5 +252,5 @@ def _collisions(protein: Protein, points: NDArray[np.float64]) -> list[tuple[int
             continue
         elements = "".join(sorted((ATOM14[protein.sequence[i]][s][0], ATOM14[protein.sequence[j]][t][0])))
         if np.linalg.norm(points[a] - points[b]) < CLASH_LIMITS[elements]:
-            found.append((int(a), int(b)))
-    return found
+            colliding.append((int(a), int(b)))
+    return colliding

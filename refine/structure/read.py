@@ -117,9 +117,9 @@ def _select(models: dict[int, list[AtomRecord]], model: int | None, file: str) -
 
 def _check_count(protein: list[ResidueRecord], residues: list[ResidueRecord], max_residues: int, file: str) -> None:
     if not protein:
-        found = ", ".join(name or "(no name)" for name, _ in Counter(r.name for r in residues).most_common(5))
+        common = ", ".join(name or "(no name)" for name, _ in Counter(r.name for r in residues).most_common(5))
         raise InputError(
-            f"The file holds no protein, only: {found}",
+            f"The file holds no protein, only: {common}",
             file=file,
             remedy="Give a model with amino acids and standard names",
         )

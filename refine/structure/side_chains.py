@@ -120,9 +120,9 @@ def _anchors(there: Mask) -> NDArray[np.int64]:
     return np.array([1, *side]) if len(side) > 1 else np.array([0, 1, 2, *side])
 
 
-def _hand_is_given(aa: str, given: Mask) -> bool:
+def _hand_is_given(aa: str, in_input: Mask) -> bool:
     """Whether the input itself holds all atoms of every chiral centre: its hand is not ours to judge here."""
-    return all(given[slot] for centre in chiral_centres(aa) for slot in centre)
+    return all(in_input[slot] for centre in chiral_centres(aa) for slot in centre)
 
 
 def is_natural(residue: Array, aa: str) -> bool:

@@ -114,11 +114,11 @@ def test_guarded_residues_are_held_harder_than_others(bent: Protein) -> None:
 
 def test_refined_models_keep_ca_where_it_is_and_the_next_model_is_not_held(bent: Protein) -> None:
     finisher = Finisher(bent, SETTINGS)
-    found = [finisher.finish(bent, refined=refined) for refined in (False, True, False)]
-    away = [np.linalg.norm(f.protein.coords[0, :, :4] - bent.coords[0, :, :4], axis=-1).mean(0) for f in found]
+    results = [finisher.finish(bent, refined=refined) for refined in (False, True, False)]
+    away = [np.linalg.norm(f.protein.coords[0, :, :4] - bent.coords[0, :, :4], axis=-1).mean(0) for f in results]
     assert away[1][1] < 0.4 * away[0][1] and away[1][1] < 0.6 * away[1][[0, 2, 3]].min()
     assert np.array_equal(away[0], away[2])
-    assert np.abs(peptide_bond_lengths(found[1].protein) - 1.335).max() < 0.1 and found[1].report.checks.introduced == 0
+    assert np.abs(peptide_bond_lengths(results[1].protein) - 1.335).max() < 0.1 and results[1].report.checks.introduced == 0
 
 
 def test_spoiled_stereochemistry_is_not_returned(bent: Protein, monkeypatch: pytest.MonkeyPatch) -> None:

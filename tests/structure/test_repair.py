@@ -185,7 +185,7 @@ def test_alpha_carbon_trace_of_real_chains(shared: Path) -> None:
         result = read_structure(shared / "bench" / "refined150-dev" / name / "native.pdb")
         lost = np.ones(result.protein.mask.shape, dtype=np.bool_)
         lost[:, 1] = False
-        found = repair(dataclasses.replace(result, protein=without(result.protein, lost))).protein
-        moved = np.linalg.norm(found.coords - result.protein.coords, axis=-1)[0, :, :4][result.protein.mask[:, :4]]
+        traced = repair(dataclasses.replace(result, protein=without(result.protein, lost))).protein
+        moved = np.linalg.norm(traced.coords - result.protein.coords, axis=-1)[0, :, :4][result.protein.mask[:, :4]]
         assert np.sqrt((moved**2).mean()) < 0.5
-        assert_whole(found)
+        assert_whole(traced)
