@@ -36,6 +36,7 @@ from biotite.structure.io.pdbx import BinaryCIFFile
 from numpy.typing import NDArray
 
 from refine.constants import AMINO_ACIDS, ATOM14, CHI_ATOMS, CHI_PERIOD_180, MAX_PEPTIDE_BOND, THREE_TO_ONE
+from refine.structure.arrays import dihedral
 
 log = logging.getLogger("derive_reference")
 
@@ -65,13 +66,6 @@ class Residues(NamedTuple):
     chi: NDArray[np.float64]
     good_side: NDArray[np.bool_]
     weight: NDArray[np.float64]
-
-
-def dihedral(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> NDArray[np.float64]:
-    b1, b2, b3 = b - a, c - b, d - c
-    n1, n2 = np.cross(b1, b2), np.cross(b2, b3)
-    length = np.linalg.norm(b2, axis=-1)
-    return np.arctan2((np.cross(n1, n2) * b2).sum(-1), (n1 * n2).sum(-1) * np.where(length > 0, length, 1))
 
 
 def read_chain(path: Path) -> Residues:

@@ -101,34 +101,6 @@ MAX_CA_CA = 4.3
 BOLTZMANN = 0.0019872041
 """kcal/(mol K)."""
 
-SITE_CONTACTS = (
-    (4.12, 4.12, 3.10, 2.78, 3.95),
-    (4.12, 4.19, 4.15, 3.22, 4.00),
-    (3.10, 4.15, 4.33, 3.50, 3.97),
-    (2.78, 3.22, 3.50, 3.32, 3.24),
-    (3.95, 4.00, 3.97, 3.24, 3.79),
-)
-"""Å below which 0.5 % of the N, CA, C, O, CB pairs within 8 Å lie, two or more residues apart
-(benchmarks/contact_radii.py).
-"""
-SITE_RADII = (1.84, 2.08, 2.01, 1.44, 1.92)
-"""Radii in Å of N, CA, C, O, CB against side-chain centroids (same source)."""
-CENTROID_RADII = {
-    "C": 1.69, "D": 1.76, "E": 1.91, "F": 2.09, "H": 1.93, "I": 2.28, "K": 2.10, "L": 2.30, "M": 2.10,
-    "N": 1.83, "P": 2.14, "Q": 1.94, "R": 1.94, "S": 1.59, "T": 1.84, "V": 2.21, "W": 1.94, "Y": 2.01,
-}  # fmt: skip
-"""Radii in Å of the centroids of all side-chain heavy atoms, residues with atoms beyond CB (same source)."""
-HETERO_SITE_RADII = (1.35, 1.65, 1.60, 1.35, 1.65)
-"""Radii in Å of N, CA, C, O, CB against hetero atoms: the close limits of Ramachandran & Sasisekharan (1968)."""
-HETERO_RADII = {
-    "C": 1.65, "N": 1.35, "O": 1.35, "S": 1.75, "P": 1.70, "F": 1.35, "CL": 1.65, "BR": 1.75, "I": 1.90, "SE": 1.80,
-    "H": 0.90, "D": 0.90, "ZN": 0.70, "MG": 0.75, "CA": 1.00, "MN": 0.80, "FE": 0.75, "CU": 0.70, "NI": 0.75, "CO": 0.75,
-    "NA": 1.00, "K": 1.30,
-}  # fmt: skip
-"""Radii in Å of hetero atoms by element: metals so small that the atoms which bind them are not pushed away."""
-HETERO_RADIUS = 1.5
-"""Å, for elements not listed."""
-
 DEVICES = ("auto", "cpu", "cuda")
 """Where networks and propagation may run; ``auto`` is a GPU when there is one."""
 OPENMM_DEVICES = ("auto", "cpu", "cuda", "opencl")

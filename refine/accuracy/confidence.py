@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from refine.accuracy.calibration import Calibration, form_of
 from refine.accuracy.features import Features
-from refine.structure.geometry import superpose
+from refine.structure.geometry import superposed
 
 SMALLEST, LARGEST = 0.2, 30.0
 """Å, between which every expected error lies; 0.2 is about the coordinate error of a 2 Å crystal structure."""
@@ -19,8 +19,7 @@ SMALLEST, LARGEST = 0.2, 30.0
 def displacement(model: NDArray[np.float32], start: NDArray[np.float32]) -> NDArray[np.float32]:
     """Distance (L,) Å between CA positions (L, 3) of the model and of the start after superposition."""
     fixed, mobile = torch.from_numpy(start.copy()), torch.from_numpy(model.copy())
-    rot, shift = superpose(mobile, fixed)
-    return (mobile @ rot.T + shift - fixed).norm(dim=-1).numpy()
+    return (superposed(mobile, fixed) - fixed).norm(dim=-1).numpy()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,16 +15,22 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.spatial import cKDTree
 
-from refine.assess.hydrogens import Hydrogens, add_hydrogens, disulfides
-from refine.assess.stereochemistry import ideal_values
+from refine.assess.hydrogens import Hydrogens, add_hydrogens
 from refine.constants import ATOM14
+from refine.structure.chemistry import (
+    CLASH_OVERLAP,
+    POLAR_ALLOWANCE,
+    PROBE_RADII,
+    PROBE_RADIUS_CARBONYL,
+    PROBE_RADIUS_H,
+    PROBE_RADIUS_H_AROMATIC,
+    PROBE_RADIUS_H_POLAR,
+    SALT_BRIDGE_ALLOWANCE,
+    disulfides,
+    residue_bonds,
+)
 from refine.structure.protein import Protein
 
-SERIOUS_OVERLAP = 0.4
-HYDROGEN_BOND, SALT_BRIDGE = 0.6, 0.8
-RADII = {"C": 1.70, "N": 1.55, "O": 1.40, "S": 1.80}
-RADIUS_CARBONYL = 1.65
-RADIUS_H, RADIUS_H_AROMATIC, RADIUS_H_POLAR = 1.22, 1.05, 1.05
 DOTS_PER_SQUARE = 16.0
 CARBONYL = {"D": ("CG",), "E": ("CD",), "N": ("CG",), "Q": ("CD",)}
 """Side-chain carbons of C=O, beside the backbone's C."""
@@ -78,12 +84,12 @@ class _Atoms:
 def clashes(protein: Protein) -> Clashes:
     """Clashes within the protein; ligands, waters and other hetero atoms are not looked at."""
     atoms = _atoms(protein, add_hydrogens(protein))
-    found = tuple(
+    worst_first = tuple(
         Clash((int(atoms.residue[i]), int(atoms.residue[j])), (atoms.name[i], atoms.name[j]), overlap)
         for (i, j), overlap in sorted(_serious(atoms).items(), key=lambda item: -item[1])
     )
     count = len(atoms.position)
-    return Clashes(1000 * len(found) / max(count, 1), found, count)
+    return Clashes(1000 * len(worst_first) / max(count, 1), worst_first, count)
 
 
 def _atoms(protein: Protein, hydrogens: Hydrogens) -> _Atoms:
@@ -95,7 +101,7 @@ def _atoms(protein: Protein, hydrogens: Hydrogens) -> _Atoms:
     names = [ATOM14[protein.sequence[f // 14]][f % 14] for f in flat] + ["OXT"] * len(ends)
     sequence = [protein.sequence[i] for i in heavy_residue]
     carbonyl = [n == "C" or n in CARBONYL.get(aa, ()) for n, aa in zip(names, sequence, strict=True)]
-    radius = np.array([RADIUS_CARBONYL if c else RADII[n[0]] for n, c in zip(names, carbonyl, strict=True)])
+    radius = np.array([PROBE_RADIUS_CARBONYL if c else PROBE_RADII[n[0]] for n, c in zip(names, carbonyl, strict=True)])
     charge = np.array(
         [
             (n in POSITIVE.get(aa, ())) - (n == "OXT" or n in NEGATIVE.get(aa, ()))
@@ -109,7 +115,9 @@ def _atoms(protein: Protein, hydrogens: Hydrogens) -> _Atoms:
         n[0] == "O" or n in RING_ACCEPTORS.get(aa, "").split() or (aa == "H" and n in ("ND1", "NE2") and not h)
         for n, aa, h in zip(names, sequence, tautomer, strict=True)
     ]
-    radius_h = np.where(hydrogens.polar, RADIUS_H_POLAR, np.where(hydrogens.aromatic, RADIUS_H_AROMATIC, RADIUS_H))
+    radius_h = np.where(
+        hydrogens.polar, PROBE_RADIUS_H_POLAR, np.where(hydrogens.aromatic, PROBE_RADIUS_H_AROMATIC, PROBE_RADIUS_H)
+    )
     none = np.zeros(len(parent), dtype=bool)
     return _Atoms(
         position=np.concatenate(
@@ -131,9 +139,7 @@ def _bonds(
 ) -> csr_matrix:
     pairs: list[tuple[int, int]] = []
     for i, aa in enumerate(protein.sequence):
-        for names, _, _ in ideal_values()[aa]:
-            if len(names) == 2 and names[0][0] != "<":
-                pairs.append((14 * i + ATOM14[aa].index(names[0]), 14 * i + ATOM14[aa].index(names[1])))
+        pairs += [(14 * i + a, 14 * i + b) for a, b in residue_bonds(aa)]
         if protein.bonded[i]:
             pairs.append((14 * i + 2, 14 * (i + 1)))
     pairs += [(14 * i + 5, 14 * j + 5) for i, j in disulfides(protein)]
@@ -168,12 +174,12 @@ def _serious(atoms: _Atoms) -> dict[tuple[int, int], float]:
     dot, and the dot is not covered by an atom that is bonded to its own.
     """
     tree = cKDTree(atoms.position)
-    pairs = tree.query_pairs(2 * atoms.radius.max() - SERIOUS_OVERLAP, output_type="ndarray")
+    pairs = tree.query_pairs(2 * atoms.radius.max() - CLASH_OVERLAP, output_type="ndarray")
     a, b = pairs[:, 0], pairs[:, 1]
     raw = atoms.radius[a] + atoms.radius[b] - np.linalg.norm(atoms.position[a] - atoms.position[b], axis=-1)
     excluded = _excluded(atoms)
-    touching = (raw >= SERIOUS_OVERLAP) & (np.asarray(excluded[a, b]).reshape(-1) == 0)
-    found: dict[tuple[int, int], float] = {}
+    touching = (raw >= CLASH_OVERLAP) & (np.asarray(excluded[a, b]).reshape(-1) == 0)
+    overlaps: dict[tuple[int, int], float] = {}
     reach = atoms.radius.max()
     for source in np.unique(pairs[touching]):
         near = np.array(tree.query_ball_point(atoms.position[source], atoms.radius[source] + reach), np.int64)
@@ -182,8 +188,8 @@ def _serious(atoms: _Atoms) -> dict[tuple[int, int], float]:
             atoms, int(source), near[~bonded], near[bonded & (near != source)]
         ).items():
             key = (min(int(source), target), max(int(source), target))
-            found[key] = max(found.get(key, 0.0), overlap)
-    return found
+            overlaps[key] = max(overlaps.get(key, 0.0), overlap)
+    return overlaps
 
 
 def _dot_overlaps(atoms: _Atoms, source: int, others: NDArray[np.int64], bonded: NDArray[np.int64]) -> dict[int, float]:
@@ -200,14 +206,14 @@ def _dot_overlaps(atoms: _Atoms, source: int, others: NDArray[np.int64], bonded:
     depth = depth[np.arange(len(dots)), nearest] - _allowance(atoms, source, others)[nearest]
     largest = np.full(len(others), -np.inf)
     np.maximum.at(largest, nearest, depth)
-    return {int(others[k]): float(largest[k]) for k in np.flatnonzero(largest >= SERIOUS_OVERLAP)}
+    return {int(others[k]): float(largest[k]) for k in np.flatnonzero(largest >= CLASH_OVERLAP)}
 
 
 def _allowance(atoms: _Atoms, source: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
     """Å that hydrogen bonds may overlap with ``source``; 0 for other contacts and between equal charges."""
     bond = (atoms.donor[source] & atoms.acceptor[others]) | (atoms.acceptor[source] & atoms.donor[others])
     product = atoms.charge[source] * atoms.charge[others]
-    return np.where(bond & (product <= 0), np.where(product < 0, SALT_BRIDGE, HYDROGEN_BOND), 0.0)
+    return np.where(bond & (product <= 0), np.where(product < 0, SALT_BRIDGE_ALLOWANCE, POLAR_ALLOWANCE), 0.0)
 
 
 @functools.cache

@@ -3,7 +3,8 @@
 Bond lengths point at the electron cloud as in Reduce (Word et al. 1999, J Mol Biol 285:1735; values of Deis et al.
 2013), since clash limits were set for those. Methyl groups are staggered; the torsions of ammonium, hydroxyl and thiol
 groups, and the tautomer of histidine, are chosen for their surroundings one after the other. Asparagine, glutamine and
-histidine side chains are not flipped.
+histidine side chains are not flipped. ``physics.hydrogens`` places other hydrogens: at the nuclei, charged as the force
+field has them, for a minimiser that turns them itself.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14
+from refine.structure.arrays import opposite, opposite_pair, place_atom
+from refine.structure.chemistry import PROBE_RADII, PROBE_RADIUS_H, PROBE_RADIUS_H_POLAR, disulfides
 from refine.structure.protein import Protein
 
 LENGTH_ALIPHATIC, LENGTH_AROMATIC, LENGTH_N, LENGTH_AMMONIUM, LENGTH_O, LENGTH_S = 0.97, 0.93, 0.86, 0.89, 0.84, 1.20
-MAX_DISULFIDE = 2.5
-CONTACT = 1.22 + 1.70
+CONTACT = PROBE_RADIUS_H + PROBE_RADII["C"]
 ROTOR_STEP = np.radians(15.0)
 
 # Recipes by residue: parent, shape, then the atoms that place it. Shapes: "ch" three heavy neighbours, "ch2" two,
 # "flat" two in a plane, "ch3" three staggered hydrogens on parent-previous-reference, "nh2" two in the plane of
 # parent-previous-reference, "oh" one that turns.
 _CH2 = {
-    "C": "CB:CA,SG", "D": "CB:CA,CG", "E": "CB:CA,CG CG:CB,CD", "F": "CB:CA,CG", "G": "CA:N,C", "H": "CB:CA,CG", "I": "CG1:CB,CD1",
+    "C": "CB:CA,SG", "D": "CB:CA,CG", "E": "CB:CA,CG CG:CB,CD", "F": "CB:CA,CG", "G": "CA:N,C", "H": "CB:CA,CG",
+    "I": "CG1:CB,CD1",
     "K": "CB:CA,CG CG:CB,CD CD:CG,CE CE:CD,NZ", "L": "CB:CA,CG", "M": "CB:CA,CG CG:CB,SD", "N": "CB:CA,CG",
     "P": "CB:CA,CG CG:CB,CD CD:CG,N", "Q": "CB:CA,CG CG:CB,CD", "R": "CB:CA,CG CG:CB,CD CD:CG,NE", "S": "CB:CA,OG",
     "W": "CB:CA,CG", "Y": "CB:CA,CG",
@@ -39,7 +42,8 @@ _CH3 = {
 }  # fmt: skip
 _FLAT = {
     "F": "CD1:CG,CE1 CD2:CG,CE2 CE1:CD1,CZ CE2:CD2,CZ CZ:CE1,CE2", "H": "CD2:CG,NE2 CE1:ND1,NE2", "R": "NE:CD,CZ",
-    "W": "CD1:CG,NE1 NE1:CD1,CE2 CE3:CD2,CZ3 CZ3:CE3,CH2 CH2:CZ3,CZ2 CZ2:CE2,CH2", "Y": "CD1:CG,CE1 CD2:CG,CE2 CE1:CD1,CZ CE2:CD2,CZ",
+    "W": "CD1:CG,NE1 NE1:CD1,CE2 CE3:CD2,CZ3 CZ3:CE3,CH2 CH2:CZ3,CZ2 CZ2:CE2,CH2",
+    "Y": "CD1:CG,CE1 CD2:CG,CE2 CE1:CD1,CZ CE2:CD2,CZ",
 }  # fmt: skip
 _NH2 = {"N": "ND2:CG,OD1", "Q": "NE2:CD,OE1", "R": "NH1:CZ,NE NH2:CZ,NE"}
 _NH3 = {"K": "NZ:CE,CD"}
@@ -101,7 +105,8 @@ def add_hydrogens(protein: Protein) -> Hydrogens:
         candidates = _turns(rotor, points, _length(protein, rotor.parent))
         surroundings.choose(candidates, np.full(candidates.shape[:2], rotor.parent), (rotor.parent, rotor.previous))
     for options in histidines:
-        candidates = np.stack([_opposite(points[[a]], points[[b]], points[[c]], LENGTH_N) for a, b, c in options])
+        nitrogen, neighbours = points[[a for a, *_ in options]], points[[others for _, *others in options]]
+        candidates = (nitrogen + LENGTH_N * opposite(nitrogen, neighbours))[:, None]
         surroundings.choose(
             candidates, np.array([[a] for a, _, _ in options]), tuple({k for option in options for k in option})
         )
@@ -114,15 +119,6 @@ def add_hydrogens(protein: Protein) -> Hydrogens:
     return Hydrogens(surroundings.hydrogens, parent, polar, aromatic)
 
 
-def disulfides(protein: Protein) -> list[tuple[int, int]]:
-    """Residue pairs of cysteines whose sulfurs are within 2.5 Å."""
-    rows = np.array([i for i, aa in enumerate(protein.sequence) if aa == "C" and protein.mask[i, 5]], dtype=np.int64)
-    if len(rows) < 2:
-        return []
-    pairs = cKDTree(protein.coords[0, rows, 5]).query_pairs(MAX_DISULFIDE)
-    return sorted((int(rows[a]), int(rows[b])) for a, b in pairs)
-
-
 def _sites(protein: Protein) -> tuple[list[_Sites], list[_Rotor], list[list[tuple[int, int, int]]]]:
     groups: dict[str, list[tuple[int, ...]]] = {shape: [] for shape in ("ch", "ch2", "ch3", "flat", "nh2", "nh2+")}
     rotors: list[_Rotor] = []
@@ -131,26 +127,26 @@ def _sites(protein: Protein) -> tuple[list[_Sites], list[_Rotor], list[list[tupl
     for i, aa in enumerate(protein.sequence):
         index = {name: 14 * i + slot for slot, name in enumerate(ATOM14[aa]) if protein.mask[i, slot]}
         for shape, recipes in (("ch2", _CH2), ("ch", _CH), ("ch3", _CH3), ("flat", _FLAT), ("nh2", _NH2)):
-            groups[shape] += _known(recipes.get(aa, ""), index)
+            groups[shape] += _recipe_atoms(recipes.get(aa, ""), index)
         if aa != "G":
-            groups["ch"] += _known("CA:N,C,CB", index)
+            groups["ch"] += _recipe_atoms("CA:N,C,CB", index)
         _amide(protein, i, index, groups, rotors)
         if not (aa == "C" and i in bridged):
-            rotors += [_Rotor(a, b, c, 1, aa == "Y") for a, b, c in _known(_OH.get(aa, ""), index)]
-        rotors += [_Rotor(a, b, c, 3, False) for a, b, c in _known(_NH3.get(aa, ""), index)]
+            rotors += [_Rotor(a, b, c, 1, aa == "Y") for a, b, c in _recipe_atoms(_OH.get(aa, ""), index)]
+        rotors += [_Rotor(a, b, c, 3, False) for a, b, c in _recipe_atoms(_NH3.get(aa, ""), index)]
         if aa == "H" and all(name in index for option in _HIS_TAUTOMERS for name in option):
             histidines.append([(index[a], index[b], index[c]) for a, b, c in _HIS_TAUTOMERS])
     return [_Sites(shape, np.array(rows, np.int64)) for shape, rows in groups.items() if rows], rotors, histidines
 
 
-def _known(recipe: str, index: dict[str, int]) -> list[tuple[int, ...]]:
-    found = []
+def _recipe_atoms(recipe: str, index: dict[str, int]) -> list[tuple[int, ...]]:
+    places = []
     for entry in recipe.split():
         parent, others = entry.split(":")
         names = (parent, *others.split(","))
         if all(name in index for name in names):
-            found.append(tuple(index[name] for name in names))
-    return found
+            places.append(tuple(index[name] for name in names))
+    return places
 
 
 def _amide(
@@ -161,30 +157,22 @@ def _amide(
         if aa != "P" and "N" in index and "CA" in index:
             groups["flat"].append((index["N"], 14 * (i - 1) + 2, index["CA"]))
     elif aa == "P":
-        groups["nh2+"] += _known("N:CA,CD", index)
+        groups["nh2+"] += _recipe_atoms("N:CA,CD", index)
     else:
-        rotors += [_Rotor(a, b, c, 3, False) for a, b, c in _known("N:CA,C", index)]
+        rotors += [_Rotor(a, b, c, 3, False) for a, b, c in _recipe_atoms("N:CA,C", index)]
 
 
 def _place(sites: _Sites, points: NDArray[np.float64], protein: Protein) -> NDArray[np.float64]:
     """(m, hydrogens per site, 3)."""
     at = points[sites.atoms]
     length = np.array([_length(protein, int(a)) for a in sites.atoms[:, 0]])[:, None]
-    if sites.shape == "ch":
-        direction = sum(_unit(at[:, 0] - at[:, k]) for k in (1, 2, 3))
-        return (at[:, 0] + length * _unit(np.asarray(direction)))[:, None]
-    if sites.shape == "flat":
-        return _opposite(at[:, 0], at[:, 1], at[:, 2], length)[:, None]
+    if sites.shape in ("ch", "flat"):
+        return (at[:, 0] + length * opposite(at[:, 0], at[:, 1:]))[:, None]
     if sites.shape in ("ch2", "nh2+"):
-        u, v = _unit(at[:, 1] - at[:, 0]), _unit(at[:, 2] - at[:, 0])
-        back, side = -_unit(u + v), _unit(np.cross(u, v))
-        half = np.radians(109.5 / 2)
-        return np.stack(
-            [at[:, 0] + length * (np.cos(half) * back + sign * np.sin(half) * side) for sign in (1, -1)], axis=1
-        )
+        return at[:, :1] + length[:, None] * opposite_pair(at[:, 0], at[:, 1:])
     torsions = np.array([0.0, np.pi]) if sites.shape == "nh2" else np.radians([60.0, 180.0, -60.0])
     angle = np.radians(120.0 if sites.shape == "nh2" else 109.5)
-    return np.stack([_turn(at[k, 0], at[k, 1], at[k, 2], float(length[k, 0]), angle, torsions) for k in range(len(at))])
+    return place_atom(at[:, None, 2], at[:, None, 1], at[:, None, 0], length, angle, torsions)
 
 
 def _length(protein: Protein, parent: int) -> float:
@@ -197,29 +185,6 @@ def _length(protein: Protein, parent: int) -> float:
     return LENGTH_AROMATIC if aa in "FHWY" and name not in ("CA", "CB") else LENGTH_ALIPHATIC
 
 
-def _opposite(
-    centre: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[np.float64], length: NDArray[np.float64] | float
-) -> NDArray[np.float64]:
-    """Points (m, 3) in the plane of three atoms, away from the bisector at ``centre``."""
-    return centre - length * _unit(_unit(a - centre) + _unit(b - centre))
-
-
-def _turn(
-    parent: NDArray[np.float64],
-    previous: NDArray[np.float64],
-    reference: NDArray[np.float64],
-    length: float,
-    angle: float,
-    torsions: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Points (T, 3) bound to ``parent`` at an angle to ``previous`` and torsions against ``reference``."""
-    axis = _unit(parent - previous)
-    plane = _unit(np.cross(previous - reference, axis))
-    outward = np.cross(plane, axis)
-    turned = np.cos(torsions)[:, None] * outward + np.sin(torsions)[:, None] * plane
-    return parent + length * (-np.cos(angle) * axis + np.sin(angle) * turned)
-
-
 def _turns(rotor: _Rotor, points: NDArray[np.float64], length: float) -> NDArray[np.float64]:
     """Candidate positions (T, count, 3) of a rotor's hydrogens; the first candidate of an ammonium group is
     staggered.
@@ -229,13 +194,8 @@ def _turns(rotor: _Rotor, points: NDArray[np.float64], length: float) -> NDArray
     else:
         first = np.arange(np.pi / 3, np.pi / 3 + 2 * np.pi / rotor.hydrogens - 1e-6, ROTOR_STEP)
     torsions = first[:, None] + 2 * np.pi / rotor.hydrogens * np.arange(rotor.hydrogens)
-    axis = (points[rotor.parent], points[rotor.previous], points[rotor.reference])
-    return _turn(*axis, length, np.radians(109.5), torsions.reshape(-1)).reshape(*torsions.shape, 3)
-
-
-def _unit(v: NDArray[np.float64]) -> NDArray[np.float64]:
-    norm = np.linalg.norm(v, axis=-1, keepdims=True)
-    return v / np.where(norm > 1e-9, norm, 1.0)
+    bond = (points[rotor.reference], points[rotor.previous], points[rotor.parent])
+    return place_atom(*bond, length, np.radians(109.5), torsions)
 
 
 class _Surroundings:
@@ -267,12 +227,16 @@ class _Surroundings:
                 continue
             distance = float(np.linalg.norm(self._heavy[k] - position))
             if self._acceptor[k]:
-                overlap = 1.05 + 1.40 - distance
+                overlap = PROBE_RADIUS_H_POLAR + PROBE_RADII["O"] - distance
                 score += 4 * min(overlap, 0.6) if overlap > 0 else 0.0
                 score -= 10 * max(float(overlap) - 0.6, 0.0)
             else:
-                score -= 10 * max(1.05 + 1.70 - distance - 0.1, 0.0)
-        near = self._hydrogen_tree.query_ball_point(position, 1.05 + 1.22) if self._settled else []
+                score -= 10 * max(PROBE_RADIUS_H_POLAR + PROBE_RADII["C"] - distance - 0.1, 0.0)
+        near = (
+            self._hydrogen_tree.query_ball_point(position, PROBE_RADIUS_H_POLAR + PROBE_RADIUS_H)
+            if self._settled
+            else []
+        )
         for k in (*near, *range(self._settled, len(self.hydrogens))):
             if self.parent[k] not in bonded:
                 score -= 10 * max(1.05 + 1.17 - float(np.linalg.norm(self.hydrogens[k] - position)) - 0.1, 0.0)

@@ -141,8 +141,8 @@ def _by_numbering(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     place = {(native.residue_ids[j].number, native.residue_ids[j].insertion): int(j) for j in columns}
     pairs = [(int(i), place.get((model.residue_ids[i].number, model.residue_ids[i].insertion))) for i in rows]
-    found = np.array([(i, j) for i, j in pairs if j is not None], np.int64).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
+    matched = np.array([(i, j) for i, j in pairs if j is not None], np.int64).reshape(-1, 2)
+    return matched[:, 0], matched[:, 1]
 
 
 def _by_alignment(

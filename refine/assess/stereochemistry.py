@@ -17,6 +17,8 @@ from scipy.spatial import cKDTree
 
 from refine.assess.torsions import Torsions
 from refine.constants import ATOM14
+from refine.structure.arrays import angle
+from refine.structure.chemistry import CIS_PLANAR, TRANS_PLANAR, chiral_volumes
 from refine.structure.protein import Protein
 
 OUTLIER_SIGMA = 4.0
@@ -25,7 +27,6 @@ MIN_BOND_SD, MIN_ANGLE_SD = 0.015, 1.5
 a fifth of the guanidinium angles of structures at 1.3 Å would be outliers."""
 LDDT_SIGMA = 12.0
 """Mariani et al. 2013: beyond this a side chain or residue does not count in lDDT."""
-CIS_LIMIT, TRANS_LIMIT = np.radians(30.0), np.radians(150.0)
 MIN_CHIRAL_VOLUME = 1.2
 """Å³; ideal centres have 2.5–2.7, a flat one 0, an inverted one the negative."""
 CLASH_LIMITS = {
@@ -43,9 +44,6 @@ CLASH_LIMITS = {
 """Å below which two unbonded atoms of different residues void their lDDT (OpenStructure's distances less their
 tolerances).
 """
-
-CHIRAL_CENTRES = {"*": ("CA", "N", "C", "CB"), "T": ("CB", "CA", "OG1", "CG2"), "I": ("CB", "CA", "CG1", "CG2")}
-"""Centre and three neighbours whose triple product is positive in L-amino acids with correct names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +104,7 @@ def stereochemistry(protein: Protein, torsions: Torsions) -> Stereochemistry:
     bonds, angles = _terms(protein, torsions.omega)
     bond_value, angle_value = _lengths(points, bonds), _angles(points, angles)
     bond_z, angle_z = (bond_value - bonds.mean) / bonds.sd, (angle_value - angles.mean) / angles.sd
-    found = _far(protein, "bond", bonds, bond_value, bond_z) + _far(protein, "angle", angles, angle_value, angle_z)
+    strained = _far(protein, "bond", bonds, bond_value, bond_z) + _far(protein, "angle", angles, angle_value, angle_z)
     twisted, cis_prolines = _peptides(protein, torsions.omega)
     flat, centres = _chirality(protein)
     return Stereochemistry(
@@ -116,7 +114,7 @@ def stereochemistry(protein: Protein, torsions: Torsions) -> Stereochemistry:
         centres=centres,
         bond_rmsz=_rms(bond_z),
         angle_rmsz=_rms(angle_z),
-        outliers=tuple(sorted(found + twisted + flat, key=lambda outlier: outlier.residue)),
+        outliers=tuple(sorted(strained + twisted + flat, key=lambda outlier: outlier.residue)),
         cis_prolines=cis_prolines,
     )
 
@@ -180,7 +178,7 @@ def _terms(protein: Protein, omega: NDArray[np.float64]) -> tuple[_Terms, _Terms
         atoms, values, residue = [], [], []
         for i, aa in enumerate(protein.sequence):
             before = protein.sequence[i - 1] if i and protein.bonded[i - 1] else ""
-            slots, ideal = _template(aa, before, bool(before) and abs(omega[i]) < CIS_LIMIT, width)
+            slots, ideal = _template(aa, before, bool(before) and abs(np.degrees(omega[i])) < CIS_PLANAR, width)
             atoms.append(slots + 14 * i)
             values.append(ideal)
             residue.append(np.full(len(slots), i))
@@ -195,9 +193,7 @@ def _lengths(points: NDArray[np.float64], terms: _Terms) -> NDArray[np.float64]:
 
 
 def _angles(points: NDArray[np.float64], terms: _Terms) -> NDArray[np.float64]:
-    a, b, c = (points[terms.atoms[:, k]] for k in range(3))
-    u, v = a - b, c - b
-    return np.degrees(np.arctan2(np.linalg.norm(np.cross(u, v), axis=-1), (u * v).sum(-1)))
+    return np.degrees(angle(*(points[terms.atoms[:, k]] for k in range(3))))
 
 
 def _rms(z: NDArray[np.float64]) -> float:
@@ -207,11 +203,11 @@ def _rms(z: NDArray[np.float64]) -> float:
 def _far(
     protein: Protein, kind: str, terms: _Terms, value: NDArray[np.float64], z: NDArray[np.float64]
 ) -> list[Outlier]:
-    found = []
+    outliers = []
     for k in np.flatnonzero(np.abs(z) > OUTLIER_SIGMA):
         names = tuple(_name(protein, int(a), int(terms.residue[k])) for a in terms.atoms[k])
-        found.append(Outlier(kind, int(terms.residue[k]), names, float(value[k]), float(terms.mean[k]), float(z[k])))
-    return found
+        outliers.append(Outlier(kind, int(terms.residue[k]), names, float(value[k]), float(terms.mean[k]), float(z[k])))
+    return outliers
 
 
 def _name(protein: Protein, atom: int, residue: int) -> str:
@@ -220,39 +216,32 @@ def _name(protein: Protein, atom: int, residue: int) -> str:
 
 
 def _peptides(protein: Protein, omega: NDArray[np.float64]) -> tuple[list[Outlier], tuple[int, ...]]:
-    found, cis_prolines = [], []
-    for i in np.flatnonzero(np.isfinite(omega) & (np.abs(omega) < TRANS_LIMIT)):
-        cis = abs(omega[i]) < CIS_LIMIT
+    outliers, cis_prolines = [], []
+    for i in np.flatnonzero(np.isfinite(omega) & (np.abs(np.degrees(omega)) < TRANS_PLANAR)):
+        cis = abs(np.degrees(omega[i])) < CIS_PLANAR
         if cis and protein.sequence[i] == "P":
             cis_prolines.append(int(i))
         else:
-            found.append(
+            outliers.append(
                 Outlier("omega", int(i), ("<CA", "<C", "N", "CA"), float(np.degrees(omega[i])), 180.0, float("nan"))
             )
-    return found, tuple(cis_prolines)
+    return outliers, tuple(cis_prolines)
 
 
 def _chirality(protein: Protein) -> tuple[list[Outlier], int]:
-    found, centres = [], 0
-    for i, aa in enumerate(protein.sequence):
-        for key in ("*", aa):
-            if key not in CHIRAL_CENTRES or aa == "G":
-                continue
-            slots = [ATOM14[aa].index(name) for name in CHIRAL_CENTRES[key]]
-            if not protein.mask[i, slots].all():
-                continue
-            centre, a, b, c = protein.coords[0, i, slots].astype(np.float64)
-            volume = float(np.dot(a - centre, np.cross(b - centre, c - centre)))
-            centres += 1
-            if volume < MIN_CHIRAL_VOLUME:
-                found.append(Outlier("chirality", i, CHIRAL_CENTRES[key], volume, 2.6, float("nan")))
-    return found, centres
+    residue, slots, volume = chiral_volumes(protein)
+    outliers = []
+    for k in np.flatnonzero(volume < MIN_CHIRAL_VOLUME):
+        i = int(residue[k])
+        names = tuple(ATOM14[protein.sequence[i]][slot] for slot in slots[k])
+        outliers.append(Outlier("chirality", i, names, float(volume[k]), 2.6, float("nan")))
+    return outliers, len(residue)
 
 
 def _collisions(protein: Protein, points: NDArray[np.float64]) -> list[tuple[int, int]]:
     present = np.flatnonzero(protein.mask.reshape(-1))
     pairs = present[cKDTree(points[present]).query_pairs(2.0, output_type="ndarray")]
-    found = []
+    colliding = []
     for a, b in pairs:
         (i, s), (j, t) = divmod(int(a), 14), divmod(int(b), 14)
         if (
@@ -263,5 +252,5 @@ def _collisions(protein: Protein, points: NDArray[np.float64]) -> list[tuple[int
             continue
         elements = "".join(sorted((ATOM14[protein.sequence[i]][s][0], ATOM14[protein.sequence[j]][t][0])))
         if np.linalg.norm(points[a] - points[b]) < CLASH_LIMITS[elements]:
-            found.append((int(a), int(b)))
-    return found
+            colliding.append((int(a), int(b)))
+    return colliding

@@ -15,6 +15,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from refine.structure.arrays import kabsch, transformed
+
 _See = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], None]
 
 GDT_CUTOFFS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -57,8 +59,8 @@ def superposition_scores(
     x, y = np.asarray(model, np.float64), np.asarray(native, np.float64)
     x_centre, y_centre = x.mean(0), y.mean(0)
     x, y = x - x_centre, y - y_centre
-    rotation, shift = kabsch(x, y, np.ones((1, len(x)), np.float64))
-    rmsd = float(np.sqrt(((x @ rotation[0].T + shift[0] - y) ** 2).sum(-1).mean()))
+    rotation, shift = _superpose(x, y, np.ones((1, len(x)), np.float64))
+    rmsd = float(np.sqrt(((transformed(x, rotation[0], shift[0]) - y) ** 2).sum(-1).mean()))
     d0 = tm_scale(native_length)
     best = _Best(native_length, d0)
     cutoffs = [
@@ -72,7 +74,7 @@ def superposition_scores(
             _extend(x, y, seeds, cutoffs[0], best.see_tm)
             _extend(x, y, seeds, cutoffs[1], best.see_gdt)
     counts = best.counts / native_length
-    moved = x @ best.rotation.T + best.shift
+    moved = transformed(x, best.rotation, best.shift)
     return Superposition(
         gdt_ts=float(100 * counts[1:].mean()),
         gdt_ha=float(100 * counts[:4].mean()),
@@ -89,19 +91,18 @@ def tm_scale(length: int) -> float:
     return max(0.5, 1.24 * max(length - 15, 0) ** (1 / 3) - 1.8)
 
 
-def kabsch(
+def _superpose(
     x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least-squares rotations (B, 3, 3) and shifts (B, 3) taking x (n, 3) onto y (n, 3) for B weightings (B, n) at once
-    (Kabsch 1976).
+    """Least-squares rotations (B, 3, 3) and shifts (B, 3) taking x (n, 3) onto y (n, 3), for B weightings (B, n).
+
+    The moments of all weightings come from one matrix product; ``arrays.superpose`` would need a copy of x for each.
     """
     total = weights.sum(-1, keepdims=True)
     x_mean, y_mean = weights @ x / total, weights @ y / total
     products = (y[:, :, None] * x[:, None, :]).reshape(len(x), 9)
     covariance = (weights @ products / total).reshape(-1, 3, 3) - y_mean[:, :, None] * x_mean[:, None, :]
-    u, _, vt = np.linalg.svd(covariance)
-    u[:, :, 2] *= np.sign(np.linalg.det(u) * np.linalg.det(vt))[:, None]
-    rotation = u @ vt
+    rotation = kabsch(covariance)
     return rotation, y_mean - np.einsum("bij,bj->bi", rotation, x_mean)
 
 
@@ -155,7 +156,7 @@ def _extend(
     """Superpose each seed, then whatever lies close, until the chosen residues repeat."""
     chosen = seeds
     for step in range(MAX_ITERATIONS + 1):
-        rotation, shift = kabsch(x, y, chosen)
+        rotation, shift = _superpose(x, y, chosen)
         moved = x @ rotation.transpose(0, 2, 1) + shift[:, None]
         squares = ((moved - y) ** 2).sum(-1)
         see(squares, rotation, shift)

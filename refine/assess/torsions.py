@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ATOM14, CHI_ATOMS
+from refine.structure.arrays import dihedral
 from refine.structure.protein import Protein
 from refine.structure.reference import ramachandran, rotamers
 
@@ -69,15 +70,6 @@ def rotamer_verdict(protein: Protein, angles: Torsions) -> NDArray[np.int64]:
         value = own.log_density(angles.chi[rows, : own.mean.shape[1]])
         verdict[rows] = _verdict(value, np.full(len(rows), own.favoured), np.full(len(rows), own.allowed))
     return verdict
-
-
-def dihedral(
-    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Dihedrals (...) in radians about b–c of points (..., 3), IUPAC sign; NaN where a point is NaN."""
-    b1, b2, b3 = b - a, c - b, d - c
-    n1, n2 = np.cross(b1, b2), np.cross(b2, b3)
-    return np.arctan2((np.cross(n1, n2) * b2).sum(-1), (n1 * n2).sum(-1) * np.linalg.norm(b2, axis=-1))
 
 
 def _verdict(

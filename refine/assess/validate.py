@@ -108,22 +108,22 @@ def validate(protein: Protein) -> Validation:
     residue.
     """
     angles = torsions(protein)
-    found = clashes(protein)
+    contacts = clashes(protein)
     return Validation(
-        clashscore=found.score,
-        clashes=found.clashes,
+        clashscore=contacts.score,
+        clashes=contacts.clashes,
         ramachandran=ramachandran_verdict(protein, angles),
         rotamers=rotamer_verdict(protein, angles),
         stereochemistry=stereochemistry(protein, angles),
         torsions=angles,
-        clashes_per_residue=found.per_residue(len(protein)),
+        clashes_per_residue=contacts.per_residue(len(protein)),
     )
 
 
 def _percent(verdict: NDArray[np.int64], which: int) -> float:
     """Percent of the known verdicts; NaN when none is known."""
-    known = int((verdict != UNKNOWN).sum())
-    return 100 * float((verdict == which).sum()) / known if known else float("nan")
+    judged = int((verdict != UNKNOWN).sum())
+    return 100 * float((verdict == which).sum()) / judged if judged else float("nan")
 
 
 __all__ = ["ALLOWED", "FAVOURED", "OUTLIER", "UNKNOWN", "Validation", "validate"]

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from refine.assess.superposition import kabsch
+from refine.structure.arrays import superposed
 from refine.structure.protein import Protein
 from refine.training.decoys import random_field, restore_bonds
 
@@ -15,13 +15,6 @@ CORRELATION = 8.0
 """Å over which neighbouring atoms are moved alike."""
 _ROUNDS = 6
 _TINY = 1e-6
-
-
-def superposed(mobile: NDArray[np.floating], fixed: NDArray[np.floating]) -> NDArray[np.float64]:
-    """``mobile`` (n, 3) laid onto ``fixed`` (n, 3), least squares."""
-    x, y = np.asarray(mobile, np.float64), np.asarray(fixed, np.float64)
-    rotation, shift = kabsch(x - x.mean(0), y - y.mean(0), np.ones((1, len(x))))
-    return (x - x.mean(0)) @ rotation[0].T + shift[0] + y.mean(0)
 
 
 def move_sizes(moved: NDArray[np.floating], start: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from refine.energy.system import System
 from refine.errors import InputError
-from refine.structure.geometry import superpose
+from refine.structure.geometry import superposed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +32,7 @@ class StartPull:
         weights = self.stiffness[:, None].expand(length, 4).reshape(1, -1).expand(replicas, -1)
         reference = self.start.expand_as(coords).reshape(replicas, -1, 3)
         with torch.no_grad():
-            rot, shift = superpose(reference, coords.reshape(replicas, -1, 3), weights)
-            target = (reference @ rot.transpose(-1, -2) + shift.unsqueeze(-2)).reshape(coords.shape)
+            target = superposed(reference, coords.reshape(replicas, -1, 3), weights).reshape(coords.shape)
         return 0.5 * self.stiffness * ((coords - target) ** 2).sum((-1, -2))
 
     def at(self, coords: Tensor) -> StartPull:

@@ -10,8 +10,15 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from refine.constants import CENTROID_RADII, HETERO_RADII, HETERO_RADIUS, HETERO_SITE_RADII, SITE_CONTACTS, SITE_RADII
 from refine.energy.system import System
+from refine.structure.chemistry import (
+    CENTROID_RADII,
+    HETERO_RADII,
+    HETERO_RADIUS,
+    HETERO_SITE_RADII,
+    SITE_CONTACTS,
+    SITE_RADII,
+)
 from refine.structure.geometry import frames, to_global, virtual_cb
 
 STIFFNESS = 60.0
@@ -49,7 +56,7 @@ class Sterics:
     """E = Σ_pairs k (1 - d^2 / d0^2)^3 for d < d0, else 0: finite at d = 0, twice continuously differentiable at d0.
 
     Sites are N, CA, C, O, an ideal CB (not for glycine) and the side-chain centroid on its residue's frame; d0 comes
-    from contacts in crystal structures (constants.SITE_CONTACTS, SITE_RADII, CENTROID_RADII, HETERO_RADII). Pairs
+    from contacts in crystal structures (chemistry.SITE_CONTACTS, SITE_RADII, CENTROID_RADII, HETERO_RADII). Pairs
     within a residue and between bonded residues are left out (the torsion terms know them). Hetero atoms repel with
     their full energy on the residue. There is no attraction here.
 

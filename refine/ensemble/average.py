@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from refine.structure.geometry import superpose
+from refine.structure.geometry import superpose, transformed
 
 
 def average(backbone: NDArray[np.float32], *, anchored: bool = False) -> NDArray[np.float32]:
@@ -20,5 +20,4 @@ def average(backbone: NDArray[np.float32], *, anchored: bool = False) -> NDArray
     frames = torch.from_numpy(np.ascontiguousarray(backbone, dtype=np.float32))
     ca = frames[:, :, 1]
     rot, shift = superpose(ca, ca[-1:].expand_as(ca))
-    laid = frames.flatten(1, 2) @ rot.transpose(-1, -2) + shift.unsqueeze(-2)
-    return laid.mean(0).reshape(frames.shape[1:]).numpy()
+    return transformed(frames.flatten(1, 2), rot, shift).mean(0).reshape(frames.shape[1:]).numpy()

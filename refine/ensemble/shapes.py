@@ -6,20 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from refine.structure.geometry import superpose
-
-
-def laid_onto(points: NDArray[np.floating], fixed: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Structures (F, N, 3) each superposed on ``fixed`` (N, 3) with least squares; Å."""
-    mobile = torch.from_numpy(np.asarray(points, np.float64))
-    target = torch.from_numpy(np.asarray(fixed, np.float64)).expand_as(mobile)
-    rot, shift = superpose(mobile, target)
-    return (mobile @ rot.transpose(-1, -2) + shift.unsqueeze(-2)).numpy()
+from refine.structure import arrays, geometry
 
 
 def rmsd_to(points: NDArray[np.floating], fixed: NDArray[np.floating]) -> NDArray[np.float64]:
     """Least root mean square distance (F,) Å of structures (F, N, 3) to ``fixed`` (N, 3)."""
-    return np.sqrt(((laid_onto(points, fixed) - fixed) ** 2).sum(-1).mean(-1))
+    return np.sqrt(((arrays.superposed(points, fixed) - fixed) ** 2).sum(-1).mean(-1))
 
 
 def rmsd_matrix(points: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -39,6 +31,5 @@ def radii_of_gyration(points: NDArray[np.floating]) -> NDArray[np.float64]:
 def rmsf(ca: NDArray[np.float32]) -> NDArray[np.float32]:
     """Root mean square fluctuation (L,) Å of CA positions (F, L, 3) about their mean, laid onto the first snapshot."""
     frames = torch.from_numpy(np.ascontiguousarray(ca, dtype=np.float32))
-    rot, shift = superpose(frames, frames[:1].expand_as(frames))
-    laid = frames @ rot.transpose(-1, -2) + shift.unsqueeze(-2)
+    laid = geometry.superposed(frames, frames[:1].expand_as(frames))
     return ((laid - laid.mean(0)) ** 2).sum(-1).mean(0).sqrt().numpy()

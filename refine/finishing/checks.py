@@ -7,14 +7,9 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from refine.constants import ATOM14
-from refine.structure.chemistry import disulfides
+from refine.structure.arrays import dihedral
+from refine.structure.chemistry import CIS_OR_TRANS, chiral_volumes, disulfides
 from refine.structure.protein import Protein
-
-CIS_LIMIT = 90.0
-"""Degrees of omega below which (in absolute value) a peptide bond counts as cis."""
-
-_CB_CENTRES = {"I": ("CA", "CG1", "CG2"), "T": ("CA", "OG1", "CG2")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,21 +52,13 @@ class CheckReport:
         return len(self.new_chirality) + len(self.new_cis) + len(self.changed_proline) + len(self.lost_disulfides)
 
 
-def _volume(a: NDArray, b: NDArray, c: NDArray, centre: NDArray) -> NDArray[np.float64]:
-    a, b, c = (x.astype(np.float64) - centre.astype(np.float64) for x in (a, b, c))
-    return np.einsum("...i,...i->...", a, np.cross(b, c))
-
-
 def omega(protein: Protein) -> NDArray[np.float64]:
     """Omega (L,) in degrees of the peptide bond from each residue to the next in replica 0; NaN where there is none."""
     out = np.full(len(protein), np.nan)
     i = np.nonzero(protein.bonded)[0]
     i = i[protein.mask[i, 1] & protein.mask[i, 2] & protein.mask[i + 1, 0] & protein.mask[i + 1, 1]]
     x = protein.coords[0].astype(np.float64)
-    b1, b2, b3 = x[i, 2] - x[i, 1], x[i + 1, 0] - x[i, 2], x[i + 1, 1] - x[i + 1, 0]
-    n1, n2 = np.cross(b1, b2), np.cross(b2, b3)
-    sine = np.einsum("li,li->l", np.cross(n1, n2), b2) / np.maximum(np.linalg.norm(b2, axis=1), 1e-9)
-    out[i] = np.degrees(np.arctan2(sine, np.einsum("li,li->l", n1, n2)))
+    out[i] = np.degrees(dihedral(x[i, 1], x[i, 2], x[i + 1, 0], x[i + 1, 1]))
     return out
 
 
@@ -79,21 +66,11 @@ def stereo(protein: Protein) -> Stereo:
     """Chirality, cis peptides and disulfides of replica 0 of ``protein``; residues with the atoms missing are passed
     over.
     """
-    x, mask = protein.coords[0], protein.mask
-    wrong = set(
-        np.nonzero(mask[:, [0, 1, 2, 4]].all(1) & (_volume(x[:, 0], x[:, 2], x[:, 4], x[:, 1]) < 0))[0].tolist()
-    )
-    for i, aa in enumerate(protein.sequence):
-        if aa not in _CB_CENTRES:
-            continue
-        a, b, c = (ATOM14[aa].index(n) for n in _CB_CENTRES[aa])
-        if mask[i, [a, b, c, 4]].all() and _volume(x[i, a], x[i, b], x[i, c], x[i, 4]) < 0:
-            wrong.add(i)
-    angle = np.abs(omega(protein))
+    residue, _, volume = chiral_volumes(protein)
     return Stereo(
-        wrong_chirality=frozenset(wrong),
-        cis=frozenset(np.nonzero(angle < CIS_LIMIT)[0].tolist()),
-        disulfides=frozenset(disulfides(protein, x)),
+        wrong_chirality=frozenset(residue[volume < 0].tolist()),
+        cis=frozenset(np.nonzero(np.abs(omega(protein)) < CIS_OR_TRANS)[0].tolist()),
+        disulfides=frozenset(disulfides(protein)),
     )
 
 

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from refine.errors import EngineError
 from refine.finishing.checks import CheckReport, compare_stereo, stereo
 from refine.finishing.relax import SOLVENT_MAX_ATOMS, Relaxer, Stage
+from refine.finishing.repacking import repack
 from refine.finishing.settings import FinishSettings
-from refine.finishing.sidechains import complete_side_chains, repack
-from refine.structure.chemistry import CLASH_OVERLAP, AtomList, disulfides
+from refine.structure.atom_list import AtomList
+from refine.structure.chemistry import CLASH_OVERLAP, disulfides
 from refine.structure.protein import Protein
+from refine.structure.side_chains import complete_side_chains
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +94,8 @@ class Finisher:
         self.settings = settings
         self.mobile = np.ones(len(reference), dtype=np.bool_) if mobile is None else np.asarray(mobile, dtype=np.bool_)
         assert self.mobile.shape == (len(reference),), self.mobile.shape
-        self.reference, _ = complete_side_chains(reference) if settings.side_chains else (reference, ())
-        self.ss_bonds = disulfides(self.reference, self.reference.coords[0])
+        self.reference = complete_side_chains(reference).protein if settings.side_chains else reference
+        self.ss_bonds = disulfides(self.reference)
         self._relaxer: Relaxer | None = None
         self._problem = ""
 
@@ -127,11 +129,14 @@ class Finisher:
         begun = time.monotonic()
         deadline = begun + self.settings.max_seconds
         completed: tuple[int, ...] = ()
-        turned: tuple[int, ...] = ()
+        repacked: tuple[int, ...] = ()
         start = protein
         if self.settings.side_chains:
-            start, completed = complete_side_chains(protein)
-            start, turned = repack(start, self.mobile, self.ss_bonds, begun + 0.3 * self.settings.max_seconds)
+            completion = complete_side_chains(protein)
+            completed = completion.built
+            start, repacked = repack(
+                completion.protein, self.mobile, self.ss_bonds, begun + 0.3 * self.settings.max_seconds
+            )
         stages = self._relax(protein, start, deadline, refined)
         level, chosen, checks = self._choose(protein, start, stages)
         ids = protein.residue_ids
@@ -143,7 +148,7 @@ class Finisher:
             flag=self._flag(level, stages),
             level=level,
             completed=tuple(str(ids[i]) for i in completed),
-            repacked=tuple(str(ids[i]) for i in turned),
+            repacked=tuple(str(ids[i]) for i in repacked),
             clashes_before=self._clashes(protein),
             clashes_after=self._clashes(chosen),
             mean_ca_shift=float(shift.mean()) if len(shift) else 0.0,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import openmm
 from openmm import unit
 
-SOFT = 2
-"""Force group of the soft spheres."""
+BONDED, NONBONDED, SOFT, SOLVENT = 0, 1, 2, 3
+"""Force groups: bonded terms and restraints, Lennard-Jones and charges, soft spheres, generalised Born solvent."""
 _SOFT_K = 1.0e4
 """kJ/(mol nm^2)."""
 

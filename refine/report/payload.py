@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from refine.accuracy.rpdd import RPDD
@@ -24,7 +23,7 @@ from refine.report.encode import in_steps, packed, short
 from refine.report.maps import pair_maps, point_distances
 from refine.run.result import COMPARISON_FILE, RunResult
 from refine.run.trace import TRACE_FILE
-from refine.structure.geometry import superpose
+from refine.structure.arrays import superpose, transformed
 from refine.structure.protein import Protein, ResidueId
 from refine.structure.reference import ramachandran
 
@@ -198,10 +197,7 @@ def _places(structures: Mapping[str, Protein]) -> tuple[dict[str, NDArray[np.flo
         coords = protein.coords[0].astype(np.float64)
         both = base.mask[:, 1] & protein.mask[:, 1] if len(protein) == len(base) else np.zeros(0, np.bool_)
         if name != "native" and protein is not base and both.sum() >= 3:
-            rot, shift = superpose(
-                torch.from_numpy(coords[both, 1]), torch.from_numpy(base.coords[0, both, 1].astype(np.float64))
-            )
-            coords = coords @ rot.numpy().T + shift.numpy()
+            coords = transformed(coords, *superpose(coords[both, 1], base.coords[0, both, 1]))
         placed[name] = coords - centre
     extent = max(float(np.abs(x[structures[name].mask]).max()) for name, x in placed.items())
     return placed, max(0.01, math.ceil(extent / 32.0) / 1000.0)

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine import constants as k
-from refine.structure.ca_trace import fit, peptide_oxygens
+from refine.structure.arrays import frames, place_atom, superpose, transformed
+from refine.structure.ca_trace import peptide_oxygens
+from refine.structure.chemistry import CIS_CA_CA
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -22,37 +24,22 @@ _MAX_FIT = 0.4
 """Å rmsd up to which a template describes the atoms it is laid over."""
 
 
-def nerf(a: Array, b: Array, c: Array, length: float, angle: float, dihedral: float) -> Array:
-    """The point at ``length`` from c, with angle b-c-d and dihedral a-b-c-d in radians (Parsons et al. 2005)."""
-    x = _unit(c - b)
-    z = _unit(np.cross(b - a, x))
-    y = np.cross(z, x)
-    local = length * np.array(
-        (-math.cos(angle), math.sin(angle) * math.cos(dihedral), math.sin(angle) * math.sin(dihedral))
-    )
-    return c + local @ np.stack((x, y, z))
-
-
-def _unit(v: Array) -> Array:
-    return v / max(float(np.linalg.norm(v)), 1e-9)
-
-
 def _peptide(omega: float) -> Array:
     """CA, C, O, N, CA of a planar peptide, (5, 3)."""
     ca = np.zeros(3)
     c = np.array((k.BOND_CA_C, 0.0, 0.0))
     plane = np.array((0.0, 1.0, 0.0))
-    n = nerf(plane, ca, c, k.BOND_C_N, k.ANGLE_CA_C_N, 0.0)
-    o = nerf(n, ca, c, k.BOND_C_O, k.ANGLE_CA_C_O, math.pi)
-    return np.stack((ca, c, o, n, nerf(ca, c, n, k.BOND_N_CA, k.ANGLE_C_N_CA, omega)))
+    n = place_atom(plane, ca, c, k.BOND_C_N, k.ANGLE_CA_C_N, 0.0)
+    o = place_atom(n, ca, c, k.BOND_C_O, k.ANGLE_CA_C_O, math.pi)
+    return np.stack((ca, c, o, n, place_atom(ca, c, n, k.BOND_N_CA, k.ANGLE_C_N_CA, omega)))
 
 
 def _residue() -> Array:
     """N, CA, C, O, CB of an L-residue with psi 140 degrees, (5, 3)."""
     ca, c = np.zeros(3), np.array((k.BOND_CA_C, 0.0, 0.0))
     n = np.array((k.BOND_N_CA * math.cos(k.ANGLE_N_CA_C), k.BOND_N_CA * math.sin(k.ANGLE_N_CA_C), 0.0))
-    o = nerf(n, ca, c, k.BOND_C_O, k.ANGLE_CA_C_O, math.radians(-40.0))
-    cb = nerf(c, n, ca, 1.530, math.radians(110.5), math.radians(-122.6))
+    o = place_atom(n, ca, c, k.BOND_C_O, k.ANGLE_CA_C_O, math.radians(-40.0))
+    cb = place_atom(c, n, ca, 1.530, math.radians(110.5), math.radians(-122.6))
     return np.stack((n, ca, c, o, cb))
 
 
@@ -112,8 +99,7 @@ def _lay_peptide(coords: Array, mask: Mask, i: int) -> None:
 
 def _fitted(shape: Array, points: Array, there: Mask) -> tuple[Array, float]:
     """``shape`` laid over the points that are there, and the rmsd in Å."""
-    rot, shift = fit(shape[there], points[there])
-    laid = shape @ rot.T + shift
+    laid = transformed(shape, *superpose(shape[there], points[there]))
     return laid, float(np.sqrt(((laid - points)[there] ** 2).sum(1).mean()))
 
 
@@ -135,7 +121,7 @@ def _from_trace(coords: Array, mask: Mask, near: Mask) -> None:
                 j = start + i
                 if mask[j, C] or mask[j + 1, N]:
                     continue
-                shape = TRANS if np.linalg.norm(ca[i + 1] - ca[i]) > 3.4 else CIS
+                shape = TRANS if np.linalg.norm(ca[i + 1] - ca[i]) > CIS_CA_CA else CIS
                 _fill(
                     coords,
                     mask,
@@ -147,25 +133,22 @@ def _from_trace(coords: Array, mask: Mask, near: Mask) -> None:
 
 def _turned(shape: Array, first: Array, second: Array, up: Array) -> Array:
     """``shape`` with its CA atoms along first-second, centred between them, its O towards ``up``."""
-
-    def frame(a: Array, b: Array, direction: Array) -> Array:
-        x = _unit(b - a)
-        y = _unit(direction - (direction @ x) * x)
-        return np.stack((x, y, np.cross(x, y)), axis=1)
-
-    rot = frame(first, second, up) @ frame(shape[0], shape[4], shape[2] - shape[0]).T
-    return (shape - (shape[0] + shape[4]) / 2) @ rot.T + (first + second) / 2
+    centre = (shape[0] + shape[4]) / 2
+    rot = frames(first + up, first, second) @ frames(shape[2], shape[0], shape[4]).T
+    return transformed(shape - centre, rot, (first + second) / 2)
 
 
 def _lay_residue(coords: Array, mask: Mask, near: Mask, i: int) -> None:
     """Fill one residue from its own atoms; chain ends grow from the neighbour's peptide."""
     if mask[i, N] and mask[i, CA] and not mask[i, C] and i > 0 and near[i - 1] and mask[i - 1, C]:
-        coords[i, C] = nerf(
+        coords[i, C] = place_atom(
             coords[i - 1, C], coords[i, N], coords[i, CA], k.BOND_CA_C, k.ANGLE_N_CA_C, math.radians(-75.0)
         )
         mask[i, C] = True
     if mask[i, C] and mask[i, CA] and mask[i, O] and not mask[i, N] and not mask[i, CB]:
-        coords[i, N] = nerf(coords[i, O], coords[i, C], coords[i, CA], k.BOND_N_CA, k.ANGLE_N_CA_C, math.radians(-40.0))
+        coords[i, N] = place_atom(
+            coords[i, O], coords[i, C], coords[i, CA], k.BOND_N_CA, k.ANGLE_N_CA_C, math.radians(-40.0)
+        )
         mask[i, N] = True
     where = tuple((i, slot) for slot in (N, CA, C, O, CB))
     there = np.array([mask[w] for w in where])
@@ -186,4 +169,4 @@ def place_oxt(n: Array, ca: Array, c: Array, o: Array) -> Array:
     collinear.
     """
     reference = o if np.linalg.norm(np.cross(ca - c, o - c)) > 1e-3 else n
-    return nerf(reference, ca, c, 1.25, math.radians(117.0), math.pi)
+    return place_atom(reference, ca, c, 1.25, math.radians(117.0), math.pi)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from refine.structure.arrays import frames, superpose, transformed, unit
+
 Array = NDArray[np.float64]
 
 # fmt: off
@@ -35,18 +37,15 @@ def peptide_frame(ca: Array) -> Array:
     """Frames (M, 3, 3), axes in columns, of CA quadruples (M, 4, 3): x along the middle pair, y towards the first
     atom.
     """
-    x = _unit(ca[:, 2] - ca[:, 1])
-    back = ca[:, 0] - ca[:, 1]
-    y = _unit(back - (back * x).sum(1, keepdims=True) * x)
-    return np.stack((x, y, np.cross(x, y)), axis=2)
+    return frames(ca[:, 0], ca[:, 1], ca[:, 2])
 
 
 def peptide_features(ca: Array) -> Array:
     """Features (M, 42) of CA quadruples (M, 4, 3): Fourier terms of the virtual dihedral times a quadratic
     in the cosines of the virtual angles."""
     frame = peptide_frame(ca)
-    forward = np.einsum("mij,mi->mj", frame, _unit(ca[:, 3] - ca[:, 2]))
-    back = np.einsum("mij,mi->mj", frame, _unit(ca[:, 0] - ca[:, 1]))
+    forward = np.einsum("mij,mi->mj", frame, unit(ca[:, 3] - ca[:, 2]))
+    back = np.einsum("mij,mi->mj", frame, unit(ca[:, 0] - ca[:, 1]))
     t = np.arctan2(forward[:, 2], forward[:, 1])
     c1, c2 = back[:, 0] + 0.2, 0.2 - forward[:, 0]
     angles = np.stack((np.ones_like(c1), c1, c2, c1 * c1, c2 * c2, c1 * c2), axis=1)
@@ -60,35 +59,15 @@ def peptide_oxygens(ca: Array) -> Array:
 
     The ends, which lack a neighbour, take the virtual angle and dihedral of the quadruple beside them.
     """
-    before = place(ca[3], ca[2], ca[1], ca[0])
-    after = place(ca[-4], ca[-3], ca[-2], ca[-1])
+    before = continued(ca[3], ca[2], ca[1], ca[0])
+    after = continued(ca[-4], ca[-3], ca[-2], ca[-1])
     whole = np.concatenate((before[None], ca, after[None]))
     quadruples = np.stack([whole[k : len(whole) - 3 + k] for k in range(4)], axis=1)
-    turn = _unit(peptide_features(quadruples) @ _TURN)
+    turn = unit(peptide_features(quadruples) @ _TURN)
     frame = peptide_frame(quadruples)
     return turn[:, :1] * frame[:, :, 1] + turn[:, 1:] * frame[:, :, 2]
 
 
-def place(a: Array, b: Array, c: Array, d: Array) -> Array:
-    """The point after d at the same distance, angle and dihedral from b, c, d as d has from a, b, c: a helix goes
-    on.
-    """
-    old = np.stack((a, b, c))
-    new = np.stack((b, c, d))
-    rot, shift = fit(old, new)
-    return rot @ d + shift
-
-
-def fit(mobile: Array, fixed: Array) -> tuple[Array, Array]:
-    """Proper rotation and shift that bring points (N, 3) onto ``fixed`` with least squares (Kabsch 1976): ``mobile @
-    rot.T + shift``.
-    """
-    centre_m, centre_f = mobile.mean(0), fixed.mean(0)
-    u, _, vt = np.linalg.svd((fixed - centre_f).T @ (mobile - centre_m))
-    flip = np.diag((1.0, 1.0, np.sign(np.linalg.det(u @ vt))))
-    rot = u @ flip @ vt
-    return rot, centre_f - rot @ centre_m
-
-
-def _unit(v: Array) -> Array:
-    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
+def continued(a: Array, b: Array, c: Array, d: Array) -> Array:
+    """The point that follows d as d follows a, b, c: a helix goes on."""
+    return transformed(d[None], *superpose((a, b, c), (b, c, d)))[0]

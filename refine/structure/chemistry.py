@@ -1,16 +1,15 @@
-"""Covalent connectivity, chi angles and radii of the heavy atoms, and the steric overlaps they imply."""
+"""The chemistry of proteins in one table: bonds, chi angles, radii, chiral centres, cis and trans, disulfides."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, CHI_ATOMS
+from refine.structure.arrays import chiral_volume
 from refine.structure.protein import Protein
 
 _BONDS = {
@@ -35,16 +34,76 @@ _BONDS = {
     "W": "CA-CB CB-CG CG-CD1 CG-CD2 CD1-NE1 NE1-CE2 CD2-CE2 CD2-CE3 CE2-CZ2 CE3-CZ3 CZ2-CH2 CZ3-CH2",
     "Y": "CA-CB CB-CG CG-CD1 CG-CD2 CD1-CE1 CD2-CE2 CE1-CZ CE2-CZ CZ-OH",
 }
-VDW_RADII = {"H": 1.22, "C": 1.75, "N": 1.55, "O": 1.40, "S": 1.80, "P": 1.80, "SE": 1.90}
-"""Å, heavy-atom radii close to those of the Richardson laboratory's Probe for explicit hydrogens (carbon averaged)."""
 
+# Radii in Å. Each kind of contact has its own, because each is judged by other atoms; none may stand for another.
+
+HEAVY_ATOM_RADII = {"H": 1.22, "C": 1.75, "N": 1.55, "O": 1.40, "S": 1.80, "P": 1.80, "SE": 1.90}
+"""Overlaps without hydrogens (``atom_list``: what finishing repacks, chooses by and is obstructed by): those of Probe
+below, carbon averaged over its kinds."""
 DEFAULT_RADIUS = 1.6
+"""Of the elements that ``HEAVY_ATOM_RADII`` does not list, metals above all."""
+
+PROBE_RADII = {"C": 1.70, "N": 1.55, "O": 1.40, "S": 1.80}
+"""Clashscore with explicit hydrogens (``assess.clashes``; the Richardson laboratory's Probe, Word et al. 1999)."""
+PROBE_RADIUS_CARBONYL = 1.65
+PROBE_RADIUS_H, PROBE_RADIUS_H_AROMATIC, PROBE_RADIUS_H_POLAR = 1.22, 1.05, 1.05
+
+# Contacts of the energy's sites, N, CA, C, O, CB and the centroid of the side chain (``energy.sterics``).
+SITE_CONTACTS = (
+    (4.12, 4.12, 3.10, 2.78, 3.95),
+    (4.12, 4.19, 4.15, 3.22, 4.00),
+    (3.10, 4.15, 4.33, 3.50, 3.97),
+    (2.78, 3.22, 3.50, 3.32, 3.24),
+    (3.95, 4.00, 3.97, 3.24, 3.79),
+)
+"""Å below which 0.5 % of the N, CA, C, O, CB pairs within 8 Å lie, two or more residues apart
+(benchmarks/contact_radii.py).
+"""
+SITE_RADII = (1.84, 2.08, 2.01, 1.44, 1.92)
+"""Radii in Å of N, CA, C, O, CB against side-chain centroids (same source)."""
+CENTROID_RADII = {
+    "C": 1.69, "D": 1.76, "E": 1.91, "F": 2.09, "H": 1.93, "I": 2.28, "K": 2.10, "L": 2.30, "M": 2.10,
+    "N": 1.83, "P": 2.14, "Q": 1.94, "R": 1.94, "S": 1.59, "T": 1.84, "V": 2.21, "W": 1.94, "Y": 2.01,
+}  # fmt: skip
+"""Radii in Å of the centroids of all side-chain heavy atoms, residues with atoms beyond CB (same source)."""
+HETERO_SITE_RADII = (1.35, 1.65, 1.60, 1.35, 1.65)
+"""Radii in Å of N, CA, C, O, CB against hetero atoms: the close limits of Ramachandran & Sasisekharan (1968)."""
+HETERO_RADII = {
+    "C": 1.65, "N": 1.35, "O": 1.35, "S": 1.75, "P": 1.70, "F": 1.35, "CL": 1.65, "BR": 1.75, "I": 1.90, "SE": 1.80,
+    "H": 0.90, "D": 0.90, "ZN": 0.70, "MG": 0.75, "CA": 1.00, "MN": 0.80, "FE": 0.75, "CU": 0.70, "NI": 0.75,
+    "CO": 0.75,
+    "NA": 1.00, "K": 1.30,
+}  # fmt: skip
+"""Radii in Å of hetero atoms by element: metals so small that the atoms which bind them are not pushed away."""
+HETERO_RADIUS = 1.5
+"""Å, for elements not listed."""
+
+# Overlaps.
+
 CLASH_OVERLAP = 0.4
 """Å of overlap beyond which two atoms clash (Word et al. 1999)."""
 POLAR_ALLOWANCE = 0.6
 """Å that two polar atoms (N, O, S in a hydrogen bond) may come closer than the sum of their radii."""
+SALT_BRIDGE_ALLOWANCE = 0.8
+"""The same between groups of opposite charge, where hydrogens are explicit."""
 DISULFIDE_MAX = 2.5
 """Å, largest SG–SG distance taken as a disulfide bond."""
+
+# What counts as cis. Four rules, each in use where it says; omega in degrees, absolute values.
+
+CIS_KEPT, CIS_KEPT_BEFORE_PROLINE = 30.0, 90.0
+"""The energy (``energy.system``) keeps a peptide of the start cis when its omega is below this; elsewhere cis is so
+rare that a twisted bond is taken for a bad trans one."""
+CIS_OR_TRANS = 90.0
+"""Finishing (``finishing.checks``, the relaxation's restraint): every peptide bond is one or the other."""
+CIS_PLANAR, TRANS_PLANAR = 30.0, 150.0
+"""Validation (``assess.stereochemistry``): cis below the first, trans above the second, twisted in between."""
+CIS_CA_CA = 3.4
+"""Å: where only CA atoms are known (``structure.backbone``), those of a cis peptide are closer than this."""
+
+CHIRAL_CENTRES = {"*": ("CA", "N", "C", "CB"), "T": ("CB", "CA", "OG1", "CG2"), "I": ("CB", "CA", "CG1", "CG2")}
+"""Centre and three neighbours whose ``chiral_volume`` is positive in L-amino acids with correct names (about 2.6 Å³);
+``*`` is that of every residue but glycine."""
 
 
 @functools.cache
@@ -87,99 +146,53 @@ def elements(aa: str) -> tuple[str, ...]:
 
 
 def radii(symbols: tuple[str, ...] | list[str]) -> NDArray[np.float64]:
-    """Van der Waals radii in Å of element symbols."""
-    return np.array([VDW_RADII.get(s.upper(), DEFAULT_RADIUS) for s in symbols])
+    """Radii (n,) in Å of element symbols, for contacts without hydrogens."""
+    return np.array([HEAVY_ATOM_RADII.get(s.upper(), DEFAULT_RADIUS) for s in symbols])
 
 
-def disulfides(protein: Protein, coords: NDArray[np.float32]) -> tuple[tuple[int, int], ...]:
-    """Residue pairs whose SG atoms lie within ``DISULFIDE_MAX``, each cysteine at most once, closest pairs first.
-
-    Args:
-        protein: gives sequence and mask.
-        coords: (L, 14, 3) Å.
+def disulfides(protein: Protein) -> tuple[tuple[int, int], ...]:
+    """Residue pairs of replica 0 whose SG atoms lie within ``DISULFIDE_MAX``, each cysteine in one pair at most, the
+    closest pairs first.
     """
     slot = ATOM14["C"].index("SG")
     index = [i for i, aa in enumerate(protein.sequence) if aa == "C" and protein.mask[i, slot]]
     if len(index) < 2:
         return ()
-    sulfur = coords[index, slot].astype(np.float64)
+    sulfur = protein.coords[0, index, slot].astype(np.float64)
     pairs = cKDTree(sulfur).query_pairs(DISULFIDE_MAX, output_type="ndarray")
     order = np.argsort(np.linalg.norm(sulfur[pairs[:, 0]] - sulfur[pairs[:, 1]], axis=1), kind="stable")
     used: set[int] = set()
-    found = []
+    bonds = []
     for a, b in pairs[order]:
         if a not in used and b not in used:
             used |= {a, b}
-            found.append((index[a], index[b]))
-    return tuple(sorted(found))
+            bonds.append((index[a], index[b]))
+    return tuple(sorted(bonds))
 
 
-@dataclasses.dataclass(frozen=True)
-class AtomList:
-    """All heavy atoms of a protein in a flat list, hetero atoms last.
+@functools.cache
+def chiral_centres(aa: str) -> tuple[tuple[int, int, int, int], ...]:
+    """Slots of each chiral centre of residue ``aa``: the centre, then its three neighbours."""
+    keys = () if aa == "G" else ("*", aa)
+    names = ATOM14[aa]
+    return tuple(
+        tuple(names.index(atom) for atom in CHIRAL_CENTRES[key])  # type: ignore[misc]
+        for key in keys
+        if key in CHIRAL_CENTRES
+    )
 
-    Attributes:
-        residue: (A,) residue index, -1 for hetero atoms.
-        slot: (A,) slot in ``Protein.coords``; 14 for OXT, -1 for hetero atoms.
-        radius: (A,) Å.
-        polar: (A,) N, O, S.
-        excluded: (A, A) sparse, non-zero where two atoms are at most three bonds apart.
+
+def chiral_volumes(protein: Protein) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Residues (C,), slots (C, 4) and volumes (C,) in Å³ of the chiral centres of replica 0 whose atoms all exist, in
+    the order of residues.
     """
-
-    residue: NDArray[np.int64]
-    slot: NDArray[np.int64]
-    radius: NDArray[np.float64]
-    polar: NDArray[np.bool_]
-    excluded: csr_matrix
-
-    @classmethod
-    def from_protein(cls, protein: Protein, ss_bonds: tuple[tuple[int, int], ...] = ()) -> AtomList:
-        """Atoms present in ``protein`` with its covalent graph and the disulfides ``ss_bonds``."""
-        residue, slot = (x.tolist() for x in np.nonzero(protein.mask))
-        symbols = [elements(protein.sequence[i])[k] for i, k in zip(residue, slot, strict=True)]
-        for i in np.nonzero(protein.oxt_mask)[0].tolist():
-            residue, slot, symbols = [*residue, i], [*slot, 14], [*symbols, "O"]
-        at = {(int(i), int(k)): n for n, (i, k) in enumerate(zip(residue, slot, strict=True))}
-        bonds = [((i, a), (i, b)) for i, aa in enumerate(protein.sequence) for a, b in residue_bonds(aa)]
-        bonds += [((int(i), 2), (int(i) + 1, 0)) for i in np.nonzero(protein.bonded)[0]]
-        bonds += [((int(i), 2), (int(i), 14)) for i in np.nonzero(protein.oxt_mask)[0]]
-        bonds += [((i, 5), (j, 5)) for i, j in ss_bonds]
-        edges = np.array([(at[a], at[b]) for a, b in bonds if a in at and b in at], dtype=np.int64).reshape(-1, 2)
-        symbols += [h.element for h in protein.hetero]
-        count = len(symbols)
-        graph = csr_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
-        graph = graph + graph.T
-        reach = graph + graph @ graph + graph @ graph @ graph
-        fill = [-1] * len(protein.hetero)
-        return cls(
-            residue=np.array([*residue, *fill], dtype=np.int64),
-            slot=np.array([*slot, *fill], dtype=np.int64),
-            radius=radii(symbols),
-            polar=np.isin([s.upper() for s in symbols], ("N", "O", "S")),
-            excluded=reach.tocsr(),
-        )
-
-    def positions(self, protein: Protein) -> NDArray[np.float64]:
-        """Positions (A, 3) in Å of the atoms in replica 0 of ``protein``."""
-        all_slots = np.concatenate((protein.coords[0], protein.oxt[0][:, None]), axis=1).astype(np.float64)
-        own = self.residue >= 0
-        out = np.zeros((len(self.residue), 3))
-        out[own] = all_slots[self.residue[own], self.slot[own]]
-        if protein.hetero:
-            out[~own] = np.array([h.position for h in protein.hetero])
-        return out
-
-    def overlaps(self, positions: NDArray[np.float64], least: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Non-bonded pairs that overlap by more than ``least`` Å; hetero–hetero pairs are left out.
-
-        Returns:
-            pairs (P, 2) of atom indices and overlaps (P,) in Å.
-        """
-        pairs = cKDTree(positions).query_pairs(2 * self.radius.max(initial=0.1) - least, output_type="ndarray")
-        i, j = pairs[:, 0], pairs[:, 1]
-        allowed = self.radius[i] + self.radius[j] - POLAR_ALLOWANCE * (self.polar[i] & self.polar[j])
-        overlap = allowed - np.linalg.norm(positions[i] - positions[j], axis=1)
-        bonded = np.asarray(self.excluded[i, j]).ravel() > 0
-        keep = (overlap > least) & ~bonded & ((self.residue[i] >= 0) | (self.residue[j] >= 0))
-        order = np.lexsort((j[keep], i[keep]))
-        return pairs[keep][order].astype(np.int64), overlap[keep][order]
+    centres = [
+        (i, *slots)
+        for i, aa in enumerate(protein.sequence)
+        for slots in chiral_centres(aa)
+        if protein.mask[i, list(slots)].all()
+    ]
+    table = np.array(centres, np.int64).reshape(-1, 5)
+    residue, slots = table[:, 0], table[:, 1:]
+    points = protein.coords[0, residue[:, None], slots]
+    return residue, slots, chiral_volume(*points.swapaxes(0, 1))

@@ -75,14 +75,14 @@ def _records(columns: dict[str, list[Any]], file: str) -> tuple[dict[int, list[A
     length = max(len(c) for c in columns.values())
     table: dict[str, Sequence[Any]] = {}
     for key, names in _COLUMNS.items():
-        found = [columns[n] for n in names if n in columns]
-        if not found and key in _NEEDED:
+        columns_of_key = [columns[n] for n in names if n in columns]
+        if not columns_of_key and key in _NEEDED:
             raise InputError(
                 f"The atom table has no column _atom_site.{names[-1]}",
                 file=file,
                 remedy="Write the mmCIF with another program",
             )
-        table[key] = _first_given(found, length)
+        table[key] = _first_given(columns_of_key, length)
     if "auth_asym_id" not in columns or "auth_seq_id" not in columns:
         notes.append(Note("numbering", "the file gives no author chain ids or numbers; the label ones are used"))
     models: dict[int, list[AtomRecord]] = {}
@@ -92,13 +92,13 @@ def _records(columns: dict[str, list[Any]], file: str) -> tuple[dict[int, list[A
     return models, notes
 
 
-def _first_given(found: list[list[Any]], length: int) -> Sequence[Any]:
+def _first_given(candidates: list[list[Any]], length: int) -> Sequence[Any]:
     """Row by row the first of the columns that has a value; ``"?"`` where none has."""
-    if not found:
+    if not candidates:
         return ["?"] * length
-    if len(found) == 1:
-        return found[0]
-    return [next((v for v in row if v not in (".", "?")), "?") for row in zip(*found, strict=True)]
+    if len(candidates) == 1:
+        return candidates[0]
+    return [next((v for v in row if v not in (".", "?")), "?") for row in zip(*candidates, strict=True)]
 
 
 def _given(value: Any) -> str:

@@ -1,10 +1,12 @@
-"""Differentiable geometry of points, frames and rigid superposition (torch).
+"""Geometry of points, frames and rigid motions: each formula of the package stands here once (torch, differentiable).
 
 All functions broadcast over leading axes and are exact: unit vectors carry no softening constant above 1e-12, because
-softened normalisation was measured to bend rebuilt chains.
+softened normalisation was measured to bend rebuilt chains. NaN stays NaN. ``arrays`` has the same for numpy.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -12,20 +14,33 @@ from torch import Tensor
 # Ideal position of CB relative to N, CA, C: coefficients of b, c and b x c with b = CA - N, c = C - CA,
 # obtained from tetrahedral geometry at CA with the Engh & Huber bond lengths.
 _CB_CROSS, _CB_B, _CB_C = -0.58273431, 0.56802827, -0.54067466
+_HALF_TETRAHEDRAL = math.radians(109.5 / 2)
 
 
 def unit(v: Tensor) -> Tensor:
     """Unit vectors (..., 3) of ``v``; a zero vector stays zero and has zero gradient."""
     square = (v * v).sum(-1, keepdim=True)
-    safe = torch.where(square > 1e-24, square, torch.ones_like(square))
-    return torch.where(square > 1e-24, v / safe.sqrt(), torch.zeros_like(v))
+    vanishing = square <= 1e-24
+    safe = torch.where(vanishing, torch.ones_like(square), square)
+    return torch.where(vanishing, torch.zeros_like(v), v / safe.sqrt())
+
+
+def unit_or(v: Tensor, fallback: Tensor) -> Tensor:
+    """Unit vectors (..., 3) of ``v``, and of ``fallback`` where ``v`` is shorter than 1e-6 Å and has no direction."""
+    return torch.where((v * v).sum(-1, keepdim=True) <= 1e-12, unit(fallback), unit(v))
+
+
+def perpendicular(v: Tensor) -> Tensor:
+    """Some vector (..., 3) at a right angle to ``v``, the same for the same ``v``."""
+    return torch.linalg.cross(v, v.new_tensor((0.36, 0.48, 0.8)).expand_as(v))
 
 
 def distance(a: Tensor, b: Tensor) -> Tensor:
     """Distances (...) in Å between points (..., 3); the gradient at zero distance is zero."""
     square = ((a - b) ** 2).sum(-1)
-    safe = torch.where(square > 1e-12, square, torch.ones_like(square))
-    return torch.where(square > 1e-12, safe.sqrt(), torch.zeros_like(square))
+    vanishing = square <= 1e-12
+    safe = torch.where(vanishing, torch.ones_like(square), square)
+    return torch.where(vanishing, torch.zeros_like(square), safe.sqrt())
 
 
 def frames(n: Tensor, ca: Tensor, c: Tensor) -> Tensor:
@@ -68,6 +83,47 @@ def dihedral(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
     b1, b2, b3 = b - a, c - b, d - c
     n1, n2 = torch.linalg.cross(b1, b2), torch.linalg.cross(b2, b3)
     return torch.atan2((torch.linalg.cross(n1, n2) * unit(b2)).sum(-1), (n1 * n2).sum(-1))
+
+
+def chiral_volume(centre: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """Signed volume (...) in Å³ of three neighbours about a centre, (a - o) · (b - o) × (c - o) for the centre o."""
+    return ((a - centre) * torch.linalg.cross(b - centre, c - centre)).sum(-1)
+
+
+def place_atom(
+    a: Tensor, b: Tensor, c: Tensor, length: Tensor | float, bond_angle: Tensor | float, torsion: Tensor | float
+) -> Tensor:
+    """Position (..., 3) of d from a, b, c (..., 3): natural extension reference frame (Parsons et al. 2005).
+
+    Where a, b, c lie in a line the torsion has no meaning and some plane is taken.
+
+    Args:
+        length: of c-d in Å; bond_angle: b-c-d in radians; torsion: a-b-c-d in radians; each (...) or one number.
+    """
+    length, bond_angle, torsion = (torch.as_tensor(v, dtype=c.dtype) for v in (length, bond_angle, torsion))
+    x = unit(c - b)
+    z = unit_or(torch.linalg.cross(b - a, x), perpendicular(x))
+    y = torch.linalg.cross(z, x)
+    sine = length * torch.sin(bond_angle)
+    along, in_plane, out = -length * torch.cos(bond_angle), sine * torch.cos(torsion), sine * torch.sin(torsion)
+    return c + along.unsqueeze(-1) * x + in_plane.unsqueeze(-1) * y + out.unsqueeze(-1) * z
+
+
+def opposite(centre: Tensor, neighbours: Tensor) -> Tensor:
+    """Direction (..., 3) away from two or three ``neighbours`` (..., K, 3) of ``centre`` (..., 3), where one more bond
+    points; at a right angle to the first where they balance each other.
+    """
+    u = unit(neighbours - centre.unsqueeze(-2))
+    return unit_or(-u.sum(-2), perpendicular(u[..., 0, :]))
+
+
+def opposite_pair(centre: Tensor, neighbours: Tensor) -> Tensor:
+    """Directions (..., 2, 3) of the two bonds that complete a tetrahedron with two ``neighbours`` (..., 2, 3)."""
+    u = unit(neighbours - centre.unsqueeze(-2))
+    away = opposite(centre, neighbours)
+    normal = unit_or(torch.linalg.cross(u[..., 0, :], u[..., 1, :]), perpendicular(u[..., 0, :]))
+    along, across = math.cos(_HALF_TETRAHEDRAL) * away, math.sin(_HALF_TETRAHEDRAL) * normal
+    return torch.stack((along + across, along - across), -2)
 
 
 def rotation_from_vector(omega: Tensor) -> Tensor:
@@ -120,24 +176,51 @@ def vector_from_rotation(rot: Tensor) -> Tensor:
     return v * torch.where(small, 2 / real.clamp_min(0.5), 2 * torch.atan2(length, real) / length)
 
 
+def turned_about(points: Tensor, origin: Tensor, axis: Tensor, turn: Tensor | float) -> Tensor:
+    """Points (..., N, 3) turned about the line through ``origin`` (..., 3) along ``axis`` (..., 3) by ``turn`` (...) in
+    radians, right-handed.
+    """
+    omega = unit(axis) * torch.as_tensor(turn, dtype=axis.dtype).unsqueeze(-1)
+    origin = origin.unsqueeze(-2)
+    return (points - origin) @ rotation_from_vector(omega).transpose(-1, -2) + origin
+
+
+def transformed(points: Tensor, rot: Tensor, shift: Tensor) -> Tensor:
+    """Points (..., N, 3) after the rotation ``rot`` (..., 3, 3) and then the ``shift`` (..., 3)."""
+    return points @ rot.transpose(-1, -2) + shift.unsqueeze(-2)
+
+
+def kabsch(covariance: Tensor) -> Tensor:
+    """Proper rotations R (..., 3, 3) that make tr(R^T C) largest (Kabsch 1976).
+
+    Args:
+        covariance: C (..., 3, 3), the sum of w f m^T over centred points: R brings the points m onto the points f with
+            least weighted squared distance.
+    """
+    u, _, vt = torch.linalg.svd(covariance)
+    flip = torch.ones_like(u[..., 0])
+    flip[..., 2] = torch.sign(torch.linalg.det(u @ vt))
+    return (u * flip.unsqueeze(-2)) @ vt
+
+
 def superpose(mobile: Tensor, fixed: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Rigid motion that brings ``mobile`` onto ``fixed`` with least weighted squared distance (Kabsch 1976).
+    """Rigid motion that brings ``mobile`` onto ``fixed`` with least weighted squared distance.
 
     Args:
         mobile, fixed: (..., N, 3) Å.
         weights: (..., N) non-negative, not all zero; None means equal.
 
     Returns:
-        rot (..., 3, 3) and shift (..., 3) such that ``mobile @ rot.T + shift`` lies on ``fixed``; proper rotations
-        only.
+        rot (..., 3, 3) and shift (..., 3) such that ``transformed(mobile, rot, shift)`` lies on ``fixed``; proper
+        rotations only.
     """
     w = torch.ones_like(mobile[..., 0]) if weights is None else weights
     w = (w / w.sum(-1, keepdim=True)).unsqueeze(-1)
     centre_m, centre_f = (w * mobile).sum(-2, keepdim=True), (w * fixed).sum(-2, keepdim=True)
-    cov = (w * (fixed - centre_f)).transpose(-1, -2) @ (mobile - centre_m)
-    u, _, vt = torch.linalg.svd(cov)
-    flip = torch.ones_like(u[..., 0])
-    flip[..., 2] = torch.sign(torch.linalg.det(u @ vt))
-    rot = (u * flip.unsqueeze(-2)) @ vt
-    shift = centre_f.squeeze(-2) - (rot @ centre_m.transpose(-1, -2)).squeeze(-1)
-    return rot, shift
+    rot = kabsch((w * (fixed - centre_f)).transpose(-1, -2) @ (mobile - centre_m))
+    return rot, centre_f.squeeze(-2) - (rot @ centre_m.transpose(-1, -2)).squeeze(-1)
+
+
+def superposed(mobile: Tensor, fixed: Tensor, weights: Tensor | None = None) -> Tensor:
+    """``mobile`` (..., N, 3) laid onto ``fixed`` with least weighted squared distance; arguments of ``superpose``."""
+    return transformed(mobile, *superpose(mobile, fixed, weights))

@@ -11,8 +11,10 @@ import gemmi
 from refine.constants import AMINO_ACIDS, ATOM14, THREE_TO_ONE
 
 _FORCE_FIELD = {
-    "HID": "H", "HIE": "H", "HIP": "H", "HSD": "H", "HSE": "H", "HSP": "H", "HSC": "H", "CYX": "C", "CYM": "C", "CYN": "C", "ASH": "D",
-    "GLH": "E", "LYN": "K", "LSN": "K", "ARN": "R", "TYM": "Y", "MSE": "M", "SEC": "C", "PYL": "K", "ASX": "N", "GLX": "Q", "5HP": "E",
+    "HID": "H", "HIE": "H", "HIP": "H", "HSD": "H", "HSE": "H", "HSP": "H", "HSC": "H", "CYX": "C", "CYM": "C",
+    "CYN": "C", "ASH": "D",
+    "GLH": "E", "LYN": "K", "LSN": "K", "ARN": "R", "TYM": "Y", "MSE": "M", "SEC": "C", "PYL": "K", "ASX": "N",
+    "GLX": "Q", "5HP": "E",
 }  # fmt: skip
 """Protonation states of AMBER, CHARMM and GROMACS (nothing is lost by their conversion), and the four odd letters of
 the PDB.
@@ -27,7 +29,8 @@ _TRUNCATED = {"PCA": ("CB",), "5HP": ("CB",), "ASX": ("CB", "CG"), "GLX": ("CB",
 """Side-chain atoms worth keeping where equal names do not mean equal places."""
 
 _ALIASES = {
-    "OT1": "O", "OT2": "OXT", "O1": "O", "O2": "OXT", "OC1": "O", "OC2": "OXT", "OCT1": "O", "OCT2": "OXT", "OT": "O", "O'": "O",
+    "OT1": "O", "OT2": "OXT", "O1": "O", "O2": "OXT", "OC1": "O", "OC2": "OXT", "OCT1": "O", "OCT2": "OXT", "OT": "O",
+    "O'": "O",
     "O''": "OXT", "OXT1": "OXT", "OTX": "OXT",
 }  # fmt: skip
 

@@ -84,7 +84,8 @@ def _atom(line: str, row: int, segment: int, file: str, last: bool) -> AtomRecor
         number = hybrid36(line[22:26], 4)
     except ValueError:
         raise InputError(
-            f"Line {row} has no residue number in columns 23-26: {line[22:26]!r}", file=file, chain=chain, residue=label,
+            f"Line {row} has no residue number in columns 23-26: {line[22:26]!r}", file=file, chain=chain,
+            residue=label,
             remedy="Number the residues, or save the file as mmCIF",
         ) from None  # fmt: skip
     x, y, z = (_coordinate(line[c : c + 8], row, chain, label, file) for c in (30, 38, 46))
@@ -113,7 +114,8 @@ def _coordinate(field: str, row: int, chain: str, label: str, file: str) -> floa
         value = float(field)
     except ValueError:
         raise InputError(
-            f"Line {row} has no coordinate where columns 31-54 should hold three: {field!r}", file=file, chain=chain, residue=label,
+            f"Line {row} has no coordinate where columns 31-54 should hold three: {field!r}", file=file, chain=chain,
+            residue=label,
             remedy="Keep to the PDB columns, or save the file as mmCIF",
         ) from None  # fmt: skip
     if not math.isfinite(value):

@@ -104,8 +104,8 @@ class Protein:
     ) -> Protein:
         """The same protein at other coordinates (R', L, 14, 3); R' may differ.
 
-        Without ``oxt``, terminal oxygens ride on the frame of their residue's C=O: they are left out (mask False)
-        unless R' = R and the coordinates of their residue did not change.
+        ``oxt`` (R', L, 3) gives the terminal oxygens their new places. Without it they are dropped (``oxt_mask``
+        False), unless the coordinates are bit for bit those of this protein; ``ride`` moves them along with a backbone.
         """
         coords = np.ascontiguousarray(coords, dtype=np.float32)
         new_mask = self.mask if mask is None else mask

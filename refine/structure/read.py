@@ -98,7 +98,8 @@ def _check_identities(records: list[AtomRecord], file: str) -> None:
         if not (short and clean and abs(atom.number) < 100_000_000 and abs(atom.charge) < 100):
             raise InputError(
                 f"{atom.place.capitalize()} has a number, insertion code, altloc or charge that cannot be written back",
-                file=file, chain=atom.chain, residue=atom.residue_label, remedy="Check it; insertion codes and altlocs are one letter",
+                file=file, chain=atom.chain, residue=atom.residue_label,
+                remedy="Check it; insertion codes and altlocs are one letter",
             )  # fmt: skip
 
 
@@ -116,9 +117,9 @@ def _select(models: dict[int, list[AtomRecord]], model: int | None, file: str) -
 
 def _check_count(protein: list[ResidueRecord], residues: list[ResidueRecord], max_residues: int, file: str) -> None:
     if not protein:
-        found = ", ".join(name or "(no name)" for name, _ in Counter(r.name for r in residues).most_common(5))
+        common = ", ".join(name or "(no name)" for name, _ in Counter(r.name for r in residues).most_common(5))
         raise InputError(
-            f"The file holds no protein, only: {found}",
+            f"The file holds no protein, only: {common}",
             file=file,
             remedy="Give a model with amino acids and standard names",
         )
@@ -289,7 +290,8 @@ def _lift_overlaps(
         one, two = residues[owner[a]], residues[owner[b]]
         if slot[a] < 3 and slot[b] < 3:
             raise InputError(
-                f"Backbone atoms of residues {one.label} and {two.label} of chain {two.chain or '(blank)'} are on top of each other",
+                f"Backbone atoms of residues {one.label} and {two.label} of chain {two.chain or '(blank)'}"
+                " are on top of each other",
                 file=file, chain=one.chain, residue=one.label, remedy="Remove one copy, or predict the model again",
             )  # fmt: skip
         for index in (a, b):
@@ -321,6 +323,9 @@ def _breaks(protein: Protein) -> list[Note]:
             continue
         gap = float(np.linalg.norm(protein.coords[0, i, 2] - protein.coords[0, i + 1, 0]))
         label = f"{one.number}{one.insertion} {ONE_TO_THREE[protein.sequence[i]]}"
-        text = f"the chain is broken after this residue (C to N of {two.number}{two.insertion}: {gap:.1f} Å); the gap stays"
+        text = (
+            f"the chain is broken after this residue (C to N of {two.number}{two.insertion}: {gap:.1f} Å);"
+            " the gap stays"
+        )
         notes.append(Note("gap", text, one.chain, label))
     return notes

@@ -77,13 +77,13 @@ class RamachandranTable:
         NaN.
         """
         phi, psi = np.asarray(phi, np.float64), np.asarray(psi, np.float64)
-        known = np.isfinite(phi) & np.isfinite(psi)
+        finite = np.isfinite(phi) & np.isfinite(psi)
         value = self.interpolate(
-            torch.from_numpy(np.where(known, phi, 0.0)),
-            torch.from_numpy(np.where(known, psi, 0.0)),
+            torch.from_numpy(np.where(finite, phi, 0.0)),
+            torch.from_numpy(np.where(finite, psi, 0.0)),
             torch.from_numpy(np.asarray(kind)),
         ).numpy()
-        return np.where(known, value, np.nan)
+        return np.where(finite, value, np.nan)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,13 +116,13 @@ class Rotamers:
 
     def log_density(self, chi: NDArray[np.floating]) -> NDArray[np.float64]:
         """Log of the mixture density (...) at torsions (..., n) in rad; NaN where a torsion is NaN."""
-        known = np.isfinite(chi).all(-1)
-        z = self.deviation(np.where(known[..., None], chi, 0.0)) / self.sd
+        finite = np.isfinite(chi).all(-1)
+        z = self.deviation(np.where(finite[..., None], chi, 0.0)) / self.sd
         parts = -0.5 * (z**2).sum(-1) - np.log(self.sd * np.sqrt(TWO_PI)).sum(-1) + np.log(self.probability)
         peak = parts.max(-1, keepdims=True)
         mixture = peak[..., 0] + np.log(np.exp(parts - peak).sum(-1))
         value = np.logaddexp(mixture, np.log(self.background) - np.log(self.period).sum())
-        return np.where(known, value, np.nan)
+        return np.where(finite, value, np.nan)
 
     def given_backbone(self, phi: float, psi: float) -> NDArray[np.float64]:
         """Probabilities (K,) at phi, psi in rad, bilinear between grid nodes; without a backbone (NaN) the overall

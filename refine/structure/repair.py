@@ -13,7 +13,7 @@ from refine.structure.backbone import complete_backbone, neighbours, place_oxt
 from refine.structure.notes import Note
 from refine.structure.protein import Protein, peptide_bonds
 from refine.structure.read import ReadResult
-from refine.structure.side_chains import Surroundings, complete_side_chains
+from refine.structure.side_chains import complete_side_chains
 
 Mask = NDArray[np.bool_]
 
@@ -31,25 +31,23 @@ class RepairResult:
 def repair(result: ReadResult) -> RepairResult:
     """Place the heavy atoms that a file lacks.
 
-    Backbones are laid by ideal geometry (from CA atoms alone if need be), side chains built by pdbfixer, OXT placed at
-    chain ends. Atoms that are there keep every bit, unless a side chain built upon them came out with the wrong hand.
-    No residue is added, no gap is closed, the network is never used, hetero atoms stay and keep built atoms out. Atoms
-    placed get occupancy 1 and the B factor of their residue's CA. A complete protein comes back as it is.
+    Backbones are laid by ideal geometry (from CA atoms alone if need be), side chains built from pdbfixer's templates,
+    OXT placed at chain ends. Atoms that are there keep every bit, unless a side chain built upon them has the wrong
+    hand. No residue is added, no gap is closed, the network is never used, hetero atoms stay and keep built atoms out.
+    Atoms placed get occupancy 1 and the B factor of their residue's CA. A complete protein comes back as it is.
 
     Raises:
         InputError: a residue has too few backbone atoms to be completed.
     """
     protein = result.protein
     mask, sequence = protein.mask, protein.sequence
-    whole = np.array([[slot < len(ATOM14[letter]) for slot in range(14)] for letter in sequence])
     coords, new_mask, notes = _backbone(protein, result.path)
     bonded = protein.bonded
     if notes:
         bonded = peptide_bonds(coords.astype(np.float32), new_mask, protein.residue_ids)
-    turned: list[int] = []
-    if (new_mask != whole).any():
-        around = _surroundings(protein)
-        coords, new_mask, turned = complete_side_chains(coords, new_mask, sequence, bonded, around)
+    traced = dataclasses.replace(protein, coords=coords.astype(np.float32)[None], mask=new_mask, bonded=bonded)
+    completion = complete_side_chains(traced)
+    coords, new_mask = completion.protein.coords[0].astype(np.float64), completion.protein.mask
     for i in map(int, np.flatnonzero((new_mask & ~mask)[:, 4:].any(1))):
         names = [ATOM14[sequence[i]][slot] for slot in np.flatnonzero(new_mask[i] & ~mask[i]) if slot > 3]
         what = (
@@ -58,13 +56,13 @@ def repair(result: ReadResult) -> RepairResult:
             else f"{' '.join(names)} {'were' if len(names) > 1 else 'was'}"
         )
         notes.append(_note("rebuilt", protein, i, f"{what} missing and built"))
-    for i in turned:
+    for i in completion.replaced:
         notes.append(
             _note(
                 "chirality",
                 protein,
                 i,
-                "pdbfixer built the side chain with a wrong hand or broken bonds; it was placed anew by ideal geometry",
+                "the side-chain atoms in the file would have given a wrong hand; the whole side chain was built anew",
             )
         )
     oxt, oxt_mask, more = _oxt(protein, coords)
@@ -109,13 +107,6 @@ def _backbone(protein: Protein, file: str) -> tuple[NDArray[np.float64], Mask, l
             )
         )
     return coords, new_mask, notes
-
-
-def _surroundings(protein: Protein) -> Surroundings:
-    """Heavy hetero atoms, as obstacles."""
-    heavy = [h for h in protein.hetero if h.element not in ("H", "D", "X")]
-    positions = np.array([h.position for h in heavy], np.float64).reshape(-1, 3)
-    return Surroundings(positions, tuple(h.element for h in heavy))
 
 
 def _oxt(protein: Protein, coords: NDArray[np.float64]) -> tuple[NDArray[np.float32], Mask, list[Note]]:

@@ -26,10 +26,10 @@ def ride(protein: Protein, backbone: NDArray[np.floating]) -> Protein:
     replicas = backbone.shape[0]
     assert backbone.shape[1:] == (len(protein), 4, 3), backbone.shape
     assert protein.replicas in (1, replicas), (protein.replicas, replicas)
-    given = np.asarray(backbone, np.float32)
+    new32 = np.asarray(backbone, np.float32)
     old32 = np.broadcast_to(protein.coords, (replicas, *protein.coords.shape[1:]))
     old_oxt = np.broadcast_to(protein.oxt, (replicas, *protein.oxt.shape[1:]))
-    old, new = torch.from_numpy(old32.astype(np.float64)), torch.from_numpy(given.astype(np.float64))
+    old, new = torch.from_numpy(old32.astype(np.float64)), torch.from_numpy(new32.astype(np.float64))
 
     rot_old, rot_new = frames(*old[..., :3, :].unbind(-2)), frames(*new[..., :3, :].unbind(-2))
     local = to_local(rot_old[..., None, :, :], old[..., 1:2, :], old[..., 4:, :])
@@ -39,7 +39,7 @@ def ride(protein: Protein, backbone: NDArray[np.floating]) -> Protein:
     oxt_local = to_local(carboxyl_old, old[..., 2, :], torch.from_numpy(old_oxt.astype(np.float64)))
     oxt = to_global(carboxyl_new, new[..., 2, :], oxt_local).numpy().astype(np.float32)
 
-    coords = np.concatenate((given, side), axis=-2)
+    coords = np.concatenate((new32, side), axis=-2)
     coords = np.where(protein.mask[None, :, :, None], coords, np.float32(0))
     same = (coords[..., :4, :] == old32[..., :4, :]).all((-1, -2))
     coords = np.where(same[..., None, None], old32, coords)

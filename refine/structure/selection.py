@@ -50,22 +50,22 @@ def parse_selection(text: str, protein: Protein) -> NDArray[np.bool_]:
 
 def _item(item: str, protein: Protein) -> NDArray[np.bool_]:
     chains = np.array([r.chain.strip() for r in protein.residue_ids])
-    known = list(dict.fromkeys(chains.tolist()))
+    chain_ids = list(dict.fromkeys(chains.tolist()))
     chain, separator, residues = item.rpartition(":")
     chain = chain.strip()
     if not separator:
-        if item in known:
+        if item in chain_ids:
             return chains == item
         if _RANGE.fullmatch(item) is None:
-            raise InputError(f"no chain {item!r}", chain=item, remedy=f"The chains are {_names(known)}")
+            raise InputError(f"no chain {item!r}", chain=item, remedy=f"The chains are {_names(chain_ids)}")
         residues = item
-    if not chain and "" not in known and len(known) == 1:
-        chain = known[0]
-    if chain not in known:
+    if not chain and "" not in chain_ids and len(chain_ids) == 1:
+        chain = chain_ids[0]
+    if chain not in chain_ids:
         raise InputError(
             f"the selection {item!r} names no chain of this structure",
             chain=chain,
-            remedy=f"The chains are {_names(known)}",
+            remedy=f"The chains are {_names(chain_ids)}",
         )
     if not residues.strip():
         return chains == chain
@@ -85,26 +85,26 @@ def _range(item: str, protein: Protein, in_chain: NDArray[np.bool_], match: re.M
         exact = np.array(
             [keep and r.insertion.strip() == first_code for keep, r in zip(of_number, ids, strict=True)], dtype=np.bool_
         )
-        found = exact if exact.any() or first_code else of_number
+        selected = exact if exact.any() or first_code else of_number
     else:
         if int(last) < int(first):
             raise InputError(f"the range {item!r} runs backwards", remedy="Give the smaller number first")
         low, high = (int(first), first_code), (int(last), last_code or "~")
-        found = np.array(
+        selected = np.array(
             [keep and low <= _key(r) <= high for keep, r in zip(in_chain, ids, strict=True)], dtype=np.bool_
         )
-    if not found.any():
+    if not selected.any():
         inside = [r for keep, r in zip(in_chain, ids, strict=True) if keep]
         span = f"{inside[0].number}{inside[0].insertion} to {inside[-1].number}{inside[-1].insertion}"
         raise InputError(
             f"the selection {item!r} holds no residue", chain=inside[0].chain, remedy=f"That chain runs from {span}"
         )
-    return found
+    return selected
 
 
 def _key(residue: ResidueId) -> tuple[int, str]:
     return residue.number, residue.insertion.strip()
 
 
-def _names(known: list[str]) -> str:
-    return ", ".join(repr(name) for name in known)
+def _names(chain_ids: list[str]) -> str:
+    return ", ".join(repr(name) for name in chain_ids)

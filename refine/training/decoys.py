@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 
 from refine.constants import MAX_CA_CA
 from refine.energy.bonds import ANGLES, BONDS
+from refine.structure.arrays import rotation_from_vector
 from refine.training.elastic import Strain, deformation
 from refine.training.targets import whole_superposition
 
@@ -48,20 +49,10 @@ def restore_bonds(backbone: Backbone, bonded: NDArray[np.bool_], sweeps: int = 1
     return x.astype(np.float32)
 
 
-def rotation_matrices(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotation matrices (..., 3, 3) of rotation vectors (..., 3) in radians (Rodrigues)."""
-    theta = np.linalg.norm(vectors, axis=-1)[..., None, None]
-    axis = vectors / np.maximum(theta[..., 0], 1e-12)
-    k = np.zeros((*vectors.shape[:-1], 3, 3))
-    k[..., 0, 1], k[..., 0, 2], k[..., 1, 2] = -axis[..., 2], axis[..., 1], -axis[..., 0]
-    k[..., 1, 0], k[..., 2, 0], k[..., 2, 1] = axis[..., 2], -axis[..., 1], axis[..., 0]
-    return np.eye(3) + np.sin(theta) * k + (1 - np.cos(theta)) * (k @ k)
-
-
 def move_residues(backbone: Backbone, shift: NDArray[np.float64], turn: NDArray[np.float64]) -> Backbone:
     """Each residue moved rigidly: turned about its CA by ``turn`` (L, 3) rad, then shifted by ``shift`` (L, 3) Å."""
     ca = backbone[:, 1:2]
-    turned = (rotation_matrices(turn) @ (backbone - ca).transpose(0, 2, 1)).transpose(0, 2, 1)
+    turned = (rotation_from_vector(turn) @ (backbone - ca).transpose(0, 2, 1)).transpose(0, 2, 1)
     return (turned + ca + shift[:, None]).astype(np.float32)
 
 
@@ -99,7 +90,7 @@ def segment_shift(backbone: Backbone, rng: np.random.Generator, amplitude: float
         axis = (ca[-1] - ca[0]) / max(np.linalg.norm(ca[-1] - ca[0]), 1e-6)
         turn = rng.normal(scale=0.12 * amplitude, size=3) + axis * rng.normal(scale=0.2 * amplitude)
         centre = ca.mean(0)
-        rot = rotation_matrices(np.clip(turn, -0.8, 0.8))
+        rot = rotation_from_vector(np.clip(turn, -0.8, 0.8))
         goal = (ca - centre) @ rot.T + centre + rng.normal(scale=0.6 * amplitude, size=3)
         x[lo:hi] = move_residues(x[lo:hi], (goal - ca) * weight[:, None], np.clip(turn, -0.8, 0.8) * weight[:, None])
     return x
@@ -116,7 +107,7 @@ def crankshafts(backbone: Backbone, rng: np.random.Generator, degrees: float, co
         norm = np.linalg.norm(axis)
         if j - i < 2 or norm < 1e-3:
             continue
-        rot = rotation_matrices(axis / norm * np.radians(rng.normal(scale=degrees)))
+        rot = rotation_from_vector(axis / norm * np.radians(rng.normal(scale=degrees)))
         flat = x[i : j + 1].reshape(-1, 3)
         inner = slice(2, len(flat) - 3)  # C and O of i … N of j: both pivots stay
         flat[inner] = (flat[inner] - x[i, 1]) @ rot.T + x[i, 1]
@@ -223,7 +214,7 @@ def rearranged(
             ):  # phi moves C, O and what follows; psi moves O and what follows
                 pivot = trial[i, second].copy()
                 axis = pivot - trial[i, first]
-                rot = rotation_matrices(axis / np.linalg.norm(axis) * rng.uniform(-np.pi, np.pi))
+                rot = rotation_from_vector(axis / np.linalg.norm(axis) * rng.uniform(-np.pi, np.pi))
                 trial[i, behind:] = (trial[i, behind:] - pivot) @ rot.T + pivot
                 trial[i + 1 :] = (trial[i + 1 :] - pivot) @ rot.T + pivot
             ca = trial[:, 1]
@@ -292,7 +283,7 @@ def peptides_turned(backbone: Backbone, rng: np.random.Generator, degrees: float
     axis = x[1:, 1] - start
     length = np.linalg.norm(axis, axis=-1, keepdims=True)
     angle = np.radians(rng.normal(scale=degrees, size=length.shape)) * (length < MAX_CA_CA)
-    rot = rotation_matrices(axis / np.maximum(length, 1e-6) * angle)
+    rot = rotation_from_vector(axis / np.maximum(length, 1e-6) * angle)
     for rows, atom in ((slice(0, -1), 2), (slice(0, -1), 3), (slice(1, None), 0)):  # C and O of i, N of i + 1
         x[rows, atom] = (rot @ (x[rows, atom] - start)[..., None])[..., 0] + start
     return x.astype(np.float32)

@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
 from refine.constants import MAX_CA_CA
-from refine.training.targets import kabsch
+from refine.structure.arrays import kabsch
 
 Array = NDArray[np.float64]
 

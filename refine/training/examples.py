@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from refine.errors import InputError
+from refine.structure.arrays import frames
 from refine.training import decoys, targets
 from refine.training.pack import Pack
 from refine.training.pairs import Pair, held_out
@@ -211,7 +212,7 @@ def moved_on(
         noise: ``ExampleSettings.noise``.
     """
     start = example["start"].astype(np.float64)
-    frame = _frames(start)
+    frame = frames(*start[:, :3].swapaxes(0, 1))
     moves = [(frame @ v[..., None].astype(np.float64))[..., 0] for v in (shift, turn)]
     bonded = np.r_[np.diff(example["position"]) == 1, False]
     moved = decoys.restore_bonds(decoys.move_residues(start.astype(np.float32), *moves), bonded, 4)
@@ -247,7 +248,7 @@ def _targets(start: NDArray[np.float32], native: NDArray[np.float32], keep: NDAr
 def _carried(points: NDArray[np.float32], old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
     """Points (L, P, 3) that ride on their residues' frames from one backbone to another."""
     before, after = old.astype(np.float64), new.astype(np.float64)
-    turn = _frames(before) @ _frames(after).transpose(0, 2, 1)
+    turn = frames(*before[:, :3].swapaxes(0, 1)) @ frames(*after[:, :3].swapaxes(0, 1)).transpose(0, 2, 1)
     return ((points - before[:, 1:2]) @ turn + after[:, 1:2]).astype(np.float32)
 
 
@@ -255,20 +256,11 @@ def _frame_motion(
     start: NDArray[np.float64], native: NDArray[np.float64], rot: NDArray[np.float64], shift: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Displacement and rotation vector (L, 3), seen from the start's frames, to native frames laid by rot and shift."""
-    now, goal = _frames(start), rot @ _frames(native)
+    now, goal = frames(*start[:, :3].swapaxes(0, 1)), rot @ frames(*native[:, :3].swapaxes(0, 1))
     place = (rot @ native[:, 1, :, None])[..., 0] + shift
     t = (now.transpose(0, 2, 1) @ (place - start[:, 1])[..., None])[..., 0]
     w = Rotation.from_matrix(now.transpose(0, 2, 1) @ goal).as_rotvec()
     return t.astype(np.float32), w.astype(np.float32)
-
-
-def _frames(backbone: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Residue frames (L, 3, 3) as ``structure.geometry.frames`` defines them."""
-    n, ca, c = backbone[:, 0], backbone[:, 1], backbone[:, 2]
-    x = (c - ca) / np.linalg.norm(c - ca, axis=-1, keepdims=True)
-    y = (n - ca) - ((n - ca) * x).sum(-1, keepdims=True) * x
-    y /= np.linalg.norm(y, axis=-1, keepdims=True)
-    return np.stack((x, y, np.cross(x, y)), axis=-1)
 
 
 def collate(examples: list[Arrays], length: int = 0) -> dict[str, Tensor]:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from refine.structure.arrays import kabsch
+
 NEIGHBOURHOOD = 13.0
 """Radius in Å of the region on which the native is laid to define a residue's local error."""
 
@@ -13,13 +15,6 @@ LDDT_RADIUS, LDDT_LIMITS = 15.0, (0.5, 1.0, 2.0, 4.0)
 """Å, of the native pairs that count and of their errors; GDT-HA has the same limits."""
 
 Array = NDArray[np.float64]
-
-
-def kabsch(cov: Array) -> Array:
-    """Proper rotations (..., 3, 3) maximising tr(R^T cov)."""
-    u, _, vt = np.linalg.svd(cov)
-    u[..., :, 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
-    return u @ vt
 
 
 def whole_superposition(native: Array, decoy: Array, rounds: int = 6, scale: float = 2.0) -> tuple[Array, Array]:

@@ -12,8 +12,9 @@ import pytest
 from openmm import app, unit
 
 from refine.assess.clashes import clashes
-from refine.assess.hydrogens import add_hydrogens, disulfides
+from refine.assess.hydrogens import add_hydrogens
 from refine.constants import ATOM14
+from refine.structure.chemistry import disulfides
 from tests.assess.structures import DATA, NATIVES, structure
 
 ORACLE = Path(__file__).parent / "oracles" / "clashscore.csv"
@@ -31,7 +32,7 @@ COMPLETE = ("1a7g.pdb", "refined150-dev/1a00A/native.pdb")
 @pytest.mark.parametrize("name", COMPLETE)
 def test_every_residue_has_its_hydrogens(name: str) -> None:
     p = structure(name)
-    assert disulfides(p) == []
+    assert disulfides(p) == ()
     h = add_hydrogens(p)
     count = np.bincount(h.parent // 14, minlength=len(p))
     expected = np.array([HYDROGENS[aa] for aa in p.sequence])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from refine.bench.control import move_sizes, random_direction, seed_of, superposed
+from refine.bench.control import move_sizes, random_direction, seed_of
+from refine.structure.arrays import superposed
 from tests.proteins import small_protein
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from refine.constants import (
     ANGLE_C_N_CA,
@@ -15,18 +14,9 @@ from refine.constants import (
     BOND_CA_C,
     BOND_N_CA,
 )
-from refine.finishing.sidechains import ideal_residue
-from refine.structure.geometry import frames
+from refine.structure.arrays import frames, place_atom, transformed
+from refine.structure.conformers import ideal_residue
 from refine.structure.protein import Protein, ResidueId
-
-
-def _next(a: np.ndarray, b: np.ndarray, c: np.ndarray, length: float, angle: float, torsion: float) -> np.ndarray:
-    """The atom bonded to c at a bond length, the angle b–c–x and the torsion a–b–c–x."""
-    x = (b - c) / np.linalg.norm(b - c)
-    y = (a - b) - ((a - b) @ x) * x
-    y /= np.linalg.norm(y)
-    z = np.cross(x, y)
-    return c + length * (np.cos(angle) * x + np.sin(angle) * (np.cos(torsion) * y - np.sin(torsion) * z))
 
 
 def peptide(sequence: str, phi: float = -63.0, psi: float = -42.0, omega: float = 180.0) -> Protein:
@@ -35,18 +25,20 @@ def peptide(sequence: str, phi: float = -63.0, psi: float = -42.0, omega: float 
     atoms = [np.zeros(3), np.array([BOND_N_CA, 0.0, 0.0])]
     atoms.append(atoms[1] + BOND_CA_C * np.array([-np.cos(ANGLE_N_CA_C), np.sin(ANGLE_N_CA_C), 0.0]))
     for _ in sequence[1:]:
-        atoms.append(_next(*atoms[-3:], BOND_C_N, ANGLE_CA_C_N, psi))
-        atoms.append(_next(*atoms[-3:], BOND_N_CA, ANGLE_C_N_CA, omega))
-        atoms.append(_next(*atoms[-3:], BOND_CA_C, ANGLE_N_CA_C, phi))
+        atoms.append(place_atom(*atoms[-3:], BOND_C_N, ANGLE_CA_C_N, psi))
+        atoms.append(place_atom(*atoms[-3:], BOND_N_CA, ANGLE_C_N_CA, omega))
+        atoms.append(place_atom(*atoms[-3:], BOND_CA_C, ANGLE_N_CA_C, phi))
     backbone = np.array(atoms).reshape(-1, 3, 3)
     coords, mask = np.zeros((1, len(sequence), 14, 3)), np.zeros((len(sequence), 14), dtype=np.bool_)
     for i, aa in enumerate(sequence):
         count = len(ATOM14[aa])
         coords[0, i, :3] = backbone[i]
         ideal = ideal_residue(aa)
-        source, target = (frames(*(torch.tensor(p) for p in x[:3])).numpy() for x in (ideal, backbone[i]))
-        coords[0, i, 4:count] = ((ideal - ideal[1]) @ source @ target.T + backbone[i, 1])[4:count]
-        following = backbone[i + 1, 0] if i + 1 < len(sequence) else _next(*backbone[i], BOND_C_N, ANGLE_CA_C_N, psi)
+        turn = frames(*backbone[i]) @ frames(*ideal[:3]).T
+        coords[0, i, 4:count] = transformed(ideal - ideal[1], turn, backbone[i, 1])[4:count]
+        following = (
+            backbone[i + 1, 0] if i + 1 < len(sequence) else place_atom(*backbone[i], BOND_C_N, ANGLE_CA_C_N, psi)
+        )
         coords[0, i, 3] = _oxygen(backbone[i, 1], backbone[i, 2], following)
         mask[i, :count] = True
     return protein(coords, mask, sequence)

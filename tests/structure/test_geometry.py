@@ -10,14 +10,22 @@ from torch import Tensor
 
 from refine.structure.geometry import (
     angle,
+    chiral_volume,
     dihedral,
     distance,
     frames,
+    kabsch,
+    perpendicular,
+    place_atom,
     rotation_from_vector,
     superpose,
+    superposed,
     to_global,
     to_local,
+    transformed,
+    turned_about,
     unit,
+    unit_or,
     vector_from_rotation,
     virtual_cb,
 )
@@ -130,3 +138,42 @@ def test_superpose_is_the_least_squares_motion_for_its_weights() -> None:
     for seed in range(20):
         nudge = rotation_from_vector(0.01 * points(seed=seed + 10))
         assert residual(nudge @ rot, shift) > best and residual(rot, shift + 0.01 * points(seed=seed)) > best
+
+
+def test_kabsch_gives_the_rotation_back() -> None:
+    x, turn = points(20), rotation()
+    centred = x - x.mean(0)
+    torch.testing.assert_close(kabsch((centred @ turn.T).T @ centred), turn)
+    torch.testing.assert_close(superposed(x, x @ turn.T + 3.0), transformed(x, turn, torch.full((3,), 3.0).double()))
+
+
+def test_a_placed_atom_has_the_length_angle_and_torsion_asked_for() -> None:
+    a, b, c = points(3, 6)
+    length, bend, torsion = 1.5, torch.linspace(0.3, 2.8, 6).double(), torch.linspace(-3.0, 3.0, 6).double()
+    d = place_atom(a, b, c, length, bend, torsion)
+    torch.testing.assert_close(distance(c, d), torch.full((6,), 1.5).double())
+    torch.testing.assert_close(angle(b, c, d), bend)
+    torch.testing.assert_close(dihedral(a, b, c, d), torsion)
+    in_line = place_atom(2 * b - c, b, c, length, bend, torsion)
+    torch.testing.assert_close(angle(b, c, in_line), bend)
+    x = points(3, 4)
+    assert torch.autograd.gradcheck(lambda p: place_atom(*p, 1.5, 2.0, 1.0), (x.requires_grad_(True),))
+
+
+def test_points_turn_about_an_axis_by_the_right_hand() -> None:
+    z, origin = torch.tensor([0.0, 0, 2.0]).double(), torch.tensor([1.0, 0, 0]).double()
+    turned = turned_about(torch.tensor([[2.0, 0, 5.0]]).double(), origin, z, math.pi / 2)
+    torch.testing.assert_close(turned, torch.tensor([[1.0, 1.0, 5.0]]).double())
+
+
+def test_a_mirror_turns_the_chiral_volume() -> None:
+    o, a, b, c = points(4, 9)
+    torch.testing.assert_close(chiral_volume(*(p @ MIRROR for p in (o, a, b, c))), -chiral_volume(o, a, b, c))
+    x = torch.eye(3).double()
+    assert float(chiral_volume(torch.zeros(3).double(), *x)) == 1.0
+
+
+def test_a_direction_is_found_where_there_is_none() -> None:
+    v = torch.stack((torch.zeros(3), torch.tensor([0.0, 2.0, 0.0]))).double()
+    torch.testing.assert_close(unit_or(v, points(2)), torch.stack((unit(points(2)[0]), unit(v[1]))))
+    assert (perpendicular(points(5)) * points(5)).sum(-1).abs().max() < 1e-12

@@ -12,11 +12,13 @@ import pytest
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14
-from refine.structure.backbone import TRANS, nerf, place_oxt
+from refine.structure.arrays import place_atom
+from refine.structure.backbone import TRANS, place_oxt
+from refine.structure.conformers import ideal_residue
 from refine.structure.protein import HeteroAtom, Protein
 from refine.structure.read import ReadResult, read_structure
 from refine.structure.repair import RepairResult, repair
-from refine.structure.side_chains import OfflineFixer, is_natural, template
+from refine.structure.side_chains import is_natural
 from tests.structure import files
 
 
@@ -145,7 +147,6 @@ def test_unknown_ligands_do_not_ask_the_network() -> None:
     base = files.base_protein()
     odd = tuple(HeteroAtom("L", 1, "", "ATP", f"C{i}", "C", (20.0 + i, 0.0, 10.0), order=22) for i in range(5))
     assert_whole(repaired(without(dataclasses.replace(base, hetero=odd), side_chains(base))).protein)
-    assert OfflineFixer._downloadCCDDefinition(None, "ATP") is None  # type: ignore[arg-type]
 
 
 def test_disulfide_stays() -> None:
@@ -167,8 +168,7 @@ def test_wrong_hand_in_the_input_is_left_to_the_finishing() -> None:
 
 @pytest.mark.parametrize("letter", "ACDEFHIKLMNPQRSTVWY")
 def test_templates_are_l_residues_and_a_mirror_is_not(letter: str) -> None:
-    shape = np.zeros((14, 3))
-    shape[: len(ATOM14[letter])] = template(letter)
+    shape = ideal_residue(letter)
     assert is_natural(shape, letter) and not is_natural(shape * (1, 1, -1), letter)
 
 
@@ -176,7 +176,7 @@ def test_ideal_peptide_has_engh_huber_geometry() -> None:
     ca, c, o, n, next_ca = TRANS
     assert np.linalg.norm(n - c) == pytest.approx(1.329) and np.linalg.norm(o - c) == pytest.approx(1.231)
     assert np.linalg.norm(next_ca - ca) == pytest.approx(3.80, abs=0.03)
-    assert np.linalg.norm(nerf(ca, c, n, 1.458, 2.124, 0.0) - ca) < 3.1
+    assert np.linalg.norm(place_atom(ca, c, n, 1.458, 2.124, 0.0) - ca) < 3.1
 
 
 def test_alpha_carbon_trace_of_real_chains(shared: Path) -> None:
@@ -185,7 +185,7 @@ def test_alpha_carbon_trace_of_real_chains(shared: Path) -> None:
         result = read_structure(shared / "bench" / "refined150-dev" / name / "native.pdb")
         lost = np.ones(result.protein.mask.shape, dtype=np.bool_)
         lost[:, 1] = False
-        found = repair(dataclasses.replace(result, protein=without(result.protein, lost))).protein
-        moved = np.linalg.norm(found.coords - result.protein.coords, axis=-1)[0, :, :4][result.protein.mask[:, :4]]
+        traced = repair(dataclasses.replace(result, protein=without(result.protein, lost))).protein
+        moved = np.linalg.norm(traced.coords - result.protein.coords, axis=-1)[0, :, :4][result.protein.mask[:, :4]]
         assert np.sqrt((moved**2).mean()) < 0.5
-        assert_whole(found)
+        assert_whole(traced)

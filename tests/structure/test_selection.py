@@ -59,7 +59,7 @@ def test_the_blank_or_only_chain_needs_no_name(text: str, chain: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "empty"),
         ("A,,B", "empty item"),
@@ -73,8 +73,8 @@ def test_the_blank_or_only_chain_needs_no_name(text: str, chain: str) -> None:
         ("A:52C", "holds no residue"),
     ],
 )
-def test_what_cannot_be_selected_is_said_with_a_remedy(text: str, said: str) -> None:
-    with pytest.raises(InputError, match=said) as caught:
+def test_what_cannot_be_selected_is_said_with_a_remedy(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         parse_selection(text, PROTEIN)
     assert caught.value.remedy
 

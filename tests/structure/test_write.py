@@ -83,8 +83,8 @@ def test_biopython_and_gemmi_read_what_is_written(name: str, write, chain: str, 
     residues = [
         r for r in parser.get_structure("x", str(tmp_path / name))[0].get_residues() if r.id[0] == " " and "CA" in r
     ]
-    found = [(r.get_parent().id.strip(), r.id[1], r.id[2].strip()) for r in residues]
-    assert found == [(r.chain, r.number, r.insertion) for r in protein.residue_ids]
+    identities = [(r.get_parent().id.strip(), r.id[1], r.id[2].strip()) for r in residues]
+    assert identities == [(r.chain, r.number, r.insertion) for r in protein.residue_ids]
     assert np.abs(residues[3]["CA"].coord - protein.coords[0, 3, 1]).max() < 1e-3
     model = gemmi.read_structure(str(tmp_path / name))[0]
     assert sum(1 for c in model for r in c if r.find_atom("CA", "*") and r.name in ("ALA", "LYS")) == 3
@@ -162,8 +162,8 @@ def test_b_values_per_residue_and_per_atom(name: str, write, tmp_path: Path) -> 
     base = files.base_protein()
     values = np.linspace(0, 100, 22, dtype=np.float32)
     write(base, tmp_path / name, b_values=values)
-    found = read_structure(tmp_path / name).protein.b_factors
-    assert found[:, 1] == pytest.approx(values, abs=6e-3) and found[7, 4] == pytest.approx(values[7], abs=6e-3)
+    written = read_structure(tmp_path / name).protein.b_factors
+    assert written[:, 1] == pytest.approx(values, abs=6e-3) and written[7, 4] == pytest.approx(values[7], abs=6e-3)
     write(base, tmp_path / name, b_values=base.mask * 3.25)
     assert (read_structure(tmp_path / name).protein.b_factors[base.mask] == 3.25).all()
 

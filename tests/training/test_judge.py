@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from refine.networks.judge import Judge, state_from_prior
+from refine.structure.arrays import rotation_from_vector
 from refine.training import decoys
 from refine.training.examples import KINDS, ExampleSettings, collate
 from refine.training.losses import judge_loss
@@ -93,7 +94,7 @@ def test_the_judge_sees_shape_and_hand_but_not_place() -> None:
     network, s = judge(), Structure(compact_protein())
     here = network(s.backbone, *s.labels())
     assert here.shape == s.residue.shape and bool(((here > 0) & (here < 1)).all()) and float(here.std()) > 1e-3
-    rot = torch.from_numpy(decoys.rotation_matrices(np.array([0.3, -1.0, 0.7])))
+    rot = torch.from_numpy(rotation_from_vector(np.array([0.3, -1.0, 0.7])))
     torch.testing.assert_close(network(s.backbone @ rot.T + 5.0, *s.labels()), here, rtol=0, atol=1e-9)
     mirrored = s.backbone * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
     assert float((network(mirrored, *s.labels()) - here).abs().max()) > 1e-3

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from refine.structure.arrays import frames
 from refine.training import decoys, targets
-from refine.training.examples import _frame_motion, _frames
+from refine.training.examples import _frame_motion
 from tests.proteins import chain_backbone, torsions
 
 
@@ -40,10 +41,10 @@ def test_frame_motion_leads_from_start_to_native(native: np.ndarray) -> None:
     start = decoys.jittered(native.astype(np.float32), np.random.default_rng(0), 0.4).astype(np.float64)
     moved, rot, shift = rigid(native)
     t, w = _frame_motion(start, native, np.broadcast_to(rot, (60, 3, 3)), np.broadcast_to(shift, (60, 3)))
-    frames = _frames(start)
-    place = start[:, 1] + (frames @ t[..., None])[..., 0]
+    before, after = (frames(*x[:, :3].swapaxes(0, 1)) for x in (start, moved))
+    place = start[:, 1] + (before @ t[..., None])[..., 0]
     np.testing.assert_allclose(place, moved[:, 1], atol=1e-4)
-    np.testing.assert_allclose(frames @ Rotation.from_rotvec(w).as_matrix(), _frames(moved), atol=1e-5)
+    np.testing.assert_allclose(before @ Rotation.from_rotvec(w).as_matrix(), after, atol=1e-5)
 
 
 def test_lddt_agrees_with_biotite(native: np.ndarray) -> None:
