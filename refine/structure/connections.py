@@ -63,10 +63,10 @@ def connections(protein: Protein, stated: Sequence[StatedLink] = ()) -> tuple[tu
             text = f"{link.record} bonds it to {_name(link.second)}, {one.distance:.1f} Å away: not taken for a bond"
             notes.append(Note("link", text, link.first.chain, f"{link.first.number}{link.first.insertion}"))
         elif not atoms.is_peptide(one):
-            table.setdefault(_key(one), one)
+            table.setdefault((one.first, one.second), one)
     for one in (*_disulfides(atoms), *_metals(atoms), *_to_hetero(atoms), *_between_residues(atoms)):
-        table.setdefault(_key(one), one)
-    return tuple(sorted(table.values(), key=lambda c: (*c.first, *c.second))), notes
+        table.setdefault((one.first, one.second), one)
+    return tuple(sorted(table.values(), key=lambda one: (one.first, one.second))), notes
 
 
 def held_residues(protein: Protein) -> NDArray[np.bool_]:
@@ -158,7 +158,8 @@ class _Atoms:
         return first.residue == second.residue
 
     def connection(self, first: Site, second: Site, source: str) -> Connection:
-        """A bond between two atoms, its kind told by their elements."""
+        """A bond between two atoms, in the order of the file's residues, hetero atoms last; elements tell its kind."""
+        first, second = sorted((first, second), key=lambda site: (site.residue < 0, site))
         a, b = self.index[first], self.index[second]
         distance = float(np.linalg.norm(self.positions[a] - self.positions[b]))
         symbols = {self.elements[a], self.elements[b]}
@@ -176,15 +177,8 @@ class _Atoms:
 
     def is_peptide(self, one: Connection) -> bool:
         """Whether it is the peptide from a residue to the next, which ``Protein.bonded`` holds."""
-        ends = sorted((one.first, one.second))
-        names = [self.name(site) for site in ends]
-        i = ends[0].residue
-        return i >= 0 and ends[1].residue == i + 1 and names == ["C", "N"] and bool(self.protein.bonded[i])
-
-
-def _key(one: Connection) -> tuple[Site, Site]:
-    first, second = sorted((one.first, one.second))
-    return first, second
+        i, slot = one.first
+        return i >= 0 and slot == 2 and one.second == (i + 1, 0) and bool(self.protein.bonded[i])
 
 
 def _name(address: AtomAddress) -> str:
