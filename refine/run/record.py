@@ -22,6 +22,7 @@ from refine import __version__
 from refine.errors import RefineError
 from refine.files import file_hash
 from refine.run.folder import RUN_FILE, RunFolder
+from refine.structure.connections import described
 from refine.structure.prepare import Prepared
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Record:
         self.folder = folder
         self.values = new_record(prepared.path, settings, device)
         self.values["residues"], self.values["chains"] = len(prepared.protein), list(prepared.protein.chains)
+        self.values["connections"] = described(prepared.protein)
         self.values["notes"] = [dataclasses.asdict(note) for note in prepared.notes]
         self.values["timings"], self.values["models"], self.values["files"] = {}, [], []
 

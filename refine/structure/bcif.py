@@ -20,9 +20,9 @@ MAX_ROWS = 20_000_000
 _TYPES = {1: "<i1", 2: "<i2", 3: "<i4", 4: "<u1", 5: "<u2", 6: "<u4", 32: "<f4", 33: "<f8"}
 
 
-def read_category(data: bytes, category: str, file: str) -> dict[str, NDArray[Any]]:
+def read_category(data: bytes, category: str, file: str, *, optional: bool = False) -> dict[str, NDArray[Any]]:
     """Columns of one category of the first data block that has it, by name in lower case; masked values are ``"."`` or
-    ``"?"``.
+    ``"?"``. Where no block has an ``optional`` category there are no columns.
 
     Raises:
         InputError: damaged data or no such category.
@@ -40,6 +40,8 @@ def read_category(data: bytes, category: str, file: str) -> dict[str, NDArray[An
         raise InputError(
             "The BinaryCIF file is damaged or cut off", file=file, remedy="Download or copy it again"
         ) from error
+    if optional:
+        return {}
     raise InputError(
         f"The BinaryCIF file holds no {category} table", file=file, remedy="Give the coordinate file of the model"
     )

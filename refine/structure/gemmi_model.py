@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ATOM14, ONE_TO_THREE
-from refine.structure.protein import HeteroAtom, Protein
+from refine.structure.protein import Connection, HeteroAtom, Protein, Site
 
 
 def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = None) -> gemmi.Structure:
@@ -38,7 +38,39 @@ def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = Non
             chain.add_residue(residue)
         structure.add_model(model)
     _describe(structure)
+    for number, connection in enumerate(protein.connections, 1):
+        structure.connections.append(_connection(protein, connection, number))
     return structure
+
+
+_CONNECTION_TYPES = {
+    "disulfide": gemmi.ConnectionType.Disulf,
+    "metal": gemmi.ConnectionType.MetalC,
+    "covalent": gemmi.ConnectionType.Covale,
+}
+
+
+def _connection(protein: Protein, connection: Connection, number: int) -> gemmi.Connection:
+    """A bond as gemmi writes it: LINK and SSBOND in PDB, _struct_conn in mmCIF."""
+    record = gemmi.Connection()
+    record.type = _CONNECTION_TYPES[connection.kind]
+    record.name = f"{connection.kind}{number}"
+    record.asu = gemmi.Asu.Same
+    record.reported_distance = connection.distance
+    record.partner1, record.partner2 = (_partner(protein, site) for site in (connection.first, connection.second))
+    return record
+
+
+def _partner(protein: Protein, site: Site) -> gemmi.AtomAddress:
+    if site.residue < 0:
+        atom = protein.hetero[site.slot]
+        number = gemmi.SeqId(atom.number, atom.insertion or " ")
+        return gemmi.AtomAddress(atom.chain, number, atom.residue_name, atom.name, atom.altloc or "\0")
+    identity, letter = protein.residue_ids[site.residue], protein.sequence[site.residue]
+    name = "OXT" if site.slot == 14 else ATOM14[letter][site.slot]
+    return gemmi.AtomAddress(
+        identity.chain, gemmi.SeqId(identity.number, identity.insertion or " "), ONE_TO_THREE[letter], name
+    )
 
 
 def _residue(protein: Protein, r: int, i: int, b: NDArray[np.float32]) -> gemmi.Residue:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refine.structure.connections import held_residues
 from refine.structure.notes import Note
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
@@ -22,7 +24,7 @@ class Prepared:
     Attributes:
         path: of the file; protein: R = 1, backbones and side chains complete.
         notes: every repair, in order.
-        mobile: (L,) bool, False for residues that must not move.
+        mobile: (L,) bool, False for residues that must not move: frozen by the user, or held by their bonds.
     """
 
     path: Path
@@ -44,5 +46,20 @@ def prepare(path: Path, *, model: int | None = None, freeze: str = "") -> Prepar
     """
     read = read_structure(path, model=model)
     repaired = repair(read)
-    frozen = parse_selection(freeze, repaired.protein) if freeze else np.zeros(len(repaired.protein), np.bool_)
-    return Prepared(path, repaired.protein, (*read.notes, *repaired.notes), ~frozen)
+    protein = repaired.protein
+    held = held_residues(protein)
+    frozen = held | parse_selection(freeze, protein) if freeze else held
+    return Prepared(path, protein, (*read.notes, *repaired.notes, *_held_notes(protein, held)), ~frozen)
+
+
+def _held_notes(protein: Protein, held: NDArray[np.bool_]) -> list[Note]:
+    """What is bonded besides the chain, and which residues stay for it."""
+    if not protein.connections:
+        return []
+    counts = Counter(connection.kind for connection in protein.connections)
+    text = "bonds besides the chain's: " + ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    if held.any():
+        names = [str(protein.residue_ids[i]) for i in np.flatnonzero(held)]
+        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        text += f"; the residues in them are held where they are: {shown}"
+    return [Note("connections", text)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,31 @@ class HeteroAtom:
     """Rank of the atom's residue in the input file, so that output keeps the file's order."""
 
 
+class Site(NamedTuple):
+    """An atom of a protein: residue and slot of ``coords`` (14 is OXT); residue -1 is hetero atom number ``slot``."""
+
+    residue: int
+    slot: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection:
+    """A bond besides those within residues and the peptides along the chains.
+
+    Attributes:
+        kind: ``disulfide``, ``metal`` (coordination) or ``covalent``.
+        first, second: its atoms.
+        distance: Å in the input.
+        source: who says so: a record of the file, or ``distance``.
+    """
+
+    kind: str
+    first: Site
+    second: Site
+    distance: float
+    source: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Protein:
     """A protein, immutable; methods return new ones.
@@ -59,6 +85,7 @@ class Protein:
         hetero: atoms carried along unmoved.
         file_order: (L,) rank of each residue in the input file, on the same scale as ``HeteroAtom.order``.
         name: a short name for messages and file headers, usually the file's stem.
+        connections: what is bonded besides residues and the peptides of ``bonded``.
     """
 
     coords: NDArray[np.float32]
@@ -73,6 +100,7 @@ class Protein:
     file_order: NDArray[np.int64]
     hetero: tuple[HeteroAtom, ...] = ()
     name: str = "protein"
+    connections: tuple[Connection, ...] = ()
 
     def __post_init__(self) -> None:
         length = len(self.sequence)
@@ -141,7 +169,22 @@ class Protein:
             b_factors=self.b_factors[index],
             occupancies=self.occupancies[index],
             file_order=self.file_order[index],
+            connections=_connections_of(self.connections, index),
         )
+
+
+def _connections_of(connections: Sequence[Connection], index: NDArray[np.int64]) -> tuple[Connection, ...]:
+    """Those whose residues are all among ``index``, renumbered."""
+    place = {int(i): k for k, i in enumerate(index)} | {-1: -1}
+    return tuple(
+        dataclasses.replace(
+            c,
+            first=c.first._replace(residue=place[c.first.residue]),
+            second=c.second._replace(residue=place[c.second.residue]),
+        )
+        for c in connections
+        if c.first.residue in place and c.second.residue in place
+    )
 
 
 def peptide_bonds(

@@ -15,6 +15,8 @@ from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import InputError
 from refine.structure.atom_record import AtomRecord
 from refine.structure.cif_format import parse_bcif, parse_mmcif
+from refine.structure.connections import connections
+from refine.structure.link_records import StatedLink, stated_links
 from refine.structure.modified_residues import atom_name, is_hydrogen, is_protonation_name
 from refine.structure.notes import Note
 from refine.structure.pdb_format import parse_pdb
@@ -38,6 +40,7 @@ class ReadResult:
         format: ``"pdb"``, ``"mmcif"`` or ``"bcif"``.
         models: how many models the file holds.
         path: the file, for messages.
+        links: bonds that the file states.
     """
 
     protein: Protein
@@ -45,6 +48,7 @@ class ReadResult:
     format: str
     models: int
     path: str = ""
+    links: tuple[StatedLink, ...] = ()
 
 
 def read_structure(path: Path, *, model: int | None = None, max_residues: int = MAX_RESIDUES) -> ReadResult:
@@ -75,7 +79,11 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
     chain_residues = [r for r in residues if r.letter]
     _check_count(chain_residues, residues, max_residues, source.path)
     protein, more = _assemble(residues, source)
-    return ReadResult(protein, (*notes, *more, *_breaks(protein)), source.format, len(models), source.path)
+    links = stated_links(source)
+    table, unheld = connections(protein, links)
+    protein = dataclasses.replace(protein, connections=table)
+    notes = [*notes, *more, *unheld, *_breaks(protein)]
+    return ReadResult(protein, tuple(notes), source.format, len(models), source.path, links)
 
 
 def _parse(source: Source) -> tuple[dict[int, list[AtomRecord]], list[Note]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import InputError
 from refine.structure.backbone import complete_backbone, neighbours, place_oxt
+from refine.structure.connections import connections
 from refine.structure.notes import Note
 from refine.structure.protein import Protein, peptide_bonds
 from refine.structure.read import ReadResult
@@ -69,7 +70,9 @@ def repair(result: ReadResult) -> RepairResult:
     notes += more
     if not notes:
         return RepairResult(protein, ())
-    return RepairResult(_completed(protein, coords, new_mask, bonded, oxt, oxt_mask), tuple(notes))
+    completed = _completed(protein, coords, new_mask, bonded, oxt, oxt_mask)
+    table, _ = connections(completed, result.links)
+    return RepairResult(dataclasses.replace(completed, connections=table), tuple(notes))
 
 
 def _note(kind: str, protein: Protein, i: int, message: str) -> Note:
@@ -114,10 +117,9 @@ def _oxt(protein: Protein, coords: NDArray[np.float64]) -> tuple[NDArray[np.floa
     oxt, oxt_mask = protein.oxt.copy(), protein.oxt_mask.copy()
     notes = []
     last = {identity.chain: i for i, identity in enumerate(protein.residue_ids)}
-    hetero = np.array([h.position for h in protein.hetero], np.float64).reshape(-1, 3)
+    bonded_ends = {s.residue for c in protein.connections for s in (c.first, c.second) if s.slot == 2}
     for i in last.values():
-        capped = len(hetero) and np.linalg.norm(hetero - coords[i, 2], axis=1).min() < 1.8
-        if oxt_mask[i] or capped:
+        if oxt_mask[i] or i in bonded_ends:
             continue
         oxt[0, i], oxt_mask[i] = place_oxt(*coords[i, :4]), True
         notes.append(_note("rebuilt", protein, i, "OXT of the chain's end was missing and placed"))

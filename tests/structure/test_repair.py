@@ -15,6 +15,7 @@ from refine.constants import ATOM14
 from refine.structure.arrays import place_atom
 from refine.structure.backbone import TRANS, place_oxt
 from refine.structure.conformers import ideal_residue
+from refine.structure.connections import connections
 from refine.structure.protein import HeteroAtom, Protein
 from refine.structure.read import ReadResult, read_structure
 from refine.structure.repair import RepairResult, repair
@@ -130,7 +131,9 @@ def test_oxt_is_planar_and_not_put_under_a_cap() -> None:
         place_oxt(n, ca, c, o).astype(np.float32), result.protein.oxt[0, -1]
     )
     cap = HeteroAtom("A", 23, "", "NH2", "N", "N", tuple(float(v) for v in oxt), order=22)  # type: ignore[arg-type]
-    assert not repaired(dataclasses.replace(bare, hetero=(cap,))).protein.oxt_mask.any()
+    capped = dataclasses.replace(bare, hetero=(cap,))
+    capped = dataclasses.replace(capped, connections=connections(capped)[0])
+    assert not repaired(capped).protein.oxt_mask.any()
 
 
 def test_hetero_atoms_stay_and_keep_side_chains_out() -> None:

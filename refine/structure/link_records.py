@@ -1,0 +1,132 @@
+"""Bonds that a file states besides those of its residues: LINK, SSBOND and CONECT in PDB, _struct_conn in mmCIF."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import gemmi
+
+from refine.structure.atom_record import hybrid36
+from refine.structure.bcif import read_category
+from refine.structure.source import Source
+
+_KINDS = {"disulf": "disulfide", "metalc": "metal", "covale": "covalent"}
+"""``_struct_conn.conn_type_id`` by its first six letters (``covale_base`` and the like are covalent too)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AtomAddress:
+    """An atom as its author names it; ``insertion`` is ``""`` for none."""
+
+    chain: str
+    number: int
+    insertion: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class StatedLink:
+    """A bond that the file states.
+
+    Attributes:
+        first, second: its atoms.
+        kind: ``disulfide``, ``metal`` or ``covalent``; ``""`` where the record does not say (LINK, CONECT).
+        record: ``LINK``, ``SSBOND``, ``CONECT`` or ``struct_conn``.
+    """
+
+    first: AtomAddress
+    second: AtomAddress
+    kind: str
+    record: str
+
+
+def stated_links(source: Source) -> tuple[StatedLink, ...]:
+    """Links of a file, in its order; records that cannot be read are passed over, as they state nothing.
+
+    Links to symmetry mates are left out: the mate is not in the file.
+    """
+    if source.format == "pdb":
+        return tuple(_pdb_links(source.text.split("\n")))
+    if source.format == "mmcif":
+        return tuple(_cif_links(_struct_conn(source.text)))
+    columns = read_category(source.data, "_struct_conn", source.path, optional=True)
+    return tuple(_cif_links({name: values.tolist() for name, values in columns.items()}))
+
+
+def _pdb_links(lines: Sequence[str]) -> Iterator[StatedLink]:
+    serials: dict[str, AtomAddress] = {}
+    for line in lines:
+        record = line[:6].rstrip()
+        if record in ("ATOM", "HETATM"):
+            address = _address(line[21:22], line[22:26], line[26:27], line[12:16])
+            if address is not None:
+                serials.setdefault(line[6:11].strip(), address)
+        elif record == "LINK" and _in_the_file(line):
+            first = _address(line[21:22], line[22:26], line[26:27], line[12:16])
+            second = _address(line[51:52], line[52:56], line[56:57], line[42:46])
+            if first is not None and second is not None:
+                yield StatedLink(first, second, "", "LINK")
+        elif record == "SSBOND" and _in_the_file(line):
+            first = _address(line[15:16], line[17:21], line[21:22], "SG")
+            second = _address(line[29:30], line[31:35], line[35:36], "SG")
+            if first is not None and second is not None:
+                yield StatedLink(first, second, "disulfide", "SSBOND")
+        elif record == "CONECT":
+            fields = [line[k : k + 5].strip() for k in range(6, min(len(line.rstrip()), 31), 5)]
+            for other in fields[1:]:
+                if fields[0] in serials and other in serials:
+                    yield StatedLink(serials[fields[0]], serials[other], "", "CONECT")
+
+
+def _in_the_file(line: str) -> bool:
+    """Whether both ends of a LINK or SSBOND record lie in the same asymmetric unit (columns 60-65 and 67-72)."""
+    first, second = line[59:65].strip(), line[66:72].strip()
+    return first == second or not first or not second
+
+
+def _address(chain: str, number: str, insertion: str, name: str) -> AtomAddress | None:
+    try:
+        return AtomAddress(chain.strip(), hybrid36(number, 4), insertion.strip(" .?"), name.strip())
+    except ValueError:
+        return None
+
+
+def _struct_conn(text: str) -> dict[str, list[Any]]:
+    for block in gemmi.cif.read_string(text):
+        table = block.get_mmcif_category("_struct_conn.", raw=True)
+        if table:
+            return {k.lower(): [gemmi.cif.as_string(v) for v in values] for k, values in table.items()}
+    return {}
+
+
+def _cif_links(table: Mapping[str, Sequence[Any]]) -> Iterator[StatedLink]:
+    if "conn_type_id" not in table:
+        return
+    rows = len(table["conn_type_id"])
+
+    def cell(row: int, *names: str) -> str:
+        """The first of the columns that has a value."""
+        values = (str(table[name][row]).strip() for name in names if name in table)
+        return next((value for value in values if value not in ("", ".", "?")), "")
+
+    def address(row: int, partner: int) -> AtomAddress | None:
+        stem, icode = f"ptnr{partner}", f"pdbx_ptnr{partner}_pdb_ins_code"
+        number = cell(row, f"{stem}_auth_seq_id", f"{stem}_label_seq_id")
+        try:
+            return AtomAddress(
+                cell(row, f"{stem}_auth_asym_id", f"{stem}_label_asym_id"),
+                int(number),
+                cell(row, icode),
+                cell(row, f"{stem}_label_atom_id"),
+            )
+        except ValueError:
+            return None
+
+    for row in range(rows):
+        kind = _KINDS.get(cell(row, "conn_type_id").lower()[:6])
+        same_unit = cell(row, "ptnr1_symmetry") == cell(row, "ptnr2_symmetry")
+        first, second = address(row, 1), address(row, 2)
+        if kind is not None and same_unit and first is not None and second is not None:
+            yield StatedLink(first, second, kind, "struct_conn")

@@ -1,0 +1,201 @@
+"""What is bonded besides the chain is found by records and by distance, survives repair, and is written back."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import pytest
+
+from refine.constants import ATOM14
+from refine.structure.connections import connections, described, disulfide_pairs, held_residues
+from refine.structure.prepare import prepare
+from refine.structure.protein import Connection, HeteroAtom, Protein, ResidueId
+from refine.structure.read import read_structure
+from refine.structure.write import write_cif, write_pdb
+from tests.proteins import chain_backbone, make_protein, torsions
+from tests.structure import files
+
+HIS, ASN, LYS, CYS = 20, 16, 2, 21  # residue numbers in files.SEQUENCE
+
+
+def outward(number: int, name: str, length: float) -> tuple[float, float, float]:
+    """A point ``length`` Å beyond an atom of the base protein, away from the helix axis and its neighbours."""
+    protein = files.base_protein()
+    i = number - 1
+    x = protein.coords[0, i].astype(np.float64)
+    tip = x[ATOM14[protein.sequence[i]].index(name)]
+    middle = protein.coords[0, :, 1].mean(0) * [1, 1, 0] + tip * [0, 0, 1]
+    direction = (tip - middle) / np.linalg.norm(tip - middle)
+    point = tip + length * direction
+    return float(point[0]), float(point[1]), float(point[2])
+
+
+def with_lines(*lines: str, records: tuple[str, ...] = ()) -> str:
+    return "\n".join([*records, *files.atom_lines(), *lines, "END", ""])
+
+
+def zinc(number: int = 301) -> str:
+    return files.atom_line(901, "ZN", "ZN", "A", str(number), outward(HIS, "NE2", 2.1), het=True, element="ZN")
+
+
+def read(tmp_path: Path, text: str) -> Protein:
+    path = tmp_path / "model.pdb"
+    path.write_text(text)
+    return read_structure(path).protein
+
+
+def table(protein: Protein) -> list[tuple[str, str, str]]:
+    return [(row["kind"], row["first"], row["second"]) for row in described(protein)]
+
+
+def test_a_metal_is_coordinated_by_distance_and_its_residue_is_held(tmp_path: Path) -> None:
+    protein = read(tmp_path, with_lines(zinc()))
+    assert table(protein) == [("metal", "A:20 HIS NE2", "A:301 ZN ZN")]
+    assert np.flatnonzero(held_residues(protein)).tolist() == [HIS - 1]
+    assert described(protein)[0]["distance"] == pytest.approx(2.1, abs=0.01)
+    far = files.atom_line(901, "ZN", "ZN", "A", "301", outward(HIS, "NE2", 3.2), het=True, element="ZN")
+    assert table(read(tmp_path, with_lines(far))) == []
+
+
+def test_a_water_as_near_as_a_bond_is_none(tmp_path: Path) -> None:
+    close = files.water(400, xyz=outward(ASN, "ND2", 1.45))
+    assert table(read(tmp_path, with_lines(close))) == []
+
+
+@pytest.mark.parametrize("record", ["", "LINK", "CONECT"])
+def test_a_sugar_is_linked_whatever_says_so(record: str, tmp_path: Path) -> None:
+    serial = next(int(s[6:11]) for s in files.atom_lines() if files.number_of(s) == ASN and files.name_of(s) == "ND2")
+    length = 1.45 if not record else 2.2
+    sugar = files.atom_line(950, "C1", "NAG", "A", "501", outward(ASN, "ND2", length), het=True)
+    link = "LINK         ND2 ASN A  16                 C1  NAG A 501     1555   1555  1.45"
+    records = {"": (), "LINK": (link,), "CONECT": ()}[record]
+    tail = (f"CONECT  950{serial:5d}",) if record == "CONECT" else ()
+    protein = read(tmp_path, with_lines(sugar, *tail, records=records))
+    assert table(protein) == [("covalent", "A:16 ASN ND2", "A:501 NAG C1")]
+    assert protein.connections[0].source == (record or "distance")
+    assert np.flatnonzero(held_residues(protein)).tolist() == [ASN - 1]
+
+
+def test_a_stated_bond_that_has_come_apart_is_told_and_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "model.pdb"
+    sugar = files.atom_line(950, "C1", "NAG", "A", "501", outward(ASN, "ND2", 6.0), het=True)
+    link = "LINK         ND2 ASN A  16                 C1  NAG A 501     1555   1555  1.45"
+    path.write_text(with_lines(sugar, records=(link,)))
+    result = read_structure(path)
+    assert result.protein.connections == ()
+    assert any("6.0 Å away" in str(note) and "16" in str(note) for note in result.notes)
+
+
+def test_a_link_to_a_symmetry_mate_is_none_of_ours(tmp_path: Path) -> None:
+    sugar = files.atom_line(950, "C1", "NAG", "A", "501", outward(ASN, "ND2", 2.2), het=True)
+    link = "LINK         ND2 ASN A  16                 C1  NAG A 501     1555   3655  1.45"
+    assert table(read(tmp_path, with_lines(sugar, records=(link,)))) == []
+
+
+def test_caps_are_bonds_and_leave_no_terminal_oxygen(tmp_path: Path) -> None:
+    protein = files.base_protein()
+    c = protein.coords[0, -1, 2].astype(float)
+    n1 = protein.coords[0, 0, 0].astype(float)
+    away = (protein.oxt[0, -1] - c) / np.linalg.norm(protein.oxt[0, -1] - c)
+    before = n1 + 1.33 * np.array([0.0, 0.0, -1.0])
+    body = [line for line in files.atom_lines() if files.name_of(line) != "OXT"]
+    caps = [
+        files.atom_line(960, "C", "ACE", "A", "0", tuple(before), het=True),
+        files.atom_line(961, "N", "NME", "A", "23", tuple(c + 1.33 * away), het=True),
+    ]
+    path = tmp_path / "model.pdb"
+    path.write_text("\n".join([*body, *caps, "END", ""]))
+    prepared = prepare(path)
+    assert {(kind, second) for kind, _, second in table(prepared.protein)} == {
+        ("covalent", "A:0 ACE C"),
+        ("covalent", "A:23 NME N"),
+    }
+    assert not prepared.protein.oxt_mask.any()
+    assert np.flatnonzero(~prepared.mobile).tolist() == [0, len(protein) - 1]
+    note = next(note for note in prepared.notes if note.kind == "connections")
+    assert "A:1" in note.message and "A:22" in note.message
+
+
+def chain(sequence: str, seed: int = 0) -> Protein:
+    return make_protein([chain_backbone(*torsions(len(sequence), seed))], [sequence])
+
+
+def moved_atom(protein: Protein, i: int, name: str, place: np.ndarray) -> Protein:
+    coords, mask = protein.coords.copy(), protein.mask.copy()
+    slot = ATOM14[protein.sequence[i]].index(name)
+    coords[0, i, slot], mask[i, slot] = place, True
+    return dataclasses.replace(protein, coords=coords, mask=mask)
+
+
+def test_a_cycle_is_closed_by_its_ends_and_holds_them() -> None:
+    protein = chain("AGSAGSAGSA")
+    c = protein.coords[0, -1, 2].astype(float)
+    cyclic = moved_atom(protein, 0, "N", c + [0.0, 0.0, 1.33])
+    bonds, _ = connections(cyclic)
+    assert [(b.kind, b.first, b.second) for b in bonds] == [("covalent", (0, 0), (9, 2))]
+    carboxylate = dataclasses.replace(cyclic, oxt_mask=np.arange(10) == 9)
+    assert connections(carboxylate)[0] == ()  # an OXT says that the end is free
+    assert connections(protein)[0] == ()
+
+
+def test_an_isopeptide_between_chains_needs_the_leaving_atom_gone() -> None:
+    first, second = chain("AAAAGG"), chain("AAKAAA", seed=3)
+    both = make_protein([first.coords[0, :, :4], second.coords[0, :, :4] + 25.0], ["AAAAGG", "AAKAAA"])
+    lysine, end = 8, 5
+    both = moved_atom(both, lysine, "NZ", both.coords[0, end, 2] + np.array([0.0, 1.33, 0.0]))
+    assert [(b.kind, b.first, b.second) for b in connections(both)[0]] == [("covalent", (5, 2), (8, 8))]
+    held = held_residues(dataclasses.replace(both, connections=connections(both)[0]))
+    assert np.flatnonzero(held).tolist() == [5, 8]
+    acid = chain("AADAAAAKAA")
+    side = moved_atom(acid, 2, "CG", acid.coords[0, 2, 5])
+    near = moved_atom(side, 7, "NZ", side.coords[0, 2, 5] + np.array([1.33, 0.0, 0.0]))
+    assert len(connections(near)[0]) == 1
+    whole = moved_atom(near, 2, "OD2", near.coords[0, 2, 5] + np.array([-1.25, 0.0, 0.0]))
+    assert connections(whole)[0] == ()
+
+
+@pytest.mark.parametrize(("gap", "bonded"), [(2.03, True), (2.8, True), (3.4, False)])
+def test_disulfides_are_found_open_too_and_hold_nothing(gap: float, bonded: bool) -> None:
+    protein = chain("AACAAAACAA")
+    place = protein.coords[0, 2, 5] + np.array([gap, 0.0, 0.0])
+    protein = moved_atom(protein, 7, "SG", place)
+    protein = dataclasses.replace(protein, connections=connections(protein)[0])
+    assert disulfide_pairs(protein) == (((2, 7),) if bonded else ())
+    assert not held_residues(protein).any()
+
+
+def test_a_sulfur_on_a_metal_is_in_no_disulfide() -> None:
+    protein = chain("AACAAAACAA")
+    first = protein.coords[0, 2, 5].astype(float)
+    protein = moved_atom(protein, 7, "SG", first + [2.9, 0.0, 0.0])
+    metal = HeteroAtom("A", 99, "", "ZN", "ZN", "Zn", tuple(first + [1.45, 1.8, 0.0]))
+    bonds, _ = connections(dataclasses.replace(protein, hetero=(metal,)))
+    assert [b.kind for b in bonds] == ["metal", "metal"]
+
+
+@pytest.mark.parametrize("kind", ["pdb", "cif"])
+def test_the_table_is_written_and_read_back(kind: str, tmp_path: Path) -> None:
+    sugar = files.atom_line(950, "C1", "NAG", "A", "501", outward(ASN, "ND2", 2.2), het=True)
+    link = "LINK         ND2 ASN A  16                 C1  NAG A 501     1555   1555  1.45"
+    protein = read(tmp_path, with_lines(zinc(), sugar, records=(link,)))
+    path = tmp_path / f"written.{kind}"
+    (write_pdb if kind == "pdb" else write_cif)(protein, path)
+    again = read_structure(path).protein
+    assert table(again) == table(protein) and len(table(protein)) == 2
+    assert {c.source for c in again.connections} == {"LINK" if kind == "pdb" else "struct_conn"}
+    types = {c.type for c in gemmi.read_structure(str(path)).connections}
+    if kind == "cif":
+        assert types == {gemmi.ConnectionType.MetalC, gemmi.ConnectionType.Covale}
+
+
+def test_selected_residues_keep_the_bonds_among_them() -> None:
+    protein = chain("AACAAAACAA")
+    protein = moved_atom(protein, 7, "SG", protein.coords[0, 2, 5] + np.array([2.0, 0.0, 0.0]))
+    protein = dataclasses.replace(protein, connections=connections(protein)[0])
+    kept = protein.select([2, 3, 7])
+    assert kept.connections == (Connection("disulfide", (0, 5), (2, 5), pytest.approx(2.0), "distance"),)
+    assert protein.select([1, 2, 3]).connections == ()
+    assert kept.residue_ids[0] == ResidueId("A", 3)
