@@ -32,6 +32,7 @@ from refine.run.result import RunResult
 from refine.run.tables import ScoreRow, score_row
 from refine.run.trace import TRACE_FILE, Trace
 from refine.settings import RunSettings
+from refine.structure.notes import summary_lines
 from refine.structure.prepare import Prepared, prepare
 from refine.structure.ride import ride
 from refine.structure.write import fits_pdb, write_cif, write_ensemble_pdb
@@ -76,6 +77,7 @@ def refine_file(
         prepare(path, model=settings.model, freeze=settings.freeze),
         networks or load_networks_of(settings),
     )
+    tell_notes(prepared, progress or Progress())
     folder.clear()
     with folder.open() as stream:
         run = Run(prepared, networks, settings, folder, (progress or Progress()).also(JsonLines(stream)))
@@ -88,6 +90,12 @@ def refine_file(
             run.record.values["report"] = try_report(folder.path)
             run.record.write()
         return result
+
+
+def tell_notes(prepared: Prepared, progress: Progress) -> None:
+    """Repairs and losses of an input, a line each."""
+    for line in summary_lines(prepared.notes):
+        progress("repair", message=line)
 
 
 class Run:
@@ -290,6 +298,7 @@ def finish_file(
             skipped=True,
         )
     prepared = prepare(path, model=settings.model, freeze=settings.freeze)
+    tell_notes(prepared, tell)
     folder.clear()
     with folder.open() as stream:
         tell = tell.also(JsonLines(stream))

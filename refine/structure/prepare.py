@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.structure.notes import Note
+from refine.structure.pdb_atom_names import long_names
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.structure.repair import repair
 from refine.structure.selection import parse_selection
+from refine.structure.write import fits_pdb
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,4 +47,19 @@ def prepare(path: Path, *, model: int | None = None, freeze: str = "") -> Prepar
     read = read_structure(path, model=model)
     repaired = repair(read)
     frozen = parse_selection(freeze, repaired.protein) if freeze else np.zeros(len(repaired.protein), np.bool_)
-    return Prepared(path, repaired.protein, (*read.notes, *repaired.notes), ~frozen)
+    notes = (*read.notes, *repaired.notes, *_about_output(repaired.protein))
+    return Prepared(path, repaired.protein, notes, ~frozen)
+
+
+def _about_output(protein: Protein) -> list[Note]:
+    """What the PDB format cannot hold."""
+    reason = fits_pdb(protein)
+    if reason:
+        return [Note("format", f"the outputs are mmCIF alone, no PDB files: {reason}")]
+    long = long_names(protein.hetero)
+    if long:
+        text = (
+            f"{long} atom names are longer than four letters: PDB outputs give them short ones (REMARK 99 says which)"
+        )
+        return [Note("atom_names", text)]
+    return []

@@ -1,0 +1,81 @@
+"""Atoms far from their own residue: placeholders such as 9999.000 or 0.000, and what a program lost on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refine.constants import ATOM14
+from refine.structure.notes import Note
+from refine.structure.residue_record import ResidueRecord
+
+FAR = 15.0
+"""Å; no two atoms of an amino acid are as far apart."""
+_PLACEHOLDER_FAR = 3.0
+"""Å from the nearest atom of its residue beyond which coordinates that look like a placeholder are one."""
+
+
+def lift_misplaced(
+    coords: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    oxt: NDArray[np.float64],
+    oxt_mask: NDArray[np.bool_],
+    residues: list[ResidueRecord],
+) -> list[Note]:
+    """Take out atoms that do not lie where the rest of their residue lies, to be rebuilt.
+
+    A residue keeps the largest group of its atoms within ``FAR`` of one of them. Changes ``coords``, ``mask``, ``oxt``
+    and ``oxt_mask``, which the caller has just made.
+
+    Args:
+        coords, mask: (L, 14, 3) Å and (L, 14).
+        oxt, oxt_mask: (L, 3) Å and (L,).
+        residues: L, for the messages.
+    """
+    notes = []
+    points = np.concatenate((coords, oxt[:, None]), axis=1)
+    there = np.concatenate((mask, oxt_mask[:, None]), axis=1)
+    for i in _suspects(points, there):
+        slots = np.flatnonzero(there[i])
+        away = slots[_misplaced(points[i, slots])]
+        if not len(away):
+            continue
+        for slot in away:
+            if slot == 14:
+                oxt[i], oxt_mask[i] = 0.0, False
+            else:
+                coords[i, slot], mask[i, slot] = 0.0, False
+        names = " ".join("OXT" if slot == 14 else ATOM14[residues[i].letter][slot] for slot in away)
+        text = f"{names} lie far from the rest of the residue ({_places(points[i, away])}): taken out, to be built anew"
+        notes.append(Note("misplaced", text, residues[i].chain, residues[i].label))
+    return notes
+
+
+def _suspects(points: NDArray[np.float64], there: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Residues that span more than ``FAR`` or hold a placeholder; all others need no second look."""
+    low = np.where(there[..., None], points, np.inf).min(1)
+    high = np.where(there[..., None], points, -np.inf).max(1)
+    several = there.sum(1) > 1
+    return np.flatnonzero(several & (((high - low) > FAR / 2).any(-1) | (_is_placeholder(points) & there).any(1)))
+
+
+def _is_placeholder(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    size = np.abs(points)
+    return (points == 0).all(-1) | (size >= 9998).any(-1) | np.isclose(size, 999.999, atol=1e-6).all(-1)
+
+
+def _misplaced(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) bool of the atoms (n, 3) of one residue."""
+    distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    placeholder = _is_placeholder(points)
+    others = np.where(placeholder[None], np.inf, distances)
+    lost = placeholder & (others.min(1) > _PLACEHOLDER_FAR)
+    if lost.all() or not (~placeholder).any():
+        return np.zeros(len(points), np.bool_)
+    near = (distances < FAR) & ~lost & ~lost[:, None]
+    return lost | ~near[near.sum(1).argmax()]
+
+
+def _places(points: NDArray[np.float64]) -> str:
+    shown = [" ".join(f"{x:.3f}" for x in point) for point in points[:2]]
+    return "; ".join(shown) + ("; …" if len(points) > 2 else "")
