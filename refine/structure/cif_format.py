@@ -53,13 +53,17 @@ def parse_mmcif(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list
             file=file,
             remedy="Download or copy it again, or write it with another program",
         ) from error
-    table = next((table for table in tables if table), None)
-    if table is not None:
+    with_atoms = [table for table in tables if table]
+    if with_atoms:
+        table = with_atoms[0]
         columns = {
             key.lower(): [gemmi.cif.as_string(v) if v not in (".", "?") else v for v in values]
             for key, values in table.items()
         }
-        return _records(columns, file)
+        models, notes = _records(columns, file)
+        if len(with_atoms) > 1:
+            notes.append(Note("model", f"the first of {len(with_atoms)} data blocks with atoms is read"))
+        return models, notes
     raise InputError(
         "The CIF file holds no atoms (_atom_site)", file=file, remedy="Give the coordinate file of the model"
     )

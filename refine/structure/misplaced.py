@@ -24,7 +24,8 @@ def lift_misplaced(
 ) -> list[Note]:
     """Take out atoms that do not lie where the rest of their residue lies, to be rebuilt.
 
-    A residue keeps the largest group of its atoms within ``FAR`` of one of them. Changes ``coords``, ``mask``, ``oxt``
+    A residue keeps the largest group of its atoms within ``FAR`` of one of them. Where the chain itself is torn, atoms
+    stay, unless their coordinates are placeholders, and a note names the jumps. Changes ``coords``, ``mask``, ``oxt``
     and ``oxt_mask``, which the caller has just made.
 
     Args:
@@ -32,23 +33,51 @@ def lift_misplaced(
         oxt, oxt_mask: (L, 3) Å and (L,).
         residues: L, for the messages.
     """
-    notes = []
     points = np.concatenate((coords, oxt[:, None]), axis=1)
     there = np.concatenate((mask, oxt_mask[:, None]), axis=1)
+    away = np.zeros_like(there)
     for i in _suspects(points, there):
         slots = np.flatnonzero(there[i])
-        away = slots[_misplaced(points[i, slots])]
-        if not len(away):
-            continue
-        for slot in away:
-            if slot == 14:
-                oxt[i], oxt_mask[i] = 0.0, False
-            else:
-                coords[i, slot], mask[i, slot] = 0.0, False
-        names = " ".join("OXT" if slot == 14 else ATOM14[residues[i].letter][slot] for slot in away)
-        text = f"{names} lie far from the rest of the residue ({_places(points[i, away])}): taken out, to be built anew"
+        away[i, slots[_misplaced(points[i, slots])]] = True
+    notes = []
+    jumps = _jumps(points, there & ~away, residues) if away.any() else []
+    if jumps:
+        torn = away & ~_is_placeholder(points)
+        away &= ~torn
+        notes += [_torn_note(int(torn.any(1).sum()), jumps)] if torn.any() else []
+    for i in map(int, np.flatnonzero(away.any(1))):
+        slots = np.flatnonzero(away[i])
+        names = " ".join("OXT" if slot == 14 else ATOM14[residues[i].letter][slot] for slot in slots)
+        text = (
+            f"{names} lie far from the rest of the residue ({_places(points[i, slots])}): taken out, to be built anew"
+        )
         notes.append(Note("misplaced", text, residues[i].chain, residues[i].label))
+    coords[away[:, :14]], oxt[away[:, 14]] = 0.0, 0.0
+    mask &= ~away[:, :14]
+    oxt_mask &= ~away[:, 14]
     return notes
+
+
+def _jumps(points: NDArray[np.float64], there: NDArray[np.bool_], residues: list[ResidueRecord]) -> list[float]:
+    """Å between residues of one chain and consecutive numbers, where more than ``FAR``: then the chain itself is torn,
+    and single atoms are not what went astray.
+    """
+    centres = np.where(there[..., None], points, 0.0).sum(1) / np.maximum(there.sum(1), 1)[:, None]
+    steps = np.linalg.norm(np.diff(centres, axis=0), axis=1)
+    return [
+        float(step)
+        for step, one, two in zip(steps, residues[:-1], residues[1:], strict=True)
+        if step > FAR and one.chain == two.chain and two.atoms[0].number == one.atoms[0].number + 1
+    ]
+
+
+def _torn_note(residues: int, jumps: list[float]) -> Note:
+    text = (
+        f"{residues} residues are torn apart, and the chain jumps {len(jumps)} times by {min(jumps):.0f} to"
+        f" {max(jumps):.0f} Å: the model seems to be wrapped into a periodic box; make it whole first, or keep its"
+        " CRYST1 record"
+    )
+    return Note("box", text)
 
 
 def _suspects(points: NDArray[np.float64], there: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -13,7 +13,8 @@ from refine.constants import AMINO_ACIDS, ATOM14, THREE_TO_ONE
 _FORCE_FIELD = {
     "HID": "H", "HIE": "H", "HIP": "H", "HSD": "H", "HSE": "H", "HSP": "H", "HSC": "H", "CYX": "C", "CYM": "C", "CYN": "C", "ASH": "D",
     "GLH": "E", "LYN": "K", "LSN": "K", "ARN": "R", "TYM": "Y", "MSE": "M", "SEC": "C", "PYL": "K", "ASX": "N", "GLX": "Q", "5HP": "E",
-    "ARGN": "R", "LYSH": "K", "LYSN": "K", "ASPH": "D", "ASPP": "D", "GLUH": "E", "GLUP": "E", "CYSH": "C", "CYS1": "C", "CYS2": "C",
+    "ARGN": "R", "LYSH": "K", "LYSN": "K", "ASPH": "D", "ASPP": "D", "GLUH": "E", "GLUP": "E",
+    "CYSH": "C", "CYS1": "C", "CYS2": "C",
     "HISA": "H", "HISB": "H", "HISH": "H", "HISD": "H", "HISE": "H", "HISP": "H", "HIS1": "H", "HIS2": "H",
 }  # fmt: skip
 """Protonation states of AMBER, CHARMM and GROMACS (nothing is lost by their conversion), and the four odd letters of
@@ -35,7 +36,7 @@ _ALIASES = {
 
 
 def is_force_field_name(name: str) -> bool:
-    """True for a standard residue under its own name, a force field's, or AMBER's of a chain end (``NMET``, ``CHIE``)."""
+    """True for a standard residue under its own name, a force field's, or AMBER's of a chain end (``NMET``)."""
     return _standard(name) in THREE_TO_ONE or _standard(name) in _PROTONATION
 
 

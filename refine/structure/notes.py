@@ -35,7 +35,7 @@ _HARMLESS = ("protonation", "hydrogens", "occupancy", "b_factor", "element", "al
 
 
 def summary_lines(notes: Sequence[Note], most: int = 10) -> list[str]:
-    """Notes as lines for the terminal: repairs and losses first, at most ``most`` of them, then how many more there are."""
+    """Notes as lines for the terminal: repairs and losses first, at most ``most``, then how many more there are."""
     ranked = sorted(notes, key=lambda note: note.kind in _HARMLESS)
     lines = [str(note) for note in ranked[:most]]
     rest = len(ranked) - most

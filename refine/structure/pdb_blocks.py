@@ -50,10 +50,10 @@ def models_of(blocks: list[Block]) -> tuple[dict[int, list[AtomRecord]], list[No
         open_part = block.model is None and block.ended_by_end
     notes = []
     if joined:
-        text = f"END stands in the middle of the file; what follows it ({joined} more blocks of atoms) holds other residues and is read as part of the same model"
+        text = f"END stands {joined} times between residues that do not repeat: they are read as one model"
         notes.append(Note("model", text))
     if repeated:
-        text = f"after END the same residues come again, {repeated} times: they are read as further models"
+        text = f"after END the same residues come again ({repeated} times): they are read as further models"
         notes.append(Note("model", text))
     return models, notes
 

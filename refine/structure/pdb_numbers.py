@@ -67,7 +67,7 @@ class ResidueNumbers:
             return None
         value = int(text, 16)
         mixed = text[0].isdigit() and not text.isdigit()
-        if not mixed and (value < 10_000 or not 0 <= value - last <= _HEX_GAP):
+        if value < 10_000 or not (mixed or 0 <= value - last <= _HEX_GAP):
             return None
         self._seen["hex"].add(value)
         return value

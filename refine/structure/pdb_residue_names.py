@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from refine.structure.modified_residues import is_force_field_name
 
-_CARRIED_ALONG = frozenset((
-    "TIP3", "TIP4", "TIP5", "TP3M", "SPCE", "OPC3",
-    "POPC", "POPE", "POPG", "POPS", "POPA", "POPI", "DPPC", "DPPE", "DPPG", "DOPC", "DOPE", "DOPG", "DOPS", "DMPC", "DMPE", "DMPG",
-    "DLPC", "DLPE", "DSPC", "DSPE", "CHL1", "CHOL",
-))  # fmt: skip
+_CARRIED_ALONG = frozenset(
+    (
+        "TIP3 TIP4 TIP5 TP3M SPCE OPC3 POPC POPE POPG POPS POPA POPI DPPC DPPE DPPG DOPC DOPE DOPG DOPS"
+        " DMPC DMPE DMPG DLPC DLPE DSPC DSPE CHL1 CHOL"
+    ).split()
+)
 """Waters and lipids of CHARMM, AMBER and GROMACS."""
 
 

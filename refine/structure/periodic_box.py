@@ -88,6 +88,20 @@ def _cell_fields(source: Source) -> list[str]:
     return [match[1] for match in found if match]
 
 
+def is_torn(residues: list[ResidueRecord]) -> bool:
+    """Whether a residue of the protein, or neighbours of one chain, lie more than ``JUMP`` apart."""
+    members = [r for r in residues if r.letter]
+    counts = np.array([len(r.atoms) for r in members])
+    points = np.array([atom.position for r in members for atom in r.atoms], np.float64)
+    if not len(points):
+        return False
+    anchors = points[np.cumsum(counts) - counts + np.array([_anchor(r) for r in members])]
+    within = np.linalg.norm(points - np.repeat(anchors, counts, axis=0), axis=1) > JUMP
+    steps = np.linalg.norm(np.diff(anchors, axis=0), axis=1) > JUMP
+    same = np.array([one.chain == two.chain for one, two in itertools.pairwise(members)], np.bool_)
+    return bool(within.any() or (steps & same).any())
+
+
 def make_whole(residues: list[ResidueRecord], box: PeriodicBox) -> list[Note]:
     """Move atoms by lattice vectors, so that chains are whole and everything lies beside the first chain.
 
@@ -114,7 +128,7 @@ def make_whole(residues: list[ResidueRecord], box: PeriodicBox) -> list[Note]:
         placed += points
     _bring_along([r for r in residues if not r.letter], np.concatenate(placed), box)
     torn = ", ".join(f"{number} in chain {chain or '(blank)'}" for chain, number in jumps.items() if number)
-    text = f"the atoms were wrapped into the periodic box (jumps: {torn}); the molecules are made whole by its lattice vectors"
+    text = f"the atoms were wrapped into the periodic box (jumps: {torn}); its lattice vectors make the molecules whole"
     return [Note("box", text)]
 
 

@@ -21,7 +21,7 @@ from refine.structure.misplaced import lift_misplaced
 from refine.structure.modified_residues import atom_name, is_hydrogen, is_modified
 from refine.structure.notes import Note
 from refine.structure.pdb_format import parse_pdb
-from refine.structure.periodic_box import JUMP, make_whole, read_box
+from refine.structure.periodic_box import JUMP, is_torn, make_whole, read_box
 from refine.structure.protein import HeteroAtom, Protein, ResidueId, are_consecutive, peptide_bonds
 from refine.structure.residue_record import ResidueRecord, carried_along, gather
 from refine.structure.segids import separate_segments
@@ -81,7 +81,7 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
     notes += separate_segments(models[number])
     residues, more = gather(models[number])
     notes += more
-    box = read_box(source)
+    box = read_box(source) if is_torn(residues) else None
     notes += make_whole(residues, box) if box is not None else []
     notes += carried_along(residues)
     chain_residues = [r for r in residues if r.letter]
@@ -380,10 +380,7 @@ def _breaks(protein: Protein) -> list[Note]:
             continue
         text = f"the chain is broken after this residue ({where}); the gap stays"
         if gap > JUMP and are_consecutive(one, two):
-            text += (
-                ". The numbers go on over this jump: if a simulation wrapped the molecule into its box, make it whole"
-                " first, or keep the CRYST1 record"
-            )
+            text += " (consecutive numbers: wrapped into a periodic box? Make it whole first, or keep CRYST1)"
         notes.append(Note("gap", text, one.chain, label))
     return notes
 
