@@ -71,7 +71,9 @@ class _Columns:
 
 
 def _aligned(line: str) -> str:
-    """The line with its columns in place: without tabs, and pulled back where a long serial pushed it to the right."""
+    """The line with its columns in place: without tabs, and pulled back where a long serial or residue
+    number pushed it to the right.
+    """
     if not line.startswith(_ATOM):
         return line
     line = line.expandtabs()
@@ -80,6 +82,8 @@ def _aligned(line: str) -> str:
     for shift in range(1, _MAX_SHIFT + 1):
         if re.fullmatch(r" *\d+", line[6 : 11 + shift]) and _has_decimal_points(line[shift:]):
             return line[:6] + line[6 + shift :]
+    if re.fullmatch(r"\d{5}", line[22:27]) and _has_decimal_points(line[1:]):
+        return line[:27] + line[28:]
     return line
 
 

@@ -12,17 +12,18 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from refine.constants import ATOM14, MAX_PEPTIDE_BOND, ONE_TO_THREE
+from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import InputError
 from refine.structure.atom_record import AtomRecord
 from refine.structure.cif_format import parse_bcif, parse_mmcif
+from refine.structure.continuity import breaks, interpenetrating_chains
 from refine.structure.misplaced import FAR as MISPLACED_FAR
 from refine.structure.misplaced import lift_misplaced
 from refine.structure.modified_residues import atom_name, is_hydrogen, is_modified
 from refine.structure.notes import Note
 from refine.structure.pdb_format import parse_pdb
-from refine.structure.periodic_box import JUMP, is_torn, make_whole, read_box
-from refine.structure.protein import HeteroAtom, Protein, ResidueId, are_consecutive, peptide_bonds
+from refine.structure.periodic_box import is_torn, make_whole, read_box
+from refine.structure.protein import HeteroAtom, Protein, ResidueId, peptide_bonds
 from refine.structure.residue_record import ResidueRecord, carried_along, gather
 from refine.structure.segids import separate_segments
 from refine.structure.source import Source, open_source
@@ -31,10 +32,6 @@ MAX_RESIDUES = 5000
 MIN_RESIDUES = 3
 _COINCIDENT = 0.1
 """Å below which two atoms are on top of each other."""
-_CA_TOO_CLOSE = 3.0
-"""Å between CA atoms of two chains that no contact of folded chains reaches."""
-_FEWEST_PAIRS = 2
-"""CA pairs that close from which chains count as lying in each other."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +86,7 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
     protein, more = _assemble(residues, source)
     return ReadResult(
         protein,
-        (*notes, *more, *_breaks(protein), *_interpenetrating(protein)),
+        (*notes, *more, *breaks(protein), *interpenetrating_chains(protein)),
         source.format,
         len(models),
         source.path,
@@ -359,44 +356,4 @@ def _lift_overlaps(
             "overlap", f"atoms on top of others are taken out: {' '.join(names)}", residues[i].chain, residues[i].label
         )
         for i, names in sorted(notes.items())
-    ]
-
-
-def _breaks(protein: Protein) -> list[Note]:
-    """A note for every place where consecutive residues of a chain are not bonded, or only by a stretched bond."""
-    notes = []
-    for i in range(len(protein) - 1):
-        one, two = protein.residue_ids[i], protein.residue_ids[i + 1]
-        if one.chain != two.chain or not (protein.mask[i, 2] and protein.mask[i + 1, 0]):
-            continue
-        gap = float(np.linalg.norm(protein.coords[0, i, 2] - protein.coords[0, i + 1, 0]))
-        if protein.bonded[i] and gap <= MAX_PEPTIDE_BOND:
-            continue
-        label = f"{one.number}{one.insertion} {ONE_TO_THREE[protein.sequence[i]]}"
-        where = f"C to N of {two.number}{two.insertion}: {gap:.1f} Å"
-        if protein.bonded[i]:
-            text = f"consecutive numbers, {gap:.1f} Å apart ({where}): read as a stretched peptide bond, to be closed"
-            notes.append(Note("stretched", text, one.chain, label))
-            continue
-        text = f"the chain is broken after this residue ({where}); the gap stays"
-        if gap > JUMP and are_consecutive(one, two):
-            text += " (consecutive numbers: wrapped into a periodic box? Make it whole first, or keep CRYST1)"
-        notes.append(Note("gap", text, one.chain, label))
-    return notes
-
-
-def _interpenetrating(protein: Protein) -> list[Note]:
-    """A note for every pair of chains that lie in each other."""
-    chain = np.array([identity.chain for identity in protein.residue_ids])
-    index = np.flatnonzero(protein.mask[:, 1])
-    pairs = index[cKDTree(protein.coords[0, index, 1]).query_pairs(_CA_TOO_CLOSE, output_type="ndarray")]
-    counts = Counter((str(chain[i]), str(chain[j])) for i, j in np.sort(pairs, axis=1) if chain[i] != chain[j])
-    return [
-        Note(
-            "overlap",
-            f"chains {one or '(blank)'} and {two or '(blank)'} lie in each other: {count} pairs of CA atoms closer than"
-            f" {_CA_TOO_CLOSE:g} Å; refinement cannot part them, check how the model was put together",
-        )
-        for (one, two), count in sorted(counts.items())
-        if count >= _FEWEST_PAIRS
     ]

@@ -132,7 +132,7 @@ def test_residue_numbers_of_five_columns(read) -> None:  # noqa: ANN001
 
 
 def test_residue_numbers_that_grow_into_a_fifth_column(read) -> None:  # noqa: ANN001
-    """9998, 9999, 10000 with the first four digits where they belong, and with the chain's column used up."""
+    """9998, 9999, 10000 in columns 23-27, in 22-26 of a blank chain, and pushing all that follows."""
 
     def to_the_right(line: str) -> str:
         number = files.number_of(line) - FIRST + 9975
@@ -142,7 +142,11 @@ def test_residue_numbers_that_grow_into_a_fifth_column(read) -> None:  # noqa: A
         number = files.number_of(line) - FIRST + 9975
         return columns(line, 21, f"{number:5d} ")
 
-    for change, chain in ((to_the_right, "A"), (to_the_left, "")):
+    def pushing(line: str) -> str:
+        number = files.number_of(line) - FIRST + 9975
+        return f"{line[:22]}{number:4d} {line[27:]}"
+
+    for change, chain in ((to_the_right, "A"), (to_the_left, ""), (pushing, "A")):
         ids = read(example(change)).protein.residue_ids
         assert [(r.chain, r.number, r.insertion) for r in ids] == [(chain, n, "") for n in range(9975, 10005)]
 
