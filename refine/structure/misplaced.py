@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ATOM14
+from refine.errors import InputError
 from refine.structure.notes import Note
 from refine.structure.residue_record import ResidueRecord
 
@@ -21,6 +22,7 @@ def lift_misplaced(
     oxt: NDArray[np.float64],
     oxt_mask: NDArray[np.bool_],
     residues: list[ResidueRecord],
+    file: str,
 ) -> list[Note]:
     """Take out atoms that do not lie where the rest of their residue lies, to be rebuilt.
 
@@ -32,10 +34,15 @@ def lift_misplaced(
         coords, mask: (L, 14, 3) Å and (L, 14).
         oxt, oxt_mask: (L, 3) Å and (L,).
         residues: L, for the messages.
+        file: its name, for the messages.
+
+    Raises:
+        InputError: a residue (of few) has placeholders alone.
     """
     points = np.concatenate((coords, oxt[:, None]), axis=1)
     there = np.concatenate((mask, oxt_mask[:, None]), axis=1)
     away = np.zeros_like(there)
+    _refuse_blank(points, there, residues, file)
     for i in _suspects(points, there):
         slots = np.flatnonzero(there[i])
         away[i, slots[_misplaced(points[i, slots])]] = True
@@ -56,6 +63,20 @@ def lift_misplaced(
     mask &= ~away[:, :14]
     oxt_mask &= ~away[:, 14]
     return notes
+
+
+def _refuse_blank(
+    points: NDArray[np.float64], there: NDArray[np.bool_], residues: list[ResidueRecord], file: str
+) -> None:
+    """Refuse a residue whose atoms all stand at a placeholder; a model that is nothing else is refused elsewhere."""
+    blank = (there.sum(1) > 1) & (_is_placeholder(points) | ~there).all(1)
+    if blank.any() and blank.mean() < 0.5:
+        first = residues[int(np.flatnonzero(blank)[0])]
+        place = first.atoms[0].position[0]
+        raise InputError(
+            f"{int(blank.sum())} residues have no coordinates, only placeholders such as {place:.3f}",
+            file=file, chain=first.chain, residue=first.label, remedy="Remove them; the gap they leave stays a gap",
+        )  # fmt: skip
 
 
 def _jumps(points: NDArray[np.float64], there: NDArray[np.bool_], residues: list[ResidueRecord]) -> list[float]:

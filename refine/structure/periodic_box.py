@@ -24,8 +24,8 @@ _EXTENT = 8.0
 """Å from CA to the farthest atom of its amino acid (arginine's NH1: 7.4)."""
 _LINKED = 2.2
 """Å between atoms of two hetero residues up to which they move together."""
-_MOST_UNITS_WALKED = 2000
-"""Hetero residues beyond this number (waters) are moved one by one, without a look at links between them."""
+_FEWEST_ATOMS = 4
+"""Heavy atoms of a hetero residue from which it may be linked to its neighbour: neither water nor ion."""
 
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 
@@ -208,10 +208,9 @@ def _bring_along(hetero: list[ResidueRecord], protein: Points, box: PeriodicBox)
 def _units(hetero: list[ResidueRecord], box: PeriodicBox) -> list[list[ResidueRecord]]:
     """Neighbours in the file that are linked, e.g. nucleotides or sugars, as one unit; every other residue alone."""
     units: list[list[ResidueRecord]] = []
-    walk = len(hetero) <= _MOST_UNITS_WALKED
     for residue in hetero:
         last = units[-1][-1] if units else None
-        if walk and last is not None and last.chain == residue.chain and _are_linked(last, residue, box):
+        if last is not None and last.chain == residue.chain and _are_linked(last, residue, box):
             units[-1].append(residue)
         else:
             units.append([residue])
@@ -219,7 +218,9 @@ def _units(hetero: list[ResidueRecord], box: PeriodicBox) -> list[list[ResidueRe
 
 
 def _are_linked(one: ResidueRecord, two: ResidueRecord, box: PeriodicBox) -> bool:
+    if min(len(one.atoms), len(two.atoms)) < _FEWEST_ATOMS:
+        return False
     heavy = [_points(r)[[a.element not in ("H", "D") for a in r.atoms]] for r in (one, two)]
-    if not (len(heavy[0]) and len(heavy[1])):
+    if min(map(len, heavy)) < _FEWEST_ATOMS:
         return False
     return any(np.linalg.norm(box.nearest(heavy[1], p) - p, axis=1).min() <= _LINKED for p in heavy[0])

@@ -166,7 +166,7 @@ def _assemble(residues: list[ResidueRecord], source: Source) -> tuple[Protein, l
             coords[i, k], mask[i, k] = atom.position, True
             b_factors[i, k] = 0.0 if atom.b_factor is None else atom.b_factor
             occupancies[i, k] = 1.0 if atom.occupancy is None else atom.occupancy
-    log.notes += lift_misplaced(coords, mask, oxt, oxt_mask, chain_residues)
+    log.notes += lift_misplaced(coords, mask, oxt, oxt_mask, chain_residues, source.path)
     _check_unit(coords, mask, source.path)
     log.notes += _lift_overlaps(coords, mask, oxt, oxt_mask, chain_residues, source.path)
     ids = tuple(ResidueId(r.chain, r.atoms[0].number, r.atoms[0].insertion) for r in chain_residues)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+from refine.pipeline import tell_notes
 from refine.progress import Bar, PlainLines, Progress
 from refine.structure.notes import Note, summary_lines
+from refine.structure.prepare import prepare
+from refine.structure.write import write_cif
+from tests.structure import files
 
 
 def test_few_notes_are_all_shown() -> None:
@@ -29,3 +34,15 @@ def test_a_note_stays_on_the_terminal() -> None:
         progress("repair", message=long)
         progress("repair", message="second")
         assert f"{long}\n" in stream.getvalue() and "second\n" in stream.getvalue()
+
+
+def test_a_run_tells_its_notes_before_it_starts(tmp_path: Path) -> None:
+    """Hydrogens in, none out, and the note says so."""
+    hydrogen = files.atom_line(900, "HA", "ALA", "A", "4", (1.0, 1.0, 1.0), element="H")
+    (tmp_path / "in.pdb").write_text("\n".join([*files.atom_lines(), hydrogen, "END", ""]))
+    stream = io.StringIO()
+    prepared = prepare(tmp_path / "in.pdb")
+    tell_notes(prepared, Progress(PlainLines(stream, "in")))
+    assert stream.getvalue() == "in repair  1 hydrogens of amino acids were dropped: the outputs hold none\n"
+    write_cif(prepared.protein, tmp_path / "out.cif")
+    assert " H HA " not in (tmp_path / "out.cif").read_text()

@@ -68,6 +68,21 @@ def test_a_wrapped_model_is_made_whole(tmp_path: Path, name: str) -> None:
     assert not note(result, "misplaced")
 
 
+def test_linked_hetero_residues_stay_together(tmp_path: Path) -> None:
+    """A chain of three sugars, away from the protein and through a face of the cell."""
+    cell = CELLS["cube"]
+    protein = example(lambda line: moved(line, 10.0, 20.0, 30.0))
+    sugars = [
+        files.atom_line(900 + k, f"C{k % 6 + 1}", "NAG", "A", str(900 + k // 6), (30.0, 30.0, 30.0 + 1.5 * k), het=True)
+        for k in range(18)
+    ]
+    whole = written(tmp_path, [*protein, *sugars])
+    result = written(tmp_path, [cryst1(cell), *wrapped([*protein, *sugars], cell)])
+    places = [np.array([h.position for h in of.protein.hetero]) for of in (whole, result)]
+    steps = [np.linalg.norm(np.diff(place, axis=0), axis=1) for place in places]
+    assert len(places[1]) == 18 and np.abs(steps[1] - steps[0]).max() < 0.01
+
+
 def test_a_whole_model_in_a_box_is_not_moved(tmp_path: Path) -> None:
     """Neither one that reaches over the faces of its cell nor one with a real gap."""
     lines = [line for line in example() if not 160 <= files.number_of(line) <= 166]

@@ -330,6 +330,13 @@ def test_two_placeholders_in_one_residue(read) -> None:  # noqa: ANN001
     assert "155 GLN: CD NE2 lie far" in note(result, "misplaced") and "160 PRO" in note(result, "misplaced")
 
 
+@pytest.mark.parametrize("place", [(9999.0, 9999.0, 9999.0), (0.0, 0.0, 0.0)])
+def test_a_residue_of_placeholders_alone_is_refused(read, place: tuple[float, float, float]) -> None:  # noqa: ANN001
+    with pytest.raises(InputError, match="1 residues have no coordinates") as caught:
+        read(example(lambda line: xyz(line, place) if files.number_of(line) == 160 else line))
+    assert caught.value.residue == "160 PRO" and "Remove" in (caught.value.remedy or "")
+
+
 def test_a_model_around_the_origin_keeps_its_atoms(read) -> None:  # noqa: ANN001
     at = positions(next(line for line in example() if line[12:26] == " CB  ARG A 154"))
     result = read(example(lambda line: moved(line, -at[0], -at[1], -at[2])))
