@@ -43,6 +43,6 @@ def test_a_run_tells_its_notes_before_it_starts(tmp_path: Path) -> None:
     stream = io.StringIO()
     prepared = prepare(tmp_path / "in.pdb")
     tell_notes(prepared, Progress(PlainLines(stream, "in")))
-    assert stream.getvalue() == "in repair  1 hydrogens of amino acids were dropped: the outputs hold none\n"
+    assert "in repair  1 hydrogens of amino acids were dropped: the outputs hold none\n" in stream.getvalue()
     write_cif(prepared.protein, tmp_path / "out.cif")
     assert " H HA " not in (tmp_path / "out.cif").read_text()
