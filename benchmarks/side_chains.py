@@ -4,8 +4,8 @@
 
 Structures: natives and models of refined150-dev, every (150 / count)-th target, without their hetero atoms;
 ``--lost`` is the share of side-chain atoms taken away at random. Printed are means: chi1 within 40 degrees of what it
-was, rmsd of side-chain atoms, clashscore, rotamer outliers in per cent, bond and angle outliers per 100 residues, chirality
-outliers, and seconds for each structure.
+was, rmsd of side-chain atoms, clashscore, rotamer outliers in per cent, bond and angle outliers per 100 residues,
+chirality outliers, and seconds for each structure.
 """
 
 from __future__ import annotations

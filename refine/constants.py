@@ -95,6 +95,11 @@ MAX_PEPTIDE_BOND = 2.0
 Wide on purpose: predicted and threaded models carry stretched bonds that refinement must be allowed to close.
 """
 
+MAX_STRETCHED_PEPTIDE = 3.0
+"""C–N distance in Å up to which residues of consecutive numbers count as bonded: nothing fits in between, no contact of
+atoms that are not bonded is as close, and a user who numbers on means one chain.
+"""
+
 MAX_CA_CA = 4.3
 """CA–CA distance in Å up to which residues count as joined by a peptide where C and N do not tell."""
 

@@ -34,6 +34,7 @@ from refine.run.result import RunResult
 from refine.run.tables import ScoreRow, score_row
 from refine.run.trace import TRACE_FILE, Trace
 from refine.settings import RunSettings
+from refine.structure.notes import summary_lines
 from refine.structure.prepare import Prepared, prepare
 from refine.structure.protein import Protein
 from refine.structure.ride import ride
@@ -74,6 +75,7 @@ def refine_file(
     if done is not None:
         return done
     prepared = prepare(path, model=settings.model, freeze=settings.freeze)
+    tell_notes(prepared, progress or Progress())
     engine = Engine(prepared.protein, networks or load_networks_of(settings), settings)
     with opened(folder, prepared, settings, progress) as (record, tell):
         if engine.networks is not None:
@@ -96,6 +98,12 @@ class Propagated:
     start: Engine
     ensemble: Ensemble
     context: Context
+
+
+def tell_notes(prepared: Prepared, progress: Progress) -> None:
+    """Repairs and losses of an input, a line each."""
+    for line in summary_lines(prepared.notes):
+        progress("repair", message=line)
 
 
 class Run:
@@ -277,6 +285,7 @@ def finish_file(
     if done is not None:
         return done
     prepared = prepare(path, model=settings.model, freeze=settings.freeze)
+    tell_notes(prepared, progress or Progress())
     with opened(folder, prepared, settings, progress) as (record, tell), record.kept():
         tell("finish", 0, 1)
         result = Finisher(prepared.protein, settings.finishing, prepared.mobile).finish(prepared.protein)

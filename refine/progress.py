@@ -83,7 +83,10 @@ class Bar:
             return
         self._last = now
         line = self._line(event)
-        text = f"{line}\n" if event.stage == "done" else line[: shutil.get_terminal_size().columns - 1]
+        if event.stage == "repair" and event.message:  # a note stays on the screen, whole
+            text = f"{self._label} {describe(event)}".strip() + "\n"
+        else:
+            text = f"{line}\n" if event.stage == "done" else line[: shutil.get_terminal_size().columns - 1]
         self._stream.write(f"\r\x1b[2K{text}")
         self._stream.flush()
 

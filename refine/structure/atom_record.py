@@ -13,7 +13,7 @@ class AtomRecord:
 
     ``occupancy`` and ``b_factor`` are None when the file leaves them out; ``element_stated`` is False where the element
     was inferred from the name; ``segment`` counts TER records within a model; ``place`` tells where the atom stands
-    (``"line 12"``, ``"atom row 3"``).
+    (``"line 12"``, ``"atom row 3"``); ``segid`` is the segment name of columns 73-76 that CHARMM and NAMD write.
     """
 
     name: str
@@ -31,6 +31,7 @@ class AtomRecord:
     is_hetatm: bool
     segment: int
     place: str
+    segid: str = ""
 
     @property
     def residue_label(self) -> str:

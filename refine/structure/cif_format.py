@@ -53,13 +53,17 @@ def parse_mmcif(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list
             file=file,
             remedy="Download or copy it again, or write it with another program",
         ) from error
-    table = next((table for table in tables if table), None)
-    if table is not None:
+    with_atoms = [table for table in tables if table]
+    if with_atoms:
+        table = with_atoms[0]
         columns = {
             key.lower(): [gemmi.cif.as_string(v) if v not in (".", "?") else v for v in values]
             for key, values in table.items()
         }
-        return _records(columns, file)
+        models, notes = _records(columns, file)
+        if len(with_atoms) > 1:
+            notes.append(Note("model", f"the first of {len(with_atoms)} data blocks with atoms is read"))
+        return models, notes
     raise InputError(
         "The CIF file holds no atoms (_atom_site)", file=file, remedy="Give the coordinate file of the model"
     )
@@ -86,10 +90,40 @@ def _records(columns: dict[str, list[Any]], file: str) -> tuple[dict[int, list[A
     if "auth_asym_id" not in columns or "auth_seq_id" not in columns:
         notes.append(Note("numbering", "the file gives no author chain ids or numbers; the label ones are used"))
     models: dict[int, list[AtomRecord]] = {}
+    unnumbered: dict[int, list[AtomRecord]] = {}
     for i in range(length):
         record = _record({key: values[i] for key, values in table.items()}, i + 1, file)
-        models.setdefault(_integer(table["model"][i], 1), []).append(record)
+        model = _integer(table["model"][i], 1)
+        models.setdefault(model, []).append(record)
+        if not _given(table["number"][i]):
+            unnumbered.setdefault(model, []).append(record)
+    for model, records in unnumbered.items():
+        count = _number_residues(records, models[model])
+        if model == next(iter(unnumbered)):
+            notes.append(Note("numbering", f"{count} residues without a number are numbered on within their chain"))
     return models, notes
+
+
+def _number_residues(unnumbered: list[AtomRecord], records: list[AtomRecord]) -> int:
+    """Number the residues of ``unnumbered`` on from the highest number of their chain; gives how many there are.
+
+    A residue begins where the chain, the name of the residue, or a name of an atom that it has already comes: an O for
+    each water. Changes ``number`` of the records.
+    """
+    without = {id(atom) for atom in unnumbered}
+    highest: dict[str, int] = {}
+    for atom in records:
+        if id(atom) not in without:
+            highest[atom.chain] = max(highest.get(atom.chain, 0), atom.number)
+    count, key, names = 0, ("", ""), set[tuple[str, str]]()
+    for atom in unnumbered:
+        this, name = (atom.chain, atom.residue_name), (atom.name, atom.altloc)
+        if this != key or name in names or not count:
+            highest[atom.chain] = highest.get(atom.chain, 0) + 1
+            count, key, names = count + 1, this, set()
+        names.add(name)
+        atom.number = highest[atom.chain]
+    return count
 
 
 def _first_given(candidates: list[list[Any]], length: int) -> Sequence[Any]:

@@ -15,6 +15,9 @@ _FORCE_FIELD = {
     "CYN": "C", "ASH": "D",
     "GLH": "E", "LYN": "K", "LSN": "K", "ARN": "R", "TYM": "Y", "MSE": "M", "SEC": "C", "PYL": "K", "ASX": "N",
     "GLX": "Q", "5HP": "E",
+    "ARGN": "R", "LYSH": "K", "LYSN": "K", "ASPH": "D", "ASPP": "D", "GLUH": "E", "GLUP": "E",
+    "CYSH": "C", "CYS1": "C", "CYS2": "C",
+    "HISA": "H", "HISB": "H", "HISH": "H", "HISD": "H", "HISE": "H", "HISP": "H", "HIS1": "H", "HIS2": "H",
 }  # fmt: skip
 """Protonation states of AMBER, CHARMM and GROMACS (nothing is lost by their conversion), and the four odd letters of
 the PDB.
@@ -35,10 +38,23 @@ _ALIASES = {
 }  # fmt: skip
 
 
+def is_force_field_name(name: str) -> bool:
+    """True for a standard residue under its own name, a force field's, or AMBER's of a chain end (``NMET``)."""
+    return _standard(name) in THREE_TO_ONE or _standard(name) in _PROTONATION
+
+
+def _standard(name: str) -> str:
+    """``name`` without the N or C that AMBER and GROMACS put before the name of the first and last residue."""
+    inner = name[1:]
+    ends = len(name) == 4 and name[0] in "NC" and name not in _FORCE_FIELD
+    return inner if ends and (inner in THREE_TO_ONE or inner in _PROTONATION) else name
+
+
 def parent(name: str) -> str | None:
     """One-letter code out of the standard 20 that stands for residue ``name``; None when it is no L-amino acid of an
     alpha-peptide.
     """
+    name = _standard(name)
     if name in THREE_TO_ONE:
         return THREE_TO_ONE[name]
     if name in _FORCE_FIELD:
@@ -54,9 +70,9 @@ def parent(name: str) -> str | None:
     return letter if letter in AMINO_ACIDS else None
 
 
-def is_protonation_name(name: str) -> bool:
-    """True for a force field's name of a standard residue, e.g. ``HIE``."""
-    return name in _PROTONATION
+def is_modified(name: str) -> bool:
+    """True for everything but a standard residue under its own or a force field's name."""
+    return not is_force_field_name(name)
 
 
 def is_d_amino_acid(name: str) -> bool:

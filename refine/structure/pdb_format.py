@@ -8,68 +8,98 @@ writing go through gemmi.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 
 import gemmi
 
 from refine.errors import InputError
-from refine.structure.atom_record import AtomRecord, hybrid36
+from refine.structure.atom_record import AtomRecord
 from refine.structure.notes import Note
+from refine.structure.pdb_blocks import Block, models_of
+from refine.structure.pdb_numbers import ResidueNumbers
+from refine.structure.pdb_residue_names import two_letter_chains
 
-_WATERS = ("TIP3", "TIP4", "TIP5", "SPCE", "POPC", "POPE", "DPPC", "CHL1")
-"""Four-letter residue names that simulation programs write into the blank column before the chain id."""
+_ATOM = ("ATOM", "HETATM")
+_MAX_SHIFT = 4
+"""Columns by which a serial of more than five digits may push a line to the right."""
 
 
 def parse_pdb(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
     """Atom records of every model of a PDB file.
 
     Returns:
-        model number → records in file order, and notes. Files without MODEL records have model 1; a second block of
-        atoms after END is the next model.
+        model number → records in file order, and notes. Files without MODEL records have model 1; what a second
+        block of atoms after END is, ``models_of`` decides.
 
     Raises:
-        InputError: an atom line whose number or coordinates cannot be read, naming the line.
+        InputError: a line that begins with ATOM or HETATM whose number or coordinates cannot be read, naming the line.
     """
-    models: dict[int, list[AtomRecord]] = {}
-    notes: list[Note] = []
+    blocks: list[Block] = []
     atoms: list[AtomRecord] = []
-    number, segment, declared = 1, 0, False
-    lines = text.split("\n")
+    segment, model = 0, None
+    lines = [_aligned(line) for line in text.split("\n")]
+    columns = _Columns(file, two_letter_chains(line for line in lines if line.startswith(_ATOM)), ResidueNumbers())
     for row, line in enumerate(lines, 1):
         record = line[:6]
-        if record in ("ATOM  ", "HETATM"):
-            atoms.append(_atom(line, row, segment, file, last=not text.endswith("\n") and row == len(lines)))
+        if record.startswith(_ATOM):
+            last = not text.endswith("\n") and row == len(lines)
+            atoms.append(_atom(line, row, segment, columns, last))
         elif record.startswith("TER"):
             segment += 1
         elif record.startswith(("MODEL", "ENDMDL")) or record.rstrip() == "END":
             if atoms:
-                models[_free(models, number)] = atoms
-                atoms, segment = [], 0
+                blocks.append(Block(model, atoms, ended_by_end=record.rstrip() == "END"))
+                atoms, segment = [], segment + 1
             if record.startswith("MODEL"):
                 field = line[5:].strip().split()
-                number = int(field[0]) if field and re.fullmatch(r"\d+", field[0]) else len(models) + 1
-                declared = True
-            elif not declared:
-                number = len(models) + 1
+                model = int(field[0]) if field and re.fullmatch(r"\d+", field[0]) else len(blocks) + 1
     if atoms:
-        models[_free(models, number)] = atoms
-    return models, notes
+        blocks.append(Block(model, atoms, ended_by_end=True))
+    models, notes = models_of(blocks)
+    return models, [*notes, *columns.numbers.notes()]
 
 
-def _free(models: dict[int, list[AtomRecord]], number: int) -> int:
-    """``number`` unless a model has it already, then the next free one."""
-    return number if number not in models else max(models) + 1
+@dataclasses.dataclass(frozen=True)
+class _Columns:
+    """What the reading of one line needs to know of its file: name, two-letter chain ids, numbers so far."""
+
+    file: str
+    two_letter_chains: frozenset[str]
+    numbers: ResidueNumbers
 
 
-def _atom(line: str, row: int, segment: int, file: str, last: bool) -> AtomRecord:
+def _aligned(line: str) -> str:
+    """The line with its columns in place: without tabs, and pulled back where a long serial or residue
+    number pushed it to the right.
+    """
+    if not line.startswith(_ATOM):
+        return line
     line = line.expandtabs()
+    if _has_decimal_points(line):
+        return line
+    for shift in range(1, _MAX_SHIFT + 1):
+        if re.fullmatch(r" *\d+", line[6 : 11 + shift]) and _has_decimal_points(line[shift:]):
+            return line[:6] + line[6 + shift :]
+    if re.fullmatch(r"\d{5}", line[22:27]) and _has_decimal_points(line[1:]):
+        return line[:27] + line[28:]
+    return line
+
+
+def _has_decimal_points(line: str) -> bool:
+    """Whether three coordinates of three decimals stand in columns 31-54."""
+    return line[34:35] == line[42:43] == line[50:51] == "."
+
+
+def _atom(line: str, row: int, segment: int, columns: _Columns, last: bool) -> AtomRecord:
+    file = columns.file
     residue_name, chain = line[17:20].strip(), line[21:22].strip()
     if line[20:21].strip():
-        if line[17:21] in _WATERS:
-            residue_name = line[17:21]
-        else:
+        if line[20:22] in columns.two_letter_chains:
             chain = line[20:22].strip()
+        else:
+            residue_name = line[17:21]
     label = f"{line[22:27].strip()} {residue_name}".strip()
     if len(line.rstrip()) < 54:
         cut = "The file ends in the middle of" if last else "There are columns missing in"
@@ -81,7 +111,7 @@ def _atom(line: str, row: int, segment: int, file: str, last: bool) -> AtomRecor
             remedy="The file may be cut off: copy it again",
         )
     try:
-        number = hybrid36(line[22:26], 4)
+        chain, number, insertion = columns.numbers.read(chain, line[22:27])
     except ValueError:
         raise InputError(
             f"Line {row} has no residue number in columns 23-26: {line[22:26]!r}", file=file, chain=chain,
@@ -96,7 +126,7 @@ def _atom(line: str, row: int, segment: int, file: str, last: bool) -> AtomRecor
         residue_name=residue_name,
         chain=chain,
         number=number,
-        insertion=line[26:27].strip(" .?"),
+        insertion=insertion,
         position=(x, y, z),
         occupancy=_optional(line[54:60]),
         b_factor=_optional(line[60:66]),
@@ -106,6 +136,7 @@ def _atom(line: str, row: int, segment: int, file: str, last: bool) -> AtomRecor
         is_hetatm=line.startswith("HETATM"),
         segment=segment,
         place=f"line {row}",
+        segid=line[72:76].strip(),
     )
 
 

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from refine.structure.connections import held_residues
 from refine.structure.notes import Note
+from refine.structure.pdb_atom_names import long_names
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.structure.repair import repair
 from refine.structure.selection import parse_selection
+from refine.structure.write import fits_pdb
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +51,8 @@ def prepare(path: Path, *, model: int | None = None, freeze: str = "") -> Prepar
     protein = repaired.protein
     held = held_residues(protein)
     frozen = held | parse_selection(freeze, protein) if freeze else held
-    return Prepared(path, protein, (*read.notes, *repaired.notes, *_held_notes(protein, held)), ~frozen)
+    notes = (*read.notes, *repaired.notes, *_held_notes(protein, held), *_about_output(protein))
+    return Prepared(path, protein, notes, ~frozen)
 
 
 def _held_notes(protein: Protein, held: NDArray[np.bool_]) -> list[Note]:
@@ -60,6 +63,20 @@ def _held_notes(protein: Protein, held: NDArray[np.bool_]) -> list[Note]:
     text = "bonds besides the chain's: " + ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
     if held.any():
         names = [str(protein.residue_ids[i]) for i in np.flatnonzero(held)]
-        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-        text += f"; the residues in them are held where they are: {shown}"
+        listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        text += f"; the residues in them are held where they are: {listed}"
     return [Note("connections", text)]
+
+
+def _about_output(protein: Protein) -> list[Note]:
+    """What the PDB format cannot hold."""
+    reason = fits_pdb(protein)
+    if reason:
+        return [Note("format", f"the outputs are mmCIF alone, no PDB files: {reason}")]
+    long = long_names(protein.hetero)
+    if long:
+        text = (
+            f"{long} atom names are longer than four letters: PDB outputs give them short ones (REMARK 99 says which)"
+        )
+        return [Note("atom_names", text)]
+    return []

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from refine.constants import ATOM14, MAX_PEPTIDE_BOND
+from refine.constants import ATOM14, MAX_PEPTIDE_BOND, MAX_STRETCHED_PEPTIDE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +190,8 @@ def _connections_of(connections: Sequence[Connection], index: NDArray[np.int64])
 def peptide_bonds(
     coords: NDArray[np.float32], mask: NDArray[np.bool_], residue_ids: Sequence[ResidueId]
 ) -> NDArray[np.bool_]:
-    """Which residues are bonded to the next: same chain, C and N present and at most ``MAX_PEPTIDE_BOND`` apart.
+    """Which residues are bonded to the next: same chain, C and N present and at most ``MAX_PEPTIDE_BOND`` apart, or
+    ``MAX_STRETCHED_PEPTIDE`` where the numbers go on without a gap.
 
     Args:
         coords: (L, 14, 3) Å.
@@ -205,5 +206,13 @@ def peptide_bonds(
     for i in range(length - 1):
         if residue_ids[i].chain != residue_ids[i + 1].chain or not (mask[i, 2] and mask[i + 1, 0]):
             continue
-        bonded[i] = np.linalg.norm(coords[i, 2] - coords[i + 1, 0]) <= MAX_PEPTIDE_BOND
+        consecutive = are_consecutive(residue_ids[i], residue_ids[i + 1])
+        limit = MAX_STRETCHED_PEPTIDE if consecutive else MAX_PEPTIDE_BOND
+        bonded[i] = np.linalg.norm(coords[i, 2] - coords[i + 1, 0]) <= limit
     return bonded
+
+
+def are_consecutive(one: ResidueId, two: ResidueId) -> bool:
+    """Whether ``two`` follows ``one`` in the chain's numbering without a gap."""
+    inserted = one.number == two.number and one.insertion != two.insertion
+    return one.chain == two.chain and (two.number == one.number + 1 or inserted)

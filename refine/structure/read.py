@@ -5,6 +5,7 @@ them.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -16,12 +17,17 @@ from refine.errors import InputError
 from refine.structure.atom_record import AtomRecord
 from refine.structure.cif_format import parse_bcif, parse_mmcif
 from refine.structure.connections import connections
+from refine.structure.continuity import breaks, interpenetrating_chains
 from refine.structure.link_records import StatedLink, stated_links
-from refine.structure.modified_residues import atom_name, is_hydrogen, is_protonation_name
+from refine.structure.misplaced import FAR as MISPLACED_FAR
+from refine.structure.misplaced import lift_misplaced
+from refine.structure.modified_residues import atom_name, is_hydrogen, is_modified
 from refine.structure.notes import Note
 from refine.structure.pdb_format import parse_pdb
+from refine.structure.periodic_box import is_torn, make_whole, read_box
 from refine.structure.protein import HeteroAtom, Protein, ResidueId, peptide_bonds
 from refine.structure.residue_record import ResidueRecord, carried_along, gather
+from refine.structure.segids import separate_segments
 from refine.structure.source import Source, open_source
 
 MAX_RESIDUES = 5000
@@ -73,16 +79,19 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
         how = "as asked" if model is not None else "the first; --model N takes another"
         notes.append(Note("model", f"the file holds {len(models)} models; model {number} is used ({how})"))
     _check_identities(models[number], source.path)
+    notes += separate_segments(models[number])
     residues, more = gather(models[number])
     notes += more
+    box = read_box(source) if is_torn(residues) else None
+    notes += make_whole(residues, box) if box is not None else []
     notes += carried_along(residues)
     chain_residues = [r for r in residues if r.letter]
     _check_count(chain_residues, residues, max_residues, source.path)
     protein, more = _assemble(residues, source)
     links = stated_links(source)
-    table, unheld = connections(protein, links)
+    table, parted = connections(protein, links)
     protein = dataclasses.replace(protein, connections=table)
-    notes = [*notes, *more, *unheld, *_breaks(protein)]
+    notes = [*notes, *more, *parted, *breaks(protein), *interpenetrating_chains(protein)]
     return ReadResult(protein, tuple(notes), source.format, len(models), source.path, links)
 
 
@@ -160,6 +169,7 @@ def _assemble(residues: list[ResidueRecord], source: Source) -> tuple[Protein, l
             coords[i, k], mask[i, k] = atom.position, True
             b_factors[i, k] = 0.0 if atom.b_factor is None else atom.b_factor
             occupancies[i, k] = 1.0 if atom.occupancy is None else atom.occupancy
+    log.notes += lift_misplaced(coords, mask, oxt, oxt_mask, chain_residues, source.path)
     _check_unit(coords, mask, source.path)
     log.notes += _lift_overlaps(coords, mask, oxt, oxt_mask, chain_residues, source.path)
     ids = tuple(ResidueId(r.chain, r.atoms[0].number, r.atoms[0].insertion) for r in chain_residues)
@@ -174,10 +184,18 @@ def _assemble(residues: list[ResidueRecord], source: Source) -> tuple[Protein, l
         b_factors=b_factors,
         occupancies=occupancies,
         file_order=np.array([r.order for r in chain_residues], dtype=np.int64),
-        hetero=tuple(_hetero(a, r.order) for r in residues if not r.letter for a in r.atoms),
+        hetero=_carried(residues, log.modifications),
         name=source.name,
     )
     return protein, log.finish()
+
+
+def _carried(residues: list[ResidueRecord], modifications: list[AtomRecord]) -> tuple[HeteroAtom, ...]:
+    """Everything that is not refined, in file order; the atoms of modified residues stand at the end of their chain."""
+    last = {r.chain: r.order for r in residues if r.letter}
+    carried = [_hetero(a, r.order) for r in residues if not r.letter for a in r.atoms]
+    carried += [_hetero(a, last[a.chain]) for a in modifications]
+    return tuple(sorted(carried, key=lambda atom: atom.order))
 
 
 def _hetero(atom: AtomRecord, order: int) -> HeteroAtom:
@@ -204,10 +222,12 @@ class _Log:
 
     notes: list[Note] = dataclasses.field(default_factory=list)
     counts: Counter[str] = dataclasses.field(default_factory=Counter)
+    modifications: list[AtomRecord] = dataclasses.field(default_factory=list)
+    """Heavy atoms of modified residues that the standard residue does not have."""
 
     def finish(self) -> list[Note]:
         texts = {
-            "hydrogens": "{} hydrogens of amino acids were dropped; they are placed anew where they are needed",
+            "hydrogens": "{} hydrogens of amino acids were dropped: the outputs hold none",
             "occupancy": "{} atoms have no occupancy; 1 is taken",
             "b_factor": "{} atoms have no B factor; 0 is taken",
             "element": "{} atoms have an element column that contradicts their name; the name is taken",
@@ -221,14 +241,16 @@ class _Log:
 def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
     """Heavy atoms under their standard names (and OXT); what was dropped or converted goes to ``log``."""
     atoms: dict[str, AtomRecord] = {}
-    dropped: list[str] = []
+    dropped: list[AtomRecord] = []
     for atom in residue.atoms:
         name = atom_name(atom.name, residue.name, residue.letter)
+        if is_modified(residue.name) and name != atom.name and residue.find(name):
+            name = ""  # an O1 beside the O of a formyl group is no carbonyl oxygen
         if not name:
             if is_hydrogen(atom.name, atom.element):
                 log.counts["hydrogens"] += 1
             else:
-                dropped.append(atom.name)
+                dropped.append(atom)
         elif name in atoms:
             log.counts["duplicate"] += 1
         else:
@@ -238,22 +260,41 @@ def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
             log.counts["element"] += (
                 atom.element_stated and name[0] != atom.element and not (name[0] == "S" and atom.element == "Se")
             )
-    three = ONE_TO_THREE[residue.letter]
-    if residue.name != three:
-        text = f"{residue.name} is read as {three}"
-        text += f"; atoms left out: {' '.join(dropped)}" if dropped else ""
-        kind = "protonation" if is_protonation_name(residue.name) else "modified"
-        log.notes.append(Note(kind, text, residue.chain, residue.label))
-    elif dropped:
-        log.notes.append(
-            Note(
-                "unknown_atom",
-                f"atoms that {three} does not have are left out: {' '.join(dropped)}",
-                residue.chain,
-                residue.label,
-            )
-        )
+    _note_dropped(residue, atoms, dropped, log)
     return atoms
+
+
+def _note_dropped(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped: list[AtomRecord], log: _Log) -> None:
+    """A note on a residue that is read under another name, or that has atoms its standard residue has not."""
+    three = ONE_TO_THREE[residue.letter]
+    if residue.name == three and not dropped:
+        return
+    kept = _modification(residue, atoms, dropped)
+    log.modifications += kept
+    lost = " ".join(atom.name for atom in dropped if not any(atom is other for other in kept))
+    if residue.name == three:
+        kind, text = "unknown_atom", f"atoms that {three} does not have are left out: {lost}"
+    else:
+        kind, text = "modified" if is_modified(residue.name) else "protonation", f"{residue.name} is read as {three}"
+        text += f"; its other atoms are carried along unmoved: {' '.join(a.name for a in kept)}" if kept else ""
+        text += f"; atoms left out: {lost}" if lost else ""
+    log.notes.append(Note(kind, text, residue.chain, residue.label))
+
+
+def _modification(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped: list[AtomRecord]) -> list[AtomRecord]:
+    """Atoms that a modified residue has beyond its standard one, e.g. a phosphate.
+
+    None where the standard residue is not complete, since the atoms to be built would lie where these are; and none of
+    those that do not lie near the residue.
+    """
+    if not is_modified(residue.name) or not set(ATOM14[residue.letter]) <= set(atoms):
+        return []
+    kept: list[AtomRecord] = []
+    for atom in dropped:
+        near = min(math.dist(atom.position, other.position) for other in (*atoms.values(), *kept))
+        if near <= MISPLACED_FAR:
+            kept.append(atom)
+    return kept
 
 
 def _check_unit(coords: np.ndarray, mask: np.ndarray, file: str) -> None:
@@ -320,20 +361,3 @@ def _lift_overlaps(
         )
         for i, names in sorted(notes.items())
     ]
-
-
-def _breaks(protein: Protein) -> list[Note]:
-    """A note for every place where consecutive residues of a chain are not bonded."""
-    notes = []
-    for i in np.flatnonzero(~protein.bonded[:-1]):
-        one, two = protein.residue_ids[i], protein.residue_ids[i + 1]
-        if one.chain != two.chain or not (protein.mask[i, 2] and protein.mask[i + 1, 0]):
-            continue
-        gap = float(np.linalg.norm(protein.coords[0, i, 2] - protein.coords[0, i + 1, 0]))
-        label = f"{one.number}{one.insertion} {ONE_TO_THREE[protein.sequence[i]]}"
-        text = (
-            f"the chain is broken after this residue (C to N of {two.number}{two.insertion}: {gap:.1f} Å);"
-            " the gap stays"
-        )
-        notes.append(Note("gap", text, one.chain, label))
-    return notes

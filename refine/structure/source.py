@@ -136,7 +136,7 @@ def _lines(text: str) -> str:
 
 
 def _text_format(text: str, file: str) -> str:
-    if re.search(r"^(ATOM  |HETATM)", text, re.MULTILINE) and not re.search(r"^\s*_atom_site\.", text, re.MULTILINE):
+    if re.search(r"^(ATOM[ \d]|HETATM)", text, re.MULTILINE) and not re.search(r"^\s*_atom_site\.", text, re.MULTILINE):
         return "pdb"
     head = text.lstrip()[:2000]
     lower = head.lower()

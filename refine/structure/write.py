@@ -15,6 +15,7 @@ from refine.constants import ONE_TO_THREE
 from refine.errors import InputError
 from refine.files import write_text
 from refine.structure.gemmi_model import build_structure
+from refine.structure.pdb_atom_names import with_short_names
 from refine.structure.protein import Protein
 
 _MAX_HYBRID36 = 1_223_055
@@ -48,6 +49,8 @@ def write_pdb(
 ) -> None:
     """Write ``protein`` as PDB file, one MODEL per replica when R > 1.
 
+    Hetero atoms whose names have more than four letters get short ones; REMARK 99 says which.
+
     Args:
         protein: R >= 1.
         path: replaced in one step once the new file is complete.
@@ -63,6 +66,8 @@ def write_pdb(
         raise InputError(
             f"The protein does not fit the PDB format: {reason}", file=str(path), remedy="Write mmCIF instead"
         )
+    protein, renamed = with_short_names(protein)
+    remarks = [*remarks, *(f"atom name in short: {text}" for text in renamed)]
     structure = build_structure(protein, None if b_values is None else np.clip(b_values, -99.99, 999.99))
     structure.raw_remarks = [f"REMARK  99 {part}" for text in remarks for part in _wrap(text)]
     options = gemmi.PdbWriteOptions()

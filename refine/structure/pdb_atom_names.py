@@ -1,0 +1,61 @@
+"""Names of hetero atoms that PDB's four columns cannot hold, replaced by short ones; mmCIF keeps the long ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator
+
+from refine.structure.protein import HeteroAtom, Protein
+
+MAX_ATOM_NAME = 4
+
+
+def long_names(hetero: Iterable[HeteroAtom]) -> int:
+    """How many hetero atoms have names that do not fit the four columns."""
+    return sum(len(atom.name) > MAX_ATOM_NAME for atom in hetero)
+
+
+def with_short_names(protein: Protein) -> tuple[Protein, list[str]]:
+    """The protein with hetero atom names of at most four letters, unique in their residue; and what became of which.
+
+    Long names become element and number, the same for every file that is written of the same hetero atoms.
+
+    Returns:
+        The protein, itself where nothing is long; and one text a name, such as ``LIG B 1: C_10x is C1``.
+    """
+    if not long_names(protein.hetero):
+        return protein, []
+    hetero: list[HeteroAtom] = []
+    texts = []
+    for (_, chain, number, insertion, residue_name), group in itertools.groupby(protein.hetero, _residue):
+        atoms = list(group)
+        short = _short_names(atoms)
+        hetero += [dataclasses.replace(atom, name=short.get(atom.name, atom.name)) for atom in atoms]
+        texts += [f"{residue_name} {chain} {number}{insertion}: {old} is {new}" for old, new in short.items()]
+    return dataclasses.replace(protein, hetero=tuple(hetero)), texts
+
+
+def _residue(atom: HeteroAtom) -> tuple[int, str, int, str, str]:
+    return atom.order, atom.chain, atom.number, atom.insertion, atom.residue_name
+
+
+def _short_names(atoms: list[HeteroAtom]) -> dict[str, str]:
+    """Long name → short one, for the atoms of one residue; alternate conformations share theirs."""
+    taken = {atom.name.upper() for atom in atoms}
+    short: dict[str, str] = {}
+    for atom in atoms:
+        if len(atom.name) > MAX_ATOM_NAME and atom.name not in short:
+            name = next(name for name in _numbered(atom.element.upper()) if name not in taken)
+            taken.add(name)
+            short[atom.name] = name
+    return short
+
+
+def _numbered(element: str) -> Iterator[str]:
+    """C1, C2, … C999, then anything of four letters."""
+    symbol = element if element and element != "X" else "X"
+    for number in range(1, 10 ** (MAX_ATOM_NAME - len(symbol))):
+        yield f"{symbol}{number}"
+    for number in range(36**MAX_ATOM_NAME):
+        yield "".join("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number // 36**k % 36] for k in (3, 2, 1, 0))
