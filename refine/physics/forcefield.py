@@ -219,14 +219,14 @@ class ForceFieldSystem:
 
 def _variants(protein: Protein, included: NDArray[np.bool_]) -> list[str | None]:
     """Protonation of the included residues where metals and links decide it: thiolates as in disulfides, histidines
-    with the hydrogen on the nitrogen that is free, neutral acids never; None leaves it to the pH.
+    with the hydrogen on the nitrogen that is free; None leaves it to the pH.
     """
     bound: dict[int, set[str]] = {}
     for one in protein.connections:
         for site in (one.first, one.second):
             if one.kind != "disulfide" and 4 < site.slot < 14 and site.residue >= 0:
                 bound.setdefault(site.residue, set()).add(ATOM14[protein.sequence[site.residue]][site.slot])
-    chosen = []
+    chosen: list[str | None] = []
     for i in np.flatnonzero(included).tolist():
         names = bound.get(i, set())
         if "SG" in names:

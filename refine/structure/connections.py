@@ -80,6 +80,20 @@ def held_residues(protein: Protein) -> NDArray[np.bool_]:
     return held
 
 
+def linked_groups(protein: Protein) -> NDArray[np.int64]:
+    """(K, 2) residue and hetero atom, for every atom of the hetero groups that a residue is bonded to."""
+    groups: dict[ResidueId, list[int]] = {}
+    for k, atom in enumerate(protein.hetero):
+        groups.setdefault(ResidueId(atom.chain, atom.number, atom.insertion), []).append(k)
+    pairs = {
+        (one.first.residue, k)
+        for one in protein.connections
+        if one.second.residue < 0 <= one.first.residue
+        for k in groups[residue_of(protein, one.second)]
+    }
+    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
+
+
 def disulfide_pairs(protein: Protein) -> tuple[tuple[int, int], ...]:
     """Residue pairs of the table's disulfides, ascending."""
     both = [(c.first.residue, c.second.residue) for c in protein.connections if c.kind == "disulfide"]
