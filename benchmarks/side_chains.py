@@ -11,7 +11,6 @@ chirality outliers, and seconds for each structure.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -70,7 +69,7 @@ def main() -> None:
     rows = []
     for folder in folders[:: max(1, len(folders) // args.count)][: args.count]:
         for name in ("native.pdb", "model.pdb"):
-            protein = dataclasses.replace(read_structure(folder / name).protein, hetero=())
+            protein = read_structure(folder / name).protein.without_hetero()
             if protein.mask[:, :4].all():
                 rows.append(measures(protein, args.lost))
     sys.stdout.write(f"{len(rows)} structures\n")

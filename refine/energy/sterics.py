@@ -58,7 +58,7 @@ class Sterics:
     Sites are N, CA, C, O, an ideal CB (not for glycine) and the side-chain centroid on its residue's frame; d0 comes
     from contacts in crystal structures (chemistry.SITE_CONTACTS, SITE_RADII, CENTROID_RADII, HETERO_RADII). Pairs
     within a residue and between bonded residues are left out (the torsion terms know them). Hetero atoms repel with
-    their full energy on the residue. There is no attraction here.
+    their full energy on the residue, but for the groups that it is bonded to. There is no attraction here.
 
     The pair list is rebuilt when a site has moved ``SKIN / 2``; it affects the cost only, never the value or its bytes,
     because pairs are sorted and pairs apart contribute nothing. Memory is proportional to L, not its square.
@@ -71,6 +71,7 @@ class Sterics:
         self._kind = np.tile(np.arange(SITES), len(system))
         self._centroid, self._present = _centroids(system)
         self._hetero_radius = np.array([HETERO_RADII.get(e, HETERO_RADIUS) for e in system.hetero_elements], np.float64)
+        self._linked = system.linked @ np.array((len(system.hetero), 1))
         self._bonded = system.bonded.cpu().numpy()
         self._tree = cKDTree(system.hetero.double().cpu().numpy()) if len(system.hetero) else None
         self._pairs: PairList | None = None
@@ -164,7 +165,7 @@ class Sterics:
         near = cKDTree(x).sparse_distance_matrix(self._tree, reach, output_type="ndarray")
         i, j = present[near["i"]], near["j"].astype(np.int64)
         contact = radius[i] + self._hetero_radius[j]
-        keep = near["v"] < contact + SKIN
+        keep = (near["v"] < contact + SKIN) & ~np.isin(i // SITES * len(self._hetero_radius) + j, self._linked)
         i, j, contact = i[keep], j[keep], contact[keep]
         order = np.lexsort((j, i))
         return np.stack((i[order] + offset, j[order])), contact[order]

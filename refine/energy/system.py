@@ -12,6 +12,7 @@ from torch import Tensor
 from refine.constants import AMINO_ACIDS
 from refine.errors import EngineError
 from refine.structure.chemistry import CIS_KEPT, CIS_KEPT_BEFORE_PROLINE
+from refine.structure.connections import linked_groups
 from refine.structure.geometry import dihedral, frames, to_local
 from refine.structure.protein import Protein
 
@@ -35,6 +36,7 @@ class System:
         has_centroid: (L,) bool, the residue has side-chain atoms beyond CB.
         cb_local: (L, 3) Å, CB as the structure has it in the residue frame; ``has_cb`` (L,) where it exists.
         hetero: (M, 3) Å, atoms that stay where they are; hetero_elements: M element symbols.
+        linked: (K, 2) residue and hetero atom, all atoms of the groups that a residue is bonded to.
     """
 
     sequence: str
@@ -52,6 +54,7 @@ class System:
     has_cb: Tensor
     hetero: Tensor
     hetero_elements: tuple[str, ...]
+    linked: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.sequence)
@@ -114,6 +117,7 @@ class System:
             .reshape(-1, 3)
             .to(device=device, dtype=dtype),
             hetero_elements=tuple(h.element.strip().upper() for h in protein.hetero),
+            linked=linked_groups(protein),
         )
 
 

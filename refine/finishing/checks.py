@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.structure.arrays import dihedral
-from refine.structure.chemistry import CIS_OR_TRANS, chiral_volumes, disulfides
-from refine.structure.protein import Protein
+from refine.structure.chemistry import CIS_OR_TRANS, DISULFIDE_MAX, chiral_volumes
+from refine.structure.connections import position_of, residue_of
+from refine.structure.protein import Connection, Protein
+
+_MOST_STRETCHED = 0.3
+"""Å by which a connection may be longer than in the input."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +23,13 @@ class Stereo:
     Attributes:
         wrong_chirality: residues whose CA is not L, or whose CB (ILE, THR) has the wrong hand.
         cis: residues i whose peptide bond to i + 1 is cis, proline at i + 1 or not.
-        disulfides: bonded cysteine pairs.
+        parted: connections of the protein that are longer than they may be: a disulfide by ``DISULFIDE_MAX``, any
+            other by 0.3 Å more than in the input.
     """
 
     wrong_chirality: frozenset[int]
     cis: frozenset[int]
-    disulfides: frozenset[tuple[int, int]]
+    parted: frozenset[Connection]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +41,8 @@ class CheckReport:
         new_chirality: those that finishing introduced.
         new_cis: residues before a cis peptide bond that was trans and does not lead to proline.
         changed_proline: bonds to proline whose isomer changed.
-        lost_disulfides: pairs "A:3–A:40" that were bonded and are not any more.
+        lost_disulfides: pairs "A:3–A:40" that are bonded in the input and have come apart.
+        lost_connections: other connections "A:3–A:301" that have come apart.
     """
 
     chirality_before: tuple[str, ...] = ()
@@ -45,11 +51,13 @@ class CheckReport:
     new_cis: tuple[str, ...] = ()
     changed_proline: tuple[str, ...] = ()
     lost_disulfides: tuple[str, ...] = ()
+    lost_connections: tuple[str, ...] = ()
 
     @property
     def introduced(self) -> int:
         """Number of errors finishing introduced."""
-        return len(self.new_chirality) + len(self.new_cis) + len(self.changed_proline) + len(self.lost_disulfides)
+        lost = len(self.lost_disulfides) + len(self.lost_connections)
+        return len(self.new_chirality) + len(self.new_cis) + len(self.changed_proline) + lost
 
 
 def omega(protein: Protein) -> NDArray[np.float64]:
@@ -70,8 +78,13 @@ def stereo(protein: Protein) -> Stereo:
     return Stereo(
         wrong_chirality=frozenset(residue[volume < 0].tolist()),
         cis=frozenset(np.nonzero(np.abs(omega(protein)) < CIS_OR_TRANS)[0].tolist()),
-        disulfides=frozenset(disulfides(protein)),
+        parted=frozenset(one for one in protein.connections if _has_parted(protein, one)),
     )
+
+
+def _has_parted(protein: Protein, one: Connection) -> bool:
+    length = float(np.linalg.norm(position_of(protein, one.first) - position_of(protein, one.second)))
+    return length > (DISULFIDE_MAX if one.kind == "disulfide" else one.distance + _MOST_STRETCHED)
 
 
 def compare_stereo(protein: Protein, before: Stereo, after: Stereo) -> CheckReport:
@@ -81,12 +94,17 @@ def compare_stereo(protein: Protein, before: Stereo, after: Stereo) -> CheckRepo
         return tuple(str(protein.residue_ids[i]) for i in sorted(index))
 
     to_proline = frozenset(i for i in before.cis | after.cis if protein.sequence[i + 1] == "P")
-    lost = sorted(before.disulfides - after.disulfides)
+
+    def pairs(*, disulfides: bool) -> tuple[str, ...]:
+        lost = [one for one in protein.connections if one in after.parted and (one.kind == "disulfide") == disulfides]
+        return tuple(f"{residue_of(protein, one.first)}–{residue_of(protein, one.second)}" for one in lost)
+
     return CheckReport(
         chirality_before=names(before.wrong_chirality),
         chirality_after=names(after.wrong_chirality),
         new_chirality=names(after.wrong_chirality - before.wrong_chirality),
         new_cis=names(after.cis - before.cis - to_proline),
         changed_proline=names((before.cis ^ after.cis) & to_proline),
-        lost_disulfides=tuple(f"{protein.residue_ids[i]}–{protein.residue_ids[j]}" for i, j in lost),
+        lost_disulfides=pairs(disulfides=True),
+        lost_connections=pairs(disulfides=False),
     )

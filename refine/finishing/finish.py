@@ -15,7 +15,8 @@ from refine.finishing.relax import SOLVENT_MAX_ATOMS, Relaxer, Stage
 from refine.finishing.repacking import repack
 from refine.finishing.settings import FinishSettings
 from refine.structure.atom_list import AtomList
-from refine.structure.chemistry import CLASH_OVERLAP, disulfides
+from refine.structure.chemistry import CLASH_OVERLAP
+from refine.structure.connections import held_residues
 from refine.structure.protein import Protein
 from refine.structure.side_chains import complete_side_chains
 
@@ -83,19 +84,19 @@ class Finisher:
     """Finishes many models of one protein; the OpenMM system is built once, at the first one.
 
     Args:
-        reference: the protein all models share (R = 1): its disulfides, protonation and hetero atoms hold for all of
+        reference: the protein all models share (R = 1): its connections, protonation and hetero atoms hold for all of
             them.
         settings: of this stage.
-        mobile: (L,) bool, False where heavy atoms must not move; None means all may.
+        mobile: (L,) bool, False where heavy atoms must not move; None means all may but those that connections hold.
     """
 
     def __init__(self, reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None = None) -> None:
         assert reference.replicas == 1, reference.replicas
         self.settings = settings
-        self.mobile = np.ones(len(reference), dtype=np.bool_) if mobile is None else np.asarray(mobile, dtype=np.bool_)
+        self.mobile = np.ones(len(reference), dtype=np.bool_) if mobile is None else np.array(mobile, dtype=np.bool_)
         assert self.mobile.shape == (len(reference),), self.mobile.shape
         self.reference = complete_side_chains(reference).protein if settings.side_chains else reference
-        self.ss_bonds = disulfides(self.reference)
+        self.mobile &= ~held_residues(reference)
         self._relaxer: Relaxer | None = None
         self._problem = ""
 
@@ -105,7 +106,7 @@ class Finisher:
             return 0.0
         begun = time.monotonic()
         try:
-            self._relaxer = Relaxer(self.reference, self.ss_bonds, self.settings, self.mobile)
+            self._relaxer = Relaxer(self.reference, self.settings, self.mobile)
         except EngineError as error:
             self._problem = error.message
             log.warning("%s: not relaxed: %s", self.reference.name, error)
@@ -134,9 +135,7 @@ class Finisher:
         if self.settings.side_chains:
             completion = complete_side_chains(protein)
             completed = completion.built
-            start, repacked = repack(
-                completion.protein, self.mobile, self.ss_bonds, begun + 0.3 * self.settings.max_seconds
-            )
+            start, repacked = repack(completion.protein, self.mobile, begun + 0.3 * self.settings.max_seconds)
         stages = self._relax(protein, start, deadline, refined)
         level, chosen, checks = self._choose(protein, start, stages)
         ids = protein.residue_ids
@@ -178,7 +177,7 @@ class Finisher:
         return stages + self._relaxer.relax(start, deadline, frozenset(spoiled), refined=refined)
 
     def _clashes(self, protein: Protein) -> int:
-        atoms = AtomList.from_protein(protein, self.ss_bonds)
+        atoms = AtomList.from_protein(protein)
         return len(atoms.overlaps(atoms.positions(protein), CLASH_OVERLAP)[1])
 
     def _choose(self, protein: Protein, start: Protein, stages: list[Stage]) -> tuple[str, Protein, CheckReport]:

@@ -82,7 +82,6 @@ class Relaxer:
 
     Args:
         protein: R = 1; decides protonation, disulfides, obstacles.
-        ss_bonds: bonded cysteine pairs.
         settings: of the finishing stage.
         mobile: (L,) bool; heavy atoms of other residues do not move.
 
@@ -93,12 +92,11 @@ class Relaxer:
     def __init__(
         self,
         protein: Protein,
-        ss_bonds: tuple[tuple[int, int], ...],
         settings: FinishSettings,
         mobile: NDArray[np.bool_],
     ) -> None:
         self.settings = settings
-        self._forcefield = ForceFieldSystem(protein, ss_bonds, mobile, ph=settings.ph, solvent=settings.solvent)
+        self._forcefield = ForceFieldSystem(protein, mobile, ph=settings.ph, solvent=settings.solvent)
         self._restraint = self._backbone_restraint(mobile)
         self._omega = self._peptide_restraint(protein)
         self.platform, self._context = self._forcefield.open(

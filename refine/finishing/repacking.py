@@ -11,6 +11,7 @@ from refine.constants import ATOM14
 from refine.structure.atom_list import AtomList
 from refine.structure.chemistry import POLAR_ALLOWANCE, chi_slots
 from refine.structure.conformers import backbone_angles, likely_rotamers, set_chi
+from refine.structure.connections import disulfide_pairs
 from refine.structure.protein import Protein
 
 SEVERE_OVERLAP = 0.7
@@ -22,9 +23,7 @@ _KEEP_BONUS = 1.0
 _CONTACT = 6.0
 
 
-def repack(
-    protein: Protein, mobile: NDArray[np.bool_], ss_bonds: tuple[tuple[int, int], ...], deadline: float
-) -> tuple[Protein, tuple[int, ...]]:
+def repack(protein: Protein, mobile: NDArray[np.bool_], deadline: float) -> tuple[Protein, tuple[int, ...]]:
     """Turn chi angles of severely clashing side chains to the sterically best rotamer (replica 0).
 
     Residues with an overlap above ``SEVERE_OVERLAP`` at atoms beyond CB are visited worst first, twice at most, each
@@ -35,15 +34,14 @@ def repack(
     Args:
         protein: R = 1.
         mobile: (L,).
-        ss_bonds: bonded cysteine pairs.
         deadline: ``time.monotonic()`` value at which the search stops where it is.
 
     Returns:
         the protein and the residues whose side chain turned.
     """
-    atoms = AtomList.from_protein(protein, ss_bonds)
+    atoms = AtomList.from_protein(protein)
     x = atoms.positions(protein)
-    bridged = {i for pair in ss_bonds for i in pair}
+    bridged = {i for pair in disulfide_pairs(protein) for i in pair}
     complete = np.array([protein.mask[i, : len(ATOM14[aa])].all() for i, aa in enumerate(protein.sequence)])
     free = [
         bool(mobile[i] and complete[i] and chi_slots(aa) and i not in bridged) for i, aa in enumerate(protein.sequence)

@@ -17,7 +17,8 @@ from refine.physics.forces import BONDED, NONBONDED, SOLVENT, scalable_charges, 
 from refine.physics.hydrogens import HydrogenPlacer
 from refine.physics.platform import open_context
 from refine.structure.backbone import place_oxt
-from refine.structure.chemistry import HEAVY_ATOM_RADII, radii
+from refine.structure.chemistry import radii
+from refine.structure.connections import disulfide_pairs
 from refine.structure.protein import Protein
 
 KJ_PER_KCAL = 4.184
@@ -27,8 +28,8 @@ _HETERO_REACH = 12.0
 # OBC radii in Å and scales by element (Onufriev, Bashford & Case 2004; mbondi2: hydrogen on nitrogen 1.3).
 _GB = {"H": (1.2, 0.85), "C": (1.7, 0.72), "N": (1.55, 0.79), "O": (1.5, 0.85), "S": (1.8, 0.96)}
 _GB_POLAR_HYDROGEN = 1.3
-_METALS_COORDINATE = 2.7
-_COVALENT = 1.75
+_FIXED_PAIR = 2.2
+"""Å within which atoms that cannot move do not feel each other."""
 
 
 class ForceFieldSystem:
@@ -41,8 +42,8 @@ class ForceFieldSystem:
 
     Args:
         protein: R = 1; decides protonation, disulfides, obstacles.
-        ss_bonds: bonded cysteine pairs.
-        mobile: (L,) bool; heavy atoms of other residues do not move.
+        mobile: (L,) bool; heavy atoms of other residues do not move. Residues bonded to obstacles, or to one another
+            besides peptides and disulfides, must be among those (``connections.held_residues``).
         ph: at which hydrogens are added.
         solvent: add generalised Born solvent (OBC).
 
@@ -59,7 +60,6 @@ class ForceFieldSystem:
     def __init__(
         self,
         protein: Protein,
-        ss_bonds: tuple[tuple[int, int], ...],
         mobile: NDArray[np.bool_],
         *,
         ph: float = 7.0,
@@ -69,9 +69,10 @@ class ForceFieldSystem:
         if not self.included.any():
             raise EngineError("no bonded stretch of complete residues to relax")
         try:
-            topology, start = _heavy_topology(protein, self.included, ss_bonds)
+            topology, start = _heavy_topology(protein, self.included)
             modeller = app.Modeller(topology, start * NM_PER_ANGSTROM * unit.nanometer)
-            modeller.addHydrogens(pH=ph, platform=openmm.Platform.getPlatformByName("CPU"))
+            variants = _variants(protein, self.included)
+            modeller.addHydrogens(pH=ph, variants=variants, platform=openmm.Platform.getPlatformByName("CPU"))
             self.topology = modeller.topology
             forcefield = app.ForceField("amber14/protein.ff14SB.xml")
             self.system = forcefield.createSystem(
@@ -95,7 +96,8 @@ class ForceFieldSystem:
         for i in np.nonzero(self.included & ~mobile)[0].tolist():
             for particle in self.particle[i][self.particle[i] >= 0]:
                 self.system.setParticleMass(int(particle), 0.0)
-        self._add_obstacles(self.system, nonbonded, self._solvent_force, protein)
+        self._add_obstacles(nonbonded, self._solvent_force, protein)
+        self._ignore_fixed_pairs(nonbonded, protein)
         self.system.addForce(soft_spheres(nonbonded))
         scalable_charges(nonbonded)
 
@@ -165,7 +167,6 @@ class ForceFieldSystem:
         self._left = left[near[: len(left)]]
         self._hetero = hetero[near[len(left) :]]
         self._obstacle_radii = radii(symbols)[near]
-        self._obstacle_metal = np.array([s.upper() not in HEAVY_ATOM_RADII for s in symbols], np.bool_)[near]
 
     def _obstacles(self, protein: Protein) -> NDArray[np.float64]:
         """Positions (H, 3) in Å of the obstacles in this model."""
@@ -189,39 +190,54 @@ class ForceFieldSystem:
         return force
 
     def _add_obstacles(
-        self,
-        system: openmm.System,
-        nonbonded: openmm.NonbondedForce,
-        solvent: openmm.GBSAOBCForce | None,
-        protein: Protein,
+        self, nonbonded: openmm.NonbondedForce, solvent: openmm.GBSAOBCForce | None, protein: Protein
     ) -> None:
-        """Obstacles as fixed uncharged particles; pairs that are bonded or coordinated in the input do not repel."""
+        """Obstacles as fixed uncharged particles that do not feel one another."""
         obstacles = self._obstacles(protein)
-        if not len(obstacles):
-            return
-        first = system.getNumParticles()
+        first = self.system.getNumParticles()
         for radius in self._obstacle_radii:
-            system.addParticle(0.0)
+            self.system.addParticle(0.0)
             nonbonded.addParticle(0.0, 2 * 0.9 * radius * NM_PER_ANGSTROM / 2 ** (1 / 6), 0.1 * KJ_PER_KCAL)
             if solvent is not None:
                 solvent.addParticle(0.0, 0.05, 1e-3)
-        tree = cKDTree(obstacles)
-        for a, b in tree.query_pairs(3.0, output_type="ndarray"):
-            nonbonded.addException(first + int(a), first + int(b), 0.0, 0.1, 0.0)
-        present = np.argwhere((self.particle[:, :14] >= 0) & protein.mask)
-        position = protein.coords[0][present[:, 0], present[:, 1]].astype(np.float64)
-        linked: set[tuple[int, int]] = set()
-        for (i, k), nearby, d in zip(
-            present, tree.query_ball_point(position, _METALS_COORDINATE), position, strict=True
-        ):
-            symbol = ATOM14[protein.sequence[i]][k][0]
-            for h in nearby:
-                far = np.linalg.norm(obstacles[h] - d)
-                metal = symbol in "NOS" and self._obstacle_metal[h]
-                if far < _COVALENT + 0.2 * (symbol == "S") or metal:
-                    linked |= {(int(a), first + int(h)) for a in np.nonzero(self.residue_of == i)[0]}
-        for a, h in sorted(linked):
-            nonbonded.addException(a, h, 0.0, 0.1, 0.0)
+        if len(obstacles):
+            for a, b in cKDTree(obstacles).query_pairs(3.0, output_type="ndarray"):
+                nonbonded.addException(first + int(a), first + int(b), 0.0, 0.1, 0.0)
+
+    def _ignore_fixed_pairs(self, nonbonded: openmm.NonbondedForce, protein: Protein) -> None:
+        """No forces between close atoms that cannot move: what is held is bonded there, to a metal, a sugar or the
+        other end of a cycle, and its repulsion would drown the energies of what moves.
+        """
+        fixed = np.array([self.system.getParticleMass(n)._value == 0.0 for n in range(self.system.getNumParticles())])
+        index = np.flatnonzero(fixed)
+        if not len(index):
+            return
+        pairs = cKDTree(self.positions(protein)[index]).query_pairs(_FIXED_PAIR, output_type="ndarray")
+        for a, b in index[pairs].tolist():
+            nonbonded.addException(a, b, 0.0, 0.1, 0.0, replace=True)
+
+
+def _variants(protein: Protein, included: NDArray[np.bool_]) -> list[str | None]:
+    """Protonation of the included residues where metals and links decide it: thiolates as in disulfides, histidines
+    with the hydrogen on the nitrogen that is free; None leaves it to the pH.
+    """
+    bound: dict[int, set[str]] = {}
+    for one in protein.connections:
+        for site in (one.first, one.second):
+            if one.kind != "disulfide" and 4 < site.slot < 14 and site.residue >= 0:
+                bound.setdefault(site.residue, set()).add(ATOM14[protein.sequence[site.residue]][site.slot])
+    chosen: list[str | None] = []
+    for i in np.flatnonzero(included).tolist():
+        names = bound.get(i, set())
+        if "SG" in names:
+            chosen.append("CYX")
+        elif "NE2" in names and protein.sequence[i] == "H":
+            chosen.append("HID")
+        elif "ND1" in names and protein.sequence[i] == "H":
+            chosen.append("HIE")
+        else:
+            chosen.append(None)
+    return chosen
 
 
 def _included(protein: Protein) -> NDArray[np.bool_]:
@@ -234,9 +250,7 @@ def _included(protein: Protein) -> NDArray[np.bool_]:
     return out
 
 
-def _heavy_topology(
-    protein: Protein, included: NDArray[np.bool_], ss_bonds: tuple[tuple[int, int], ...]
-) -> tuple[app.Topology, NDArray[np.float64]]:
+def _heavy_topology(protein: Protein, included: NDArray[np.bool_]) -> tuple[app.Topology, NDArray[np.float64]]:
     """OpenMM topology of the included residues' heavy atoms, a chain for each bonded stretch, and positions (A, 3) in
     Å.
     """
@@ -256,7 +270,7 @@ def _heavy_topology(
             backbone = protein.coords[0, i, :4].astype(np.float64)
             position.append(protein.oxt[0, i].astype(np.float64) if protein.oxt_mask[i] else place_oxt(*backbone))
     topology.createStandardBonds()
-    for i, j in ss_bonds:
+    for i, j in disulfide_pairs(protein):
         if i in sulfur and j in sulfur:
             topology.addBond(sulfur[i], sulfur[j])
     return topology, separated(np.array(position), np.zeros((0, 3)))

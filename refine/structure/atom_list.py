@@ -32,17 +32,19 @@ class AtomList:
     excluded: csr_matrix
 
     @classmethod
-    def from_protein(cls, protein: Protein, ss_bonds: tuple[tuple[int, int], ...] = ()) -> AtomList:
-        """Atoms present in ``protein`` with its covalent graph and the disulfides ``ss_bonds``."""
+    def from_protein(cls, protein: Protein) -> AtomList:
+        """Atoms present in ``protein`` with its covalent graph, its connections included."""
         residue, slot = (x.tolist() for x in np.nonzero(protein.mask))
         symbols = [elements(protein.sequence[i])[k] for i, k in zip(residue, slot, strict=True)]
         for i in np.nonzero(protein.oxt_mask)[0].tolist():
             residue, slot, symbols = [*residue, i], [*slot, 14], [*symbols, "O"]
-        at = {(int(i), int(k)): n for n, (i, k) in enumerate(zip(residue, slot, strict=True))}
+        at: dict[tuple[int, ...], int] = {(i, k): n for n, (i, k) in enumerate(zip(residue, slot, strict=True))}
+        bonds: list[tuple[tuple[int, ...], tuple[int, ...]]]
         bonds = [((i, a), (i, b)) for i, aa in enumerate(protein.sequence) for a, b in residue_bonds(aa)]
         bonds += [((int(i), 2), (int(i) + 1, 0)) for i in np.nonzero(protein.bonded)[0]]
         bonds += [((int(i), 2), (int(i), 14)) for i in np.nonzero(protein.oxt_mask)[0]]
-        bonds += [((i, 5), (j, 5)) for i, j in ss_bonds]
+        at |= {(-1, k): len(symbols) + k for k in range(len(protein.hetero))}
+        bonds += [(tuple(c.first), tuple(c.second)) for c in protein.connections]
         edges = np.array([(at[a], at[b]) for a, b in bonds if a in at and b in at], dtype=np.int64).reshape(-1, 2)
         symbols += [h.element for h in protein.hetero]
         count = len(symbols)

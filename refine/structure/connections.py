@@ -20,11 +20,11 @@ from scipy.spatial import cKDTree
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.structure.link_records import AtomAddress, StatedLink
 from refine.structure.notes import Note
-from refine.structure.protein import Connection, Protein, Site
+from refine.structure.protein import Connection, Protein, ResidueId, Site
 
 DISULFIDE_REACH = 3.0
-"""Å between two sulfurs, each the other's nearest, up to which they are bonded: models open disulfides, and a contact of
-unbonded sulfurs is 3.6 Å."""
+"""Å between two sulfurs, each the other's nearest, up to which they are bonded: models open disulfides, and unbonded
+sulfurs in contact are 3.6 Å apart."""
 METAL_SLACK = 0.6
 """Å beyond the sum of the covalent radii up to which a metal is coordinated: Zn–S 2.87, Zn–N 2.53, Ca–O 3.02."""
 COVALENT_SLACK = 0.25
@@ -80,10 +80,40 @@ def held_residues(protein: Protein) -> NDArray[np.bool_]:
     return held
 
 
+def linked_groups(protein: Protein) -> NDArray[np.int64]:
+    """(K, 2) residue and hetero atom, for every atom of the hetero groups that a residue is bonded to."""
+    groups: dict[ResidueId, list[int]] = {}
+    for k, atom in enumerate(protein.hetero):
+        groups.setdefault(ResidueId(atom.chain, atom.number, atom.insertion), []).append(k)
+    pairs = {
+        (one.first.residue, k)
+        for one in protein.connections
+        if one.second.residue < 0 <= one.first.residue
+        for k in groups[residue_of(protein, one.second)]
+    }
+    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
+
+
 def disulfide_pairs(protein: Protein) -> tuple[tuple[int, int], ...]:
     """Residue pairs of the table's disulfides, ascending."""
     both = [(c.first.residue, c.second.residue) for c in protein.connections if c.kind == "disulfide"]
     return tuple(sorted((min(pair), max(pair)) for pair in both if min(pair) >= 0))
+
+
+def position_of(protein: Protein, site: Site) -> NDArray[np.float64]:
+    """(3,) Å of an atom in replica 0."""
+    if site.residue < 0:
+        return np.array(protein.hetero[site.slot].position, np.float64)
+    own = protein.oxt[0, site.residue] if site.slot == 14 else protein.coords[0, site.residue, site.slot]
+    return own.astype(np.float64)
+
+
+def residue_of(protein: Protein, site: Site) -> ResidueId:
+    """The author's identity of the residue of an atom."""
+    if site.residue >= 0:
+        return protein.residue_ids[site.residue]
+    atom = protein.hetero[site.slot]
+    return ResidueId(atom.chain, atom.number, atom.insertion)
 
 
 def described(protein: Protein) -> list[dict[str, Any]]:

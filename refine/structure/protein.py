@@ -151,6 +151,11 @@ class Protein:
         """Replica ``r`` alone (R = 1)."""
         return dataclasses.replace(self, coords=self.coords[r : r + 1], oxt=self.oxt[r : r + 1])
 
+    def without_hetero(self) -> Protein:
+        """The protein alone, without the atoms carried along and the bonds to them."""
+        own = tuple(one for one in self.connections if one.second.residue >= 0)
+        return dataclasses.replace(self, hetero=(), connections=own)
+
     def select(self, keep: Sequence[int] | NDArray[np.int64]) -> Protein:
         """The residues ``keep`` (ascending indices); peptide bonds across removed residues are gone."""
         index = np.asarray(keep, dtype=np.int64)

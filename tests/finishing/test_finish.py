@@ -14,6 +14,7 @@ from refine.finishing.checks import compare_stereo, omega, stereo
 from refine.finishing.finish import Finisher, finish
 from refine.finishing.relax import Relaxer, Stage
 from refine.finishing.settings import FinishSettings
+from refine.structure.connections import connections
 from refine.structure.protein import HeteroAtom, Protein
 from refine.structure.read import read_structure
 from tests.finishing.peptides import peptide
@@ -104,7 +105,7 @@ def test_hetero_atoms_obstruct_and_do_not_move() -> None:
 
 
 def test_guarded_residues_are_held_harder_than_others(bent: Protein) -> None:
-    relaxer = Relaxer(bent, (), SETTINGS, np.ones(len(bent), dtype=np.bool_))
+    relaxer = Relaxer(bent, SETTINGS, np.ones(len(bent), dtype=np.bool_))
     free, held = (
         relaxer.relax(bent, time.monotonic() + 60, guarded)[-1].coords for guarded in (frozenset(), frozenset({8, 9}))
     )
@@ -198,17 +199,31 @@ def test_omega_reads_back_what_was_built() -> None:
     assert np.allclose(got[:-1], -150.0, atol=0.01) and np.isnan(got[-1])
 
 
-def test_disulfide_found_and_kept(bent: Protein) -> None:
+def bridged(gap: float) -> Protein:
+    """Two cysteines of a helix whose sulfurs are ``gap`` Å apart."""
     chain = peptide("CAAAC" + "A" * 5, phi=-63.0, psi=-42.0)
     coords = chain.coords.copy()
     middle = (coords[0, 0, 4] + coords[0, 4, 4]) / 2
     direction = (coords[0, 4, 4] - coords[0, 0, 4]) / np.linalg.norm(coords[0, 4, 4] - coords[0, 0, 4])
-    coords[0, 0, 5], coords[0, 4, 5] = middle - 1.02 * direction, middle + 1.02 * direction
-    bridged = chain.with_coords(coords, oxt=chain.oxt)
-    assert stereo(bridged).disulfides == {(0, 4)}
-    done = finish(bridged, SETTINGS)
-    assert np.linalg.norm(done.protein.coords[0, 0, 5] - done.protein.coords[0, 4, 5]) < 2.3
-    assert done.report.checks.lost_disulfides == ()
+    coords[0, 0, 5], coords[0, 4, 5] = middle - 0.5 * gap * direction, middle + 0.5 * gap * direction
+    chain = chain.with_coords(coords, oxt=chain.oxt)
+    return dataclasses.replace(chain, connections=connections(chain)[0])
+
+
+@pytest.mark.parametrize("gap", [2.04, 2.8])
+def test_a_disulfide_is_kept_and_an_open_one_closed(gap: float) -> None:
+    done = finish(bridged(gap), SETTINGS)
+    assert np.linalg.norm(done.protein.coords[0, 0, 5] - done.protein.coords[0, 4, 5]) == pytest.approx(2.05, abs=0.1)
+    assert done.report.flag == "complete" and done.report.checks.lost_disulfides == ()
+
+
+def test_a_disulfide_that_has_come_apart_is_counted() -> None:
+    chain = bridged(2.04)
+    coords = chain.coords.copy()
+    coords[0, 4, 5] += 2.0
+    apart = chain.with_coords(coords, oxt=chain.oxt)
+    checks = compare_stereo(chain, stereo(chain), stereo(apart))
+    assert checks.lost_disulfides == ("A:1–A:5",) and checks.introduced >= 1
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ RESIDUES = ("NSER", "TRP", "PRO", "GLN", "CLYS")
 def built() -> tuple[Relaxer, Peptide, np.ndarray]:
     """The relaxation's system of a peptide, the oracle's, and positions (A, 3) in nm a little off every ideal value."""
     chain = peptide("SWPQK")
-    relaxer = Relaxer(chain, (), FinishSettings(device="cpu"), np.ones(len(chain), dtype=np.bool_))
+    relaxer = Relaxer(chain, FinishSettings(device="cpu"), np.ones(len(chain), dtype=np.bool_))
     names = [(atom.residue.index, atom.name) for atom in relaxer._topology.atoms()]
     atoms = [(0, "H1") if name == (0, "H") else name for name in names]  # OpenMM and the file call it so
     x = 0.1 * (relaxer._positions(chain) + np.random.default_rng(0).normal(0, 0.05, (len(atoms), 3)))

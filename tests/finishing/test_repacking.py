@@ -32,7 +32,7 @@ def _blocked() -> tuple[Protein, tuple[float, ...]]:
 def test_a_side_chain_turns_away_from_a_ligand_and_nothing_else_moves() -> None:
     chain, _ = _blocked()
     free = np.ones(len(chain), dtype=np.bool_)
-    turned, residues = repack(chain, free, (), time.monotonic() + 60)
+    turned, residues = repack(chain, free, time.monotonic() + 60)
     assert residues == (3,)
     assert worst_overlap(turned) < worst_overlap(chain) - 0.5
     moved = np.abs(turned.coords - chain.coords).max(-1)[0] > 0
@@ -43,8 +43,8 @@ def test_frozen_side_chains_and_an_expired_deadline_change_nothing() -> None:
     chain, _ = _blocked()
     frozen = np.ones(len(chain), dtype=np.bool_)
     frozen[3] = False
-    assert repack(chain, frozen, (), time.monotonic() + 60)[1] == ()
-    assert repack(chain, ~np.zeros(len(chain), dtype=np.bool_), (), time.monotonic() - 1)[1] == ()
+    assert repack(chain, frozen, time.monotonic() + 60)[1] == ()
+    assert repack(chain, ~np.zeros(len(chain), dtype=np.bool_), time.monotonic() - 1)[1] == ()
 
 
 def test_overlaps_leave_out_bonded_neighbours_and_count_a_planted_one() -> None:

@@ -20,7 +20,7 @@ CHAIN = peptide("MKSWHPGTIRE")
 
 
 def system_of(chain: Protein, *, solvent: bool = True) -> ForceFieldSystem:
-    return ForceFieldSystem(chain, (), np.ones(len(chain), np.bool_), solvent=solvent)
+    return ForceFieldSystem(chain, np.ones(len(chain), np.bool_), solvent=solvent)
 
 
 @pytest.fixture(scope="module")
