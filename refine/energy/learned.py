@@ -111,7 +111,11 @@ class LearnedModel:
 
     def _fields(self, coords: Tensor) -> Fields:
         inputs = self._inputs(coords.shape[0])
-        outputs = [network(coords, *inputs) for network in self.networks.priors]
+        side_chains = self._side_chains(coords)
+        outputs = [
+            network(coords, *inputs, *(() if network.side_chains is None else side_chains))
+            for network in self.networks.priors
+        ]
         region = outputs[0].region
 
         def mean(values: list[Tensor]) -> Tensor:
@@ -153,12 +157,15 @@ class LearnedModel:
         return torch.cat([checkpoint(self._likelihood, chunk, use_reentrant=False) for chunk in coords.split(per_call)])
 
     def _likelihood(self, coords: Tensor) -> Tensor:
+        return torch.log_softmax(
+            self.networks.likelihood(coords, *self._side_chains(coords), *self._inputs(coords.shape[0])), dim=-1
+        )
+
+    def _side_chains(self, coords: Tensor) -> tuple[Tensor, Tensor]:
+        """Side-chain atoms (R, L, 10, 3) Å as they ride on coords (R, L, 4, 3), and which exist."""
         rot = frames(coords[..., 0, :], coords[..., 1, :], coords[..., 2, :])
         side_chain = to_global(rot[:, :, None], coords[..., 1:2, :], self.system.side_chain_local)
-        present = self.system.has_side_chain.expand(coords.shape[0], -1, -1)
-        return torch.log_softmax(
-            self.networks.likelihood(coords, side_chain, present, *self._inputs(coords.shape[0])), dim=-1
-        )
+        return side_chain, self.system.has_side_chain.expand(coords.shape[0], -1, -1)
 
 
 def _scale(outputs: list[PriorOutput], name: str, extra: Tensor | None) -> Tensor:

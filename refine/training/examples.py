@@ -26,8 +26,10 @@ from refine.training.pack import Pack
 Arrays = dict[str, NDArray[Any]]
 SHORTEST = 40
 """Residues that a chain, or an alignment of homologues, must have to give examples."""
-KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated", "thermal")
-"""Kinds of example; the last two are of ``rivals`` alone."""
+REAL = ("homology model", "predicted")
+"""Kinds of real models, see ``real_models``."""
+KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated", "thermal", *REAL)
+"""Kinds of example; ``rearranged`` and ``unrelated`` are of ``rivals`` alone."""
 _HOLDOUT = 25  # one pair cluster in 25 is kept for validation
 
 
@@ -114,8 +116,13 @@ def _packed(pack: Pack, chain: int, positions: NDArray[np.int64]) -> NDArray[np.
 
 
 def held_out(group: list[Pair], pack: Pack) -> bool:
-    """Whether a pair cluster is kept for validation: by a hash of its name."""
-    return int(hashlib.sha256(pack.chains[group[0].chain].cluster.encode()).hexdigest(), 16) % _HOLDOUT == 0
+    """Whether a pair cluster is kept for validation."""
+    return cluster_held_out(pack.chains[group[0].chain].cluster)
+
+
+def cluster_held_out(name: str) -> bool:
+    """Whether a cluster of this name is kept for validation: by a hash of the name."""
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % _HOLDOUT == 0
 
 
 class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
@@ -266,6 +273,30 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             **_targets(start, native, keep),
             **more,
         }
+
+
+def labelled(
+    start: NDArray[np.float32],
+    native: NDArray[np.float32],
+    before: NDArray[np.float32],
+    side_chain: NDArray[np.float32],
+    present: NDArray[np.bool_],
+    residue: NDArray[np.int64],
+    position: NDArray[np.int64],
+    keep: NDArray[np.int64],
+    kind: int,
+) -> Arrays:
+    """An example of the residues ``keep`` of a model (L, 4, 3) whose side chains (L, 10, 3) belong to the backbone
+    ``before``.
+    """
+    return {
+        "residue": residue[keep],
+        "position": position[keep],
+        "side_chain": _carried(side_chain[keep], before[keep], start[keep]),
+        "present": present[keep],
+        "kind": np.array(kind),
+        **_targets(start, native, keep),
+    }
 
 
 def moved_on(
