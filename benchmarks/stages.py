@@ -61,7 +61,9 @@ def tune_cases(bench: Path, chosen: str) -> list[Case]:
     return [Case(t, facts[t.name]["program"]) for t in targets if facts[t.name]["native_method"] != "NMR"]
 
 
-def trajectory(protein: Protein, mobile: NDArray[np.bool_], networks: Networks, settings: RunSettings) -> dict[str, Any]:
+def trajectory(
+    protein: Protein, mobile: NDArray[np.bool_], networks: Networks, settings: RunSettings
+) -> dict[str, Any]:
     """Backbones (S + 1, L, 4, 3) Å from the start on, and what the networks say of the start, by name."""
     engine = Engine(protein, networks, settings, pull=True)
     assert engine.learned is not None

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from refine.assess.matching import match_residues
 from refine.constants import AMINO_ACIDS
-from refine.errors import InputError, RefineError
+from refine.errors import InputError
 from refine.structure.read import read_structure
 from refine.training import decoys
 from refine.training.examples import (
@@ -235,7 +235,9 @@ class RealExamples(Examples):
         self.models, self.real = models, real
         self.groups = {kind: models.groups(kind, split) for kind in REAL}
         if not all(self.groups.values()):
-            raise InputError(f"the split '{split}' lacks real models of one kind", remedy="Give more, or real.share = 0.")
+            raise InputError(
+                f"the split '{split}' lacks real models of one kind", remedy="Give more, or real.share = 0."
+            )
 
     def __getitem__(self, n: int) -> Arrays:
         rng = np.random.default_rng((self.seed, n, 1))
@@ -258,5 +260,13 @@ class RealExamples(Examples):
             present = np.zeros_like(present)
         keep = self._crop(start[:, 1], rng, self.settings.crop)
         return labelled(
-            start, model.native, before, side_chain, present, model.residue, model.position, keep, KINDS.index(model.kind)
+            start,
+            model.native,
+            before,
+            side_chain,
+            present,
+            model.residue,
+            model.position,
+            keep,
+            KINDS.index(model.kind),
         )

@@ -124,9 +124,7 @@ def examples_of(
     if settings.real.share > 0:
         if real is None:
             raise InputError("real.share is above 0 without real models", remedy="Give --real, or real.share = 0.")
-        return RealExamples(
-            pack, pairs, split, settings.examples, seed, count, models=real, real=settings.real
-        )
+        return RealExamples(pack, pairs, split, settings.examples, seed, count, models=real, real=settings.real)
     if settings.network == "judge":
         return Rivals(pack, pairs, split, settings.examples, settings.rivals, seed, count)
     return Examples(pack, pairs, split, settings.examples, seed, count, with_native=settings.contrastive.weight > 0)
