@@ -109,13 +109,16 @@ class LearnedModel:
         """Fields at coords with gradients through the networks."""
         return self._fields(coords)
 
-    def _fields(self, coords: Tensor) -> Fields:
-        inputs = self._inputs(coords.shape[0])
-        side_chains = self._side_chains(coords)
-        outputs = [
+    def outputs(self, coords: Tensor) -> list[PriorOutput]:
+        """What each prior says at coords (R, L, 4, 3) Å, with gradient."""
+        inputs, side_chains = self._inputs(coords.shape[0]), self._side_chains(coords)
+        return [
             network(coords, *inputs, *(() if network.side_chains is None else side_chains))
             for network in self.networks.priors
         ]
+
+    def _fields(self, coords: Tensor) -> Fields:
+        outputs = self.outputs(coords)
         region = outputs[0].region
 
         def mean(values: list[Tensor]) -> Tensor:

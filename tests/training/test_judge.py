@@ -12,7 +12,7 @@ import torch
 
 from refine.networks.judge import Judge, begun_by_prior
 from refine.training import decoys
-from refine.training.examples import KINDS, ExampleSettings, Pair, collate
+from refine.training.examples import KINDS, REAL, ExampleSettings, Pair, collate
 from refine.training.losses import judge_loss
 from refine.training.pack import Pack
 from refine.training.rivals import Rivals, RivalSettings
@@ -50,7 +50,7 @@ def test_rivals_are_functions_of_their_number_and_of_one_native(pack: Path) -> N
         example = first[n]
         found.setdefault(KINDS[int(example["kind"])], []).append(float(example["lddt"].mean()))
         assert np.isfinite(example["start"]).all() and example["start"].shape == example["native"].shape
-    assert set(found) == set(KINDS) - {"thermal"}
+    assert set(found) == set(KINDS) - {"thermal", *REAL}
     assert np.mean(found["native"]) > 0.97 > np.mean(found["perturbed"]) and np.mean(found["rearranged"]) < 0.97
     residues = [first[4 * k]["residue"] for k in range(8)]
     assert all(len(r) <= first.settings.crop for r in residues)
