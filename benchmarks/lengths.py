@@ -3,7 +3,7 @@
     python benchmarks/lengths.py --bench BENCH_FOLDER --cache CACHE --out lengths.json [--sets predicted,refined150-dev]
 
 A stage is the displacement of all CA atoms from the input as it came, the input laid onto it; at length f the input is
-moved by f of it. Shown are the mean changes of GDT-HA and CA lDDT against the input, by set, program and start quality,
+moved by f of it. ``without relaxation`` is what the propagation adds to the relaxed input. Shown are the mean changes of GDT-HA and CA lDDT against the input, by set, program and start quality,
 with the cosine between displacement and error, and a random smooth direction of the same size as control. No finishing.
 """
 
@@ -98,6 +98,7 @@ def measured(case: Case, stages: dict[str, NDArray[Any]]) -> dict[str, Any]:
     whole |= {f"from {name}": stages[f"{name}/path"][-1, :, 1] for name in ("relaxed", "given")}
     whole |= {f"{step} steps from given": stages["given/path"][step, :, 1] for step in STEPS[:-1]}
     moves = {name: ca.displacement(x.astype(np.float64)) for name, x in whole.items()}
+    moves["without relaxation"] = moves["from relaxed"] - moves["relaxed"]
     protein = prepare(case.target.model).protein
     sizes = np.zeros(len(protein))
     sizes[ca.rows] = np.linalg.norm(moves["from relaxed"], axis=1)
