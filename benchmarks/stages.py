@@ -115,6 +115,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, required=True, help="where stages are kept")
     parser.add_argument("--networks", default="small", help="packaged name or folder")
     parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--targets", default="", help="only these, separated by commas")
     return parser
 
 
@@ -125,9 +126,12 @@ def stages_of(arguments: argparse.Namespace) -> Iterator[tuple[str, Case, dict[s
     networks = load_networks_of(settings)
     assert networks is not None
     folder = folder_of(networks, settings, arguments.cache)
+    names = set(filter(None, arguments.targets.split(",")))
     for chosen in arguments.sets.split(","):
         for case in sorted(tune_cases(arguments.bench, chosen), key=lambda c: c.target.model.stat().st_size):
             path = folder / f"{case.target.name}.npz"
+            if names and case.target.name not in names:
+                continue
             if not path.is_file():
                 begun = time.process_time()
                 _save(path, measure(case, networks, settings, arguments.cache))

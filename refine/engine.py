@@ -95,6 +95,11 @@ class Engine:
         return Context(spread, residue_features(self.system, self.coords, self.learned)[0])
 
     @functools.cached_property
+    def room(self) -> float:
+        """1 − the mean CA lDDT (0–1) that is expected of the protein by itself: what there is to be gained."""
+        return 1.0 - self.estimates(self.coords)[0].overall / 100.0
+
+    @functools.cached_property
     def _terms(self) -> tuple[dict[str, float], dict[str, NDArray[np.floating]]]:
         with torch.no_grad():
             table = self.energy.at(self.coords)(self.coords)

@@ -172,7 +172,9 @@ class Run:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.add_files(TRACE_FILE)
-        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile)
+        length = 1.0 if self.networks is None else settings.length.of(self.input.room)
+        self.record.values["length"] = round(length, 3)
+        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, self.input.coords, length)
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from refine.energy.free_energy import FreeEnergy
 from refine.ensemble.candidates import Proposal, proposals
+from refine.ensemble.length import shortened
 from refine.ensemble.sampling import Sampling, observables, sampling
 from refine.ensemble.shapes import rmsf
 from refine.propagation.constraints import Constraints
@@ -50,18 +51,29 @@ class Ensemble:
         return dataclasses.replace(self, snapshots=self.snapshots[kept])
 
 
-def ensemble_of(trajectory: Trajectory, energy: FreeEnergy, start: Tensor, mobile: Tensor) -> Ensemble:
+def ensemble_of(
+    trajectory: Trajectory,
+    energy: FreeEnergy,
+    start: Tensor,
+    mobile: Tensor,
+    given: Tensor | None = None,
+    length: float = 1.0,
+) -> Ensemble:
     """The ensemble of a trajectory.
 
     Args:
         trajectory: what ``propagate`` gave for ``energy``.
         start: (1, L, 4, 3) Å, where it began; mobile: (L,) bool.
+        given: (1, L, 4, 3) Å, the input of the run, of the way from which the proposals go ``length``; None for
+            ``start``.
     """
     frames = trajectory.snapshots.cpu().numpy()
     series = observables(frames, trajectory.energies.double().cpu().numpy(), start[0].cpu().numpy())
     sampled = sampling(series)
     snapshots = frames[sampled.kept].reshape(-1, *frames.shape[2:])
     models = proposals(trajectory.final.cpu().numpy(), snapshots, Constraints.of(energy), mobile.cpu().numpy())
+    origin = (start if given is None else given)[0].cpu().numpy()
+    models = shortened(models, origin, length, anchored=not bool(mobile.all()))
     at = torch.from_numpy(np.stack([p.backbone for p in models])).to(start)
     with torch.no_grad():
         energies = energy.at(at)(at).total.double().cpu().numpy()

@@ -1,0 +1,64 @@
+"""How much of its proposed way a run goes, by the room that the input leaves for a gain.
+
+Where little is wrong the direction of a move is worth less than its length: on models of today's predictors the whole
+way loses and half of it gains, on models of the 2010s the whole way is best (benchmarks/LOG.md, entry 35).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from refine.ensemble.candidates import Proposal
+from refine.errors import InputError
+from refine.structure.geometry import superpose
+
+
+@dataclasses.dataclass(frozen=True)
+class LengthSettings:
+    """The part of the way from the input to each proposal that is gone.
+
+    Attributes:
+        least: that part where the input leaves no room: ``near`` or less is missing of its expected CA lDDT.
+        near, far: 1 − expected CA lDDT of the input (0–1) from which on the part rises, in proportion, and where it
+            reaches 1: the whole way.
+    """
+
+    least: float = 0.4
+    near: float = 0.05
+    far: float = 0.12
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least <= 1:
+            raise InputError(f"length: least = {self.least} is outside 0 to 1")
+        if not 0 <= self.near < self.far:
+            raise InputError(f"length: near = {self.near} must be at least 0 and below far = {self.far}")
+
+    def of(self, room: float) -> float:
+        """The part of the way, in [least, 1], for an input of which ``room`` (0–1) is missing."""
+        risen = min(1.0, max(0.0, (room - self.near) / (self.far - self.near)))
+        return self.least + (1.0 - self.least) * risen
+
+
+def shortened(
+    proposals: Sequence[Proposal], start: NDArray[np.float32], length: float, *, anchored: bool = False
+) -> list[Proposal]:
+    """Proposals that go ``length`` (0–1) of their way from ``start`` (L, 4, 3) Å, along straight lines; 1 leaves them
+    as they are, to the bit.
+
+    Each is laid onto ``start`` by its CA atoms first; ``anchored`` ones share residues that never moved and stay where
+    they are. Bonds change by little as long as the whole way is some tenths of an Å.
+    """
+    if length >= 1.0:
+        return list(proposals)
+    laid = torch.from_numpy(np.stack([p.backbone for p in proposals]))
+    origin = torch.from_numpy(start)
+    if not anchored:
+        rot, shift = superpose(laid[:, :, 1], origin[:, 1].expand(len(laid), -1, -1))
+        laid = (laid.flatten(1, 2) @ rot.transpose(-1, -2) + shift.unsqueeze(-2)).view_as(laid)
+    moved = (origin + length * (laid - origin)).numpy()
+    return [dataclasses.replace(p, backbone=backbone) for p, backbone in zip(proposals, moved, strict=True)]
