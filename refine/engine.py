@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 import torch
@@ -95,9 +96,12 @@ class Engine:
         return Context(spread, residue_features(self.system, self.coords, self.learned)[0])
 
     @functools.cached_property
-    def room(self) -> float:
-        """1 − the mean CA lDDT (0–1) that is expected of the protein by itself: what there is to be gained."""
-        return 1.0 - self.estimates(self.coords)[0].overall / 100.0
+    def wanted_move(self) -> float:
+        """Mean Å by which the priors would move the CA atoms at once; infinite without networks."""
+        if self.learned is None:
+            return math.inf
+        away = self.learned.fields(self.coords).place - self.coords[:, :, 1]
+        return float(away.norm(dim=-1).mean())
 
     @functools.cached_property
     def _terms(self) -> tuple[dict[str, float], dict[str, NDArray[np.floating]]]:

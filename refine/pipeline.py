@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from pathlib import Path
 
@@ -114,6 +115,13 @@ class Run:
         if networks is not None:
             self.record.values["networks"] = networks.facts
 
+    @functools.cached_property
+    def length(self) -> float:
+        """The part (0–1) of the way from the input to a proposal that is gone; below 1 little is wrong with the
+        input.
+        """
+        return self.settings.length.of(self.input.wanted_move)
+
     def go(self, pool: FinishingPool) -> RunResult:
         for note in self.prepared.notes:
             log.info("%s", note)
@@ -121,6 +129,7 @@ class Run:
         self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
         self.record.add_files("input.cif")
         with self.record.timed("relax"):
+            self.record.values["length"] = round(self.length, 3)
             self.relaxed = self.relax(pool)
             start = self.prepared.protein if self.relaxed is None else self.relaxed.protein
         with self.record.timed("propagate"):
@@ -135,12 +144,13 @@ class Run:
             return self.submit(ensemble, finished_input, candidates)
 
     def relax(self, pool: FinishingPool) -> FinishResult | None:
-        """The input finished, from which the propagation starts; None where that is switched off.
+        """The input finished, from which the propagation starts; None where that is switched off, or where little is
+        wrong: relaxing what is right costs more than any move gains (LOG, 35).
 
         Clashes and strain that a force field removes are no business of the learned terms, which lead further from a
         start without them (benchmarks/LOG.md, entry 13).
         """
-        if not self.settings.relaxes_first:
+        if not self.settings.relaxes_first or self.length < 1.0:
             return None
         self.progress("relax", 0, 1)
         result = self.finished_input(pool)
@@ -148,8 +158,9 @@ class Run:
         return result
 
     def finished_input(self, pool: FinishingPool) -> FinishResult:
-        """The input with side chains and minimisation alone."""
-        _, result = next(pool.finish([self.prepared.protein]))
+        """The input with side chains and minimisation alone; held where it is when little is wrong with it."""
+        little = self.length < 1.0
+        _, result = next(pool.finish([self.prepared.protein], refined=little, keep=little))
         return result
 
     def propagate(self) -> Ensemble:
@@ -172,9 +183,7 @@ class Run:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.add_files(TRACE_FILE)
-        length = 1.0 if self.networks is None else settings.length.of(self.input.room)
-        self.record.values["length"] = round(length, 3)
-        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, self.input.coords, length)
+        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, self.input.coords, self.length)
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)
@@ -202,7 +211,8 @@ class Run:
         finished_input = self.scored("input", self.relaxed or self.finished_input(pool), ensemble)
         self.progress("finish", 1, total)
         candidates: dict[int, Finished] = {}
-        for i, result in pool.finish([moved.replica(i) for i in range(len(order))], refined=True):
+        proteins = [moved.replica(i) for i in range(len(order))]
+        for i, result in pool.finish(proteins, refined=True, keep=self.length < 1.0):
             candidates[i] = self.scored(names[order[i]], result, ensemble)
             write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
             self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)

@@ -39,7 +39,9 @@ class RunSettings:
         first: what is model 1: ``average`` (the mean of the ensemble, its bonds restored) or ``energy`` (the lowest,
             whatever it is).
         learned: weights of the learned energy terms by term name, 1 for one that is not named; 0 switches a term off.
-        length: how much of its proposed way a run goes, by the room that the input leaves for a gain.
+        length: how much of its proposed way a run goes, by how far the priors want to move the input. Where that is less
+            than the whole way, the propagation starts from the input as it came, whatever ``relax_first`` says, and
+            finishing holds what is right already.
         whole: the prior's displacements lead to the native laid onto the whole model; off, onto each residue's region.
         energy, propagation, finishing: settings of these stages.
     """

@@ -1,7 +1,8 @@
-"""How much of its proposed way a run goes, by the room that the input leaves for a gain.
+"""How much of its proposed way a run goes, by how far the priors want to move its input.
 
-Where little is wrong the direction of a move is worth less than its length: on models of today's predictors the whole
-way loses and half of it gains, on models of the 2010s the whole way is best (benchmarks/LOG.md, entry 35).
+The propagation moves every input by some tenths of an Å, also one that the priors would leave where it is. Then the
+direction of the move is worth less than its length: on models of today's predictors the whole way loses and half of it
+gains, on models of the 2010s the whole way is best (benchmarks/LOG.md, entry 35).
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ class LengthSettings:
     """The part of the way from the input to each proposal that is gone.
 
     Attributes:
-        least: that part where the input leaves no room: ``near`` or less is missing of its expected CA lDDT.
-        near, far: 1 − expected CA lDDT of the input (0–1) from which on the part rises, in proportion, and where it
-            reaches 1: the whole way.
+        least: that part where the priors would move the CA atoms of the input by ``near`` (Å, mean) or less.
+        near, far: Å, between which the part rises in proportion; from ``far`` on the whole way is gone. 0.05 is usual
+            for AlphaFold2's models, 0.13 and more for models of the 2010s and for perturbed crystal structures.
     """
 
     least: float = 0.4
-    near: float = 0.05
-    far: float = 0.12
+    near: float = 0.07
+    far: float = 0.11
 
     def __post_init__(self) -> None:
         if not 0 <= self.least <= 1:
@@ -38,9 +39,9 @@ class LengthSettings:
         if not 0 <= self.near < self.far:
             raise InputError(f"length: near = {self.near} must be at least 0 and below far = {self.far}")
 
-    def of(self, room: float) -> float:
-        """The part of the way, in [least, 1], for an input of which ``room`` (0–1) is missing."""
-        risen = min(1.0, max(0.0, (room - self.near) / (self.far - self.near)))
+    def of(self, move: float) -> float:
+        """The part of the way, in [least, 1], for an input that the priors would move by ``move`` Å."""
+        risen = min(1.0, max(0.0, (move - self.near) / (self.far - self.near)))
         return self.least + (1.0 - self.least) * risen
 
 

@@ -65,15 +65,17 @@ class FinishingPool:
                 child.terminate()
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def finish(self, candidates: Sequence[Protein], *, refined: bool = False) -> Iterator[tuple[int, FinishResult]]:
-        """Finish ``candidates`` (R = 1 each; ``refined`` as of ``Finisher.finish``) and give index and result as each
-        is done.
+    def finish(
+        self, candidates: Sequence[Protein], *, refined: bool = False, keep: bool = False
+    ) -> Iterator[tuple[int, FinishResult]]:
+        """Finish ``candidates`` (R = 1 each; ``refined`` and ``keep`` as of ``Finisher.finish``) and give index and
+        result as each is done.
         """
         done: set[int] = set()
         if self._executor is not None:
             try:
                 futures: dict[Future[FinishResult], int] = {
-                    self._executor.submit(_finish, c, refined): i for i, c in enumerate(candidates)
+                    self._executor.submit(_finish, c, refined, keep): i for i, c in enumerate(candidates)
                 }
                 for future in as_completed(futures):
                     result = future.result()
@@ -85,7 +87,7 @@ class FinishingPool:
             return
         self._own = self._own or Finisher(*self._arguments)
         for i in sorted(set(range(len(candidates))) - done):
-            yield i, self._own.finish(candidates[i], refined=refined)
+            yield i, self._own.finish(candidates[i], refined=refined, keep=keep)
 
 
 def _prepare(reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None) -> None:
@@ -100,6 +102,6 @@ def _warm() -> None:
     """Nothing: starting the process was the work."""
 
 
-def _finish(candidate: Protein, refined: bool) -> FinishResult:
+def _finish(candidate: Protein, refined: bool, keep: bool) -> FinishResult:
     assert _finisher is not None
-    return _finisher.finish(candidate, refined=refined)
+    return _finisher.finish(candidate, refined=refined, keep=keep)

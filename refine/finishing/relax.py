@@ -251,8 +251,8 @@ class Relaxer:
             nonbonded.addException(a, h, 0.0, 0.1, 0.0)
 
     def _backbone_restraint(self, mobile: NDArray[np.bool_]) -> openmm.CustomExternalForce:
-        """Flat-bottomed harmonic restraint on N, CA, C, O (and CB of guarded residues); positions are set for each
-        model.
+        """Flat-bottomed harmonic restraint on N, CA, C, O (CB of guarded residues, side chains of kept ones); positions
+        are set for each model.
         """
         force = openmm.CustomExternalForce(
             f"0.5*weight*{_RESTRAINT}*max(0, sqrt((x-x0)^2+(y-y0)^2+(z-z0)^2+1e-10)-{_FREE})^2"
@@ -262,7 +262,7 @@ class Relaxer:
         for name in ("x0", "y0", "z0", "weight"):
             force.addPerParticleParameter(name)
         moving = np.nonzero(self.included & mobile)[0].tolist()
-        self._held = [(i, k) for i in moving for k in range(5) if self._particle[i, k] >= 0]
+        self._held = [(i, k) for i in moving for k in range(14) if self._particle[i, k] >= 0]
         for i, k in self._held:
             force.addParticle(int(self._particle[i, k]), (0.0, 0.0, 0.0, 0.0))
         return force
@@ -281,7 +281,13 @@ class Relaxer:
         return self.settings.solvent and (self.platform != "CPU" or self._topology.getNumAtoms() <= SOLVENT_MAX_ATOMS)
 
     def relax(
-        self, protein: Protein, deadline: float, guarded: frozenset[int] = frozenset(), *, refined: bool = False
+        self,
+        protein: Protein,
+        deadline: float,
+        guarded: frozenset[int] = frozenset(),
+        kept: frozenset[int] = frozenset(),
+        *,
+        refined: bool = False,
     ) -> list[Stage]:
         """Minimise replica 0 of ``protein`` step by step until the ladder ends or ``time.monotonic()`` reaches
         ``deadline``.
@@ -294,6 +300,7 @@ class Relaxer:
             protein: R = 1, same residues and atoms as the protein the system was built for.
             deadline: when to stop, on the clock of ``time.monotonic()``.
             guarded: residues whose N, CA, C, O and CB are held harder (``GUARD``), to keep their stereochemistry.
+            kept: residues whose side chains are held by ``kept_side_chains`` of the settings.
             refined: hold as the settings have it for backbones that the propagation has refined.
 
         Returns:
@@ -302,7 +309,8 @@ class Relaxer:
         x = self._positions(protein)
         s = self.settings
         hold, free = (s.refined_restraint, s.refined_flat_bottom) if refined else (s.restraint, s.flat_bottom)
-        self._aim(protein, guarded, s.refined_share if refined else 1.0)
+        share = s.refined_share if refined else 1.0
+        self._aim(protein, guarded, share, kept, s.kept_side_chains / hold if hold > 0 else 0.0)
         self._context.setParameter(_RESTRAINT, hold * KJ_PER_KCAL / _NM**2)
         self._context.setParameter(_FREE, free * _NM)
         self._forget(x)
@@ -335,13 +343,17 @@ class Relaxer:
         x[heavy] = separated(with_oxt[there], obstacles)
         return np.concatenate((self._hydrogens.place(x), obstacles))
 
-    def _aim(self, protein: Protein, guarded: frozenset[int], share: float) -> None:
+    def _aim(
+        self, protein: Protein, guarded: frozenset[int], share: float, kept: frozenset[int], kept_share: float
+    ) -> None:
         """Set the restraints to the positions and peptide isomers of this model; N, C, O feel ``share`` of what CA
-        does.
+        does, side chains of ``kept`` residues ``kept_share``.
         """
-        usual = (share, 1.0, share, share, 0.0)
+        usual = (share, 1.0, share, share)
         for n, (i, k) in enumerate(self._held):
-            weight = max(1.0, GUARD * share) if i in guarded else usual[k]
+            weight = usual[k] if k < 4 else kept_share if i in kept else 0.0
+            if i in guarded and k < 5:
+                weight = max(1.0, GUARD * share)
             place = (protein.coords[0, i, k].astype(float) * _NM).tolist()
             self._restraint.setParticleParameters(n, int(self._particle[i, k]), (*place, weight))
         self._restraint.updateParametersInContext(self._context)

@@ -17,7 +17,7 @@ def bent(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return start, start + np.random.default_rng(seed).normal(scale=0.2, size=(30, 1, 3)).astype(np.float32)
 
 
-def test_the_part_rises_with_the_room() -> None:
+def test_the_part_rises_with_the_move_that_is_wanted() -> None:
     settings = LengthSettings(least=0.4, near=0.05, far=0.15)
     assert settings.of(-0.1) == settings.of(0.05) == pytest.approx(0.4)
     assert settings.of(0.10) == pytest.approx(0.7)
