@@ -29,8 +29,8 @@ class LengthSettings:
             for AlphaFold2's models, 0.13 and more for models of the 2010s and for perturbed crystal structures.
     """
 
-    least: float = 0.4
-    near: float = 0.07
+    least: float = 0.25
+    near: float = 0.08
     far: float = 0.11
 
     def __post_init__(self) -> None:
