@@ -76,7 +76,7 @@ class Engine:
         self, protein: Protein, networks: Networks | None, settings: RunSettings, *, pull: bool = False
     ) -> None:
         self.protein = protein.replica(0)
-        self.networks = networks
+        self.networks, self.settings = networks, settings
         self.calibration: Calibration = packaged()
         self.system = System.from_protein(self.protein, choose_device(settings.device))
         self.coords = torch.from_numpy(self.protein.coords[:, :, :4].copy()).to(self.system.device)
@@ -102,6 +102,11 @@ class Engine:
             return math.inf
         away = self.learned.fields(self.coords).place - self.coords[:, :, 1]
         return float(away.norm(dim=-1).mean())
+
+    @property
+    def length(self) -> float:
+        """The part (0–1) of its proposed way that a run of this input goes; below 1 little is wrong with it."""
+        return self.settings.length.of(self.wanted_move)
 
     @functools.cached_property
     def _terms(self) -> tuple[dict[str, float], dict[str, NDArray[np.floating]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 from pathlib import Path
 
@@ -115,13 +114,6 @@ class Run:
         if networks is not None:
             self.record.values["networks"] = networks.facts
 
-    @functools.cached_property
-    def length(self) -> float:
-        """The part (0–1) of the way from the input to a proposal that is gone; below 1 little is wrong with the
-        input.
-        """
-        return self.settings.length.of(self.input.wanted_move)
-
     def go(self, pool: FinishingPool) -> RunResult:
         for note in self.prepared.notes:
             log.info("%s", note)
@@ -129,7 +121,7 @@ class Run:
         self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
         self.record.add_files("input.cif")
         with self.record.timed("relax"):
-            self.record.values["length"] = round(self.length, 3)
+            self.record.values["length"] = round(self.input.length, 3)
             self.relaxed = self.relax(pool)
             start = self.prepared.protein if self.relaxed is None else self.relaxed.protein
         with self.record.timed("propagate"):
@@ -150,7 +142,7 @@ class Run:
         Clashes and strain that a force field removes are no business of the learned terms, which lead further from a
         start without them (benchmarks/LOG.md, entry 13).
         """
-        if not self.settings.relaxes_first or self.length < 1.0:
+        if not self.settings.relaxes_first or self.input.length < 1.0:
             return None
         self.progress("relax", 0, 1)
         result = self.finished_input(pool)
@@ -159,7 +151,7 @@ class Run:
 
     def finished_input(self, pool: FinishingPool) -> FinishResult:
         """The input with side chains and minimisation alone; held where it is when little is wrong with it."""
-        little = self.length < 1.0
+        little = self.input.length < 1.0
         _, result = next(pool.finish([self.prepared.protein], refined=little, keep=little))
         return result
 
@@ -183,7 +175,7 @@ class Run:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.add_files(TRACE_FILE)
-        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, self.input.coords, self.length)
+        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, self.input.coords, self.input.length)
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)
@@ -212,7 +204,7 @@ class Run:
         self.progress("finish", 1, total)
         candidates: dict[int, Finished] = {}
         proteins = [moved.replica(i) for i in range(len(order))]
-        for i, result in pool.finish(proteins, refined=True, keep=self.length < 1.0):
+        for i, result in pool.finish(proteins, refined=True, keep=self.input.length < 1.0):
             candidates[i] = self.scored(names[order[i]], result, ensemble)
             write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
             self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)
