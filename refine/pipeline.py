@@ -252,6 +252,9 @@ class Run:
         if not moved:
             reason = "no model scores better than the input by the run's own score: model_1 is the input, finished."
             return Verdict("no better", reason)
+        if self.input.length < 1.0:
+            wanted = f"the networks would move the input by {self.input.wanted_move:.2f} Å only: there is little to gain"
+            return Verdict("uncertain", f"{wanted}, and verdicts are calibrated on inputs with more of it.")
         backbone, calibration = ensemble.proposal(source).backbone, self.start.calibration
         gain, room = self.start.expected_gain(backbone, self.input.coords, self.context)
         fitting = calibration.belongs_to(None if self.networks is None else self.networks.folder)
