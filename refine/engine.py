@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 import torch
@@ -97,6 +98,19 @@ class Engine:
     def context(self, spread: NDArray[np.floating]) -> Context:
         """What confidence takes from a run that began here and fluctuated by ``spread`` (L,) Å."""
         return Context(spread, residue_features(self.system, self.coords, self.applied)[0])
+
+    @functools.cached_property
+    def wanted_move(self) -> float:
+        """Mean Å by which the priors would move the CA atoms at once; infinite without networks."""
+        if self.applied is None:
+            return math.inf
+        away = self.applied.fields(self.coords).place - self.coords[:, :, 1]
+        return float(away.norm(dim=-1).mean())
+
+    @property
+    def length(self) -> float:
+        """The part (0–1) of its proposed way that a run of this input goes; below 1 little is wrong with it."""
+        return self.settings.length.of(self.wanted_move)
 
     @functools.cached_property
     def _terms(self) -> tuple[dict[str, float], dict[str, NDArray[np.floating]]]:

@@ -125,6 +125,7 @@ class Run:
         self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
         self.record.add_files("input.cif")
         with self.record.timed("relax"):
+            self.record.values["length"] = round(self.engine.length, 3)
             relaxed = self.relax(pool)
         with self.record.timed("propagate"):
             propagated = self.propagate(self.prepared.protein if relaxed is None else relaxed.protein)
@@ -137,12 +138,13 @@ class Run:
             self.submit(propagated, finished_input, candidates)
 
     def relax(self, pool: FinishingPool) -> FinishResult | None:
-        """The input finished, from which the propagation starts; None where that is switched off.
+        """The input finished, from which the propagation starts; None where that is switched off, or where little is
+        wrong: relaxing what is right costs more than any move gains (LOG, 35).
 
         Clashes and strain that a force field removes are no business of the learned terms, which lead further from a
         start without them (benchmarks/LOG.md, entry 13).
         """
-        if not self.settings.relaxes_first:
+        if not self.settings.relaxes_first or self.engine.length < 1.0:
             return None
         self.progress("relax", 0, 1)
         result = self.finish_input(pool)
@@ -150,8 +152,9 @@ class Run:
         return result
 
     def finish_input(self, pool: FinishingPool) -> FinishResult:
-        """The input with side chains and minimisation alone."""
-        _, result = next(pool.finish([self.prepared.protein]))
+        """The input with side chains and minimisation alone; held where it is when little is wrong with it."""
+        little = self.engine.length < 1.0
+        _, result = next(pool.finish([self.prepared.protein], refined=little, keep=little))
         return result
 
     def propagate(self, protein: Protein) -> Propagated:
@@ -174,7 +177,8 @@ class Run:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.add_files(TRACE_FILE)
-        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, start.constraints)
+        origin, length = self.engine.coords, self.engine.length
+        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, start.constraints, origin, length)
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)
@@ -204,7 +208,8 @@ class Run:
         total = 1 + len(order)  # the input is finished by now
         self.progress("finish", 1, total)
         candidates: dict[int, Finished] = {}
-        for i, result in pool.finish([moved.replica(i) for i in range(len(order))], refined=True):
+        proteins = [moved.replica(i) for i in range(len(order))]
+        for i, result in pool.finish(proteins, refined=True, keep=self.engine.length < 1.0):
             candidates[i] = self.scored(names[order[i]], result, propagated)
             write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
             self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)
@@ -252,6 +257,9 @@ class Run:
         if not moved:
             reason = "no model scores better than the input by the run's own score: model_1 is the input, finished."
             return Verdict("no better", reason)
+        if self.engine.length < 1.0:
+            wanted = f"the networks would move the input by {self.engine.wanted_move:.2f} Å only"
+            return Verdict("uncertain", f"{wanted}: there is little to gain, and verdicts are calibrated on more.")
         start, networks = propagated.start, self.engine.networks
         backbone = propagated.ensemble.proposal(source).backbone
         gain, room = start.expected_gain(backbone, self.engine.coords, propagated.context)

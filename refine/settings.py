@@ -10,6 +10,7 @@ from typing import Any
 from refine.constants import B_COLUMNS, DEVICES
 from refine.energy.settings import EnergySettings
 from refine.ensemble.candidates import FIRST
+from refine.ensemble.length import LengthSettings
 from refine.finishing.settings import FinishSettings
 from refine.networks.weights import DEFAULT_MODEL
 from refine.propagation.settings import PropagationSettings
@@ -38,6 +39,9 @@ class RunSettings:
         first: what is model 1: ``average`` (the mean of the ensemble, its bonds restored) or ``energy`` (the lowest,
             whatever it is).
         learned: weights of the learned energy terms by term name, 1 for one that is not named; 0 switches a term off.
+        length: how much of its proposed way a run goes, by how far the priors want to move the input. Where that is
+            less than the whole way, the propagation starts from the input as it came, whatever ``relax_first`` says,
+            and finishing holds what is right already.
         whole: the prior's displacements lead to the native laid onto the whole model; off, onto each residue's region.
         energy, propagation, finishing: settings of these stages.
     """
@@ -54,6 +58,7 @@ class RunSettings:
     first: str = "average"
     learned: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(LEARNED_WEIGHTS))
     whole: bool = True
+    length: LengthSettings = dataclasses.field(default_factory=LengthSettings)
     energy: EnergySettings = dataclasses.field(default_factory=EnergySettings)
     propagation: PropagationSettings = dataclasses.field(default_factory=PropagationSettings)
     finishing: FinishSettings = dataclasses.field(default_factory=FinishSettings)

@@ -144,6 +144,23 @@ def test_the_propagation_starts_from_the_finished_input(piece: Path, tmp_path: P
     assert np.abs(alone - start_ca).max() > 0.02
 
 
+def test_an_input_that_the_priors_would_leave_goes_less_far_and_is_not_relaxed_first(
+    run: pipeline.RunResult, piece: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run.record["length"] == 1.0  # without networks nothing speaks against the whole way
+    moved = {}
+    for move in (0.0, 1.0):
+        monkeypatch.setattr(Engine, "wanted_move", move)
+        little = refine_file(piece, tmp_path / str(move), dataclasses.replace(QUICK, models=1), report=False)
+        assert little.record["length"] == (QUICK.length.least if move == 0.0 else 1.0)
+        with (little.out / "per_residue.csv").open() as file:
+            rows = [row for row in csv.DictReader(file) if row["model"] == "model_1"]
+        moved[move] = np.mean([float(row["displacement"]) for row in rows])
+    assert moved[0.0] < 0.7 * moved[1.0]
+    with pytest.raises(InputError, match="near"):
+        dataclasses.replace(QUICK.length, near=1.0)
+
+
 def test_resume_skips_a_finished_run_and_redoes_another(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not empty"):
         refine_file(piece, run.out, QUICK)

@@ -21,7 +21,7 @@ from refine.bench.manifest import Target
 from refine.bench.methods import Method, split_command
 from refine.bench.metrics import measure, per_residue
 from refine.bench.result import DONE, FAILED, Result, fingerprint, read_result, write_result
-from refine.engine import load_networks_of
+from refine.engine import Engine, load_networks_of
 from refine.errors import EngineError, RefineError
 from refine.files import plain
 from refine.finishing.finish import Finisher
@@ -176,9 +176,11 @@ class OneTarget:
         settings = method.run_settings()
         prepared = prepare(self.target.model, model=settings.model, freeze=settings.freeze)
         moved = self.random(method, prepared) if method.kind == "random" else None
-        result = self.finisher(settings, prepared).finish(
-            prepared.protein if moved is None else moved, refined=moved is not None
-        )
+        finisher = self.finisher(settings, prepared)
+        if moved is None:
+            result = finisher.finish(prepared.protein)
+        else:
+            result = finisher.finish(moved, refined=True, keep=not self.whole_way(settings, prepared))
         path = RunFolder(place).write("model_1.cif", lambda p: write_cif(result.protein, p))
         return [path], {"flags": [result.report.flag]}
 
@@ -198,6 +200,10 @@ class OneTarget:
             self._finishers[key] = Finisher(prepared.protein, settings.finishing, prepared.mobile)
         return self._finishers[key]
 
+    def whole_way(self, settings: RunSettings, prepared: Prepared) -> bool:
+        """Whether a run of these settings goes the whole way, and so relaxes its input first."""
+        return Engine(prepared.protein, networks_of(settings), settings).length >= 1.0
+
     def random(self, method: Method, prepared: Prepared) -> Protein:
         """The backbone from which the method ``like`` propagates, moved as far as that method moved it, in a random
         direction.
@@ -211,7 +217,7 @@ class OneTarget:
         if len(model) != len(prepared.protein):
             raise EngineError(f"model 1 of {method.like} has another number of residues", file=str(self.target.model))
         settings, start = method.run_settings(), prepared.protein
-        if settings.relaxes_first:
+        if settings.relaxes_first and self.whole_way(settings, prepared):
             start = self.finisher(settings, prepared).finish(start).protein
         sizes = move_sizes(model.coords[0, :, 1], start.coords[0, :, 1])
         return ride(start, random_direction(start, sizes, seed_of(self.target.name, self.task.seed)))

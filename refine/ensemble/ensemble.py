@@ -11,6 +11,7 @@ from torch import Tensor
 
 from refine.energy.free_energy import FreeEnergy
 from refine.ensemble.candidates import Proposal, proposals
+from refine.ensemble.length import shortened
 from refine.ensemble.sampling import Sampling, observables, sampling
 from refine.ensemble.shapes import rmsf
 from refine.propagation.constraints import Constraints
@@ -51,7 +52,13 @@ class Ensemble:
 
 
 def ensemble_of(
-    trajectory: Trajectory, energy: FreeEnergy, start: Tensor, mobile: Tensor, constraints: Constraints | None
+    trajectory: Trajectory,
+    energy: FreeEnergy,
+    start: Tensor,
+    mobile: Tensor,
+    constraints: Constraints | None,
+    origin: Tensor | None = None,
+    length: float = 1.0,
 ) -> Ensemble:
     """The ensemble of a trajectory.
 
@@ -59,12 +66,16 @@ def ensemble_of(
         trajectory: what ``propagate`` gave for ``energy``.
         start: (1, L, 4, 3) Å, where it began; mobile: (L,) bool.
         constraints: bonded geometry that averages are restored to; None leaves them as they are.
+        origin: (1, L, 4, 3) Å, the input of the run, of the way from which the proposals go ``length``; None for
+            ``start``.
     """
     frames = trajectory.snapshots.cpu().numpy()
     series = observables(frames, trajectory.energies.double().cpu().numpy(), start[0].cpu().numpy())
     sampled = sampling(series)
     snapshots = frames[sampled.kept].reshape(-1, *frames.shape[2:])
     candidates = proposals(trajectory.final.cpu().numpy(), snapshots, constraints, mobile.cpu().numpy())
+    begin = (start if origin is None else origin)[0].cpu().numpy()
+    candidates = shortened(candidates, begin, length, anchored=not bool(mobile.all()))
     at = torch.from_numpy(np.stack([p.backbone for p in candidates])).to(start)
     with torch.no_grad():
         energies = energy.at(at)(at).total.double().cpu().numpy()

@@ -112,7 +112,7 @@ class Finisher:
             log.warning("%s: not relaxed: %s", self.reference.name, error)
         return time.monotonic() - begun
 
-    def finish(self, protein: Protein, *, refined: bool = False) -> FinishResult:
+    def finish(self, protein: Protein, *, refined: bool = False, keep: bool = False) -> FinishResult:
         """Finish one model of the reference protein.
 
         Completes and repacks side chains, then minimises with the backbone restrained. The most relaxed structure that
@@ -124,6 +124,7 @@ class Finisher:
             protein: R = 1, same residues as the reference.
             refined: its backbone comes from the propagation and is held harder, see
                 ``FinishSettings.refined_restraint``.
+            keep: hold the side chains too where they clash with nothing, see ``FinishSettings.kept_side_chains``.
         """
         assert protein.replicas == 1 and protein.sequence == self.reference.sequence
         setup = self._set_up()
@@ -136,7 +137,8 @@ class Finisher:
             completion = complete_side_chains(protein)
             completed = completion.built
             start, repacked = repack(completion.protein, self.mobile, begun + 0.3 * self.settings.max_seconds)
-        stages = self._relax(protein, start, deadline, refined)
+        kept = self._kept(start, {*completed, *repacked}) if keep else frozenset()
+        stages = self._relax(protein, start, deadline, refined, kept)
         level, chosen, checks = self._choose(protein, start, stages)
         ids = protein.residue_ids
         notes: tuple[str, ...] = (self._problem,) if self._problem else ()
@@ -163,18 +165,27 @@ class Finisher:
         )
         return FinishResult(chosen, report)
 
-    def _relax(self, protein: Protein, start: Protein, deadline: float, refined: bool) -> list[Stage]:
+    def _kept(self, protein: Protein, made: set[int]) -> frozenset[int]:
+        """Residues none of whose atoms clash; those whose side chains have just been ``made`` are left out."""
+        atoms = AtomList.from_protein(protein)
+        pairs, _ = atoms.overlaps(atoms.positions(protein), CLASH_OVERLAP)
+        clashing = set(atoms.residue[pairs].ravel().tolist())
+        return frozenset(range(len(protein))) - clashing - made
+
+    def _relax(
+        self, protein: Protein, start: Protein, deadline: float, refined: bool, kept: frozenset[int]
+    ) -> list[Stage]:
         """Minimise; when that turned a centre or a peptide bond over, once more with those residues held hard."""
         if self._relaxer is None:
             return []
-        stages = self._relaxer.relax(start, deadline, refined=refined)
+        stages = self._relaxer.relax(start, deadline, kept=kept, refined=refined)
         before, after = stereo(protein), stereo(_moved(start, stages[-1]))
         spoiled = (after.wrong_chirality - before.wrong_chirality) | (after.cis ^ before.cis)
         spoiled |= {i + 1 for i in after.cis ^ before.cis}
         if not spoiled or time.monotonic() >= deadline:
             return stages
         log.info("%s: minimised again with %d residues held, to keep their stereochemistry", protein.name, len(spoiled))
-        return stages + self._relaxer.relax(start, deadline, frozenset(spoiled), refined=refined)
+        return stages + self._relaxer.relax(start, deadline, frozenset(spoiled), kept, refined=refined)
 
     def _clashes(self, protein: Protein) -> int:
         atoms = AtomList.from_protein(protein)

@@ -15,8 +15,8 @@ from refine.workers import Workers
 
 log = logging.getLogger(__name__)
 
-Task = tuple[int, Protein, bool]
-"""Number of a candidate, the candidate, and whether its backbone is refined."""
+Task = tuple[int, Protein, bool, bool]
+"""Number of a candidate, the candidate, whether its backbone is refined, and whether good side chains are kept."""
 
 _finisher: Finisher | None = None
 """Of a worker process: made once, at its start."""
@@ -52,11 +52,13 @@ class FinishingPool:
         if self._workers is not None:
             self._workers.__exit__()
 
-    def finish(self, candidates: Sequence[Protein], *, refined: bool = False) -> Iterator[tuple[int, FinishResult]]:
-        """Finish ``candidates`` (R = 1 each; ``refined`` as of ``Finisher.finish``) and give index and result as each
-        is done.
+    def finish(
+        self, candidates: Sequence[Protein], *, refined: bool = False, keep: bool = False
+    ) -> Iterator[tuple[int, FinishResult]]:
+        """Finish ``candidates`` (R = 1 each; ``refined`` and ``keep`` as of ``Finisher.finish``) and give index and
+        result as each is done.
         """
-        tasks: list[Task] = [(i, candidate, refined) for i, candidate in enumerate(candidates)]
+        tasks: list[Task] = [(i, candidate, refined, keep) for i, candidate in enumerate(candidates)]
         left = tasks
         if self._workers is not None:
             left = []
@@ -68,9 +70,9 @@ class FinishingPool:
                     left.append(ended.task)
                 else:
                     yield ended.task[0], ended.answer
-        for i, candidate, _ in sorted(left, key=lambda task: task[0]):
+        for i, candidate, *_ in sorted(left, key=lambda task: task[0]):
             self._own = self._own or Finisher(*self._arguments)
-            yield i, self._own.finish(candidate, refined=refined)
+            yield i, self._own.finish(candidate, refined=refined, keep=keep)
 
 
 def _prepare(reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None) -> None:
@@ -80,6 +82,6 @@ def _prepare(reference: Protein, settings: FinishSettings, mobile: NDArray[np.bo
 
 
 def _finish(task: Task) -> FinishResult:
-    _, candidate, refined = task
+    _, candidate, refined, keep = task
     assert _finisher is not None
-    return _finisher.finish(candidate, refined=refined)
+    return _finisher.finish(candidate, refined=refined, keep=keep)

@@ -113,8 +113,8 @@ class Relaxer:
         return force
 
     def _backbone_restraint(self, mobile: NDArray[np.bool_]) -> openmm.CustomExternalForce:
-        """Flat-bottomed harmonic restraint on N, CA, C, O (and CB of guarded residues); positions are set for each
-        model.
+        """Flat-bottomed harmonic restraint on N, CA, C, O (CB of guarded residues, side chains of kept ones); positions
+        are set for each model.
         """
         force = openmm.CustomExternalForce(
             f"0.5*weight*{_RESTRAINT}*max(0, sqrt((x-x0)^2+(y-y0)^2+(z-z0)^2+1e-10)-{_FREE})^2"
@@ -124,7 +124,7 @@ class Relaxer:
         for name in ("x0", "y0", "z0", "weight"):
             force.addPerParticleParameter(name)
         moving = np.nonzero(self._forcefield.included & mobile)[0].tolist()
-        self._held = [(i, k) for i in moving for k in range(5) if self._forcefield.particle[i, k] >= 0]
+        self._held = [(i, k) for i in moving for k in range(14) if self._forcefield.particle[i, k] >= 0]
         for i, k in self._held:
             force.addParticle(int(self._forcefield.particle[i, k]), (0.0, 0.0, 0.0, 0.0))
         return force
@@ -145,7 +145,13 @@ class Relaxer:
         )
 
     def relax(
-        self, protein: Protein, deadline: float, guarded: frozenset[int] = frozenset(), *, refined: bool = False
+        self,
+        protein: Protein,
+        deadline: float,
+        guarded: frozenset[int] = frozenset(),
+        kept: frozenset[int] = frozenset(),
+        *,
+        refined: bool = False,
     ) -> list[Stage]:
         """Minimise replica 0 of ``protein`` step by step until the ladder ends or ``time.monotonic()`` reaches
         ``deadline``.
@@ -158,6 +164,7 @@ class Relaxer:
             protein: R = 1, same residues and atoms as the protein the system was built for.
             deadline: when to stop, on the clock of ``time.monotonic()``.
             guarded: residues whose N, CA, C, O and CB are held harder (``GUARD``), to keep their stereochemistry.
+            kept: residues whose side chains are held by ``kept_side_chains`` of the settings.
             refined: hold as the settings have it for backbones that the propagation has refined.
 
         Returns:
@@ -166,7 +173,8 @@ class Relaxer:
         x = self._forcefield.positions(protein)
         s = self.settings
         hold, free = (s.refined_restraint, s.refined_flat_bottom) if refined else (s.restraint, s.flat_bottom)
-        self._aim(protein, guarded, s.refined_share if refined else 1.0)
+        share = s.refined_share if refined else 1.0
+        self._aim(protein, guarded, share, kept, s.kept_side_chains / hold if hold > 0 else 0.0)
         self._context.setParameter(_RESTRAINT, hold * KJ_PER_KCAL / NM_PER_ANGSTROM**2)
         self._context.setParameter(_FREE, free * NM_PER_ANGSTROM)
         self._forget(x)
@@ -187,13 +195,17 @@ class Relaxer:
         self._context.setPositions((x + _ELSEWHERE) * NM_PER_ANGSTROM)
         self._energy((BONDED,))
 
-    def _aim(self, protein: Protein, guarded: frozenset[int], share: float) -> None:
+    def _aim(
+        self, protein: Protein, guarded: frozenset[int], share: float, kept: frozenset[int], kept_share: float
+    ) -> None:
         """Set the restraints to the positions and peptide isomers of this model; N, C, O feel ``share`` of what CA
-        does.
+        does, side chains of ``kept`` residues ``kept_share``.
         """
-        usual = (share, 1.0, share, share, 0.0)
+        usual = (share, 1.0, share, share)
         for n, (i, k) in enumerate(self._held):
-            weight = max(1.0, GUARD * share) if i in guarded else usual[k]
+            weight = usual[k] if k < 4 else kept_share if i in kept else 0.0
+            if i in guarded and k < 5:
+                weight = max(1.0, GUARD * share)
             place = (protein.coords[0, i, k].astype(float) * NM_PER_ANGSTROM).tolist()
             self._restraint.setParticleParameters(n, int(self._forcefield.particle[i, k]), (*place, weight))
         self._restraint.updateParametersInContext(self._context)

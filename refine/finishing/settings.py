@@ -21,6 +21,8 @@ class FinishSettings:
         flat_bottom: displacement in Å up to which the backbone restraint is not felt.
         refined_restraint, refined_flat_bottom: the same for backbones that the propagation has refined, of CA; N, C and
             O feel ``refined_share`` of it, so that they settle around CA instead of pulling it along.
+        kept_side_chains: force constant in kcal/mol/Å^2 that holds the side chains of models that are right already,
+            where they clash with nothing.
         ph: pH at which hydrogens are added (they steer the relaxation and are not written).
         device: ``auto`` (CUDA, OpenCL, CPU, the first that works), ``cpu``, ``cuda`` or ``opencl``.
         threads: CPU threads of OpenMM. One thread gives the same bytes every time; more do not, not even with OpenMM's
@@ -38,6 +40,7 @@ class FinishSettings:
     refined_restraint: float = 1000.0
     refined_flat_bottom: float = 0.0
     refined_share: float = 0.005
+    kept_side_chains: float = 10.0
     ph: float = 7.0
     device: str = "auto"
     threads: int = 1
@@ -46,7 +49,8 @@ class FinishSettings:
 
     def __post_init__(self) -> None:
         one_of("finishing.device", self.device, OPENMM_DEVICES)
-        for name in ("restraint", "flat_bottom", "refined_restraint", "refined_flat_bottom", "max_seconds"):
+        springs = ("restraint", "flat_bottom", "refined_restraint", "refined_flat_bottom", "kept_side_chains")
+        for name in (*springs, "max_seconds"):
             at_least(f"finishing.{name}", getattr(self, name), 0)
         for name in ("threads", "max_iterations"):
             at_least(f"finishing.{name}", getattr(self, name), 1)

@@ -71,6 +71,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--no-resume", dest="resume", action="store_false", help="refuse a run folder that holds a checkpoint"
     )
+    options.add_argument(
+        "--real", type=Path, metavar="MODELS.npz", help="real models with their natives, for settings with real.share"
+    )
     options.add_argument("--pack-only", action="store_true", help="make the pack, train nothing")
     options.add_argument(
         "--export",
@@ -114,7 +117,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     device = str(choose_device(options.device))
     if not options.export_only:
         _record(options.out, described(arguments), options.init, data_hash(pack))
-        train(pack, options.pairs, options.out, settings, device=device, init=options.init)
+        train(pack, options.pairs, options.out, settings, device=device, init=options.init, real=options.real)
     if options.export is not None:
         export(options.out, pack, options.pairs, settings, options.export, device, described(arguments))
 

@@ -24,8 +24,10 @@ from refine.training.pairs import Pair, held_out
 Arrays = dict[str, NDArray[Any]]
 SHORTEST = 40
 """Residues that a chain, or an alignment of homologues, must have to give examples."""
-KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated", "thermal")
-"""Kinds of example; the last two are of ``rivals`` alone."""
+REAL = ("homology model", "predicted")
+"""Kinds of real models, see ``real_models``."""
+KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated", "thermal", *REAL)
+"""Kinds of example; ``rearranged`` and ``unrelated`` are of ``rivals`` alone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,6 +201,30 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             "kind": np.array(KINDS.index(kind)),
             **_targets(start, native, keep),
         }
+
+
+def labelled(
+    start: NDArray[np.float32],
+    native: NDArray[np.float32],
+    before: NDArray[np.float32],
+    side_chain: NDArray[np.float32],
+    present: NDArray[np.bool_],
+    residue: NDArray[np.int64],
+    position: NDArray[np.int64],
+    keep: NDArray[np.int64],
+    kind: int,
+) -> Arrays:
+    """An example of the residues ``keep`` of a model (L, 4, 3) whose side chains (L, 10, 3) belong to the backbone
+    ``before``.
+    """
+    return {
+        "residue": residue[keep],
+        "position": position[keep],
+        "side_chain": _carried(side_chain[keep], before[keep], start[keep]),
+        "present": present[keep],
+        "kind": np.array(kind),
+        **_targets(start, native, keep),
+    }
 
 
 def moved_on(

@@ -67,5 +67,10 @@ def _packed(pack: Pack, chain: int, positions: NDArray[np.int64]) -> NDArray[np.
 
 
 def held_out(group: list[Pair], pack: Pack) -> bool:
-    """Whether a pair cluster is kept for validation: by a hash of its name."""
-    return int(hashlib.sha256(pack.chains[group[0].chain].cluster.encode()).hexdigest(), 16) % _HOLDOUT == 0
+    """Whether a pair cluster is kept for validation."""
+    return cluster_held_out(pack.chains[group[0].chain].cluster)
+
+
+def cluster_held_out(name: str) -> bool:
+    """Whether a cluster of this name is kept for validation: by a hash of the name."""
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % _HOLDOUT == 0

@@ -27,12 +27,14 @@ from refine.networks.judge import Judge, JudgeSettings, state_from_prior
 from refine.networks.likelihood import Atoms, Likelihood, LikelihoodSettings
 from refine.networks.network import Messages, parameter_count
 from refine.networks.prior import Prior, PriorOutput, PriorSettings
+from refine.networks.side_chain_input import SideChainInput
 from refine.settings_checks import at_least, one_of
 from refine.training.examples import KINDS, Arrays, Examples, ExampleSettings, collate
 from refine.training.losses import judge_loss, likelihood_loss, prior_loss
 from refine.training.own_moves import OwnMoves, OwnMovesSettings
 from refine.training.pack import Pack
 from refine.training.pairs import Pair, read_pairs
+from refine.training.real_models import RealExamples, RealModels, RealSettings
 from refine.training.rivals import Rivals, RivalSettings
 from refine.training.unrolled import UnrolledSettings, unrolled_loss
 
@@ -77,6 +79,7 @@ class TrainingSettings:
     examples: ExampleSettings = ExampleSettings()
     own_moves: OwnMovesSettings = OwnMovesSettings()
     unrolled: UnrolledSettings = UnrolledSettings()
+    real: RealSettings = RealSettings()
     prior: PriorSettings = PriorSettings()
     likelihood: LikelihoodSettings = LikelihoodSettings()
     judge: JudgeSettings = JudgeSettings()
@@ -104,9 +107,23 @@ def build(settings: TrainingSettings) -> Prior | Likelihood | Judge:
 
 
 def examples_of(
-    pack: Pack, pairs: list[list[Pair]], split: str, settings: TrainingSettings, seed: int, count: int
+    pack: Pack,
+    pairs: list[list[Pair]],
+    split: str,
+    settings: TrainingSettings,
+    seed: int,
+    count: int,
+    real: RealModels | None = None,
 ) -> Examples:
-    """The examples that the network of ``settings`` is trained on."""
+    """The examples that the network of ``settings`` is trained on.
+
+    Raises:
+        InputError: real models are asked for and not given.
+    """
+    if settings.real.share > 0:
+        if real is None:
+            raise InputError("real.share is above 0 without real models", remedy="Give --real, or real.share = 0.")
+        return RealExamples(pack, pairs, split, settings.examples, seed, count, models=real, real=settings.real)
     if settings.network == "judge":
         return Rivals(pack, pairs, split, settings.examples, settings.rivals, seed, count)
     return Examples(pack, pairs, split, settings.examples, seed, count)
@@ -186,6 +203,7 @@ def train(
     *,
     device: str = "cpu",
     init: Path | None = None,
+    real: Path | None = None,
 ) -> Path:
     """Trains in folder ``out``, going on from its checkpoint if there is one; returns the path of the averaged weights.
 
@@ -196,6 +214,7 @@ def train(
         pack_folder, pairs: the data; without ``pairs`` there are no homologue examples.
         settings: of the run.
         device: where the network is.
+        real: file of ``real_models.pack_real_models``, for ``settings.real``.
         init: weights to begin from, unless the run is resumed: of the same architecture or one with fewer layers (the
             others begin as the identity), or a prior's for a judge.
 
@@ -206,8 +225,9 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     pack = Pack(pack_folder)
     groups = read_pairs(pairs, pack) if pairs else []
-    data = examples_of(pack, groups, "train", settings, settings.seed, settings.steps * settings.batch)
-    check = examples_of(pack, groups, "valid", settings, settings.seed + 1, VALIDATION_EXAMPLES)
+    models = RealModels(real) if real else None
+    data = examples_of(pack, groups, "train", settings, settings.seed, settings.steps * settings.batch, models)
+    check = examples_of(pack, groups, "valid", settings, settings.seed + 1, VALIDATION_EXAMPLES, models)
     network = build(settings).to(device)
     if init is not None:
         load_weights(network, init, grown=True)
@@ -322,7 +342,7 @@ def _new_parts(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Ten
     """Parameters of those parts of ``network`` of which ``state`` has none, begun as the identity."""
     fresh: dict[str, Tensor] = {}
     for name, part in network.named_modules():
-        if isinstance(part, (Messages, Atoms)) and not any(key.startswith(f"{name}.") for key in state):
+        if isinstance(part, (Messages, Atoms, SideChainInput)) and not any(key.startswith(f"{name}.") for key in state):
             part.begin_as_identity()
             fresh |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
     return fresh

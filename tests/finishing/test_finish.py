@@ -50,6 +50,22 @@ def test_bent_joints_are_healed_near_where_they_were(bent: Protein) -> None:
     assert (result.protein.coords[0][~result.protein.mask] == 0).all()
 
 
+def test_side_chains_that_clash_with_nothing_are_held_when_they_are_to_be_kept() -> None:
+    chain = finish(peptide(SEQUENCE), SETTINGS).protein  # strain and clashes are gone
+    finisher = Finisher(chain, SETTINGS)
+
+    def moves(keep: bool) -> np.ndarray:
+        after = finisher.finish(chain, refined=True, keep=keep).protein
+        return np.linalg.norm(after.coords[0] - chain.coords[0], axis=-1)[:, 5:][chain.mask[:, 5:]]
+
+    held, free = moves(True), moves(False)
+    assert held.mean() < 0.7 * free.mean()
+    crowded = chain.with_coords(chain.coords.copy(), oxt=chain.oxt)
+    crowded.coords[0, 20, 4:] += crowded.coords[0, 3, 4] - crowded.coords[0, 20, 4]  # on top of residue 3
+    kept = finisher._kept(crowded, {7})
+    assert not {3, 7, 20} & kept and len(kept) > 10
+
+
 def test_same_input_same_bytes(bent: Protein) -> None:
     finisher = Finisher(bent, SETTINGS)
     first = finisher.finish(bent).protein.coords.tobytes()
@@ -134,10 +150,11 @@ def test_spoiled_stereochemistry_is_not_returned(bent: Protein, monkeypatch: pyt
         protein: Protein,
         deadline: float,
         guarded: frozenset[int] = frozenset(),
+        kept: frozenset[int] = frozenset(),
         *,
         refined: bool = False,
     ) -> list[Stage]:
-        stages = plain(self, protein, deadline, guarded, refined=refined)
+        stages = plain(self, protein, deadline, guarded, kept, refined=refined)
         spoil["times"] += 1
         mirrored = stages[-1].coords * np.array([1, 1, -1], np.float32)
         return [*stages[:-1], dataclasses.replace(stages[-1], coords=mirrored)]

@@ -1,0 +1,64 @@
+"""How much of its proposed way a run goes, by how far the priors want to move its input.
+
+The propagation moves every input by some tenths of an Å, also one that the priors would leave where it is. Then the
+direction of the move is worth less than its length: on models of today's predictors the whole way loses and half of it
+gains, on models of the 2010s the whole way is best (benchmarks/LOG.md, entry 35).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from refine.ensemble.candidates import Proposal
+from refine.settings_checks import above, at_least, within
+from refine.structure.geometry import superpose
+
+
+@dataclasses.dataclass(frozen=True)
+class LengthSettings:
+    """The part of the way from the input to each proposal that is gone.
+
+    Attributes:
+        least: that part where the priors would move the CA atoms of the input by ``near`` (Å, mean) or less.
+        near, far: Å, between which the part rises in proportion; from ``far`` on the whole way is gone. 0.05 is usual
+            for AlphaFold2's models, 0.13 and more for models of the 2010s and for perturbed crystal structures.
+    """
+
+    least: float = 0.25
+    near: float = 0.08
+    far: float = 0.11
+
+    def __post_init__(self) -> None:
+        within("length.least", self.least, 0, 1)
+        at_least("length.near", self.near, 0)
+        above("length.far", self.far, self.near)
+
+    def of(self, move: float) -> float:
+        """The part of the way, in [least, 1], for an input that the priors would move by ``move`` Å."""
+        risen = min(1.0, max(0.0, (move - self.near) / (self.far - self.near)))
+        return self.least + (1.0 - self.least) * risen
+
+
+def shortened(
+    proposals: Sequence[Proposal], start: NDArray[np.float32], length: float, *, anchored: bool = False
+) -> list[Proposal]:
+    """Proposals that go ``length`` (0–1) of their way from ``start`` (L, 4, 3) Å, along straight lines; 1 leaves them
+    as they are, to the bit.
+
+    Each is laid onto ``start`` by its CA atoms first; ``anchored`` ones share residues that never moved and stay where
+    they are. Bonds change by little as long as the whole way is some tenths of an Å.
+    """
+    if length >= 1.0:
+        return list(proposals)
+    laid = torch.from_numpy(np.stack([p.backbone for p in proposals]))
+    origin = torch.from_numpy(start)
+    if not anchored:
+        rot, shift = superpose(laid[:, :, 1], origin[:, 1].expand(len(laid), -1, -1))
+        laid = (laid.flatten(1, 2) @ rot.transpose(-1, -2) + shift.unsqueeze(-2)).view_as(laid)
+    moved = (origin + length * (laid - origin)).numpy()
+    return [dataclasses.replace(p, backbone=backbone) for p, backbone in zip(proposals, moved, strict=True)]
