@@ -4,8 +4,9 @@
 
 WEIGHTS is a .safetensors file of a prior, or weights.pt beside the settings.json of its training. ``shuffled`` deals
 the side chains out to other residues of the same amino acid, a control for priors that see them. For each set: the
-cosine of the first move with the error (residues 0.5 to 4 Å off), the changes after ``--moves`` moves of 0.4 and after half of
-that displacement, and the correlation within targets of the expected with the true CA lDDT. Nothing is finished.
+cosine of the first move with the error (residues 0.5 to 4 Å off), the changes after ``--moves`` moves of 0.4 and after
+half of that displacement, and the correlation within targets of the expected with the true CA lDDT. Nothing is
+finished.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from openmm import app
 
 from refine.finishing.relax import Relaxer
 from refine.finishing.settings import FinishSettings
+from refine.physics.forces import BONDED, NONBONDED, SOLVENT
 from tests.finishing.amber import Peptide, dihedral
 from tests.finishing.peptides import peptide
 
@@ -19,7 +20,7 @@ CUTOFF = 1.0
 """nm, of the relaxation's non-bonded forces."""
 OMEGA_K = 20.0
 """kcal/mol, of the relaxation's own term on peptide planes."""
-BONDED, NONBONDED, SOLVENT = 0, 1, 3
+
 RADII = {"C": (0.17, 0.72), "N": (0.155, 0.79), "O": (0.15, 0.85), "HN": (0.13, 0.85), "H": (0.12, 0.85)}
 """nm and scales of mbondi2 with OBC (Onufriev, Bashford & Case 2004): hydrogens on nitrogen are larger."""
 RESIDUES = ("NSER", "TRP", "PRO", "GLN", "CLYS")
@@ -31,9 +32,9 @@ def built() -> tuple[Relaxer, Peptide, np.ndarray]:
     """The relaxation's system of a peptide, the oracle's, and positions (A, 3) in nm a little off every ideal value."""
     chain = peptide("SWPQK")
     relaxer = Relaxer(chain, FinishSettings(device="cpu"), np.ones(len(chain), dtype=np.bool_))
-    names = [(atom.residue.index, atom.name) for atom in relaxer._topology.atoms()]
+    names = [(atom.residue.index, atom.name) for atom in relaxer._forcefield.topology.atoms()]
     atoms = [(0, "H1") if name == (0, "H") else name for name in names]  # OpenMM and the file call it so
-    x = 0.1 * (relaxer._positions(chain) + np.random.default_rng(0).normal(0, 0.05, (len(atoms), 3)))
+    x = 0.1 * (relaxer._forcefield.positions(chain) + np.random.default_rng(0).normal(0, 0.05, (len(atoms), 3)))
     relaxer._context.setPositions(x)
     return relaxer, Peptide(FILE, RESIDUES, atoms), x
 

@@ -11,8 +11,9 @@ import pytest
 
 from refine.constants import AMINO_ACIDS
 from refine.errors import InputError
-from refine.training.examples import KINDS, REAL, ExampleSettings, cluster_held_out
+from refine.training.examples import KINDS, REAL, ExampleSettings
 from refine.training.pack import Pack
+from refine.training.pairs import cluster_held_out
 from refine.training.real_models import RealExamples, RealModel, RealModels, RealSettings, pack_real_models
 from refine.training.targets import lddt_ca
 from tests.networks.small import small_pack
