@@ -174,7 +174,9 @@ class OneTarget:
         if method.kind == "command":
             return self.call(method, place)
         settings = method.run_settings()
-        prepared = prepare(self.target.model, model=settings.model, freeze=settings.freeze)
+        prepared = prepare(
+            self.target.model, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands
+        )
         moved = self.random(method, prepared) if method.kind == "random" else None
         result = self.finisher(settings, prepared).finish(
             prepared.protein if moved is None else moved, refined=moved is not None

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.structure.arrays import dihedral
-from refine.structure.chemistry import CIS_OR_TRANS, chiral_volumes, disulfides
+from refine.structure.chemistry import chiral_volumes, disulfides, is_cis
 from refine.structure.protein import Protein
 
 
@@ -62,6 +62,11 @@ def omega(protein: Protein) -> NDArray[np.float64]:
     return out
 
 
+def cis_peptides(protein: Protein) -> NDArray[np.bool_]:
+    """(L,) whether the peptide bond from each residue to the next is cis in replica 0, by ``is_cis``."""
+    return is_cis(omega(protein), np.array([aa == "P" for aa in protein.sequence[1:]] + [False]))
+
+
 def stereo(protein: Protein) -> Stereo:
     """Chirality, cis peptides and disulfides of replica 0 of ``protein``; residues with the atoms missing are passed
     over.
@@ -69,7 +74,7 @@ def stereo(protein: Protein) -> Stereo:
     residue, _, volume = chiral_volumes(protein)
     return Stereo(
         wrong_chirality=frozenset(residue[volume < 0].tolist()),
-        cis=frozenset(np.nonzero(np.abs(omega(protein)) < CIS_OR_TRANS)[0].tolist()),
+        cis=frozenset(np.nonzero(cis_peptides(protein))[0].tolist()),
         disulfides=frozenset(disulfides(protein)),
     )
 
