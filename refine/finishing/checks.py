@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from numpy.typing import NDArray
 
-from refine.structure.arrays import dihedral
-from refine.structure.chemistry import chiral_volumes, disulfides, is_cis
+from refine.structure.chemistry import chiral_volumes, disulfides
+from refine.structure.peptides import cis_peptides
 from refine.structure.protein import Protein
 
 
@@ -50,21 +49,6 @@ class CheckReport:
     def introduced(self) -> int:
         """Number of errors finishing introduced."""
         return len(self.new_chirality) + len(self.new_cis) + len(self.changed_proline) + len(self.lost_disulfides)
-
-
-def omega(protein: Protein) -> NDArray[np.float64]:
-    """Omega (L,) in degrees of the peptide bond from each residue to the next in replica 0; NaN where there is none."""
-    out = np.full(len(protein), np.nan)
-    i = np.nonzero(protein.bonded)[0]
-    i = i[protein.mask[i, 1] & protein.mask[i, 2] & protein.mask[i + 1, 0] & protein.mask[i + 1, 1]]
-    x = protein.coords[0].astype(np.float64)
-    out[i] = np.degrees(dihedral(x[i, 1], x[i, 2], x[i + 1, 0], x[i + 1, 1]))
-    return out
-
-
-def cis_peptides(protein: Protein) -> NDArray[np.bool_]:
-    """(L,) whether the peptide bond from each residue to the next is cis in replica 0, by ``is_cis``."""
-    return is_cis(omega(protein), np.array([aa == "P" for aa in protein.sequence[1:]] + [False]))
 
 
 def stereo(protein: Protein) -> Stereo:

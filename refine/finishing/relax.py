@@ -11,10 +11,10 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
-from refine.finishing.checks import cis_peptides, omega
 from refine.finishing.settings import FinishSettings
 from refine.physics.forcefield import KJ_PER_KCAL, NM_PER_ANGSTROM, ForceFieldSystem
 from refine.physics.forces import BONDED, NONBONDED, SOFT, SOLVENT
+from refine.structure.peptides import cis_peptides, strained_trans
 from refine.structure.protein import Protein
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _ELSEWHERE = 50.0  # Å
 _RESTRAINT, _FREE = "restraint_k", "restraint_flat"
 _OMEGA_K = 20.0 * KJ_PER_KCAL  # a backbone held at its CA can twist its peptides, and the force field alone lets it
 _OMEGA_K_STRAINED = 100.0 * KJ_PER_KCAL
-"""Of trans peptides twisted to less than 90°: more than the force field's barrier, behind which they would go cis."""
+"""Of strained trans peptides: more than the force field's barrier, behind which they would go cis."""
 _AROUND_STRAINED = 2
 """Residues on either side of such a peptide that are not held where they are: trans is 0.85 Å longer than cis."""
 
@@ -196,8 +196,7 @@ class Relaxer:
         """Set the restraints to the positions and peptide isomers of this model; N, C, O feel ``share`` of what CA
         does. Where a trans peptide is strained, what lies around it may move to make it flat.
         """
-        cis = cis_peptides(protein)
-        strained = (np.abs(omega(protein)) < 90.0) & ~cis
+        cis, strained = cis_peptides(protein), strained_trans(protein)
         ends = np.flatnonzero(strained)[:, None] + np.arange(1 - _AROUND_STRAINED, 1 + _AROUND_STRAINED)
         free = frozenset(ends.ravel().tolist())
         usual = (share, 1.0, share, share, 0.0)

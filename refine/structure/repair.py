@@ -13,6 +13,7 @@ from refine.structure.backbone import complete_backbone, neighbours, place_oxt
 from refine.structure.connections import connections
 from refine.structure.hands import mend_hands
 from refine.structure.notes import Note
+from refine.structure.peptides import peptide_notes
 from refine.structure.protein import Protein, peptide_bonds
 from refine.structure.read import ReadResult
 from refine.structure.side_chains import complete_side_chains
@@ -54,7 +55,7 @@ def repair(result: ReadResult, keep_hands: Mask | None = None) -> RepairResult:
         bonded = peptide_bonds(coords.astype(np.float32), new_mask, protein.residue_ids)
     traced = dataclasses.replace(protein, coords=coords.astype(np.float32)[None], mask=new_mask, bonded=bonded)
     handed = mend_hands(traced, keep_hands)
-    notes += handed.notes
+    notes += [*handed.notes, *peptide_notes(traced)]
     protein = dataclasses.replace(protein, b_factors=handed.protein.b_factors, occupancies=handed.protein.occupancies)
     completion = complete_side_chains(handed.protein, handed.d_residues)
     coords, new_mask = completion.protein.coords[0].astype(np.float64), completion.protein.mask

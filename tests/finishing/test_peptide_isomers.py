@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refine.finishing.checks import omega
 from refine.finishing.finish import Finisher, finish
 from refine.finishing.settings import FinishSettings
 from refine.structure.arrays import turned_about
+from refine.structure.peptides import omega
 from refine.structure.protein import Protein
 from tests.finishing.peptides import peptide
 

@@ -8,6 +8,7 @@ import pytest
 from refine.energy.system import System
 from refine.finishing.checks import stereo
 from refine.structure.chemistry import is_cis
+from refine.structure.peptides import peptide_notes
 from tests.finishing.peptides import peptide
 
 
@@ -29,3 +30,13 @@ def test_energy_and_finishing_call_the_same_peptides_cis(omega: float) -> None:
     expected = {i for i in range(8) if is_cis(omega, chain.sequence[i + 1] == "P")}
     assert stereo(chain).cis == expected
     assert set(np.flatnonzero(System.from_protein(chain).cis.numpy()).tolist()) == expected
+
+
+def test_a_strained_or_rare_peptide_of_the_input_is_named() -> None:
+    def notes(omega: float) -> list[tuple[str, str]]:
+        named = peptide_notes(peptide("AGPA", phi=-80.0, psi=140.0, omega=omega))
+        return [(note.residue, note.message.split(": ")[1].split()[0]) for note in named]
+
+    assert notes(180.0) == notes(100.0) == []
+    assert notes(60.0) == [("1 ALA", "taken"), ("3 PRO", "taken")]
+    assert notes(10.0) == [("1 ALA", "cis,"), ("3 PRO", "cis,")]
