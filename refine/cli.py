@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help i
     from refine.settings import RunSettings
 
 EXIT_CODES = "exit codes: 0 all done, 1 a bug, 2 bad input, 3 some of several inputs failed, 4 nothing produced"
-SAME_NAME = ("seed", "device", "models", "model", "freeze", "bfactor")
+SAME_NAME = ("seed", "device", "models", "model", "freeze", "keep_hands", "bfactor")
 """Options that set the field of RunSettings of their name."""
 
 
@@ -122,6 +122,9 @@ def inputs(to: argparse.ArgumentParser) -> None:
         "inputs", nargs="+", type=Path, metavar="INPUT", help="PDB or mmCIF files, plain or gzipped, or folders of them"
     )
     to.add_argument("--model", type=int, metavar="N", help="which MODEL of the file (default: the first)")
+    to.add_argument(
+        "--keep-hands", action="store_true", default=None, help="leave wrong chirality of the input as it is"
+    )
 
 
 def common(to: argparse.ArgumentParser) -> None:

@@ -74,7 +74,7 @@ def refine_file(
     done = done_before(folder, path, settings, resume=resume)
     if done is not None:
         return done
-    prepared = prepare(path, model=settings.model, freeze=settings.freeze)
+    prepared = prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
     tell_notes(prepared, progress or Progress())
     engine = Engine(prepared.protein, networks or load_networks_of(settings), settings)
     with opened(folder, prepared, settings, progress) as (record, tell):
@@ -271,7 +271,7 @@ def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
     """Energy terms and quality of a structure file as it is (repaired, not finished); errors as of ``refine_file``."""
     settings = settings or RunSettings()
     path = Path(path)
-    prepared = prepare(path, model=settings.model, freeze=settings.freeze)
+    prepared = prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
     score = Engine(prepared.protein, load_networks_of(settings), settings).score()
     return score_row(path.name, "", "input", score)
 
@@ -292,7 +292,7 @@ def finish_file(
     done = done_before(folder, path, settings, resume=resume)
     if done is not None:
         return done
-    prepared = prepare(path, model=settings.model, freeze=settings.freeze)
+    prepared = prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
     tell_notes(prepared, progress or Progress())
     with opened(folder, prepared, settings, progress) as (record, tell), record.kept():
         tell("finish", 0, 1)

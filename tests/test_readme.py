@@ -90,7 +90,7 @@ def test_every_option_and_command_is_named() -> None:
     run = cli.parser().parse_args(["run", "x"])
     for name in vars(run):
         if name not in ("command", "inputs", "work"):
-            assert f"--{name}" in GUIDES, name
+            assert f"--{name.replace('_', '-')}" in GUIDES, name
     for command in ("run", "finish", "score", "train", "doctor"):
         assert f"`refine {command}" in GUIDES
 

@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from refine.assess.torsions import Torsions
 from refine.constants import ATOM14
 from refine.structure.arrays import angle
-from refine.structure.chemistry import CIS_PLANAR, TRANS_PLANAR, chiral_volumes
+from refine.structure.chemistry import CIS_LIMIT, TRANS_PLANAR, chiral_volumes, is_cis
 from refine.structure.protein import Protein
 
 OUTLIER_SIGMA = 4.0
@@ -178,7 +178,7 @@ def _terms(protein: Protein, omega: NDArray[np.float64]) -> tuple[_Terms, _Terms
         atoms, values, residue = [], [], []
         for i, aa in enumerate(protein.sequence):
             before = protein.sequence[i - 1] if i and protein.bonded[i - 1] else ""
-            slots, ideal = _template(aa, before, bool(before) and abs(np.degrees(omega[i])) < CIS_PLANAR, width)
+            slots, ideal = _template(aa, before, bool(before) and bool(is_cis(np.degrees(omega[i]), aa == "P")), width)
             atoms.append(slots + 14 * i)
             values.append(ideal)
             residue.append(np.full(len(slots), i))
@@ -218,8 +218,7 @@ def _name(protein: Protein, atom: int, residue: int) -> str:
 def _peptides(protein: Protein, omega: NDArray[np.float64]) -> tuple[list[Outlier], tuple[int, ...]]:
     outliers, cis_prolines = [], []
     for i in np.flatnonzero(np.isfinite(omega) & (np.abs(np.degrees(omega)) < TRANS_PLANAR)):
-        cis = abs(np.degrees(omega[i])) < CIS_PLANAR
-        if cis and protein.sequence[i] == "P":
+        if abs(np.degrees(omega[i])) < CIS_LIMIT and protein.sequence[i] == "P":
             cis_prolines.append(int(i))
         else:
             outliers.append(

@@ -104,7 +104,9 @@ def scores(task: ScoreTask) -> dict[str, Any]:
     The energy is the run's. A learned term that the run switches off is judged too, by its value at weight 1.
     """
     settings = from_dict(task.settings)
-    protein = prepare(task.decoy.path, model=settings.model, freeze=settings.freeze).protein
+    protein = prepare(
+        task.decoy.path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands
+    ).protein
     comparison = compare(protein, native_of(task.decoy.native))
     silent = [name for name, weight in settings.learned.items() if weight == 0]
     heard = dataclasses.replace(settings, learned={**settings.learned, **dict.fromkeys(silent, 1.0)})

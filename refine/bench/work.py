@@ -174,7 +174,9 @@ class OneTarget:
         if method.kind == "command":
             return self.call(method, place)
         settings = method.run_settings()
-        prepared = prepare(self.target.model, model=settings.model, freeze=settings.freeze)
+        prepared = prepare(
+            self.target.model, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands
+        )
         moved = self.random(method, prepared) if method.kind == "random" else None
         finisher = self.finisher(settings, prepared)
         if moved is None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from refine.constants import AMINO_ACIDS
 from refine.errors import EngineError
-from refine.structure.chemistry import CIS_KEPT, CIS_KEPT_BEFORE_PROLINE
+from refine.structure.chemistry import is_cis
 from refine.structure.connections import linked_groups
 from refine.structure.geometry import dihedral, frames, to_local
 from refine.structure.protein import Protein
@@ -138,8 +138,8 @@ def _cis(backbone: Tensor, protein: Protein) -> Tensor:
     cis = torch.zeros(len(protein), dtype=torch.bool)
     if len(protein) > 1:
         omega = dihedral(backbone[:-1, 1], backbone[:-1, 2], backbone[1:, 0], backbone[1:, 1])
-        limit = torch.tensor([CIS_KEPT_BEFORE_PROLINE if aa == "P" else CIS_KEPT for aa in protein.sequence[1:]])
-        cis[:-1] = (omega.abs().rad2deg() < limit) & torch.from_numpy(protein.bonded[:-1])
+        before_proline = np.array([aa == "P" for aa in protein.sequence[1:]])
+        cis[:-1] = torch.from_numpy(is_cis(omega.rad2deg().numpy(), before_proline) & protein.bonded[:-1])
     return cis
 
 

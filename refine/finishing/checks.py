@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from numpy.typing import NDArray
 
-from refine.structure.arrays import dihedral
-from refine.structure.chemistry import CIS_OR_TRANS, DISULFIDE_MAX, chiral_volumes
+from refine.structure.chemistry import DISULFIDE_MAX, chiral_volumes
 from refine.structure.connections import position_of, residue_of
+from refine.structure.peptides import cis_peptides
 from refine.structure.protein import Connection, Protein
 
 _MOST_STRETCHED = 0.3
@@ -60,16 +59,6 @@ class CheckReport:
         return len(self.new_chirality) + len(self.new_cis) + len(self.changed_proline) + lost
 
 
-def omega(protein: Protein) -> NDArray[np.float64]:
-    """Omega (L,) in degrees of the peptide bond from each residue to the next in replica 0; NaN where there is none."""
-    out = np.full(len(protein), np.nan)
-    i = np.nonzero(protein.bonded)[0]
-    i = i[protein.mask[i, 1] & protein.mask[i, 2] & protein.mask[i + 1, 0] & protein.mask[i + 1, 1]]
-    x = protein.coords[0].astype(np.float64)
-    out[i] = np.degrees(dihedral(x[i, 1], x[i, 2], x[i + 1, 0], x[i + 1, 1]))
-    return out
-
-
 def stereo(protein: Protein) -> Stereo:
     """Chirality, cis peptides and disulfides of replica 0 of ``protein``; residues with the atoms missing are passed
     over.
@@ -77,7 +66,7 @@ def stereo(protein: Protein) -> Stereo:
     residue, _, volume = chiral_volumes(protein)
     return Stereo(
         wrong_chirality=frozenset(residue[volume < 0].tolist()),
-        cis=frozenset(np.nonzero(np.abs(omega(protein)) < CIS_OR_TRANS)[0].tolist()),
+        cis=frozenset(np.nonzero(cis_peptides(protein))[0].tolist()),
         parted=frozenset(one for one in protein.connections if _has_parted(protein, one)),
     )
 

@@ -11,11 +11,10 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
-from refine.finishing.checks import omega
 from refine.finishing.settings import FinishSettings
 from refine.physics.forcefield import KJ_PER_KCAL, NM_PER_ANGSTROM, ForceFieldSystem
 from refine.physics.forces import BONDED, NONBONDED, SOFT, SOLVENT
-from refine.structure.chemistry import CIS_OR_TRANS
+from refine.structure.peptides import cis_peptides, strained_trans
 from refine.structure.protein import Protein
 
 log = logging.getLogger(__name__)
@@ -29,6 +28,10 @@ GUARD = 50.0
 _ELSEWHERE = 50.0  # Å
 _RESTRAINT, _FREE = "restraint_k", "restraint_flat"
 _OMEGA_K = 20.0 * KJ_PER_KCAL  # a backbone held at its CA can twist its peptides, and the force field alone lets it
+_OMEGA_K_STRAINED = 100.0 * KJ_PER_KCAL
+"""Of strained trans peptides: more than the force field's barrier, behind which they would go cis."""
+_AROUND_STRAINED = 2
+"""Residues on either side of such a peptide that are not held where they are: trans is 0.85 Å longer than cis."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,20 +202,27 @@ class Relaxer:
         self, protein: Protein, guarded: frozenset[int], share: float, kept: frozenset[int], kept_share: float
     ) -> None:
         """Set the restraints to the positions and peptide isomers of this model; N, C, O feel ``share`` of what CA
-        does, side chains of ``kept`` residues ``kept_share``.
+        does, side chains of ``kept`` residues ``kept_share``. Where a trans peptide is strained, what lies around it may
+        move to make it flat.
         """
+        cis, strained = cis_peptides(protein), strained_trans(protein)
+        ends = np.flatnonzero(strained)[:, None] + np.arange(1 - _AROUND_STRAINED, 1 + _AROUND_STRAINED)
+        free = frozenset(ends.ravel().tolist())
         usual = (share, 1.0, share, share)
         for n, (i, k) in enumerate(self._held):
-            weight = usual[k] if k < 4 else kept_share if i in kept else 0.0
             if i in guarded and k < 5:
                 weight = max(1.0, GUARD * share)
+            elif i in free:
+                weight = 0.0
+            else:
+                weight = usual[k] if k < 4 else kept_share if i in kept else 0.0
             place = (protein.coords[0, i, k].astype(float) * NM_PER_ANGSTROM).tolist()
             self._restraint.setParticleParameters(n, int(self._forcefield.particle[i, k]), (*place, weight))
         self._restraint.updateParametersInContext(self._context)
-        angle = omega(protein)
         for n, i in enumerate(self._omega_residues):
             atoms = self._omega.getTorsionParameters(n)[:4]
-            self._omega.setTorsionParameters(n, *atoms, 1, np.pi if abs(angle[i]) < CIS_OR_TRANS else 0.0, _OMEGA_K)
+            strength = _OMEGA_K_STRAINED if strained[i] else _OMEGA_K
+            self._omega.setTorsionParameters(n, *atoms, 1, np.pi if cis[i] else 0.0, strength)
         self._omega.updateParametersInContext(self._context)
 
     def _energy(self, groups: tuple[int, ...]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, CHI_ATOMS
@@ -89,21 +89,22 @@ SALT_BRIDGE_ALLOWANCE = 0.8
 DISULFIDE_MAX = 2.5
 """Å, largest SG–SG distance taken as a disulfide bond."""
 
-# What counts as cis. Four rules, each in use where it says; omega in degrees, absolute values.
+# Cis and trans: one rule for all stages, see ``is_cis``.
 
-CIS_KEPT, CIS_KEPT_BEFORE_PROLINE = 30.0, 90.0
-"""The energy (``energy.system``) keeps a peptide of the start cis when its omega is below this; elsewhere cis is so
-rare that a twisted bond is taken for a bad trans one."""
-CIS_OR_TRANS = 90.0
-"""Finishing (``finishing.checks``, the relaxation's restraint): every peptide bond is one or the other."""
-CIS_PLANAR, TRANS_PLANAR = 30.0, 150.0
-"""Validation (``assess.stereochemistry``): cis below the first, trans above the second, twisted in between."""
+CIS_LIMIT, CIS_LIMIT_BEFORE_PROLINE = 30.0, 90.0
+"""Degrees of omega, absolute, below which a peptide bond is cis."""
+TRANS_PLANAR = 150.0
+"""Degrees of omega, absolute, above which a peptide bond is trans and flat; validation (``assess.stereochemistry``)
+calls it twisted from here down to ``CIS_LIMIT``."""
 CIS_CA_CA = 3.4
 """Å: where only CA atoms are known (``structure.backbone``), those of a cis peptide are closer than this."""
 
 CHIRAL_CENTRES = {"*": ("CA", "N", "C", "CB"), "T": ("CB", "CA", "OG1", "CG2"), "I": ("CB", "CA", "CG1", "CG2")}
 """Centre and three neighbours whose ``chiral_volume`` is positive in L-amino acids with correct names (about 2.6 Å³);
 ``*`` is that of every residue but glycine."""
+
+PROCHIRAL_NAMES = {"V": ("CB", "CA", "CG2", "CG1"), "L": ("CG", "CB", "CD2", "CD1")}
+"""The same for carbons with two equal branches, where the hand is one of names alone (IUPAC: CG1 and CD1 are pro-R)."""
 
 
 @functools.cache
@@ -180,6 +181,28 @@ def chiral_centres(aa: str) -> tuple[tuple[int, int, int, int], ...]:
         for key in keys
         if key in CHIRAL_CENTRES
     )
+
+
+@functools.cache
+def prochiral_centre(aa: str) -> tuple[int, int, int, int] | None:
+    """Slots of the centre of residue ``aa`` whose two equal branches have names, then of its three neighbours."""
+    names = PROCHIRAL_NAMES.get(aa)
+    return None if names is None else tuple(ATOM14[aa].index(name) for name in names)  # type: ignore[return-value]
+
+
+def is_cis(omega: ArrayLike, before_proline: ArrayLike) -> NDArray[np.bool_]:
+    """Whether peptide bonds (...) count as cis: below 90° before proline, below 30° elsewhere.
+
+    A cis peptide before anything but proline is rare (about 0.03 %), so that one twisted between the two forms is a
+    strained trans one; before proline (about 5 % cis) the nearer form is the likelier one.
+
+    Args:
+        omega: degrees within ±180; NaN is not cis.
+        before_proline: whether the bond leads to proline.
+    """
+    limit = np.where(before_proline, CIS_LIMIT_BEFORE_PROLINE, CIS_LIMIT)
+    result: NDArray[np.bool_] = np.abs(np.asarray(omega, np.float64)) < limit
+    return result
 
 
 def chiral_volumes(protein: Protein) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:

@@ -35,24 +35,25 @@ class Prepared:
     mobile: NDArray[np.bool_]
 
 
-def prepare(path: Path, *, model: int | None = None, freeze: str = "") -> Prepared:
+def prepare(path: Path, *, model: int | None = None, freeze: str = "", keep_hands: bool = False) -> Prepared:
     """Read and repair an input.
 
     Args:
         path: PDB, mmCIF or BinaryCIF, plain or gzipped.
         model: number of the MODEL that is read, None for the first.
-        freeze: residues that must not move, as ``parse_selection`` reads them.
+        freeze: residues that must not move, as ``parse_selection`` reads them; their hand stays, too.
+        keep_hands: leave every residue its hand, even a wrong one.
 
     Raises:
         InputError: it cannot be used.
     """
     read = read_structure(path, model=model)
-    repaired = repair(read)
+    frozen = parse_selection(freeze, read.protein) if freeze else np.zeros(len(read.protein), np.bool_)
+    repaired = repair(read, frozen | keep_hands)
     protein = repaired.protein
     held = held_residues(protein)
-    frozen = held | parse_selection(freeze, protein) if freeze else held
     notes = (*read.notes, *repaired.notes, *_held_notes(protein, held), *_about_output(protein))
-    return Prepared(path, protein, notes, ~frozen)
+    return Prepared(path, protein, notes, ~(frozen | held))
 
 
 def _held_notes(protein: Protein, held: NDArray[np.bool_]) -> list[Note]:

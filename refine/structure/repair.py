@@ -11,7 +11,9 @@ from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import InputError
 from refine.structure.backbone import complete_backbone, neighbours, place_oxt
 from refine.structure.connections import connections
+from refine.structure.hands import mend_hands
 from refine.structure.notes import Note
+from refine.structure.peptides import peptide_notes
 from refine.structure.protein import Protein, peptide_bonds
 from refine.structure.read import ReadResult
 from refine.structure.side_chains import complete_side_chains
@@ -29,13 +31,18 @@ class RepairResult:
     notes: tuple[Note, ...]
 
 
-def repair(result: ReadResult) -> RepairResult:
-    """Place the heavy atoms that a file lacks.
+def repair(result: ReadResult, keep_hands: Mask | None = None) -> RepairResult:
+    """Place the heavy atoms that a file lacks, and mend wrong hands.
 
     Backbones are laid by ideal geometry (from CA atoms alone if need be), side chains built from pdbfixer's templates,
-    OXT placed at chain ends. Atoms that are there keep every bit, unless a side chain built upon them has the wrong
-    hand. No residue is added, no gap is closed, the network is never used, hetero atoms stay and keep built atoms out.
-    Atoms placed get occupancy 1 and the B factor of their residue's CA. A complete protein comes back as it is.
+    OXT placed at chain ends. Atoms that are there keep every bit, unless their hand is wrong (see ``mend_hands``) or
+    that of a side chain built upon them. No residue is added, no gap is closed, the network is never used, hetero atoms
+    stay and keep built atoms out. Atoms placed get occupancy 1 and the B factor of their residue's CA. A complete
+    protein comes back as it is.
+
+    Args:
+        result: what was read.
+        keep_hands: (L,) residues whose hand stays as it is, right or wrong; None for none.
 
     Raises:
         InputError: a residue has too few backbone atoms to be completed.
@@ -47,7 +54,10 @@ def repair(result: ReadResult) -> RepairResult:
     if notes:
         bonded = peptide_bonds(coords.astype(np.float32), new_mask, protein.residue_ids)
     traced = dataclasses.replace(protein, coords=coords.astype(np.float32)[None], mask=new_mask, bonded=bonded)
-    completion = complete_side_chains(traced)
+    handed = mend_hands(traced, keep_hands)
+    notes += [*handed.notes, *peptide_notes(traced)]
+    protein = dataclasses.replace(protein, b_factors=handed.protein.b_factors, occupancies=handed.protein.occupancies)
+    completion = complete_side_chains(handed.protein, handed.d_residues)
     coords, new_mask = completion.protein.coords[0].astype(np.float64), completion.protein.mask
     for i in map(int, np.flatnonzero((new_mask & ~mask)[:, 4:].any(1))):
         names = [ATOM14[sequence[i]][slot] for slot in np.flatnonzero(new_mask[i] & ~mask[i]) if slot > 3]
@@ -69,7 +79,7 @@ def repair(result: ReadResult) -> RepairResult:
     oxt, oxt_mask, more = _oxt(protein, coords)
     notes += more
     if not notes:
-        return RepairResult(protein, ())
+        return RepairResult(result.protein, ())
     completed = _completed(protein, coords, new_mask, bonded, oxt, oxt_mask)
     table, _ = connections(completed, result.links)
     return RepairResult(dataclasses.replace(completed, connections=table), tuple(notes))

@@ -30,6 +30,8 @@ _JUNCTION = 10.0
 _MISFIT = 10.0
 """How much more Å² at atoms that are there count than Å² of overlap."""
 
+_MIRROR = np.array([1.0, 1.0, -1.0])
+
 
 @dataclasses.dataclass(frozen=True)
 class Completion:
@@ -47,12 +49,12 @@ class Completion:
     replaced: tuple[int, ...]
 
 
-def complete_side_chains(protein: Protein) -> Completion:
+def complete_side_chains(protein: Protein, d_residues: frozenset[int] = frozenset()) -> Completion:
     """Build the side-chain atoms, and a missing O of the backbone, that replica 0 lacks where N, CA and C are there.
 
     Atoms that are there stay where they are, but for side chains that are ``replaced``. A chi angle whose atoms are
     there is kept; of the others the rotamer is taken that runs least into other atoms of the protein and its heavy
-    hetero atoms. A whole protein comes back as it is.
+    hetero atoms. A whole protein comes back as it is. What ``d_residues`` lack is built with their hand.
     """
     counts = np.array([len(ATOM14[aa]) for aa in protein.sequence])
     wanted = np.arange(14) < counts[:, None]
@@ -72,6 +74,10 @@ def complete_side_chains(protein: Protein) -> Completion:
         aa = protein.sequence[i]
         others = np.concatenate((coords[mask & (np.arange(len(protein)) != i)[:, None]], obstacles))
         around = others[np.linalg.norm(others - coords[i, 1], axis=1) < _REACH]
+        if i in d_residues:
+            coords[i] = _MIRROR * _built(aa, _MIRROR * coords[i], mask[i], _MIRROR * around, -angles[i])
+            mask[i] = wanted[i]
+            continue
         built = _built(aa, coords[i], mask[i], around, angles[i])
         if not is_natural(built, aa) and not _hand_is_given(aa, protein.mask[i]):
             replaced.append(i)

@@ -119,6 +119,10 @@ def test_cis_peptides(native: Protein) -> None:
     s = stereochemistry(native, dataclasses.replace(angles, omega=omega))
     assert sorted(o.residue for o in s.outliers if o.kind == "omega") == [40, 50]
     assert s.cis_prolines == (proline,)
+    for degrees in (31, 60, 89, 149):  # twisted is a class of its own, before proline, too
+        omega[proline] = np.radians(degrees)
+        s = stereochemistry(native, dataclasses.replace(angles, omega=omega))
+        assert proline in [o.residue for o in s.outliers if o.kind == "omega"] and s.cis_prolines == ()
 
 
 def test_an_angle_that_the_wwpdb_lists() -> None:

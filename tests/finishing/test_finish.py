@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from refine.errors import InputError
-from refine.finishing.checks import compare_stereo, omega, stereo
+from refine.finishing.checks import compare_stereo, stereo
 from refine.finishing.finish import Finisher, finish
 from refine.finishing.relax import Relaxer, Stage
 from refine.finishing.settings import FinishSettings
 from refine.structure.connections import connections
+from refine.structure.peptides import omega
 from refine.structure.protein import HeteroAtom, Protein
 from refine.structure.read import read_structure
 from tests.finishing.peptides import peptide

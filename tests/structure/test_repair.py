@@ -161,14 +161,6 @@ def test_disulfide_stays() -> None:
     assert np.array_equal(result.protein.coords[0, 20], base.coords[0, 20])
 
 
-def test_wrong_hand_in_the_input_is_left_to_the_finishing() -> None:
-    base = files.base_protein()
-    coords = base.coords.copy()
-    coords[0, 3, 4] = 2 * coords[0, 3, 1] - coords[0, 3, 4]  # CB of Ala 4 on the other side
-    result = repaired(dataclasses.replace(base, coords=coords))
-    assert np.array_equal(result.protein.coords, coords)
-
-
 @pytest.mark.parametrize("letter", "ACDEFHIKLMNPQRSTVWY")
 def test_templates_are_l_residues_and_a_mirror_is_not(letter: str) -> None:
     shape = ideal_residue(letter)
