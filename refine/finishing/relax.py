@@ -202,8 +202,8 @@ class Relaxer:
         self, protein: Protein, guarded: frozenset[int], share: float, kept: frozenset[int], kept_share: float
     ) -> None:
         """Set the restraints to the positions and peptide isomers of this model; N, C, O feel ``share`` of what CA
-        does, side chains of ``kept`` residues ``kept_share``. Where a trans peptide is strained, what lies around it may
-        move to make it flat.
+        does, side chains of ``kept`` residues ``kept_share``. Where a trans peptide is strained, what lies around it
+        may move to make it flat.
         """
         cis, strained = cis_peptides(protein), strained_trans(protein)
         ends = np.flatnonzero(strained)[:, None] + np.arange(1 - _AROUND_STRAINED, 1 + _AROUND_STRAINED)

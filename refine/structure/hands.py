@@ -36,8 +36,8 @@ _CO_SHORTER = 0.04
 _BONDED = 1.9
 """Å up to which CD1 of isoleucine is bonded to a branch."""
 _CLOSE = 2.2
-"""Å below which a rebuilt atom lies on another one, which is worth a word: the ring of an L proline comes so near to the
-residue before when it stands on the backbone of a D one. Finishing parts them."""
+"""Å below which a rebuilt atom lies on another one, which is worth a word: the ring of an L proline comes so near to
+the residue before when it stands on the backbone of a D one. Finishing parts them."""
 _DISULFIDE = 2.05
 """Å, SG–SG."""
 _MIRROR_LEAST = 5
