@@ -22,7 +22,7 @@ from refine.constants import (
     BOND_CA_C,
     BOND_N_CA,
 )
-from refine.structure.geometry import angle, dihedral, distance, frames, unit
+from refine.structure.geometry import angle, dihedral, distance, frames, place_atom
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,16 +55,6 @@ class Internal:
     rot: Tensor
     origin: Tensor
     bonded: Tensor
-
-
-def place(a: Tensor, b: Tensor, c: Tensor, length: Tensor, bond_angle: Tensor, torsion: Tensor) -> Tensor:
-    """Position (..., 3) of d from a, b, c (..., 3), |cd| in Å, the angle b-c-d and the dihedral a-b-c-d in radians."""
-    x = unit(c - b)
-    z = unit(torch.linalg.cross(b - a, x))
-    y = torch.linalg.cross(z, x)
-    sine = length * torch.sin(bond_angle)
-    along, in_plane, out = -length * torch.cos(bond_angle), sine * torch.cos(torsion), sine * torch.sin(torsion)
-    return c + along.unsqueeze(-1) * x + in_plane.unsqueeze(-1) * y + out.unsqueeze(-1) * z
 
 
 def _next(x: Tensor, dim: int) -> Tensor:
@@ -137,10 +127,10 @@ def to_cartesian(internal: Internal) -> Tensor:
     ca = torch.stack((zero, zero, zero), -1)
     c = torch.stack((z.ca_c, zero, zero), -1)
     n = torch.stack((z.n_ca * torch.cos(z.n_ca_c), z.n_ca * torch.sin(z.n_ca_c), zero), -1)
-    o = place(n, ca, c, z.c_o, z.ca_c_o, z.n_ca_c_o)
-    next_n = place(n, ca, c, z.c_n, z.ca_c_n, z.psi)
-    next_ca = place(ca, c, next_n, _next(z.n_ca, -1), z.c_n_ca, z.omega)
-    next_c = place(c, next_n, next_ca, _next(z.ca_c, -1), _next(z.n_ca_c, -1), _next(z.phi, -1))
+    o = place_atom(n, ca, c, z.c_o, z.ca_c_o, z.n_ca_c_o)
+    next_n = place_atom(n, ca, c, z.c_n, z.ca_c_n, z.psi)
+    next_ca = place_atom(ca, c, next_n, _next(z.n_ca, -1), z.c_n_ca, z.omega)
+    next_c = place_atom(c, next_n, next_ca, _next(z.ca_c, -1), _next(z.n_ca_c, -1), _next(z.phi, -1))
     step = frames(next_n, next_ca, next_c)
     start = torch.ones_like(z.bonded)
     start[1:] = ~z.bonded[:-1]

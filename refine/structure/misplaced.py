@@ -127,5 +127,5 @@ def _misplaced(points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _places(points: NDArray[np.float64]) -> str:
-    shown = [" ".join(f"{x:.3f}" for x in point) for point in points[:2]]
-    return "; ".join(shown) + ("; …" if len(points) > 2 else "")
+    texts = [" ".join(f"{x:.3f}" for x in point) for point in points[:2]]
+    return "; ".join(texts) + ("; …" if len(points) > 2 else "")

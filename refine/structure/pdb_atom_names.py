@@ -42,12 +42,12 @@ def _residue(atom: HeteroAtom) -> tuple[int, str, int, str, str]:
 
 def _short_names(atoms: list[HeteroAtom]) -> dict[str, str]:
     """Long name → short one, for the atoms of one residue; alternate conformations share theirs."""
-    taken = {atom.name.upper() for atom in atoms}
+    used = {atom.name.upper() for atom in atoms}
     short: dict[str, str] = {}
     for atom in atoms:
         if len(atom.name) > MAX_ATOM_NAME and atom.name not in short:
-            name = next(name for name in _numbered(atom.element.upper()) if name not in taken)
-            taken.add(name)
+            name = next(name for name in _numbered(atom.element.upper()) if name not in used)
+            used.add(name)
             short[atom.name] = name
     return short
 

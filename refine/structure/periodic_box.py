@@ -84,8 +84,8 @@ def _cell_fields(source: Source) -> list[str]:
     if source.format == "bcif":
         table = read_category(source.data, "_cell", source.path)
         return [str(table[name][0]) for name in _CELL if name in table]
-    found = [re.search(rf"^\s*_cell\.{name}\s+([\d.]+)", source.text, re.MULTILINE | re.IGNORECASE) for name in _CELL]
-    return [match[1] for match in found if match]
+    lengths = [re.search(rf"^\s*_cell\.{name}\s+([\d.]+)", source.text, re.MULTILINE | re.IGNORECASE) for name in _CELL]
+    return [match[1] for match in lengths if match]
 
 
 def is_torn(residues: list[ResidueRecord]) -> bool:

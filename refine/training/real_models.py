@@ -117,12 +117,12 @@ def predicted_models(folder: Path) -> Iterator[RealModel]:
         good = same & model.mask[i, :4].all(1) & native.mask[j, :4].all(1)
         i, j = i[good], j[good]
         atoms = np.where(model.mask[i][..., None], model.coords[0, i], np.nan).astype(np.float32)
-        given = row["plddt"] != "none"
+        has_plddt = row["plddt"] != "none"
         confidence = model.b_factors[i, 1] * (100.0 if row["plddt"] == "0-1" else 1.0)
         yield RealModel(
             row["model"].removesuffix(".pdb.gz").replace("/", "_"), row["cluster30"], row["split"], "predicted",
             atoms, native.coords[0, j, :4], np.array([AMINO_ACIDS.index(model.sequence[a]) for a in i], np.int64),
-            i.astype(np.int64), (confidence if given else np.full(len(i), np.nan)).astype(np.float32),
+            i.astype(np.int64), (confidence if has_plddt else np.full(len(i), np.nan)).astype(np.float32),
         )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import torch
 
-from refine.propagation.internal import ideal_internal, place, to_cartesian, to_internal
-from refine.structure.geometry import dihedral, rotation_from_vector
+from refine.propagation.internal import ideal_internal, to_cartesian, to_internal
+from refine.structure.geometry import dihedral, place_atom, rotation_from_vector
 from tests.proteins import chain_backbone, small_protein, torsions
 
 
@@ -78,7 +78,7 @@ def test_internal_coordinates_do_not_see_rigid_motion_and_turn_their_sign_in_a_m
 def test_place_meets_length_angle_and_dihedral() -> None:
     a, b, c = torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     wanted = torch.tensor([1.4, 1.9, -2.1], dtype=torch.float64)
-    d = place(a, b, c, *wanted)
+    d = place_atom(a, b, c, *wanted)
     assert abs(float((d - c).norm()) - 1.4) < 1e-12
     assert abs(float(dihedral(a, b, c, d)) + 2.1) < 1e-12
 
