@@ -157,7 +157,7 @@ def test_an_input_that_the_priors_would_leave_goes_less_far_and_is_not_relaxed_f
             rows = [row for row in csv.DictReader(file) if row["model"] == "model_1"]
         moved[move] = np.mean([float(row["displacement"]) for row in rows])
     assert moved[0.0] < 0.7 * moved[1.0]
-    with pytest.raises(InputError, match="near"):
+    with pytest.raises(InputError, match="length.far"):
         dataclasses.replace(QUICK.length, near=1.0)
 
 
