@@ -21,8 +21,9 @@ from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.structure.write import write_pdb
 from tests.structure import files
-from tests.structure.test_connections import ASN, HIS, outward, with_lines, zinc
+from tests.structure.test_connections import ASN, CYS, HIS, LYS, outward, with_lines, zinc
 
+SER = 15
 SETTINGS = FinishSettings(device="cpu", max_iterations=20)
 
 
@@ -53,7 +54,67 @@ def capped() -> str:
     return "\n".join([*body, *caps, "END", ""])
 
 
-INPUTS = {"zinc": with_lines(zinc()), "sugars": with_lines(sugar()), "caps": capped()}
+def haem() -> str:
+    """Iron in its four nitrogens, the histidine at its axis."""
+    iron = np.array(outward(HIS, "NE2", 2.1))
+    axis = iron - np.array(outward(HIS, "NE2", 0.0))
+    axis /= np.linalg.norm(axis)
+    side = np.cross(axis, [0.36, 0.48, 0.8])
+    side /= np.linalg.norm(side)
+    turn = np.cross(axis, side)
+    places = [iron, *(iron + 2.0 * v for v in (side, turn, -side, -turn))]
+    names = ("FE", "NA", "NB", "NC", "ND")
+    return "\n".join(
+        files.atom_line(950 + k, name, "HEM", "A", "401", tuple(place), het=True, element=name[:2] if k == 0 else "N")
+        for k, (name, place) in enumerate(zip(names, places, strict=True))
+    )
+
+
+def cluster() -> str:
+    """An iron of an iron-sulphur cluster on the cysteine, with one of its sulphides."""
+    iron, sulphide = outward(CYS, "SG", 2.3), outward(CYS, "SG", 4.5)
+    return "\n".join(
+        files.atom_line(950 + k, name, "SF4", "A", "402", place, het=True, element=element)
+        for k, (name, element, place) in enumerate((("FE1", "FE", iron), ("S2", "S", sulphide)))
+    )
+
+
+def phosphoserine() -> str:
+    """The serine with a phosphate, under the name of the modified residue."""
+    named = files.edit(lambda line: line[:17] + "SEP" + line[20:] if files.number_of(line) == SER else line)
+    phosphate = files.atom_line(950, "P", "SEP", "A", str(SER), outward(SER, "OG", 1.61))
+    last = max(
+        k for k, line in enumerate(named.splitlines()) if line.startswith("ATOM") and files.number_of(line) == SER
+    )
+    lines = named.splitlines()
+    return "\n".join([*lines[: last + 1], phosphate, *lines[last + 1 :], ""])
+
+
+def isopeptide() -> str:
+    """The end of a second chain bonded to the lysine of the first, as ubiquitin's is."""
+    protein = files.base_protein()
+    shift = np.array(outward(LYS, "NZ", 1.33)) - protein.coords[0, -1, 2].astype(float)
+
+    def second(line: str) -> str | None:
+        if files.name_of(line) == "OXT":
+            return None
+        moved = np.array([float(line[k : k + 8]) for k in (30, 38, 46)]) + shift
+        return f"{line[:21]}B{line[22:30]}" + "".join(f"{v:8.3f}" for v in moved) + line[54:]
+
+    body = files.edit(second).splitlines()[:-1]
+    return "\n".join([*files.atom_lines(), "TER", *body, "END", ""])
+
+
+INPUTS = {
+    "zinc": with_lines(zinc()),
+    "sugars": with_lines(sugar()),
+    "caps": capped(),
+    "haem": with_lines(haem()),
+    "iron-sulphur": with_lines(cluster()),
+    "phosphoserine": phosphoserine(),
+    "isopeptide": isopeptide(),
+}
+BONDS = {"zinc": 1, "sugars": 1, "caps": 2, "haem": 1, "iron-sulphur": 1, "phosphoserine": 1, "isopeptide": 1}
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -63,7 +124,7 @@ def test_finishing_keeps_every_bond(name: str, tmp_path: Path) -> None:
     prepared = prepare(path)
     result = finish(prepared.protein, SETTINGS)  # not told what is mobile: the connections hold
     before, after = lengths(read_structure(path).protein), lengths_after(result.protein, tmp_path)
-    assert before and after.keys() >= before.keys()
+    assert len(before) == BONDS[name] and after.keys() >= before.keys()
     assert all(after[pair] == pytest.approx(length, abs=0.01) for pair, length in before.items())
     assert result.report.level == "solvent" and moved_elsewhere(prepared.protein, result.protein, result.report)
 
@@ -78,6 +139,19 @@ def moved_elsewhere(before: Protein, after: Protein, report: FinishReport) -> bo
     """Whether residues that nothing holds did move: keeping everything where it is would pass the other checks."""
     free = ~held_residues(before)
     return bool(np.abs(after.coords - before.coords)[0, free].max() > 0.02) and report.flag in ("complete", "time")
+
+
+def test_nucleotides_beside_a_protein_are_neither_bonded_nor_moved(tmp_path: Path) -> None:
+    atoms = [("P", "P", 6.0), ("O5'", "O", 7.5), ("C5'", "C", 8.9)]
+    strand = "\n".join(
+        files.atom_line(950 + k, name, "DA", "N", "1", outward(HIS, "NE2", away), element=element)
+        for k, (name, element, away) in enumerate(atoms)
+    )
+    path = tmp_path / "model.pdb"
+    path.write_text(with_lines("TER", strand))
+    prepared = prepare(path)
+    assert prepared.protein.connections == () and prepared.mobile.all()
+    assert finish(prepared.protein, SETTINGS).protein.hetero == prepared.protein.hetero
 
 
 def test_energies_of_what_is_held_do_not_drown_the_rest(tmp_path: Path) -> None:
