@@ -69,7 +69,7 @@ def main() -> None:
     rows = []
     for folder in folders[:: max(1, len(folders) // args.count)][: args.count]:
         for name in ("native.pdb", "model.pdb"):
-            protein = read_structure(folder / name).protein.without_hetero()
+            protein = read_structure(folder / name).protein.with_hetero(())
             if protein.mask[:, :4].all():
                 rows.append(measures(protein, args.lost))
     sys.stdout.write(f"{len(rows)} structures\n")

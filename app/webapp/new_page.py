@@ -177,6 +177,9 @@ def summary(upload: Upload, preview: Preview) -> None:
     if preview.problems:
         with st.expander("Residue by residue"):
             st.text("\n".join(f"{at(p)}: {p.text}" for p in preview.problems[:LINES]))
+    if preview.bonds:
+        with st.expander(f"Bonds besides the chain ({len(preview.bonds)}), kept in every model"):
+            st.text("\n".join(preview.bonds[:LINES]))
     missing = places_of["missing"]
     repairs = [*preview.notes[:LINES], *([f"atoms will be built in {counted(missing, 'residue')}"] if missing else [])]
     if repairs:

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from refine.constants import ONE_TO_THREE
 from refine.errors import InputError, RefineError
 from refine.files import stem
 from refine.queue.settings import AppSettings
+from refine.structure.connections import described
 from refine.structure.protein import Protein
 from refine.structure.read import ReadResult, read_structure
 from refine.structure.source import open_source
@@ -69,6 +71,7 @@ class Preview:
         residues: of all chains; models: in the file; format: ``pdb``, ``mmcif`` or ``bcif``.
         hetero: residue name → how many (ligands, ions, waters, nucleotides), carried along.
         notes: what was decided while reading.
+        bonds: what is bonded besides the chain, one text a bond; see ``structure.connections``.
         problems: residue by residue, worst kinds first.
         quality: numbers of ``assess.validate``.
         cif: the protein and its hetero atoms, waters left out, for the viewer.
@@ -81,6 +84,7 @@ class Preview:
     format: str
     hetero: dict[str, int]
     notes: tuple[str, ...]
+    bonds: tuple[str, ...]
     problems: tuple[Problem, ...]
     quality: dict[str, float]
     cif: str
@@ -135,9 +139,9 @@ def examine(upload: Upload, settings: AppSettings, model: int | None = None) -> 
     """
     with tempfile.TemporaryDirectory(prefix="refine-upload-") as place:
         read = read_checked(upload, settings, Path(place), model)
-        dry = tuple(h for h in read.protein.hetero if h.residue_name not in ("HOH", "DOD", "WAT"))
+        dry = [k for k, h in enumerate(read.protein.hetero) if h.residue_name not in ("HOH", "DOD", "WAT")]
         view = Path(place) / "view.cif"
-        write_cif(dataclasses.replace(read.protein, hetero=dry), view)
+        write_cif(read.protein.with_hetero(dry), view)
         cif = view.read_text(encoding="utf-8")
     checked = validate(read.protein)
     groups = {(h.chain, h.number, h.insertion, h.residue_name) for h in read.protein.hetero}
@@ -148,11 +152,17 @@ def examine(upload: Upload, settings: AppSettings, model: int | None = None) -> 
         format=read.format,
         hetero=dict(Counter(name for *_, name in sorted(groups)).most_common()),
         notes=tuple(str(note) for note in read.notes),
+        bonds=tuple(_bonds(read.protein)),
         problems=tuple(_problems(read, checked)),
         quality=checked.totals(),
         cif=cif,
         protein=read.protein,
     )
+
+
+def _bonds(protein: Protein) -> Iterator[str]:
+    for bond in described(protein):
+        yield f"{bond['kind']}: {bond['first']} – {bond['second']}, {bond['distance']:.2f} Å"
 
 
 def read_checked(upload: Upload, settings: AppSettings, place: Path, model: int | None = None) -> ReadResult:

@@ -27,7 +27,7 @@ class Current:
         mask[:, :4] = protein.mask[:, :4]
         self._folder, self._every, self._next = folder, every, 0.0
         self._protein = dataclasses.replace(
-            protein.replica(0), mask=mask, oxt_mask=np.zeros_like(protein.oxt_mask), hetero=(), connections=()
+            protein.replica(0).with_hetero(()), mask=mask, oxt_mask=np.zeros_like(protein.oxt_mask), connections=()
         )
 
     @property

@@ -151,10 +151,12 @@ class Protein:
         """Replica ``r`` alone (R = 1)."""
         return dataclasses.replace(self, coords=self.coords[r : r + 1], oxt=self.oxt[r : r + 1])
 
-    def without_hetero(self) -> Protein:
-        """The protein alone, without the atoms carried along and the bonds to them."""
-        own = tuple(one for one in self.connections if one.second.residue >= 0)
-        return dataclasses.replace(self, hetero=(), connections=own)
+    def with_hetero(self, keep: Sequence[int]) -> Protein:
+        """The protein with those of its hetero atoms (ascending indices), and the connections among what is left."""
+        place = {Site(-1, int(k)): Site(-1, n) for n, k in enumerate(keep)}
+        left = [one for one in self.connections if one.second.residue >= 0 or one.second in place]
+        moved = tuple(dataclasses.replace(one, second=place.get(one.second, one.second)) for one in left)
+        return dataclasses.replace(self, hetero=tuple(self.hetero[k] for k in keep), connections=moved)
 
     def select(self, keep: Sequence[int] | NDArray[np.int64]) -> Protein:
         """The residues ``keep`` (ascending indices); peptide bonds across removed residues are gone."""

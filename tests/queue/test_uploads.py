@@ -14,6 +14,8 @@ from refine.queue.request import Request, from_dict
 from refine.queue.settings import AppSettings
 from refine.queue.uploads import check_upload, disk_name, estimate, examine, shown_name
 from tests.queue.places import short_model
+from tests.structure import files
+from tests.structure.test_connections import with_lines, zinc
 
 LIMITS = AppSettings(max_upload_mb=1, max_unpacked_mb=2, max_residues=30)
 SCRIPT = "<script>alert(1)</script>"
@@ -148,3 +150,11 @@ def test_requests_outside_the_bounds_are_refused(values: dict[str, object]) -> N
 
 def test_the_estimate_is_that_of_the_benchmark() -> None:
     assert estimate(126, 20, 5) == pytest.approx(53 + 5, rel=0.1)
+
+
+def test_bonds_are_listed_and_shown_without_the_waters_before_them() -> None:
+    waters = [files.water(300 + k, xyz=(40.0 + 3 * k, 0.0, 0.0)) for k in range(3)]
+    text = with_lines(*waters, zinc(400))
+    seen = examine(check_upload("x.pdb", text.encode(), LIMITS), LIMITS)
+    assert seen.bonds == ("metal: A:20 HIS NE2 – A:400 ZN ZN, 2.10 Å",)
+    assert "ZN" in seen.cif and "HOH" not in seen.cif
