@@ -1,9 +1,8 @@
 """What a prior alone does to the inputs of both tune sets as they came: direction, gain of a few moves, expected lDDT.
 
-    python benchmarks/first_moves.py WEIGHTS --bench BENCH_FOLDER [--side-chains given,none,shuffled] [--moves 4]
+    python benchmarks/first_moves.py WEIGHTS --bench BENCH_FOLDER [--moves 4]
 
-WEIGHTS is a .safetensors file of a prior, or weights.pt beside the settings.json of its training. ``shuffled`` deals
-the side chains out to other residues of the same amino acid, a control for priors that see them. For each set: the
+WEIGHTS is a .safetensors file of a prior, or weights.pt beside the settings.json of its training. For each set: the
 cosine of the first move with the error (residues 0.5 to 4 Å off), the changes after ``--moves`` moves of 0.4 and after
 half of that displacement, and the correlation within targets of the expected with the true CA lDDT. Nothing is
 finished.
@@ -35,7 +34,6 @@ from refine.training.train import TrainingSettings, build, load_weights
 from refine.training.unrolled import moved
 
 FRACTION = 0.4
-MODES = ("given", "none", "shuffled")
 
 
 def prior_of(path: Path) -> Prior:
@@ -48,23 +46,6 @@ def prior_of(path: Path) -> Prior:
         load_weights(network, path)
     assert isinstance(network, Prior)
     return network.eval().requires_grad_(False)
-
-
-def with_side_chains(system: System, mode: str, rng: np.random.Generator) -> System:
-    """The system with its side chains as ``mode`` says."""
-    if mode == "none":
-        return dataclasses.replace(system, has_side_chain=torch.zeros_like(system.has_side_chain))
-    if mode == "given":
-        return system
-    dealt = np.arange(len(system))
-    identities = system.residue_index.numpy()
-    for identity in np.unique(identities):
-        rows = np.flatnonzero(identities == identity)
-        dealt[rows] = rng.permutation(rows)
-    order = torch.from_numpy(dealt)
-    return dataclasses.replace(
-        system, side_chain_local=system.side_chain_local[order], has_side_chain=system.has_side_chain[order]
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,20 +62,20 @@ class Outcome:
     correlation: float
 
 
-def outcome(case: Case, networks: Networks, mode: str, moves: int, rng: np.random.Generator) -> Outcome:
+def outcome(case: Case, networks: Networks, moves: int) -> Outcome:
     """The moves of ``networks``, which hold one prior, on a case."""
     protein = prepare(case.target.model).protein
     ca = aligned(case, protein.coords[0])
-    model = AppliedNetworks(networks, with_side_chains(System.from_protein(protein), mode, rng))
+    model = AppliedNetworks(networks, System.from_protein(protein))
     start = torch.from_numpy(protein.coords[:, :, :4].copy())
     x, first, expected = start, np.zeros((0, 3)), np.zeros(0)
     with torch.no_grad():
         for k in range(moves):
-            (said,) = model.outputs(x)
-            new = moved(x, said, FRACTION, whole=True)
+            (output,) = model.outputs(x)
+            new = moved(x, output, FRACTION, whole=True)
             if k == 0:
                 first = (new - x)[0, ca.rows, 1].double().numpy()
-                expected = said.lddt[0, ca.rows].double().numpy()
+                expected = output.lddt[0, ca.rows].double().numpy()
             x = new
     displacement = ca.displacement(x[0, :, 1].double().numpy())
     cosine, counted = ca.cosine(first)
@@ -110,7 +91,7 @@ def _change(ca: Aligned, displacement: NDArray[np.float64]) -> tuple[float, floa
     return after[0] - before[0], after[1] - before[1]
 
 
-def line(name: str, mode: str, outcomes: list[Outcome]) -> str:
+def line(name: str, outcomes: list[Outcome]) -> str:
     """One row of the table."""
     weights = np.array([o.counted for o in outcomes])
     seen = weights > 0
@@ -121,15 +102,14 @@ def line(name: str, mode: str, outcomes: list[Outcome]) -> str:
         cells.append(f"{ha.value:+.2f} ({ha.low:+.2f} … {ha.high:+.2f})")
         cells.append(f"{trace.value:+.4f} ({trace.low:+.4f} … {trace.high:+.4f})")
     size, correlation = (float(np.nanmean([getattr(o, k) for o in outcomes])) for k in ("size", "correlation"))
-    return f"| {name} {mode} | {len(outcomes)} | {cosine:+.3f} | {' | '.join(cells)} | {size:.2f} | {correlation:.2f} |"
+    return f"| {name} | {len(outcomes)} | {cosine:+.3f} | {' | '.join(cells)} | {size:.2f} | {correlation:.2f} |"
 
 
 def main() -> int:
-    """Print a row for each set and way of giving side chains."""
+    """Print a row for each set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--bench", type=Path, required=True, help="folder of targets.tsv and predicted.tsv")
-    parser.add_argument("--side-chains", default="given", help=f"of {', '.join(MODES)}, separated by commas")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--moves", type=int, default=4)
     args = parser.parse_args()
@@ -138,10 +118,8 @@ def main() -> int:
     print("| set | n | cosine | ΔGDT-HA | ΔlDDT Cα | half ΔGDT-HA | half ΔlDDT Cα | Å | r |\n|---|" + "---|" * 8)
     for chosen in args.sets.split(","):
         cases = tune_cases(args.bench, chosen)
-        for mode in args.side_chains.split(","):
-            rng = np.random.default_rng(0)
-            outcomes = [outcome(case, networks, mode, args.moves, rng) for case in cases]
-            print(line(chosen, mode, outcomes), flush=True)
+        outcomes = [outcome(case, networks, args.moves) for case in cases]
+        print(line(chosen, outcomes), flush=True)
     return 0
 
 

@@ -108,11 +108,8 @@ class AppliedNetworks:
 
     def outputs(self, coords: Tensor) -> list[PriorOutput]:
         """What each prior says at coords (R, L, 4, 3) Å, with gradient."""
-        inputs, side_chains = self._inputs(coords.shape[0]), self._side_chains(coords)
-        return [
-            network(coords, *inputs, *(() if network.side_chains is None else side_chains))
-            for network in self.networks.priors
-        ]
+        inputs = self._inputs(coords.shape[0])
+        return [network(coords, *inputs) for network in self.networks.priors]
 
     def _fields(self, coords: Tensor) -> Fields:
         outputs = self.outputs(coords)
@@ -155,15 +152,12 @@ class AppliedNetworks:
         return torch.cat([checkpoint(self._likelihood, chunk, use_reentrant=False) for chunk in coords.split(per_call)])
 
     def _likelihood(self, coords: Tensor) -> Tensor:
-        return torch.log_softmax(
-            self.networks.likelihood(coords, *self._side_chains(coords), *self._inputs(coords.shape[0])), dim=-1
-        )
-
-    def _side_chains(self, coords: Tensor) -> tuple[Tensor, Tensor]:
-        """Side-chain atoms (R, L, 10, 3) Å as they ride on coords (R, L, 4, 3), and which exist."""
         rot = frames(coords[..., 0, :], coords[..., 1, :], coords[..., 2, :])
         side_chain = to_global(rot[:, :, None], coords[..., 1:2, :], self.system.side_chain_local)
-        return side_chain, self.system.has_side_chain.expand(coords.shape[0], -1, -1)
+        present = self.system.has_side_chain.expand(coords.shape[0], -1, -1)
+        return torch.log_softmax(
+            self.networks.likelihood(coords, side_chain, present, *self._inputs(coords.shape[0])), dim=-1
+        )
 
 
 def _scale(outputs: list[PriorOutput], name: str, extra: Tensor | None) -> Tensor:

@@ -64,7 +64,7 @@ class Trunk(nn.Module):
         settings: size.
 
     Inputs: ``region``; ``offset`` (B, L, K) classes; ``residue`` (B, L) identities, ignored unless
-    ``settings.identities``; ``node`` (B, L, D) states to begin from, None for those of ``begin``.
+    ``settings.identities``.
 
     Outputs: residue states (B, L, D) and edge states (B, L, K, D).
     """
@@ -79,15 +79,10 @@ class Trunk(nn.Module):
         self.residue_in = nn.Embedding(20, width) if settings.identities else None
         self.layers = nn.ModuleList(Messages(width) for _ in range(settings.layers))
 
-    def begin(self, region: Region, residue: Tensor) -> Tensor:
-        """Residue states (B, L, D) before any message."""
+    def forward(self, region: Region, offset: Tensor, residue: Tensor) -> tuple[Tensor, Tensor]:
         node = self.node_in(region.node)
-        return node if self.residue_in is None else node + self.residue_in(residue)
-
-    def forward(
-        self, region: Region, offset: Tensor, residue: Tensor, node: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        node = self.begin(region, residue) if node is None else node
+        if self.residue_in is not None:
+            node = node + self.residue_in(residue)
         with torch.autocast(region.edge.device.type, enabled=False):  # coordinates lose 0.1 Å in bfloat16
             edge = F.silu(self.edge_in(region.edge) + self.offset_in(offset))
         if torch.is_autocast_enabled(region.edge.device.type):

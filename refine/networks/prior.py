@@ -20,9 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from refine.networks.environment import Region, RegionSettings, neighbour_values, offset_classes, regions
-from refine.networks.likelihood import AtomSettings
 from refine.networks.network import Trunk, TrunkSettings, head
-from refine.networks.side_chain_input import SideChainInput
 
 FREEDOM = 2.0
 """Degrees of freedom of the t densities."""
@@ -36,11 +34,10 @@ _LOG_TURN_RANGE = (-2.6, 0.7)  # rad
 
 @dataclasses.dataclass(frozen=True)
 class PriorSettings:
-    """Everything needed to rebuild a prior network; ``side_chains`` None means that it sees none."""
+    """Everything needed to rebuild a prior network."""
 
     trunk: TrunkSettings = TrunkSettings()
     region: RegionSettings = RegionSettings()
-    side_chains: AtomSettings | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +83,7 @@ class Prior(nn.Module):
     """See the module's text.
 
     Inputs: ``backbone`` (B, L, 4, 3) Å, ``residue`` (B, L) identities, ``position`` and ``chain`` (B, L), ``mask``
-    (B, L); for a network that sees side chains also ``side_chain`` (B, L, 10, 3) Å and ``present`` (B, L, 10), left
-    out where they are not given. Outputs: ``PriorOutput``.
+    (B, L). Outputs: ``PriorOutput``.
     """
 
     def __init__(self, settings: PriorSettings) -> None:
@@ -97,23 +93,10 @@ class Prior(nn.Module):
         width = settings.trunk.width
         self.frame_head = head(width, 15)
         self.edge_head = head(width, 4)
-        self.side_chains = None if settings.side_chains is None else SideChainInput(width, settings.side_chains)
 
-    def forward(
-        self,
-        backbone: Tensor,
-        residue: Tensor,
-        position: Tensor,
-        chain: Tensor,
-        mask: Tensor,
-        side_chain: Tensor | None = None,
-        present: Tensor | None = None,
-    ) -> PriorOutput:
+    def forward(self, backbone: Tensor, residue: Tensor, position: Tensor, chain: Tensor, mask: Tensor) -> PriorOutput:
         region = regions(backbone, mask, self.settings.region)
-        node = self.trunk.begin(region, residue)
-        if self.side_chains is not None and side_chain is not None and present is not None:
-            node = self.side_chains(node, backbone, side_chain, present, residue, region)
-        node, edge = self.trunk(region, offset_classes(position, chain, region.index), residue, node)
+        node, edge = self.trunk(region, offset_classes(position, chain, region.index), residue)
         frame = at_least_single(self.frame_head(node))
         pair = at_least_single(self.edge_head(node.unsqueeze(2) + neighbour_values(node, region.index) + edge))
         return PriorOutput(

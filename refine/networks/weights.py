@@ -91,9 +91,7 @@ def load_network(
 def _build(kind: str, settings: dict[str, Any]) -> Prior | Likelihood | Judge:
     trunk, region = TrunkSettings(**settings.pop("trunk")), RegionSettings(**settings.pop("region"))
     if kind == "prior":
-        side_chains = settings.pop("side_chains", None)
-        seen = None if side_chains is None else AtomSettings(**side_chains)
-        return Prior(PriorSettings(trunk=trunk, region=region, side_chains=seen, **settings))
+        return Prior(PriorSettings(trunk=trunk, region=region, **settings))
     if kind == "judge":
         return Judge(JudgeSettings(trunk=trunk, region=region, **settings))
     atoms = AtomSettings(**settings.pop("atoms"))

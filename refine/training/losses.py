@@ -30,9 +30,9 @@ def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, float], 
         the loss, and figures: ``error_ratio`` of predicted to no displacement (1 = nothing learned), ``whole_ratio``
         and ``pair_ratio`` likewise, ``lddt_error`` (mean absolute); and the network's output.
     """
-    labels = batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"]
-    side_chains = () if network.side_chains is None else (batch["side_chain"], batch["present"])
-    out = network(batch["start"], *labels, *side_chains)
+    out = network(
+        batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), batch["mask"]
+    )
     mask = batch["mask"]
     shift = masked_mean(student(((batch["shift"] - out.shift) ** 2).sum(-1), out.shift_log_b, 3), mask)
     turn = masked_mean(student(((batch["turn"] - out.turn) ** 2).sum(-1), out.turn_log_b, 3), mask)

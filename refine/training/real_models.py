@@ -50,13 +50,11 @@ class RealSettings:
         share: fraction of the new examples that are real models; 0 switches them off.
         predicted: fraction of these that predictors made; the others are homology models.
         disguised: fraction of the real models whose local geometry is disguised as that of generated decoys.
-        without_side_chains: fraction of the real models whose side chains are not given.
     """
 
     share: float = 0.0
     predicted: float = 0.5
     disguised: float = 0.5
-    without_side_chains: float = 0.2
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -244,8 +242,7 @@ class RealExamples(Examples):
     def __getitem__(self, n: int) -> Arrays:
         rng = np.random.default_rng((self.seed, n, 1))
         if rng.random() >= self.real.share:
-            example = super().__getitem__(n)
-            return example | {"present": np.zeros_like(example["present"])}
+            return super().__getitem__(n)
         groups = self.groups["predicted" if rng.random() < self.real.predicted else "homology model"]
         members = groups[rng.integers(len(groups))]
         return self._real(self.models[members[rng.integers(len(members))]], rng)
@@ -258,8 +255,6 @@ class RealExamples(Examples):
             start = decoys.disguised(before, bonded, rng, self.settings.noise, self.settings.inflation)
         present = np.isfinite(model.atoms[:, 4:, 0])
         side_chain = np.where(present[..., None], model.atoms[:, 4:], before[:, 1:2])
-        if rng.random() < self.real.without_side_chains:
-            present = np.zeros_like(present)
         keep = self._crop(start[:, 1], rng, self.settings.crop)
         return labelled(
             start,

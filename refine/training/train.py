@@ -27,7 +27,6 @@ from refine.networks.judge import Judge, JudgeSettings, state_from_prior
 from refine.networks.likelihood import Atoms, Likelihood, LikelihoodSettings
 from refine.networks.network import Messages, parameter_count
 from refine.networks.prior import Prior, PriorOutput, PriorSettings
-from refine.networks.side_chain_input import SideChainInput
 from refine.settings_checks import at_least, one_of
 from refine.training.examples import KINDS, Arrays, Examples, ExampleSettings, collate
 from refine.training.losses import judge_loss, likelihood_loss, prior_loss
@@ -342,7 +341,7 @@ def _new_parts(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Ten
     """Parameters of those parts of ``network`` of which ``state`` has none, begun as the identity."""
     fresh: dict[str, Tensor] = {}
     for name, part in network.named_modules():
-        if isinstance(part, (Messages, Atoms, SideChainInput)) and not any(key.startswith(f"{name}.") for key in state):
+        if isinstance(part, (Messages, Atoms)) and not any(key.startswith(f"{name}.") for key in state):
             part.begin_as_identity()
             fresh |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
     return fresh

@@ -21,7 +21,7 @@ from tests.proteins import small_protein
 
 LENGTH = 44
 PLAIN = ExampleSettings(noise=0.0, inflation=0.0)
-ALL = RealSettings(share=1.0, disguised=0.0, without_side_chains=0.0)
+ALL = RealSettings(share=1.0, disguised=0.0)
 
 
 def real_model(seed: int, kind: str) -> RealModel:
@@ -110,19 +110,12 @@ def test_labels_lead_to_the_native_and_side_chains_are_the_models(pack: Pack, fi
     assert np.allclose(example["side_chain"][present], model.atoms[:, 4:][present], atol=1e-3)
 
 
-def test_side_chains_ride_on_disguised_backbones_and_can_be_withheld(pack: Pack, file: Path) -> None:
+def test_side_chains_ride_on_disguised_backbones(pack: Pack, file: Path) -> None:
     noisy = dataclasses.replace(PLAIN, noise=0.1)
     real = dataclasses.replace(ALL, disguised=1.0)
     example = RealExamples(pack, [], "train", noisy, 0, 20, models=RealModels(file), real=real)[0]
     cb = np.linalg.norm(example["side_chain"][:, 0] - example["start"][:, 1], axis=-1)[example["present"][:, 0]]
     assert np.allclose(cb, 1.53, atol=0.05)
-    withheld = examples(pack, file, real=dataclasses.replace(ALL, without_side_chains=1.0))[0]
-    assert not withheld["present"].any()
-
-
-def test_generated_decoys_tell_nothing_of_their_side_chains(pack: Pack, file: Path) -> None:
-    generated = examples(pack, file, real=dataclasses.replace(ALL, share=0.0))
-    assert not any(generated[n]["present"].any() for n in range(4))
 
 
 def test_a_split_without_models_of_a_kind_is_refused(pack: Pack, file: Path) -> None:
