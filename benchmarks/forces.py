@@ -17,6 +17,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,7 +82,9 @@ def main() -> None:
     networks = load_networks_of(settings)
     assert networks is not None
     pointing: dict[str, list[float]] = {name: [] for name in (*TERMS, "control")}
-    weight, largest, median = [], {name: 0.0 for name in TERMS}, {name: [] for name in TERMS}  # type: ignore[var-annotated]
+    weight: list[Any] = []
+    largest: dict[str, Any] = {name: 0.0 for name in TERMS}
+    median: dict[str, Any] = {name: [] for name in TERMS}
     for target in read_manifest(args.bench / "targets.tsv", chosen_set="refined150-dev", split=args.split):
         protein, native = prepare(target.model).protein, read_structure(target.native).protein
         match = match_residues(protein, native)

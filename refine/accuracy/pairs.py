@@ -76,9 +76,9 @@ def network_pairs(
     for matrix, values in ((total, np.ones_like(weight)), (target, mixed_d), (log_scale, mixed_b)):
         np.add.at(matrix, (rows, columns), weight * values)
         matrix += matrix.T.copy()
-    known = np.minimum(total / 2.0, 1.0)
+    certainty = np.minimum(total / 2.0, 1.0)
     safe = np.maximum(total, 1e-9)
-    return NetworkPairs(np.where(total > 0, target / safe, now), np.where(total > 0, log_scale / safe, 0.0), known)
+    return NetworkPairs(np.where(total > 0, target / safe, now), np.where(total > 0, log_scale / safe, 0.0), certainty)
 
 
 def pair_features(

@@ -74,7 +74,7 @@ class _Watch(openmm.MinimizationReporter):
         super().__init__()
         self.deadline, self.iterations, self.stopped = deadline, 0, False
 
-    def report(self, iteration: int, x: object, grad: object, args: object) -> bool:  # noqa: ARG002 (OpenMM's signature)
+    def report(self, iteration: int, x: object, grad: object, args: object) -> bool:  # noqa: ARG002 (OpenMM's)
         self.iterations += 1
         self.stopped = time.monotonic() > self.deadline
         return self.stopped

@@ -253,7 +253,7 @@ class Store:
 
 
 def _job(row: sqlite3.Row) -> Job:
-    values: dict[str, Any] = {key: row[key] for key in row.keys() if key != "others"}  # noqa: SIM118 - a Row iterates over its values
+    values: dict[str, Any] = {key: row[key] for key in row.keys() if key != "others"}  # noqa: SIM118
     return Job(**values | {"options": json.loads(values["options"]), "cancel": bool(values["cancel"])})
 
 

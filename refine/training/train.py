@@ -147,7 +147,9 @@ def loss_of(
                 further, more = unrolled_loss(network, batch, output, settings.unrolled)
                 loss, figures = loss + further, figures | more
             return loss, figures, output
-        return judge_loss(network, batch) if isinstance(network, Judge) else likelihood_loss(network, batch)  # type: ignore[arg-type]
+        if isinstance(network, Judge):
+            return judge_loss(network, batch)
+        return likelihood_loss(network, batch)  # type: ignore[arg-type]
 
 
 def fresh_examples(examples: Examples, settings: TrainingSettings, each: int, first: int) -> Iterator[list[Arrays]]:

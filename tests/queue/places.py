@@ -41,7 +41,8 @@ def quick_settings(folder: Path, **changes: object) -> AppSettings:
     """Settings of an app whose runs take no time."""
     base = folder / "quick.toml"
     base.write_text(QUICK)
-    return dataclasses.replace(AppSettings(folder=str(folder / "jobs"), base=str(base)), **changes)  # type: ignore[arg-type]
+    settings = AppSettings(folder=str(folder / "jobs"), base=str(base))
+    return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
 
 
 def submitted(

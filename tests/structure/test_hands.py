@@ -186,7 +186,8 @@ def test_a_side_chain_that_is_bonded_is_named_and_kept() -> None:
     wrong = d_handed(base, i)
     tip, middle = wrong.coords[0, i, ATOM14["N"].index("ND2")], wrong.coords[0, i, 1]
     place = tip + 1.45 * (tip - middle) / np.linalg.norm(tip - middle)
-    sugar = HeteroAtom("A", 301, "", "NAG", "C1", "C", tuple(float(v) for v in place), order=30)  # type: ignore[arg-type]
+    position = tuple(float(v) for v in place)
+    sugar = HeteroAtom("A", 301, "", "NAG", "C1", "C", position, order=30)  # type: ignore[arg-type]
     bonded = dataclasses.replace(wrong, hetero=(sugar,))
     bonded = dataclasses.replace(bonded, connections=connections(bonded)[0])
     assert len(bonded.connections) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -236,7 +237,9 @@ def test_two_residue_types_at_one_place(read) -> None:  # noqa: ANN001
     (20, "HID", "H", "protonation"), (20, "HSE", "H", "protonation"), (21, "CYX", "C", "protonation"),
     (2, "MLY", "K", "modified"),
 ])  # fmt: skip
-def test_modified_residue_becomes_its_parent(read, number: int, name: str, letter: str, kind: str) -> None:  # noqa: ANN001
+def test_modified_residue_becomes_its_parent(
+    read: Callable[..., ReadResult], number: int, name: str, letter: str, kind: str
+) -> None:
     def change(line: str) -> str:
         if files.number_of(line) != number:
             return line

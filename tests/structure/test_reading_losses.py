@@ -307,7 +307,9 @@ def test_the_oxygen_of_a_formyl_group_is_no_carbonyl_oxygen(read) -> None:  # no
 
 @pytest.mark.parametrize("place", [(9999.0, 9999.0, 9999.0), (0.0, 0.0, 0.0), (60.0, -40.0, 12.0)])
 @pytest.mark.parametrize("name", ["CB", "NE", "O", "CA"])
-def test_an_atom_far_from_its_residue_is_rebuilt(read, place: tuple[float, float, float], name: str) -> None:  # noqa: ANN001
+def test_an_atom_far_from_its_residue_is_rebuilt(
+    read: Callable[..., ReadResult], place: tuple[float, float, float], name: str
+) -> None:
     """Arginine 154."""
     lost = lambda line: (files.number_of(line), files.name_of(line)) == (154, name)  # noqa: E731
     result = read(example(lambda line: xyz(line, place) if lost(line) else line))

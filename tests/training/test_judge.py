@@ -132,4 +132,5 @@ def test_the_loss_asks_for_values_and_for_differences(pack: Path) -> None:
     shifted = (
         batch["lddt"] + torch.tensor([0.0] * 4 + [0.3] * 4)[:, None]
     )  # one native's decoys all judged better: no difference asked
-    assert judge_loss(Says(shifted), batch)[1]["difference_error"] == pytest.approx(0, abs=1e-5)  # type: ignore[arg-type]
+    parts = judge_loss(Says(shifted), batch)[1]  # type: ignore[arg-type]
+    assert parts["difference_error"] == pytest.approx(0, abs=1e-5)
