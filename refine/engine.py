@@ -112,6 +112,11 @@ class Engine:
         """The part (0–1) of its proposed way that a run of this input goes; below 1 little is wrong with it."""
         return self.settings.length.of(self.wanted_move)
 
+    @property
+    def nearly_right(self) -> bool:
+        """Whether a run shortens its moves, and then holds what the input has instead of relaxing it first."""
+        return self.length < 1.0
+
     @functools.cached_property
     def _terms(self) -> tuple[dict[str, float], dict[str, NDArray[np.floating]]]:
         with torch.no_grad():

@@ -74,7 +74,7 @@ def refine_file(
     done = done_before(folder, path, settings, resume=resume)
     if done is not None:
         return done
-    prepared = prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
+    prepared = prepared_for(path, settings)
     tell_notes(prepared, progress or Progress())
     engine = Engine(prepared.protein, networks or load_networks_of(settings), settings)
     with opened(folder, prepared, settings, progress) as (record, tell):
@@ -98,6 +98,11 @@ class Propagated:
     start: Engine
     ensemble: Ensemble
     context: Context
+
+
+def prepared_for(path: Path, settings: RunSettings) -> Prepared:
+    """The input as a run with these settings takes it; errors as of ``prepare``."""
+    return prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
 
 
 def tell_notes(prepared: Prepared, progress: Progress) -> None:
@@ -144,7 +149,7 @@ class Run:
         Clashes and strain that a force field removes are no business of the learned terms, which lead further from a
         start without them (benchmarks/LOG.md, entry 13).
         """
-        if not self.settings.relaxes_first or self.engine.length < 1.0:
+        if not self.settings.relaxes_first or self.engine.nearly_right:
             return None
         self.progress("relax", 0, 1)
         result = self.finish_input(pool)
@@ -153,8 +158,8 @@ class Run:
 
     def finish_input(self, pool: FinishingPool) -> FinishResult:
         """The input with side chains and minimisation alone; held where it is when little is wrong with it."""
-        little = self.engine.length < 1.0
-        _, result = next(pool.finish([self.prepared.protein], refined=little, keep=little))
+        held = self.engine.nearly_right
+        _, result = next(pool.finish([self.prepared.protein], refined=held, keep=held))
         return result
 
     def propagate(self, protein: Protein) -> Propagated:
@@ -209,7 +214,7 @@ class Run:
         self.progress("finish", 1, total)
         candidates: dict[int, Finished] = {}
         proteins = [moved.replica(i) for i in range(len(order))]
-        for i, result in pool.finish(proteins, refined=True, keep=self.engine.length < 1.0):
+        for i, result in pool.finish(proteins, refined=True, keep=self.engine.nearly_right):
             candidates[i] = self.scored(names[order[i]], result, propagated)
             write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
             self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)
@@ -257,7 +262,7 @@ class Run:
         if not moved:
             reason = "no model scores better than the input by the run's own score: model_1 is the input, finished."
             return Verdict("no better", reason)
-        if self.engine.length < 1.0:
+        if self.engine.nearly_right:
             wanted = f"the networks would move the input by {self.engine.wanted_move:.2f} Å only"
             return Verdict("uncertain", f"{wanted}: there is little to gain, and verdicts are calibrated on more.")
         start, networks = propagated.start, self.engine.networks
@@ -271,7 +276,7 @@ def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
     """Energy terms and quality of a structure file as it is (repaired, not finished); errors as of ``refine_file``."""
     settings = settings or RunSettings()
     path = Path(path)
-    prepared = prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
+    prepared = prepared_for(path, settings)
     score = Engine(prepared.protein, load_networks_of(settings), settings).score()
     return score_row(path.name, "", "input", score)
 
@@ -292,7 +297,7 @@ def finish_file(
     done = done_before(folder, path, settings, resume=resume)
     if done is not None:
         return done
-    prepared = prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
+    prepared = prepared_for(path, settings)
     tell_notes(prepared, progress or Progress())
     with opened(folder, prepared, settings, progress) as (record, tell), record.kept():
         tell("finish", 0, 1)

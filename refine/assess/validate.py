@@ -96,12 +96,6 @@ class Validation:
             "angle_rmsz": self.stereochemistry.angle_rmsz,
         }
 
-    def outliers_per_residue(self, kind: str) -> NDArray[np.int64]:
-        """How many outliers of a kind (bond, angle, omega, chirality) each residue has (L,)."""
-        count = np.zeros(len(self.ramachandran), dtype=np.int64)
-        np.add.at(count, [o.residue for o in self.outliers if o.kind == kind], 1)
-        return count
-
 
 def validate(protein: Protein) -> Validation:
     """Check replica 0. Hydrogens are placed for the clashscore only; hetero atoms take no part. Any size down to one

@@ -26,11 +26,6 @@ class EnergyTable:
     per_term: Mapping[str, Tensor]
     per_residue: Mapping[str, Tensor]
 
-    @property
-    def residue_total(self) -> Tensor:
-        """(R, L) sum over the terms."""
-        return torch.stack(tuple(self.per_residue.values())).sum(0)
-
     def where(self, keep: Tensor, other: EnergyTable) -> EnergyTable:
         """Replicas of this table where ``keep`` (R,), of ``other`` elsewhere."""
         return EnergyTable(

@@ -48,7 +48,7 @@ def test_the_table_adds_up_and_weights_count() -> None:
     torch.testing.assert_close(table.per_term["b"], 3 * square)
     assert float(table.per_term["c"].abs().max()) == 0.0
     torch.testing.assert_close(table.total, 4 * square)
-    torch.testing.assert_close(table.residue_total.sum(1), table.total)
+    torch.testing.assert_close(sum(value.sum(1) for value in table.per_residue.values()), table.total)
     torch.testing.assert_close(energy.forces(x)[0], -8 * x)
 
 

@@ -227,7 +227,7 @@ def test_hetero_atoms_obstruct() -> None:
     x = coords_of(protein)
     clear, hit = only(energy_of(protein), "sterics")(x), only(energy_of(blocked), "sterics")(x)
     assert float(hit.total - clear.total) > 20
-    assert int((hit.residue_total - clear.residue_total).argmax()) == 10
+    assert int(sum(hit.per_residue[name] - clear.per_residue[name] for name in hit.per_residue).argmax()) == 10
 
 
 def test_start_pull_pulls_by_residue_and_not_as_a_whole() -> None:
