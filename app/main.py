@@ -8,6 +8,7 @@ from webapp import identity, job_page, new_page, places, server, style, viewer
 st.set_page_config(page_title="refine", page_icon=style.ICON, layout="wide")
 server.settle()
 style.apply()
+identity.admit()
 viewer.load()
 identity.keep()
 places.menu()

@@ -45,17 +45,35 @@ def head(job: Job) -> None:
         f"submitted {time.strftime('%d %B %Y, %H:%M', time.localtime(job.submitted))}"
     )
     if job.active and job.user == user() and not job.cancel and st.button("Cancel", icon=":material/stop_circle:"):
+        ask_to_cancel(job)
+
+
+@st.dialog("Cancel this job?")
+def ask_to_cancel(job: Job) -> None:
+    """Ask once, then cancel."""
+    st.write("It stops. What it has computed so far is kept until you delete the job.")
+    if st.button("Cancel the job", type="primary", icon=":material/stop_circle:"):
         act(lambda: store().cancel(job.id, user()))
+        st.rerun()
+
+
+@st.dialog("Delete this job?")
+def ask_to_delete(job: Job) -> None:
+    """Ask once, then delete and say so on the list of jobs."""
+    st.write("Its input, models and report are deleted for good.")
+    if st.button("Delete it", type="primary", icon=":material/delete:"):
+        act(lambda: delete(store(), store().deletable(job.id, user())))
+        st.session_state["deleted"] = job.name
+        places.go(places.JOBS, "all")
 
 
 def act(what: Callable[[], None]) -> None:
-    """Do something to a job and show the page again, or say why not."""
+    """Do something to a job, or say why not and end the page there."""
     try:
         what()
     except RefineError as error:
         st.error(plain(str(error)))
-    else:
-        st.rerun()
+        st.stop()
 
 
 @st.fragment(run_every=2.0)
@@ -105,12 +123,14 @@ def ended(job: Job) -> None:
                 height=240,
             )
     if job.user == user() and st.button("Delete this job", icon=":material/delete:"):
-        act(lambda: delete(store(), store().deletable(job.id, user())))
+        ask_to_delete(job)
 
 
 def listing() -> None:
     """The jobs of this user."""
     st.title("Jobs")
+    if deleted := st.session_state.pop("deleted", ""):
+        st.success(f"{plain(deleted)} was deleted.", icon=":material/delete:")
     jobs = store().jobs(user=user())
     if not jobs:
         st.write("You have no jobs here yet.")

@@ -10,9 +10,10 @@ import streamlit as st
 
 from refine.errors import RefineError
 from refine.queue.folder import read_plain
+from refine.queue.isolated import read_upload
 from refine.queue.job import QUEUED, Job, new_id
 from refine.queue.request import RUN
-from refine.queue.uploads import Preview, Problem, Upload, check_upload, estimate, examine
+from refine.queue.uploads import Preview, Problem, Upload, estimate
 from webapp import options, places, viewer
 from webapp.identity import user
 from webapp.server import settings, store
@@ -86,9 +87,9 @@ def take(name: str, data: bytes) -> None:
     for key in ("upload", "preview", "refused"):
         st.session_state.pop(key, None)
     try:
-        upload = check_upload(name, data, settings())
-        st.session_state["preview"] = examine(upload, settings())
-        st.session_state["upload"] = upload
+        with st.spinner("Reading …"):
+            upload, preview = read_upload(name, data, settings())
+        st.session_state["upload"], st.session_state["preview"] = upload, preview
         st.session_state["number"] = st.session_state.get("number", 0) + 1
     except RefineError as error:
         st.session_state["refused"] = str(error)

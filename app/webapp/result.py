@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +12,10 @@ import streamlit as st
 
 from refine.errors import RefineError
 from refine.queue.folder import plain_files, read_plain, zipped
+from refine.queue.isolated import compare_upload
 from refine.queue.job import Job
 from refine.queue.request import RUN
-from refine.queue.uploads import check_upload, read_checked
-from refine.report.comparison import METRICS, compare_run
+from refine.report.comparison import METRICS
 from refine.report.page import REPORT_FILE
 from refine.run.result import COMPARISON_FILE, RunResult, read_run
 from webapp import charts, places
@@ -159,10 +158,8 @@ def native(job: Job, run: RunResult) -> None:
             return
         st.session_state["native_taken"] = file.file_id
         try:
-            upload = check_upload(file.name, file.getvalue(), settings())
-            with tempfile.TemporaryDirectory(prefix="refine-native-") as place:
-                read_checked(upload, settings(), Path(place))
-                compare_run(run.out, Path(place) / upload.file)
+            with st.spinner("Comparing …"):
+                compare_upload(run.out, file.name, file.getvalue(), settings())
         except RefineError as error:
             st.error(plain(str(error)), icon=":material/error:")
         else:

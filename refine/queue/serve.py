@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import ipaddress
+import logging
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from refine.errors import InputError
+from refine.queue import isolated
 from refine.queue.settings import AppSettings, read_app_settings, to_environment
 from refine.queue.store import Store
 from refine.queue.supervisor import Supervisor
 from refine.resources import app_dir
 from refine.settings import read_settings
+
+log = logging.getLogger(__name__)
 
 
 def settings_with(config: Path | None, options: Mapping[str, Any]) -> AppSettings:
@@ -44,19 +50,39 @@ def serve(settings: AppSettings) -> int:
         raise InputError(
             "the web app needs Streamlit", remedy="Install refine with the extra 'app': pip install 'refine[app]'"
         ) from error
-    for name in ("altair", "refine.queue.uploads", "refine.report.comparison"):
-        importlib.import_module(name)  # slow, so not while the first visitor waits
+    importlib.import_module("altair")  # slow, so not while the first visitor waits
+    isolated.warm()
+    os.umask(0o077)  # jobs and logs are for their users alone, who see them through the pages
+    warn_open(settings)
     supervisor = Supervisor(Store(settings))
     to_environment(settings)
     stop = threading.Event()
     thread = threading.Thread(target=supervisor.watch, args=(stop,), name="supervisor", daemon=True)
     thread.start()
     try:
-        streamlit.main(["run", str(app_dir() / "main.py"), *options(settings)], standalone_mode=False)
+        streamlit.main(["run", str(app_dir() / "server.py"), *options(settings)], standalone_mode=False)
     finally:
         stop.set()
         thread.join(10)
     return 0
+
+
+def warn_open(settings: AppSettings) -> None:
+    """Warn when other machines can reach the app and nothing tells their users apart."""
+    if not settings.user_header and not is_loopback(settings.host):
+        log.warning(
+            "the app listens on %s, which other machines may reach, and no user_header is set: whoever reaches it can "
+            "submit jobs. Put it behind a proxy that knows its users; see app/README.md",
+            settings.host or "all addresses",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches ``host``."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def options(settings: AppSettings) -> list[str]:

@@ -16,7 +16,7 @@ ENVIRONMENT = "REFINE_APP"
 """Environment variable by which ``refine app`` hands its settings to the pages."""
 POSITIVE = (
     "at_once", "max_upload_mb", "max_unpacked_mb", "max_residues", "max_seconds", "user_jobs", "all_jobs", "user_mb",
-    "all_mb", "keep_days",
+    "all_mb", "keep_days", "read_seconds", "read_mb",
 )  # fmt: skip
 """Settings that must be above 0."""
 
@@ -34,6 +34,7 @@ class AppSettings:
             apart by a cookie, which keeps honest people apart and stops nobody who deletes it.
         max_upload_mb: size of an upload; max_unpacked_mb: its size unpacked.
         max_residues: of a protein.
+        read_seconds: time to read an upload and show it; read_mb: memory for that.
         max_seconds: time of one job, after which it is stopped.
         user_jobs: jobs of one user that wait or run; all_jobs: of all users.
         user_mb: disk space of one user's jobs; all_mb: of all users' jobs. No job starts above them.
@@ -49,6 +50,8 @@ class AppSettings:
     max_upload_mb: int = 20
     max_unpacked_mb: int = 40
     max_residues: int = 1500
+    read_seconds: float = 60.0
+    read_mb: int = 2000
     max_seconds: float = 6 * 3600.0
     user_jobs: int = 5
     all_jobs: int = 100

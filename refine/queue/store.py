@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -34,18 +35,32 @@ _WAIT = 20.0
 MAX_ATTEMPTS = 3
 
 
+def make_private(root: Path, jobs: Path, database: Path) -> None:
+    """Make what is missing of a job folder, and close it to all other accounts of the machine.
+
+    Raises:
+        OSError: it cannot be made, or belongs to another account.
+    """
+    for folder in (root, jobs):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    database.chmod(0o600)
+
+
 class Store:
     """The jobs of one folder.
 
     Args:
-        settings: folder and limits; the folder is made when missing, readable by its owner only.
+        settings: folder and limits; the folder is made when missing. Only its owner can read it then, also one that
+            was there before: names in the database are the keys of the users' jobs.
     """
 
     def __init__(self, settings: AppSettings) -> None:
         self.settings = settings
         self.root = settings.root
         try:
-            (self.root / "jobs").mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.root, self.root / "jobs", self.root / DATABASE)
             with self._change() as database:
                 database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,8 +102,8 @@ def disk_name(name: str, form: str) -> str:
     return f"{safe or 'model'}{ENDINGS[form]}"
 
 
-def check_upload(name: str, data: bytes, settings: AppSettings) -> Upload:
-    """Unpack and recognise an upload by its content.
+def check_upload(name: str, data: bytes, settings: AppSettings, place: Path) -> Upload:
+    """Unpack and recognise an upload by its content; ``place`` is a folder for it while that lasts.
 
     Raises:
         InputError: too large, packed larger than allowed, an archive, or no structure; names the file.
@@ -116,33 +115,31 @@ def check_upload(name: str, data: bytes, settings: AppSettings) -> Upload:
             file=name_shown,
             remedy="Cut out the chains you want to refine",
         )
-    with tempfile.TemporaryDirectory(prefix="refine-upload-") as place:
-        path = Path(place) / "upload"
-        path.write_bytes(data)
-        try:
-            source = open_source(path, max_bytes=int(settings.max_unpacked_mb * 1e6))
-        except RefineError as error:
-            raise InputError(error.message, file=name_shown, remedy=error.remedy) from error
+    path = place / "upload"
+    path.write_bytes(data)
+    try:
+        source = open_source(path, max_bytes=int(settings.max_unpacked_mb * 1e6))
+    except RefineError as error:
+        raise InputError(error.message, file=name_shown, remedy=error.remedy) from error
     return Upload(name_shown, disk_name(name, source.format), source.data)
 
 
-def examine(upload: Upload, settings: AppSettings, model: int | None = None) -> Preview:
+def examine(upload: Upload, settings: AppSettings, place: Path) -> Preview:
     """Read an upload and say what is there and what is wrong with it.
 
     Args:
         upload: as checked.
         settings: for the limit of residues.
-        model: which MODEL of the file.
+        place: a folder to work in.
 
     Raises:
         InputError: it cannot be refined; names file, chain, residue and remedy.
     """
-    with tempfile.TemporaryDirectory(prefix="refine-upload-") as place:
-        read = read_checked(upload, settings, Path(place), model)
-        dry = [k for k, h in enumerate(read.protein.hetero) if h.residue_name not in ("HOH", "DOD", "WAT")]
-        view = Path(place) / "view.cif"
-        write_cif(read.protein.with_hetero(dry), view)
-        cif = view.read_text(encoding="utf-8")
+    read = read_checked(upload, settings, place)
+    dry = [k for k, h in enumerate(read.protein.hetero) if h.residue_name not in ("HOH", "DOD", "WAT")]
+    view = place / "view.cif"
+    write_cif(read.protein.with_hetero(dry), view)
+    cif = view.read_text(encoding="utf-8")
     checked = validate(read.protein)
     groups = {(h.chain, h.number, h.insertion, h.residue_name) for h in read.protein.hetero}
     return Preview(
@@ -165,12 +162,12 @@ def _bonds(protein: Protein) -> Iterator[str]:
         yield f"{bond['kind']}: {bond['first']} – {bond['second']}, {bond['distance']:.2f} Å"
 
 
-def read_checked(upload: Upload, settings: AppSettings, place: Path, model: int | None = None) -> ReadResult:
+def read_checked(upload: Upload, settings: AppSettings, place: Path) -> ReadResult:
     """Read an upload in the folder ``place``; errors name the file as the user knows it. See ``examine``."""
     path = place / upload.file
     path.write_bytes(upload.data)
     try:
-        return read_structure(path, model=model, max_residues=settings.max_residues)
+        return read_structure(path, max_residues=settings.max_residues)
     except RefineError as error:
         raise InputError(
             error.message, file=upload.name, chain=error.chain, residue=error.residue, remedy=error.remedy

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -342,6 +343,9 @@ def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: 
     assert server.store.find(long) == running  # the same process, never started again
     os.killpg(running.pid, signal.SIGCONT)
     anna.page.get_by_role("button", name="Cancel").click()
+    anna.page.get_by_text("Cancel this job?").wait_for()
+    assert server.state(long) == RUNNING  # asked first
+    anna.page.get_by_role("button", name="Cancel the job").click()
     anna.badge(CANCELLED)
     wait_for(lambda: not alive(running.pid, running.pid_start), 30)
     bert.goto(f"?job={other}")
@@ -354,8 +358,37 @@ def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: 
     assert bert.page.get_by_text("long.pdb").count() == 0
     bert.page.go_back()
     bert.badge(DONE)
+    bert.page.get_by_role("button", name="Delete this job").click()
+    bert.page.get_by_role("button", name="Delete it").click()
+    bert.page.get_by_text("other.pdb was deleted.").wait_for()
+    assert server.state(other) == "gone" and not (server.store.root / "jobs" / other).exists()
     anna.context.close()
     bert.context.close()
+
+
+def test_every_answer_keeps_other_sites_out(server: Server) -> None:
+    for path in ("", "_stcore/health", "no/such/page"):
+        request = urllib.request.Request(f"{server.url}/{path}")
+        try:
+            headers = urllib.request.urlopen(request, timeout=30).headers
+        except urllib.error.HTTPError as error:
+            headers = error.headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'self'" in policy and "frame-ancestors 'self'" in policy and "object-src 'none'" in policy
+        assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "SAMEORIGIN"
+
+
+def test_a_file_that_would_hang_is_refused_in_seconds(browser: sync_api.Browser, server: Server) -> None:
+    visitor = Visitor(browser, server)
+    visitor.goto()
+    visitor.page.locator("input[type=file]").first.wait_for(state="attached")
+    line = next(x for x in example().splitlines(keepends=True) if x.startswith(b"ATOM"))
+    begin = time.monotonic()
+    visitor.upload("repeated.pdb", line * (19_000_000 // len(line)))
+    visitor.page.locator("[data-testid=stAlert]").first.wait_for()
+    assert time.monotonic() - begin < 75  # the bound of reading is 60 s of a process; the page stays alive meanwhile
+    assert server.answers()
+    visitor.context.close()
 
 
 def test_it_is_served_to_this_machine_alone(server: Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -118,6 +119,31 @@ def test_picked_residues_become_ranges(store: Store) -> None:
     assert ranges(["A:12", "A:14", "A:13", "A:20B", "B:-5", "B:-4", "C:1"]) == "A:12-14,B:-5--4,C:1,A:20B"
 
 
+def test_without_the_name_of_the_proxy_nobody_is_let_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted(store, "name:", short_model())
+    to_environment(dataclasses.replace(store.settings, user_header="X-Forwarded-User"))
+    from webapp import server
+
+    server.store.clear()
+    test = app(jobs="all")
+    assert not test.exception and "Nobody is logged in" in words(test) and "model.pdb" not in words(test)
+    assert not test.button
+
+
+@pytest.mark.parametrize(
+    ("host", "header", "warned"),
+    [("127.0.0.1", "", 0), ("::1", "", 0), ("localhost", "", 0), ("0.0.0.0", "", 1), ("", "", 1), ("0.0.0.0", "X", 0)],
+)
+def test_listening_to_all_without_names_is_warned_of(
+    host: str, header: str, warned: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    from refine.queue.serve import warn_open
+    from refine.queue.settings import AppSettings
+
+    warn_open(AppSettings(host=host, user_header=header))
+    assert len(caplog.records) == warned and all("user_header" in r.getMessage() for r in caplog.records)
+
+
 def test_the_server_listens_on_this_machine_and_tells_nobody() -> None:
     from refine.queue.serve import options
     from refine.queue.settings import AppSettings
@@ -131,7 +157,7 @@ def test_the_server_listens_on_this_machine_and_tells_nobody() -> None:
 def test_nothing_in_the_app_names_a_server_to_fetch_from() -> None:
     for path in (ROOT / "app").rglob("*"):
         if path.suffix in (".js", ".css", ".py", ".html"):
-            assert "http" not in path.read_text(encoding="utf-8").replace('"https:"', ""), path
+            assert not re.search(r"(https?:)?//\w", path.read_text(encoding="utf-8")), path
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["app"]
 
 

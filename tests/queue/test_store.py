@@ -183,3 +183,25 @@ def test_settings_refuse_nonsense() -> None:
         from_dict({"hots": "0.0.0.0"})
     with pytest.raises(InputError, match="at_once"):
         AppSettings(at_once=0)
+
+
+def test_other_accounts_of_the_machine_read_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "jobs"
+    (root / "jobs").mkdir(parents=True)
+    (root / "jobs.sqlite").touch()
+    for path in (root, root / "jobs", root / "jobs.sqlite"):
+        path.chmod(0o777 if path.is_dir() else 0o666)  # as an older version, or somebody, left it
+    store = Store(AppSettings(folder=str(root)))
+    submitted(store)
+    for path in (root, *root.rglob("*")):
+        if path.is_dir() or path.parent == root:
+            assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_link_in_place_of_the_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / "jobs" / "jobs.sqlite").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="job folder cannot be used"):
+        Store(AppSettings(folder=str(tmp_path / "jobs")))
+    assert (tmp_path / "elsewhere").stat().st_size == 0

@@ -6,6 +6,7 @@ import gzip
 import io
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -21,22 +22,22 @@ LIMITS = AppSettings(max_upload_mb=1, max_unpacked_mb=2, max_residues=30)
 SCRIPT = "<script>alert(1)</script>"
 
 
-def test_a_model_is_taken_whatever_its_name_says() -> None:
-    upload = check_upload("model.txt", gzip.compress(short_model()), LIMITS)
+def test_a_model_is_taken_whatever_its_name_says(tmp_path: Path) -> None:
+    upload = check_upload("model.txt", gzip.compress(short_model()), LIMITS, tmp_path)
     assert (upload.name, upload.file, upload.data) == ("model.txt", "model.txt.pdb", short_model())
-    seen = examine(upload, LIMITS)
+    seen = examine(upload, LIMITS, tmp_path)
     assert seen.chains == (("A", "151", "170", 20),) and seen.residues == 20 and seen.format == "pdb"
     assert any(p.kind == "clash" for p in seen.problems)
 
 
-def test_what_is_wrong_is_told_by_residue() -> None:
+def test_what_is_wrong_is_told_by_residue(tmp_path: Path) -> None:
     lines = short_model().decode().splitlines()
     lines = [
         x
         for x in lines
         if x[22:26].strip() != "160" and not (x[22:26].strip() == "155" and x[12:16].strip() not in "N CA C O".split())
     ]
-    seen = examine(check_upload("x.pdb", "\n".join(lines).encode(), LIMITS), LIMITS)
+    seen = examine(check_upload("x.pdb", "\n".join(lines).encode(), LIMITS, tmp_path), LIMITS, tmp_path)
     assert ("gap", 159) in {(p.kind, p.number) for p in seen.problems}
     assert [p.number for p in seen.problems if p.kind == "missing"] == [155]
 
@@ -53,41 +54,41 @@ def test_what_is_wrong_is_told_by_residue() -> None:
         (b"hello", "neither PDB nor mmCIF"),
     ],
 )
-def test_other_content_is_refused_under_any_name(data: bytes, message: str) -> None:
+def test_other_content_is_refused_under_any_name(data: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message) as error:
-        check_upload("model.pdb", data, LIMITS)
+        check_upload("model.pdb", data, LIMITS, tmp_path)
     assert "model.pdb" in str(error.value) and "/tmp" not in str(error.value)
 
 
-def test_archives_with_paths_are_refused() -> None:
+def test_archives_with_paths_are_refused(tmp_path: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("../../evil.pdb", short_model())
     with pytest.raises(InputError, match="zip archive"):
-        check_upload("model.pdb", packed.getvalue(), LIMITS)
+        check_upload("model.pdb", packed.getvalue(), LIMITS, tmp_path)
     tarred = io.BytesIO()
     with tarfile.open(fileobj=tarred, mode="w:gz") as archive:
         member = tarfile.TarInfo("../../evil.pdb")
         member.size = len(short_model())
         archive.addfile(member, io.BytesIO(short_model()))
     with pytest.raises(InputError, match="binary"):
-        check_upload("model.pdb.gz", tarred.getvalue(), LIMITS)
+        check_upload("model.pdb.gz", tarred.getvalue(), LIMITS, tmp_path)
 
 
-def test_a_gzip_bomb_is_not_unpacked() -> None:
+def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     bomb = gzip.compress(bytes(50_000_000))
     assert len(bomb) < 100_000
     for data in (bomb, gzip.compress(bomb)):
         with pytest.raises(InputError, match="more than 2 MB unpacked"):
-            check_upload("model.pdb.gz", data, LIMITS)
+            check_upload("model.pdb.gz", data, LIMITS, tmp_path)
 
 
-def test_size_and_residues_are_limited() -> None:
+def test_size_and_residues_are_limited(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="larger than 1 MB"):
-        check_upload("x.pdb", b" " * 1_000_001, LIMITS)
-    upload = check_upload("x.pdb", short_model(), LIMITS)
+        check_upload("x.pdb", b" " * 1_000_001, LIMITS, tmp_path)
+    upload = check_upload("x.pdb", short_model(), LIMITS, tmp_path)
     with pytest.raises(InputError, match="20 residues; the limit is 10"):
-        examine(upload, AppSettings(max_residues=10))
+        examine(upload, AppSettings(max_residues=10), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -112,13 +113,13 @@ def test_names_are_harmless_on_disk(name: str) -> None:
     assert shown_name(name).isprintable() and "/" not in shown_name(name) and len(shown_name(name)) <= 60
 
 
-def test_a_script_as_chain_id_stays_text() -> None:
+def test_a_script_as_chain_id_stays_text(tmp_path: Path) -> None:
     text = short_model().decode().splitlines()
     rows = [x.split() for x in text if x.startswith("ATOM")]
     columns = "group_PDB id type_symbol label_atom_id label_comp_id label_asym_id label_seq_id Cartn_x Cartn_y Cartn_z"
     head = "data_x\nloop_\n" + "\n".join(f"_atom_site.{column}" for column in columns.split())
     body = "\n".join(f"ATOM {r[1]} {r[2][0]} {r[2]} {r[3]} '{SCRIPT}' {r[5]} {r[6]} {r[7]} {r[8]}" for r in rows)
-    seen = examine(check_upload("x.cif", f"{head}\n{body}\n".encode(), LIMITS), LIMITS)
+    seen = examine(check_upload("x.cif", f"{head}\n{body}\n".encode(), LIMITS, tmp_path), LIMITS, tmp_path)
     assert [c[0] for c in seen.chains] == [SCRIPT]
 
 
@@ -152,9 +153,9 @@ def test_the_estimate_is_that_of_the_benchmark() -> None:
     assert estimate(126, 20, 5) == pytest.approx(53 + 5, rel=0.1)
 
 
-def test_bonds_are_listed_and_shown_without_the_waters_before_them() -> None:
+def test_bonds_are_listed_and_shown_without_the_waters_before_them(tmp_path: Path) -> None:
     waters = [files.water(300 + k, xyz=(40.0 + 3 * k, 0.0, 0.0)) for k in range(3)]
     text = with_lines(*waters, zinc(400))
-    seen = examine(check_upload("x.pdb", text.encode(), LIMITS), LIMITS)
+    seen = examine(check_upload("x.pdb", text.encode(), LIMITS, tmp_path), LIMITS, tmp_path)
     assert seen.bonds == ("metal: A:20 HIS NE2 – A:400 ZN ZN, 2.10 Å",)
     assert "ZN" in seen.cif and "HOH" not in seen.cif

@@ -1,0 +1,62 @@
+"""Uploads are read in processes with limits, and nothing of them is left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from refine.errors import InputError
+from refine.queue import isolated
+from refine.queue.settings import AppSettings
+from tests.queue.places import example, short_model
+
+
+def test_an_upload_is_read_as_in_this_process() -> None:
+    upload, preview = isolated.read_upload("a/model.txt", short_model(), AppSettings())
+    assert (upload.name, upload.file) == ("model.txt", "model.txt.pdb")
+    assert preview.chains == (("A", "151", "170", 20),) and preview.protein.sequence.startswith("MDIRQ")
+
+
+def test_errors_of_the_input_arrive_whole() -> None:
+    with pytest.raises(InputError, match="limit is 10") as error:
+        isolated.read_upload("model.pdb", short_model(), AppSettings(max_residues=10))
+    assert error.value.file == "model.pdb" and error.value.remedy and not hasattr(error.value, "__notes__")
+
+
+def test_time_is_bounded_and_the_next_upload_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    line = example().decode().splitlines()[5]
+    atoms = "\n".join(f"{line[:6]}{k % 100000:5d}{line[11:22]}{k % 9999:4d}{line[26:]}" for k in range(100_000))
+    begin = time.monotonic()
+    with pytest.raises(InputError, match=r"takes longer than 0.5 s"):
+        isolated.read_upload("big.pdb", atoms.encode(), AppSettings(read_seconds=0.5))
+    assert time.monotonic() - begin < 20
+    assert not list(tmp_path.iterdir())
+    assert isolated.read_upload("model.pdb", short_model(), AppSettings())[1].residues == 20
+
+
+def test_memory_is_bounded() -> None:
+    with pytest.raises(InputError, match="needs more than 1 MB"):
+        isolated.read_upload("model.pdb", example() * 4, AppSettings(read_mb=1))
+
+
+def test_the_waiting_process_ends_with_its_parent(tmp_path: Path) -> None:
+    script = (
+        "import os, signal\nfrom refine.queue import isolated\nisolated.warm()\n"
+        "print(isolated._waiting[0].pid, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    child = Path(f"/proc/{int(done.stdout)}")
+    if not Path("/proc/self").exists():
+        pytest.skip("no /proc to look at")
+    end = time.monotonic() + 30
+    while child.exists() and "Z" not in child.joinpath("stat").read_text().rpartition(")")[2].split()[0]:
+        assert time.monotonic() < end, "the reading process outlives its parent"
+        time.sleep(0.1)
+    assert os.getpid()
