@@ -44,7 +44,7 @@ def pair_maps(rpdd: RPDD, start: NDArray[np.floating] | None, native: NDArray[np
         "step": STEP,
         "frames": rpdd.frames,
     }
-    drawing["effective"] = round(rpdd.effective, 1) if np.isfinite(rpdd.effective) else None
+    drawing["effective"] = int(min(rpdd.effective, rpdd.frames)) if np.isfinite(rpdd.effective) else None
     matrices = {"mean": rpdd.mean, "std": rpdd.std, "start": start, "native": native}
     if rpdd.predicted is not None:
         matrices |= {"location": rpdd.predicted.location, "scale": rpdd.predicted.scale}

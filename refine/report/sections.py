@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from refine.report.glossary import GLOSSARY
 from refine.report.payload import Contents
 
 Measure = tuple[str, str, int, int]
@@ -78,10 +80,11 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A measure: its words and a cell for each structure."""
+    """A measure: its words, a cell for each structure, and what it means, where that is not plain."""
 
     words: str
     cells: Sequence[Cell]
+    meaning: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +110,7 @@ class Tile:
     words: str
     before: str | None
     after: str
+    meaning: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,8 +151,7 @@ def score_table(run: Contents) -> ScoreTable | None:
     energies += [(key, key.removeprefix("term_").replace("_", " "), 1, -1) for key in terms]
     others = dict.fromkeys(key for column in columns.values() for key in column)
     rest = [(key, key, 2, 0) for key in others if key not in measured and not key.startswith("term_")]
-    native, *after_energy = GROUPS
-    groups = [native, ("Energy (kcal/mol, lower is better)", energies), *after_energy, ("Other", rest)]
+    groups = [*GROUPS, ("Energy (kcal/mol, lower is better)", energies), ("Other", rest)]
     tables = [Group(title, _rows(measures, columns)) for title, measures in groups]
     return ScoreTable([name.replace("_", " ") for name in columns], [group for group in tables if group.rows])
 
@@ -174,7 +177,7 @@ def _rows(measures: Iterable[Measure], columns: Mapping[str, Mapping[str, float]
             continue
         start = values.get("input", math.nan)
         cells = [_cell(v, start, digits, better if name.startswith("model_") else 0) for name, v in values.items()]
-        rows.append(Row(words, cells))
+        rows.append(Row(words, cells, GLOSSARY.get(key, "")))
     return rows
 
 
@@ -195,7 +198,12 @@ def tiles(run: Contents) -> list[Tile]:
     columns = score_columns(run)
     start, model = columns.get("input", {}), columns.get("model_1", {})
     return [
-        Tile(words, None if math.isnan(start.get(key, math.nan)) else number(start[key], digits), number(after, digits))
+        Tile(
+            words,
+            None if math.isnan(start.get(key, math.nan)) else number(start[key], digits),
+            number(after, digits),
+            GLOSSARY.get(key, ""),
+        )
         for key, words, digits in TILES
         if not math.isnan(after := model.get(key, math.nan))
     ]
@@ -242,7 +250,7 @@ def settings(record: Mapping[str, Any]) -> Settings:
     seconds = ", ".join(f"{stage} {seconds} s" for stage, seconds in (record.get("timings") or {}).items())
     facts = {
         "Input": f"{record.get('input', '')}, SHA-256 {str(record.get('input_sha256', ''))[:16]}…",
-        "Command": " ".join(map(str, record.get("command") or [])),
+        "Command": shlex.join(map(str, record.get("command") or [])),
         "Started": str(record.get("started") or ""),
         "Time": f"{record['seconds']} s ({seconds})" if "seconds" in record else "",
         "Device": "; ".join(str(v) for v in (record.get("device"), (record.get("machine") or {}).get("system")) if v),

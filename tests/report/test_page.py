@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -17,6 +18,7 @@ from refine import cli
 from refine.errors import InputError
 from refine.report import page as page_module
 from refine.report import sections
+from refine.report.glossary import GLOSSARY
 from refine.report.page import try_report, write_report
 from refine.report.payload import contents, payload
 from refine.report.render import render
@@ -163,6 +165,27 @@ def test_a_failing_report_is_told_and_sinks_nothing(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(page_module, "page", broken)
     assert try_report(run) == {"error": "ZeroDivisionError: a bug"}
     assert not (run / "report.html").exists()
+
+
+def test_it_explains_its_words_and_shows_the_command_as_it_was_typed(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", two_chains())
+    record = json.loads((folder / "run.json").read_text())
+    record["command"] = ["refine", "run", "my model.pdb", "--freeze", "A:1-5,B"]
+    (folder / "run.json").write_text(json.dumps(record))
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert html.escape(GLOSSARY["clashscore"], quote=True) in text and "refine run &#39;my model.pdb&#39;" in text
+    assert {key for key in GLOSSARY if key.startswith("ramachandran")} <= {k for _, m in sections.GROUPS for k, *_ in m}
+    titles = [group.title for group in sections.score_table(contents(read_run(folder))).groups]  # type: ignore[union-attr]
+    assert titles.index("Contacts and torsions") < titles.index("Energy (kcal/mol, lower is better)")
+
+
+def test_snapshots_are_never_worth_more_than_they_are(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", two_chains())
+    with np.load(folder / "rpdd.npz") as file:
+        arrays = {name: file[name] for name in file.files} | {"effective": np.array(1e6)}
+    np.savez(folder / "rpdd.npz", **arrays)
+    maps = payload(contents(read_run(folder)), ("rpdd",))["maps"]
+    assert maps["effective"] == maps["frames"]
 
 
 def test_the_command_rebuilds_it_and_refuses_other_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,7 +166,7 @@ class StructureView {
     const colorfunc = (atom) => this.colourOf(item, atom, mode);
     if (this.style === 'trace') return { cartoon: { style: 'trace', thickness: 0.35, colorfunc } };
     if (this.style === 'sticks') return { stick: { radius: 0.13, colorfunc } };
-    return { cartoon: { colorfunc, thickness: 0.4, opacity: item.faint ? 0.75 : 1 } };
+    return { cartoon: { colorfunc, thickness: 0.4, opacity: item.faint ? 0.5 : 1 } };
   }
 
   colourOf(item, atom, mode) {
