@@ -1,11 +1,11 @@
-"""What a prior alone does to the inputs of both tune sets as they came: direction, gain of a few moves, expected lDDT.
+"""What priors alone do to the inputs of both tune sets as they came: direction, gain of a few moves, expected lDDT.
 
-    python benchmarks/first_moves.py WEIGHTS --bench BENCH_FOLDER [--moves 4]
+    python benchmarks/first_moves.py WEIGHTS [WEIGHTS ...] --bench BENCH_FOLDER [--moves 4] [--out targets.csv]
 
-WEIGHTS is a .safetensors file of a prior, or weights.pt beside the settings.json of its training. For each set: the
-cosine of the first move with the error (residues 0.5 to 4 Å off), the changes after ``--moves`` moves of 0.4 and after
-half of that displacement, and the correlation within targets of the expected with the true CA lDDT. Nothing is
-finished.
+WEIGHTS is a .safetensors file of a prior, or weights.pt beside the settings.json of its training; of several the mean
+move is made. For each set: the cosine of the first move with the error (residues 0.5 to 4 Å off), the changes after
+``--moves`` moves of 0.4 and after half of that displacement, and the correlation within targets of the expected with
+the true CA lDDT. Nothing is finished. ``--out`` has a row for each target.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from stages import SETS, Case, tune_cases
 from refine.bench.statistics import mean_interval
 from refine.energy.learned import AppliedNetworks
 from refine.energy.system import System
+from refine.files import csv_text
 from refine.networks.prior import Prior
 from refine.networks.weights import Networks, load_network, load_networks
 from refine.settings_file import build_settings
@@ -51,7 +52,8 @@ def prior_of(path: Path) -> Prior:
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """One target: cosine of the first move and residues it counts; changes of GDT-HA (points) and CA lDDT (0–1) after
-    the moves and after half of them; mean displacement (Å); correlation of expected and true lDDT.
+    the moves and after half of them; mean displacement (Å); correlation of expected and true lDDT; by how far the
+    priors would move the input at once (Å, mean).
     """
 
     cosine: float
@@ -60,10 +62,11 @@ class Outcome:
     half: tuple[float, float]
     size: float
     correlation: float
+    wanted: float
 
 
 def outcome(case: Case, networks: Networks, moves: int) -> Outcome:
-    """The moves of ``networks``, which hold one prior, on a case."""
+    """The moves of ``networks``, the mean of their priors', on a case."""
     protein = prepare(case.target.model).protein
     ca = aligned(case, protein.coords[0])
     model = AppliedNetworks(networks, System.from_protein(protein))
@@ -71,11 +74,11 @@ def outcome(case: Case, networks: Networks, moves: int) -> Outcome:
     x, first, expected = start, np.zeros((0, 3)), np.zeros(0)
     with torch.no_grad():
         for k in range(moves):
-            (output,) = model.outputs(x)
-            new = moved(x, output, FRACTION, whole=True)
+            outputs = model.outputs(x)
+            new = torch.stack([moved(x, output, FRACTION, whole=True) for output in outputs]).mean(0)
             if k == 0:
                 first = (new - x)[0, ca.rows, 1].double().numpy()
-                expected = output.lddt[0, ca.rows].double().numpy()
+                expected = torch.stack([o.lddt[0, ca.rows] for o in outputs]).mean(0).double().numpy()
             x = new
     displacement = ca.displacement(x[0, :, 1].double().numpy())
     cosine, counted = ca.cosine(first)
@@ -83,12 +86,20 @@ def outcome(case: Case, networks: Networks, moves: int) -> Outcome:
         cosine, counted, _change(ca, displacement), _change(ca, 0.5 * displacement),
         float(np.linalg.norm(displacement, axis=1).mean()),
         float(np.corrcoef(expected, lddt_ca(ca.native, ca.start))[0, 1]),
+        float((model.fields(start).place - start[:, :, 1]).norm(dim=-1).mean()),
     )  # fmt: skip
 
 
 def _change(ca: Aligned, displacement: NDArray[np.float64]) -> tuple[float, float]:
     after, before = ca.scores(ca.start + displacement), ca.scores(ca.start)
     return after[0] - before[0], after[1] - before[1]
+
+
+def _flat(one: Outcome) -> dict[str, float]:
+    values = dataclasses.asdict(one)
+    for part in ("whole", "half"):
+        values[f"{part}_gdt_ha"], values[f"{part}_lddt"] = values.pop(part)
+    return values
 
 
 def line(name: str, outcomes: list[Outcome]) -> str:
@@ -108,18 +119,24 @@ def line(name: str, outcomes: list[Outcome]) -> str:
 def main() -> int:
     """Print a row for each set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path)
+    parser.add_argument("weights", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, help="csv with a row for each target")
     parser.add_argument("--bench", type=Path, required=True, help="folder of targets.tsv and predicted.tsv")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--moves", type=int, default=4)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    networks = dataclasses.replace(load_networks(), priors=(prior_of(args.weights),), judge=None)
+    priors = tuple(prior_of(path) for path in args.weights)
+    networks = dataclasses.replace(load_networks(), priors=priors, judge=None)
+    rows = []
     print("| set | n | cosine | ΔGDT-HA | ΔlDDT Cα | half ΔGDT-HA | half ΔlDDT Cα | Å | r |\n|---|" + "---|" * 8)
     for chosen in args.sets.split(","):
         cases = tune_cases(args.bench, chosen)
         outcomes = [outcome(case, networks, args.moves) for case in cases]
         print(line(chosen, outcomes), flush=True)
+        rows += [{"set": chosen, "target": c.target.name, **_flat(o)} for c, o in zip(cases, outcomes, strict=True)]
+    if args.out:
+        args.out.write_text(csv_text(list(rows[0]), [list(row.values()) for row in rows]), encoding="utf-8")
     return 0
 
 

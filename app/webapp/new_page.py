@@ -65,15 +65,19 @@ def source() -> None:
     if way == "Upload a file":
         limit = settings().max_upload_mb
         file = st.file_uploader("PDB or mmCIF, plain or gzipped", type=ENDINGS, key="file", max_upload_size=limit)
-        if file is not None and st.session_state.get("file_taken") != file.file_id:
-            st.session_state["file_taken"] = file.file_id
+        taken = st.session_state.get("file_taken")
+        if file is not None and taken != file.file_id:
             take(file.name, file.getvalue())
+            st.session_state["file_taken"] = file.file_id
+        elif file is None and taken:
+            forget()
     elif way == "Paste text":
-        text = st.text_area(
-            "The text of a PDB or mmCIF file", height=160, key="pasted", placeholder="ATOM      1  N   MET A   1 …"
-        )
-        if st.button("Read the text", disabled=not text.strip()):
-            take("pasted", text.encode("utf-8"))
+        with st.form("paste", border=False):  # a form sends the text with the click that submits it
+            text = st.text_area(
+                "The text of a PDB or mmCIF file", height=160, key="pasted", placeholder="ATOM      1  N   MET A   1 …"
+            )
+            if st.form_submit_button("Read the text"):
+                take("pasted", text.encode("utf-8"))
     else:
         st.write("HIV capsid protein, C-terminal domain (PDB entry 1A8O), bent by 2.4 Å: 70 residues.")
         if st.button("Take the example"):
@@ -82,10 +86,15 @@ def source() -> None:
         st.error(plain(st.session_state["refused"]), icon=":material/error:")
 
 
+def forget() -> None:
+    """Leave nothing of the model that was taken before."""
+    for key in ("upload", "preview", "refused", "file_taken"):
+        st.session_state.pop(key, None)
+
+
 def take(name: str, data: bytes) -> None:
     """Check a model and keep it for this session, or keep why it was refused."""
-    for key in ("upload", "preview", "refused"):
-        st.session_state.pop(key, None)
+    forget()
     try:
         with st.spinner("Reading …"):
             upload, preview = read_upload(name, data, settings())
@@ -122,13 +131,15 @@ def prepared() -> None:
         summary(upload, preview)
     st.header("Options")
     request, refusal = options.ask(upload, preview, picked)
-    seconds = estimate(preview.residues, request.steps or options.STEPS, request.models or options.MODELS)
-    waiting = len(store().jobs(states=(QUEUED,)))
-    queue = f", after {counted(waiting, 'job')} that {'waits' if waiting == 1 else 'wait'}" if waiting else ""
-    st.write(f"Estimated time: **about {duration(seconds)}** on one core{queue}.")
-    if refusal:
-        st.error(plain(refusal), icon=":material/error:")
-    if st.button("Refine", type="primary", icon=":material/play_arrow:", disabled=bool(refusal)):
+    base = options.server_settings()
+    seconds = estimate(preview.residues, request.steps or base.propagation.steps, request.models or base.models)
+    with st.container(key="go"):
+        if refusal:
+            st.error(plain(refusal), icon=":material/error:")
+        left, right = st.columns([1, 3], vertical_alignment="center")
+        pressed = left.button("Refine", type="primary", icon=":material/play_arrow:", disabled=bool(refusal))
+        right.markdown(f"Estimated time: **about {duration(seconds)}** on one core{queue()}.")
+    if pressed:
         job = Job(
             new_id(),
             user(),
@@ -146,6 +157,12 @@ def prepared() -> None:
             st.error(plain(str(error)), icon=":material/error:")
         else:
             places.go(places.JOB, job.id)
+
+
+def queue() -> str:
+    """Who is first, in words; empty when nobody waits."""
+    waiting = len(store().jobs(states=(QUEUED,)))
+    return f", after {counted(waiting, 'job')} that {'waits' if waiting == 1 else 'wait'}" if waiting else ""
 
 
 def summary(upload: Upload, preview: Preview) -> None:

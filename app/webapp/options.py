@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import streamlit as st
 
 from refine.errors import RefineError
 from refine.propagation.settings import PropagationSettings
 from refine.queue.request import B_COLUMNS, BOUNDS, DEVICES, Request
 from refine.queue.uploads import Preview, Upload
-from refine.settings import RunSettings
+from refine.settings import RunSettings, read_settings
 from refine.structure.selection import parse_selection
 from webapp.server import settings
+from webapp.text import plain
 
 MODELS, STEPS = RunSettings().models, PropagationSettings().steps
 LENGTHS = {"Short": STEPS // 2, "Standard": None, "Long": 3 * STEPS}
@@ -20,44 +24,31 @@ MEANING = {"score": "confidence, 0–100", "error": "predicted error, Å", "b": 
 
 def ask(upload: Upload, preview: Preview, picked: list[str]) -> tuple[Request, str]:
     """Show the widgets; gives the request and what is wrong with it, or an empty text."""
+    base = server_settings()
     with st.container(key="pairs_options"):
         one, two, three, four = st.columns(4)
     models = one.number_input(
-        "Models", *BOUNDS["models"], value=None, placeholder="5", help="How many ranked models you get."
+        "Models", *BOUNDS["models"], value=base.models, step=1, help="How many ranked models you get."
     )
     length = two.selectbox("Length of run", list(LENGTHS), index=1, help="A longer run explores more and takes longer.")
     seed = three.number_input(
         "Seed", *BOUNDS["seed"], value=0, help="The same seed gives the same result; another seed another run."
     )
     device = four.selectbox("Device", DEVICES, help="auto takes a GPU when the server has one.")
-    names = [chain for chain, *_ in preview.chains]
-    moving = names
-    if len(names) > 1:
-        moving = st.multiselect(
-            "Chains to refine",
-            names,
-            default=names,
-            format_func=lambda c: c or "(blank)",
-            help="The other chains stay where they are.",
-        )
-    typed = st.text_input(
-        "Residues that stay fixed",
-        placeholder="A:10-25,B",
-        help="Chains and ranges with commas; clicking in the 3-D view adds residues.",
-        key=f"freeze_{st.session_state['number']}",
-    )
-    freeze = ",".join(
-        filter(
-            None, [typed.strip().strip(","), ranges(picked), *(f"{c}:" if c else ":" for c in names if c not in moving)]
-        )
-    )
+    freeze = fixed(preview, picked)
     if freeze:
         st.caption("Fixed:")
         st.code(freeze, language=None, wrap_lines=True)
     with st.expander("Advanced"):
         one, two, three = st.columns(3)
+        usual = LENGTHS[length] or base.propagation.steps
         steps = one.number_input(
-            "Steps", *BOUNDS["steps"], value=None, placeholder="as the length", help="Steps of the propagation."
+            "Steps",
+            *BOUNDS["steps"],
+            value=usual,
+            step=5,
+            help="Steps of the propagation; the length sets them.",
+            key=f"steps_{length}",
         )
         bfactor = two.selectbox(
             "B column", B_COLUMNS, format_func=MEANING.__getitem__, help="What the B column of the models holds."
@@ -67,8 +58,8 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> tuple[Request, s
         )
     try:
         request = Request(
-            models=models,
-            steps=steps if steps is not None else LENGTHS[length],
+            models=None if models == base.models else models,
+            steps=None if steps == base.propagation.steps else steps,
             seed=int(seed),
             freeze=freeze,
             device=device,
@@ -81,6 +72,52 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> tuple[Request, s
     st.caption("The same in a terminal:")
     st.code(request.shown(upload.file, settings().base), language="bash", wrap_lines=True)
     return request, problem
+
+
+@st.cache_data(show_spinner=False)
+def server_settings() -> RunSettings:
+    """The settings that every run of this server starts from."""
+    base = settings().base
+    return read_settings(Path(base)) if base else RunSettings()
+
+
+def fixed(preview: Preview, picked: list[str]) -> str:
+    """Ask which residues stay; gives them as a selection, empty for none."""
+    names = [chain for chain, *_ in preview.chains]
+    staying = []
+    number = st.session_state["number"]
+    if len(names) > 1:
+        st.markdown("**Chains to refine** (the others stay where they are)")
+        with st.container(horizontal=True, key="chains"):
+            for chain in names:
+                label = plain(chain) or "(blank)"
+                if not st.checkbox(label, value=True, key=f"chain_{number}_{chain}"):
+                    staying.append(f"{chain}:")
+    near = ""
+    if preview.hetero_places:
+        left, right = st.columns([2, 3], vertical_alignment="bottom")
+        if left.toggle("Keep what surrounds ligands and metals", key=f"near_{number}"):
+            within = right.slider("Å around them", 2.0, 12.0, 5.0, 0.5, key=f"within_{number}")
+            near = ranges(around(preview, within))
+    typed = st.text_input(
+        "Residues that stay fixed",
+        placeholder="A:10-25, B 374, HIS374",
+        help="Chains, residues and ranges with commas; clicking in the 3-D view adds residues.",
+        key=f"freeze_{number}",
+    )
+    return ",".join(filter(None, [typed.strip().strip(","), ranges(picked), near, *staying]))
+
+
+def around(preview: Preview, within: float) -> list[str]:
+    """Residues ``A:12`` with an atom within ``within`` Å of a ligand or metal, waters apart."""
+    protein = preview.protein
+    places = np.asarray(preview.hetero_places)
+    near = []
+    for i, residue in enumerate(protein.residue_ids):
+        atoms = protein.coords[0, i][protein.mask[i]]
+        if len(atoms) and np.linalg.norm(atoms[:, None] - places[None], axis=-1).min() <= within:
+            near.append(f"{residue.chain}:{residue.number}{residue.insertion}")
+    return near
 
 
 def check(request: Request, preview: Preview) -> str:

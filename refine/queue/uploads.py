@@ -69,6 +69,7 @@ class Preview:
         chains: chain id, first and last residue, number of residues, of each chain.
         residues: of all chains; models: in the file; format: ``pdb``, ``mmcif`` or ``bcif``.
         hetero: residue name → how many (ligands, ions, waters, nucleotides), carried along.
+        hetero_places: (x, y, z) in Å of their atoms, waters left out.
         notes: what was decided while reading.
         bonds: what is bonded besides the chain, one text a bond; see ``structure.connections``.
         problems: residue by residue, worst kinds first.
@@ -82,6 +83,7 @@ class Preview:
     models: int
     format: str
     hetero: dict[str, int]
+    hetero_places: tuple[tuple[float, float, float], ...]
     notes: tuple[str, ...]
     bonds: tuple[str, ...]
     problems: tuple[Problem, ...]
@@ -148,6 +150,7 @@ def examine(upload: Upload, settings: AppSettings, place: Path) -> Preview:
         models=read.models,
         format=read.format,
         hetero=dict(Counter(name for *_, name in sorted(groups)).most_common()),
+        hetero_places=tuple(read.protein.hetero[k].position for k in dry),
         notes=tuple(str(note) for note in read.notes),
         bonds=tuple(_bonds(read.protein)),
         problems=tuple(_problems(read, checked)),

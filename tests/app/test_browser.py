@@ -386,7 +386,9 @@ def test_a_file_that_would_hang_is_refused_in_seconds(browser: sync_api.Browser,
     begin = time.monotonic()
     visitor.upload("repeated.pdb", line * (19_000_000 // len(line)))
     visitor.page.locator("[data-testid=stAlert]").first.wait_for()
-    assert time.monotonic() - begin < 2 * server.settings.read_seconds  # of a busy machine; the server answers meanwhile
+    assert (
+        time.monotonic() - begin < 2 * server.settings.read_seconds
+    )  # of a busy machine; the server answers meanwhile
     assert server.answers()
     visitor.context.close()
 

@@ -75,7 +75,7 @@ def test_a_bad_paste_is_refused(store: Store) -> None:
     test = app()
     test.session_state["way"] = "Paste text"
     test.run()
-    test.text_area[0].set_value(">seq\nMKV").run()
+    test.text_area[0].set_value(">seq\nMKV")
     next(b for b in test.button if b.label == "Read the text").click().run()
     assert not test.exception and "FASTA" in words(test) and store.jobs() == []
 

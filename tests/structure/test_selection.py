@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from refine.constants import ONE_TO_THREE
 from refine.errors import InputError
 from refine.structure.protein import Protein, ResidueId
 from refine.structure.selection import parse_selection
@@ -44,11 +45,30 @@ PROTEIN = numbered(
         ("12", ["12:1"]),
         ("B:", ["B:1", "B:2", "B:3"]),
         ("B:2-900", ["B:2", "B:3"]),
+        ("B 2", ["B:2"]),
+        ("B/2-3", ["B:2", "B:3"]),
+        ("B2", ["B:2"]),
+        ("A 52B; B3", ["A:52B", "B:3"]),
+        ("B:1–2", ["B:1", "B:2"]),
+        ("B:1 to 2", ["B:1", "B:2"]),
+        ("B 1..2", ["B:1", "B:2"]),
+        ("A -5-10", ["A:-5", "A:-4", "A:-3", "A:10"]),
     ],
 )
 def test_selections(text: str, names: list[str]) -> None:
     chosen = parse_selection(text, PROTEIN)
     assert [str(r) for r, keep in zip(PROTEIN.residue_ids, chosen, strict=True) if keep] == names
+
+
+def test_a_residue_may_carry_its_name_which_is_checked() -> None:
+    protein = numbered(*(ResidueId("X", n) for n in range(1, 6)))
+    letter = protein.sequence[2]
+    three = ONE_TO_THREE[letter]
+    for text in (f"{three}3", f"{three.lower()} 3", f"X:{three}3", f"X {three}3", f"{letter}3", f"X/{letter}3"):
+        assert parse_selection(text, protein).tolist() == [False, False, True, False, False], text
+    other = "TRP" if three != "TRP" else "GLY"
+    with pytest.raises(InputError, match=f"is {three} in this structure"):
+        parse_selection(f"{other}3", protein)
 
 
 @pytest.mark.parametrize("text", [":2-3", "2-3"])
