@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 GLOSSARY = {
-    "gdt_ha": "Global distance test, high accuracy: share of CA atoms within 0.5, 1, 2 and 4 Å of the native, averaged, "
-    "each after its best superposition; 100 is the native.",
+    "gdt_ha": "Global distance test, high accuracy: share of CA atoms within 0.5, 1, 2 and 4 Å of the native, "
+    "averaged, each after its best superposition; 100 is the native.",
     "gdt_ts": "As GDT-HA, with 1, 2, 4 and 8 Å.",
     "tm_score": "Template modelling score: likeness of two folds, 1 is the same, below 0.2 is chance.",
     "lddt_ca": "Local distance difference test over CA atoms: share of distances up to 15 Å that are as in the native, "
@@ -12,9 +12,9 @@ GLOSSARY = {
     "lddt": "Local distance difference test over all heavy atoms; 1 is the native.",
     "rmsd": "Root mean square distance of CA atoms from the native after superposition.",
     "native": "The experimental structure that a model is measured against.",
-    "score": "The run's own free energy of a structure: learned terms and physical ones. Lower is better, for structures "
-    "of the same protein alone; a gain in it comes with every run and is no proof of a gain in accuracy.",
-    "term_judge": "What a network that was trained to tell better models from worse ones of the same protein makes of it.",
+    "score": "The run's own free energy of a structure: learned terms and physical ones. Lower is better, for "
+    "structures of the same protein alone; a gain in it comes with every run and is no proof of a gain in accuracy.",
+    "term_judge": "What a network makes of it that was trained to tell better models from worse ones of a protein.",
     "confidence": "Expected CA lDDT of each residue, 0–100; calibrated on models with known natives.",
     "predicted_error": "Expected distance of a CA atom from where the native has it.",
     "clashscore": "Overlaps of atoms by 0.4 Å or more for every 1,000 atoms, hydrogens included; good structures have "
