@@ -30,6 +30,7 @@ from refine.training.evaluate import test_metrics
 from refine.training.pack import Pack
 from refine.training.packing import PackSettings, build_pack
 from refine.training.pairs import read_pairs
+from refine.training.real_models import RealModels
 from refine.training.train import NETWORKS, TrainingSettings, build, data_hash, load_weights, train
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,8 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         _record(options.out, described(arguments), options.init, data_hash(pack))
         train(pack, options.pairs, options.out, settings, device=device, init=options.init, real=options.real)
     if options.export is not None:
-        export(options.out, pack, options.pairs, settings, options.export, device, described(arguments))
+        real = RealModels(options.real) if options.real else None
+        export(options.out, pack, options.pairs, settings, options.export, device, described(arguments), real)
 
 
 def prepare(data: Path, out: Path) -> Path:
@@ -230,7 +232,14 @@ def _data_seen(weights: Path) -> list[str]:
 
 
 def export(
-    out: Path, pack_folder: Path, pairs: Path | None, settings: TrainingSettings, to: Path, device: str, command: str
+    out: Path,
+    pack_folder: Path,
+    pairs: Path | None,
+    settings: TrainingSettings,
+    to: Path,
+    device: str,
+    command: str,
+    real: RealModels | None = None,
 ) -> Path:
     """Measures the run's averaged weights on the test split; writes their file, which it returns, and the card.
 
@@ -257,6 +266,7 @@ def export(
     facts = {
         "data": {name: manifest[name] for name in ("hash", "chains", "residues", "splits", "settings")},
         "pairs": f"{sum(map(len, groups))} in {len(groups)} clusters" if groups else "",
+        "real": "" if real is None else f"{len(real)} models (sha256 {real.hash[:16]})",
         "metrics": {name: round(value, 5) for name, value in metrics.items()},
         "training": dataclasses.asdict(settings),
         "steps": step,

@@ -14,6 +14,7 @@ from refine.networks.likelihood import Likelihood
 from refine.networks.prior import Prior
 from refine.training.pack import Pack
 from refine.training.pairs import Pair
+from refine.training.real_models import RealSettings
 from refine.training.train import TrainingSettings, examples_of, validate
 
 TEST_SEED = 1_000_003
@@ -32,7 +33,8 @@ def test_metrics(
     Args:
         network: on its device, with evaluation weights.
         pack, pairs: the data.
-        settings: how the examples of a prior or a judge are made.
+        settings: how the examples of a prior or a judge are made; real models are left out, so that the figures of
+            networks with and without them compare.
         count: number of them.
 
     Returns:
@@ -44,9 +46,8 @@ def test_metrics(
     if isinstance(network, Likelihood):
         return likelihood_metrics(network, pack)
     name = "judge" if isinstance(network, Judge) else "prior"
-    return decoy_metrics(
-        network, pack, pairs, dataclasses.replace(settings or TrainingSettings(), network=name, bf16=False), count
-    )
+    settings = dataclasses.replace(settings or TrainingSettings(), network=name, bf16=False, real=RealSettings())
+    return decoy_metrics(network, pack, pairs, settings, count)
 
 
 def likelihood_metrics(network: Likelihood, pack: Pack, split: str = "test") -> dict[str, float]:
