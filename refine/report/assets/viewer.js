@@ -5,6 +5,12 @@ const PLAIN = '#8a94a3';
 const PICKED = '#7a4fd0';
 const RAMPS = { confidence: TRUST, amount: HEAT };
 const STYLES = ['cartoon', 'trace', 'sticks'];
+const CHAINS = { id: 'chain', label: 'Chain' };
+const METALS = new Set(['LI', 'NA', 'K', 'RB', 'CS', 'BE', 'MG', 'CA', 'SR', 'BA', 'AL', 'GA', 'MN', 'FE', 'CO', 'NI',
+  'CU', 'ZN', 'MO', 'W', 'V', 'CR', 'CD', 'HG', 'PB', 'AG', 'AU', 'PT', 'PD', 'RU', 'Y', 'LA', 'CE', 'SM', 'EU', 'GD',
+  'TB', 'YB', 'U']);
+const COORDINATED = 2.9;
+const NEAR = 5;
 const TURNS = { ArrowLeft: [-8, 'y'], ArrowRight: [8, 'y'], ArrowUp: [-8, 'x'], ArrowDown: [8, 'x'] };
 
 // Chain, number and insertion code of an atom's residue: `A:152B`.
@@ -35,6 +41,7 @@ class StructureView {
     this.hidden = new Set();
     this.picked = new Set();
     this.style = STYLES[0];
+    this.marked = true;
     this.selected = null;
     this.stage.addEventListener('keydown', (event) => this.key(event));
     this.tameWheel();
@@ -129,6 +136,7 @@ class StructureView {
     }
     this.paint();
     if (empty) {
+      this.controls(); // chains are known now
       this.viewer.zoomTo();
       this.viewer.render();
     }
@@ -145,32 +153,72 @@ class StructureView {
   paint() {
     if (!this.viewer) return;
     this.viewer.removeAllShapes();
-    const mode = this.data.modes.find((m) => m.id === this.mode);
+    const mode = this.modes().find((m) => m.id === this.mode);
     for (const item of this.data.structures) {
       const model = this.models.get(item.id)?.model;
       if (!model) continue;
       model.setStyle({}, this.hidden.has(item.id) ? {} : this.looks(item, mode));
-      if (!this.hidden.has(item.id)) {
-        model.setStyle({ hetflag: true }, { stick: { radius: 0.18 }, sphere: { scale: 0.25 } });
-      }
+      if (!this.hidden.has(item.id)) this.showHetero(model, item);
     }
     const main = this.models.get(this.mainId())?.model;
     if (main && !this.hidden.has(this.mainId())) this.mark(main);
+    this.showBonds();
     this.viewer.render();
     this.showLegend(mode);
   }
 
   looks(item, mode) {
-    const elements = { colorscheme: 'Jmol' };
-    if (item.fixed) return { stick: { radius: 0.18, ...elements }, sphere: { radius: 0.45, ...elements } };
+    if (item.fixed) return {};
     const colorfunc = (atom) => this.colourOf(item, atom, mode);
     if (this.style === 'trace') return { cartoon: { style: 'trace', thickness: 0.35, colorfunc } };
     if (this.style === 'sticks') return { stick: { radius: 0.13, colorfunc } };
     return { cartoon: { colorfunc, thickness: 0.4, opacity: item.faint ? 0.5 : 1 } };
   }
 
+  // Ligands as sticks, metals as spheres, coloured by element.
+  showHetero(model, item) {
+    const of = item.fixed ? {} : { hetflag: true };
+    const metal = (atom) => METALS.has(atom.elem.toUpperCase());
+    model.setStyle({ ...of, predicate: (atom) => !metal(atom) }, { stick: { radius: 0.18, colorscheme: 'Jmol' } });
+    model.setStyle({ ...of, predicate: metal }, { sphere: { radius: 0.8, colorscheme: 'Jmol' } });
+  }
+
+  // The bonds of metals to what is around them, in the structure that is gone along and in what is carried along.
+  showBonds() {
+    const kept = (one) => !this.hidden.has(one.id) && (one.fixed || one.id === this.mainId());
+    const seen = this.data.structures.filter(kept);
+    const atoms = seen.flatMap((one) => this.models.get(one.id)?.model.selectedAtoms({}) ?? []);
+    const donors = atoms.filter((atom) => ['N', 'O', 'S'].includes(atom.elem));
+    const bound = new Set();
+    for (const metal of atoms.filter((atom) => METALS.has(atom.elem.toUpperCase()))) {
+      for (const donor of donors) {
+        const apart = Math.hypot(donor.x - metal.x, donor.y - metal.y, donor.z - metal.z);
+        if (apart > COORDINATED) continue;
+        this.viewer.addCylinder({ start: donor, end: metal, radius: 0.08, dashed: true, color: PLAIN });
+        bound.add(residueKey(donor));
+      }
+    }
+    const main = this.models.get(this.mainId())?.model;
+    if (main && bound.size) this.addSticks(main, bound);
+  }
+
+  addSticks(model, keys) {
+    const style = { stick: { radius: 0.12, colorscheme: 'Jmol' } };
+    model.setStyle({ hetflag: false, predicate: (atom) => keys.has(residueKey(atom)) }, style, true);
+  }
+
+  modes() {
+    const { modes } = this.data;
+    const chains = new Set(this.chain().map((atom) => atom.chain));
+    return chains.size > 1 ? [...(modes.length ? modes : [{ id: '', label: 'Structure' }]), CHAINS] : modes;
+  }
+
   colourOf(item, atom, mode) {
     if (this.picked.has(residueKey(atom))) return PICKED;
+    if (mode?.id === CHAINS.id) {
+      const names = [...new Set(this.chain().map((ca) => ca.chain))];
+      return SERIES[Math.max(0, names.indexOf(atom.chain)) % SERIES.length];
+    }
     const value = mode && item.values?.[mode.id]?.[atom.resi - 1];
     if (value === undefined || value === null) return item.colour ?? PLAIN;
     return hex(RAMPS[mode.ramp]((value - mode.low) / (mode.high - mode.low || 1)));
@@ -185,11 +233,19 @@ class StructureView {
     const sphere = (atom, radius, color, opacity) => {
       this.viewer.addSphere({ center: { x: atom.x, y: atom.y, z: atom.z }, radius, color, opacity });
     };
+    if (this.selected) this.showAround(model);
     for (const atom of model.selectedAtoms({ atom: 'CA', hetflag: false })) {
       const key = residueKey(atom);
-      if (marks[key]) sphere(atom, 0.85, kinds[marks[key]].colour, 0.85);
+      if (this.marked && marks[key]) sphere(atom, 0.85, kinds[marks[key]].colour, 0.85);
       if (this.selected && key === residueKey(this.selected)) sphere(atom, 1.6, PICKED, 0.45);
     }
+  }
+
+  // The atoms of the selected residue and of those around it, as sticks.
+  showAround(model) {
+    const here = model.selectedAtoms({ predicate: (atom) => residueKey(atom) === residueKey(this.selected) });
+    const close = (atom) => here.some((one) => Math.hypot(one.x - atom.x, one.y - atom.y, one.z - atom.z) < NEAR);
+    this.addSticks(model, new Set(model.selectedAtoms({ predicate: close }).map(residueKey)));
   }
 
   click(atom, id) {
@@ -273,7 +329,8 @@ class StructureView {
       select.value = now;
       return element('label', {}, text, select);
     };
-    const { modes, structures, pick } = this.data;
+    const { structures, pick, marks } = this.data;
+    const modes = this.modes();
     this.bar.replaceChildren();
     if (modes.length > 1) {
       this.bar.append(choice('Colour by', modes.map((m) => [m.id, m.label]), this.mode, (id) => { this.mode = id; }));
@@ -287,6 +344,11 @@ class StructureView {
         this.handlers.picked([]);
         this.paint();
       }));
+    }
+    if (Object.keys(marks).length) {
+      const box = element('input', { type: 'checkbox', onchange: () => { this.marked = box.checked; this.paint(); } });
+      box.checked = this.marked;
+      this.bar.append(element('label', {}, box, 'Marks'));
     }
     const listed = structures.filter((item) => !item.fixed);
     this.boxes.replaceChildren(...(listed.length > 1 ? listed.map((item) => this.box(item)) : []));
@@ -309,7 +371,7 @@ class StructureView {
       swatch.hidden = Boolean(mode && item?.values?.[mode.id]);
     }
     const { marks, kinds, pick } = this.data;
-    const present = new Set(Object.values(marks));
+    const present = new Set(this.marked ? Object.values(marks) : []);
     const items = Object.keys(kinds).filter((kind) => present.has(kind)).map((k) => [kinds[k].label, kinds[k].colour]);
     if (pick) items.push(['picked: stays fixed', PICKED]);
     const title = mode?.unit ? `${mode.label} (${mode.unit})` : mode?.label;
