@@ -122,6 +122,8 @@ def ended(job: Job) -> None:
                 wrap_lines=True,
                 height=240,
             )
+    if st.button("Run again with other options", icon=":material/replay:"):
+        places.go(places.AGAIN, job.id)
     if job.user == user() and st.button("Delete this job", icon=":material/delete:"):
         ask_to_delete(job)
 

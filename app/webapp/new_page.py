@@ -13,7 +13,7 @@ from refine.queue.folder import read_plain
 from refine.queue.isolated import read_upload
 from refine.queue.job import QUEUED, Job, new_id
 from refine.queue.request import RUN
-from refine.queue.uploads import Preview, Problem, Upload, estimate
+from refine.queue.uploads import MAX_NAME, Preview, Problem, Upload, estimate, shown_name
 from webapp import options, places, viewer
 from webapp.identity import user
 from webapp.server import settings, store
@@ -39,16 +39,18 @@ def page(job_id: str) -> None:
 
 
 def again(job_id: str) -> None:
-    """A model of an earlier job as input."""
+    """A model of an earlier job as input, or without ``model`` the input of that job."""
     asked = (job_id, st.query_params.get("model", ""))
     if not asked[0] or st.session_state.get("again") == asked:
         return
     st.session_state["again"] = asked
     try:
-        job = store().find(asked[0])
-        data = read_plain(store().folder(asked[0]) / RUN, f"{asked[1]}.cif")
-        stem = job.file.rpartition(".")[0] if job else "model"
-        take(f"{stem}_{asked[1]}.cif", data)
+        folder, job = store().folder(asked[0]), store().find(asked[0])
+        file = job.file if job else ""
+        if asked[1]:
+            take(f"{file.rpartition('.')[0]}_{asked[1]}.cif", read_plain(folder / RUN, f"{asked[1]}.cif"))
+        else:
+            take(file, read_plain(folder, file))
     except RefineError as error:
         st.error(plain(str(error)))
 
@@ -133,6 +135,7 @@ def prepared() -> None:
     request, refusal = options.ask(upload, preview, picked)
     base = options.server_settings()
     seconds = estimate(preview.residues, request.steps or base.propagation.steps, request.models or base.models)
+    name = st.text_input("Name of the job", value=upload.name, max_chars=MAX_NAME, key=f"name_{upload.name}")
     with st.container(key="go"):
         if refusal:
             st.error(plain(refusal), icon=":material/error:")
@@ -143,7 +146,7 @@ def prepared() -> None:
         job = Job(
             new_id(),
             user(),
-            upload.name,
+            shown_name(name),
             upload.file,
             QUEUED,
             dataclasses.asdict(request),

@@ -101,6 +101,18 @@ def test_a_failed_job_shows_its_message_and_markup_stays_text(store: Store) -> N
     assert not any(b.label in ("Delete", "Cancel") for b in test.button)  # it is not this visitor's job
 
 
+def test_the_input_of_an_ended_job_is_taken_again_under_another_name(store: Store) -> None:
+    job = submitted(store, "cookie:" + "0" * 32, short_model())
+    with store._change() as database:
+        database.execute("UPDATE jobs SET state = ? WHERE id = ?", (FAILED, job.id))
+    test = app(again=job.id)
+    assert not test.exception and "Chain A: 151 to 170, 20 residues" in words(test)
+    next(t for t in test.text_input if t.label == "Name of the job").set_value("second try").run()
+    next(b for b in test.button if b.label == "Refine").click().run()
+    assert {j.name for j in store.jobs()} == {"model.pdb", "second try"}
+    assert store.jobs()[0].file == "model.pdb"
+
+
 def test_the_list_holds_ones_own_jobs_alone(store: Store) -> None:
     submitted(store, "cookie:someone", short_model())
     test = app(jobs="all")
