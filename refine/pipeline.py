@@ -172,7 +172,9 @@ class Run:
 
         def on_step(step: int, total: int, table: EnergyTable, at: torch.Tensor) -> None:
             trace.add(step, table)
-            self.progress("propagate", step, total, float(table.total.min()))
+            best = at[table.total.argmin(), :, 1]
+            moved = float((best - self.engine.coords[0, :, 1]).norm(dim=-1).mean())
+            self.progress("propagate", step, total, float(table.total.min()), moved=moved)
             if current.due:
                 current.write(at[table.total.argmin()].cpu().numpy())
 

@@ -24,6 +24,7 @@ class Event:
         stage: one of ``STAGES``, or ``"done"``.
         step, total: how far the stage is; total 0 where the stage does not count.
         energy: free energy in kcal/mol, best replica, where known.
+        moved: mean distance of its CA atoms from the input in Å, where known.
         message: a short remark.
         elapsed: seconds since the run began.
         remaining: estimated seconds to the end of the stage, where known.
@@ -36,6 +37,7 @@ class Event:
     message: str = ""
     elapsed: float = 0.0
     remaining: float | None = None
+    moved: float | None = None
 
 
 Listener = Callable[[Event], None]
@@ -55,14 +57,20 @@ class Progress:
         return Progress(*self._listeners, *listeners)
 
     def __call__(
-        self, stage: str, step: int = 0, total: int = 0, energy: float | None = None, message: str = ""
+        self,
+        stage: str,
+        step: int = 0,
+        total: int = 0,
+        energy: float | None = None,
+        message: str = "",
+        moved: float | None = None,
     ) -> None:
         """Report; see ``Event`` for the arguments."""
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._stage_start = stage, now
         remaining = (now - self._stage_start) / step * (total - step) if 0 < step <= total else None
-        event = Event(stage, step, total, energy, message, now - self._start, remaining)
+        event = Event(stage, step, total, energy, message, now - self._start, remaining, moved)
         for listener in self._listeners:
             listener(event)
 

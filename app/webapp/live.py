@@ -27,6 +27,9 @@ TITLES = {
     "done": "Done",
 }
 SHARE = {
+    "read": (0.01, 0.02),
+    "repair": (0.02, 0.03),
+    "energy": (0.03, 0.05),
     "relax": (0.05, 0.15),
     "propagate": (0.15, 0.4),
     "ensemble": (0.4, 0.45),
@@ -51,20 +54,34 @@ def show(job: Job, folder: Path) -> None:
     if not so_far:
         st.progress(0.02, "Starting …")
         return
-    last = so_far[-1]
-    begin, end = SHARE.get(last["stage"], (0.02, 0.05))
-    done = last["step"] / last["total"] if last["total"] else 0.0
-    counted = f" {last['step']}/{last['total']}" if last["total"] else ""
+    done = share(so_far[-1])
     spent = time.time() - (job.started or time.time())
-    st.progress(
-        begin + done * (end - begin),
-        f"{TITLES.get(last['stage'], plain(last['stage']))}{counted} · {duration(spent)} so far",
-    )
-    left, right = st.columns([3, 2], gap="large")
-    with left:
+    left = spent / done - spent if done > 0.2 else max(job.estimate - spent, 5.0)
+    st.progress(done, f"{duration(spent)} so far, about {duration(left)} left")
+    stages(so_far)
+    left_column, right_column = st.columns([3, 2], gap="large")
+    with left_column:
         structure(folder)
-    with right:
-        trace(so_far)
+    with right_column:
+        movement(so_far)
+
+
+def share(event: dict[str, Any]) -> float:
+    """How much of the run is done (0–1) at an event."""
+    begin, end = SHARE.get(event["stage"], (0.02, 0.05))
+    return begin + (event["step"] / event["total"] if event["total"] else 0.0) * (end - begin)
+
+
+def stages(so_far: list[dict[str, Any]]) -> None:
+    """The stages of a run in their order: which are over, which one goes on and how far it is."""
+    now = so_far[-1]
+    at = list(TITLES).index(now["stage"]) if now["stage"] in TITLES else 0
+    texts = []
+    for k, title in enumerate(title for stage, title in TITLES.items() if stage != "done"):
+        counted = f" {now['step']}/{now['total']}" if k == at and now["total"] else ""
+        mark = ":material/check_circle:" if k < at else ":material/pending:" if k == at else ":material/circle:"
+        texts.append(f"{mark} **{title}{counted}**" if k == at else f"{mark} {title}")
+    st.caption(" &nbsp; ".join(texts))
 
 
 def structure(folder: Path) -> None:
@@ -86,15 +103,19 @@ def structure(folder: Path) -> None:
         viewer.show("live", "The structure as it moves", structures)
 
 
-def trace(so_far: list[dict[str, Any]]) -> None:
-    """Energy against step."""
-    points = [(e["step"], e["energy"]) for e in so_far if e["stage"] == "propagate" and e["energy"] is not None]
-    if len(points) < 2:
-        st.caption("The energy trace begins with the propagation.")
+def movement(so_far: list[dict[str, Any]]) -> None:
+    """How far the backbone has come from the input. No energy: it wanders up and down and tells nobody how it goes."""
+    points = [(e["step"], e["moved"]) for e in so_far if e["stage"] == "propagate" and e.get("moved") is not None]
+    if not points:
+        st.caption("How far the backbone moves is shown as soon as it does.")
         return
-    steps, energies = zip(*points, strict=True)
-    st.markdown("**Free energy**, best replica")
-    charts.line("live_energy", steps, {"free energy": energies}, "step", "free energy (kcal/mol)")
+    steps, moved = zip(*points, strict=True)
     st.metric(
-        "Free energy now", f"{energies[-1]:.1f} kcal/mol", f"{energies[-1] - energies[0]:.1f}", delta_color="inverse"
+        "Moved so far", f"{moved[-1]:.2f} Å", help="Mean distance of the CA atoms of the leading replica from the input."
+    )
+    if len(points) > 1:
+        charts.line("live_moved", steps, {"distance from the input": moved}, "step", "CA distance (Å)")
+    st.caption(
+        "It rises while the networks find something to mend, and levels off. Whether the models are better is said at "
+        "the end, by an estimate that was measured against known structures."
     )

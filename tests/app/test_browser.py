@@ -313,7 +313,7 @@ def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: 
     anna.upload("long.pdb", example())
     long = anna.submit(steps=5000)
     anna.badge(RUNNING)
-    anna.page.get_by_text("Free energy now").wait_for()
+    anna.page.get_by_text("Moved so far").wait_for()
     moving = anna.page.locator(".refine-viewer[data-drawn]").first
     first = int(moving.get_attribute("data-drawn") or 0)
     wait_for(lambda: int(moving.get_attribute("data-drawn") or 0) > first, SECONDS)  # the structure was drawn anew
