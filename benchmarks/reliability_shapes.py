@@ -102,6 +102,7 @@ def _many_chains(count: int) -> bytes:
 _BOX = "   80.000   80.000   80.000  90.00  90.00  90.00"
 _BYTES = {"kind": "ByteArray", "type": 1}
 _DISTANCES = (("N", 0.0), ("CA", 1.5), ("C", 2.6), ("O", 3.3), ("CB", 1.7))
+_BONES = (("N", 0.0, 0.0), ("CA", 1.5, 0.0), ("C", 2.6, 0.0), ("CB", 0.0, 9.0), ("CG", 0.0, 9.0))
 _PAIRS = (b"label_atom_id", b"label_comp_id", b"Cartn_x", b"Cartn_y", b"Cartn_z")
 
 SHAPES: dict[str, Callable[[], bytes]] = {
@@ -155,8 +156,8 @@ SHAPES: dict[str, Callable[[], bytes]] = {
         [atom_line(1, "ATOM", name, "LEU", "A", k, (3.8 * (k % 2), dx, 0.0), name[0])
          for k in range(1, 4001) for name, dx in _DISTANCES]),
     "all side chains on one point": lambda: _pdb(
-        [atom_line(1, "ATOM", name, "LEU", "A", k, (3.8 * k % 60, y + k // 16 * 4 % 60, 20.0 * (len(name) > 1)), name[0])
-         for k in range(1, 1000) for name, y in (("N", 0.0), ("CA", 1.5), ("C", 2.6), ("CB", 0.0), ("CG", 0.0))]),
+        [atom_line(1, "ATOM", name, "LEU", "A", k, (3.8 * k % 60, y + k // 16 * 4 % 60, z), name[0])
+         for k in range(1, 1000) for name, y, z in _BONES]),
     "chains of one residue each": lambda: _many_chains(1500),
     "4,900 chains": lambda: _many_chains(4900),
     "100,000 chains": lambda: _many_chains(100_000),
