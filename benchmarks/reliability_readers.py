@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
-from reliability_corpus import FORMATS, OddFile
+from reliability_corpus import FORMATS
 from reliability_inputs import odd_inputs
 from reliability_mutants import mutant
 from reliability_rows import Row
@@ -38,6 +38,8 @@ from refine.structure.write import fits_pdb, write_cif, write_pdb
 LIMIT = 20.0
 MEMORY = 6_000_000_000
 MUTANTS = 50_000
+Outcome = tuple[str, str, str]
+"""Name, ``accepted``, ``refused``, ``crashed`` or ``hung``, and what was said."""
 NOTED = 8
 """Most failures that a row names."""
 
@@ -47,7 +49,7 @@ def rows(seed: int, quick: bool) -> list[Row]:
     step, count = (50, MUTANTS // 50) if quick else (1, MUTANTS)
     each = count // len(FORMATS) + 1
     jobs = [
-        lambda: _row("odd structure files", _tried(itertools.islice(odd_files(seed), 0, None, step))),
+        lambda: _row("odd structure files", _odd_files(seed, step)),
         *(functools.partial(_mutant_row, seed, form, each) for form in FORMATS),
         lambda: _row("odd settings, manifests, selections", odd_inputs(seed, 3000 // step)),
     ]
@@ -55,18 +57,27 @@ def rows(seed: int, quick: bool) -> list[Row]:
         return list(pool.map(lambda job: job(), jobs))
 
 
+def _odd_files(seed: int, step: int) -> Iterator[Outcome]:
+    with Worker(attempt) as worker:
+        for file in itertools.islice(odd_files(seed), 0, None, step):
+            yield file.name, *worker.ask(file.data)
+
+
 def _mutant_row(seed: int, form: str, count: int) -> Row:
-    return _row(f"mutants, {form}", _tried(_mutants(seed, form, count)))
+    """Mutants are made where they are tried, each from its own seed, which is its name."""
+    with Worker(functools.partial(attempt_mutant, form)) as worker:
+        names = (f"{form} {seed} {k}" for k in range(count))
+        return _row(f"mutants, {form}", ((name, *worker.ask(name.encode())) for name in names))
 
 
-def _mutants(seed: int, form: str, count: int) -> Iterator[OddFile]:
-    for k in range(count):
-        name = f"{form} {seed} {k}"
-        yield OddFile(name, mutant(random.Random(name), form))
+def attempt_mutant(form: str, name: bytes) -> tuple[str, str]:
+    """``attempt`` of the mutant of that name; what is written is written in one format, by turns."""
+    rng = random.Random(name.decode())
+    return attempt(mutant(rng, form), form=rng.choice(("cif", "pdb")))
 
 
-def _row(name: str, outcomes: Iterable[tuple[str, str, str]]) -> Row:
-    """The row of outcomes (name, ``accepted``, ``refused``, ``crashed`` or ``hung``, what was said)."""
+def _row(name: str, outcomes: Iterable[Outcome]) -> Row:
+    """The row of these outcomes."""
     row, failures = Row(name), []
     for case, outcome, said in outcomes:
         row.tried += 1
@@ -78,22 +89,18 @@ def _row(name: str, outcomes: Iterable[tuple[str, str, str]]) -> Row:
     return row
 
 
-def _tried(files: Iterable[OddFile]) -> Iterator[tuple[str, str, str]]:
-    worker = Worker(attempt)
-    try:
-        for file in files:
-            outcome, said = worker.ask(file.data)
-            yield file.name, outcome, said
-    finally:
-        worker.end()
-
-
 class Worker:
     """A process that answers questions one after the other; replaced when it is late or dies."""
 
     def __init__(self, work: Callable[[bytes], tuple[str, str]]) -> None:
         self._work = work
         self._start()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("fork")
@@ -118,6 +125,8 @@ class Worker:
 
     def _answers(self) -> bool:
         """Whether there is an answer in time."""
+        if self._connection.poll(1.0):
+            return True
         used, begun = self._cpu_seconds(), time.monotonic()
         while not self._connection.poll(0.5):
             if self._cpu_seconds() - used > LIMIT or time.monotonic() - begun > 10 * LIMIT:
@@ -142,8 +151,10 @@ def _answer(connection: Connection, work: Callable[[bytes], tuple[str, str]]) ->
         connection.send(work(connection.recv_bytes()))
 
 
-def attempt(data: bytes) -> tuple[str, str]:
-    """Read, repair, write and read back a file: ``accepted``, ``refused`` or ``crashed``, and the message."""
+def attempt(data: bytes, form: str = "") -> tuple[str, str]:
+    """Read, repair, write (in ``form`` or in both) and read back a file: ``accepted``, ``refused`` or ``crashed``, and
+    the message.
+    """
     with tempfile.TemporaryDirectory(prefix="refine-reliability-") as place:
         path = Path(place) / "odd"
         path.write_bytes(data)
@@ -155,14 +166,16 @@ def attempt(data: bytes) -> tuple[str, str]:
         except Exception:  # what this script looks for
             return "crashed", _last_lines()
         try:
-            return _written_and_read(protein, Path(place))
+            return _written_and_read(protein, Path(place), form)
         except Exception:  # the same
             return "crashed", _last_lines()
 
 
-def _written_and_read(protein: Protein, place: Path) -> tuple[str, str]:
-    writers = [("cif", write_cif)] + ([("pdb", write_pdb)] if fits_pdb(protein) is None else [])
-    for form, write in writers:
+def _written_and_read(protein: Protein, place: Path, only: str) -> tuple[str, str]:
+    writers = {"cif": write_cif} | ({"pdb": write_pdb} if fits_pdb(protein) is None else {})
+    for form, write in writers.items():
+        if only in writers and form != only:
+            continue
         path = place / f"again.{form}"
         write(protein, path)
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
-import io
 import json
 import math
 import os
@@ -114,11 +113,23 @@ def csv_text(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
     """CSV text of a header and lines; empty cell for None and for what is not finite; texts as ``harmless`` has them,
     which ``csv_rows`` takes back.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+    rows = _Rows()
+    writer = csv.writer(rows, lineterminator=_Rows.END)
     writer.writerow([_cell(name) for name in header])
     writer.writerows([_cell(v) for v in line] for line in lines)
-    return stream.getvalue()
+    return "".join(rows.texts)
+
+
+class _Rows:
+    """What csv.writer writes, a row a call, each ended by LF; cells with LF or CR are quoted for the ``END`` it has."""
+
+    END = "\r\n"
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.texts.append(text.removesuffix(self.END) + "\n")
 
 
 def _cell(value: object) -> object:

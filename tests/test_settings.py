@@ -41,7 +41,7 @@ def test_round_trip() -> None:
         ({"seed": 10**400}, "seed is a whole number of more than 63 bits"),
         ({"energy": {"bonds": 10**400}}, "energy.bonds is a whole number of more than 63 bits"),
         ({"freeze": ["x" * 10_000]}, "freeze = .{1,60} has the wrong type"),
-        ({"x" * 10_000: 1}, "unknown setting x{60}$"),
+        ({"x" * 10_000: 1}, "unknown setting x{60}\\. "),
         ({"propagation": {"fraction": 2}}, "propagation.fraction = 2.0 must be a number from 0 to 1"),
     ],
 )

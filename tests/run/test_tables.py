@@ -35,5 +35,5 @@ def test_a_file_named_like_a_formula(tmp_path: Path) -> None:
     assert text.split("\n")[1] == "'+x.pdb,,'@input,-12.5,-1"
     (tmp_path / "scores.csv").write_text(text)
     table = RunResult(tmp_path, (), False, "", {}).scores
-    assert table["name"].tolist() == ["+x.pdb"] and table["source"].tolist() == ["@input"]
+    assert table.index.tolist() == ["+x.pdb"] and table["source"].tolist() == ["@input"]
     assert table["score"].tolist() == [-12.5]

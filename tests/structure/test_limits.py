@@ -133,7 +133,7 @@ def test_b_factors_and_occupancies_out_of_bounds_are_left_out_with_a_note(tmp_pa
         (lambda: "\n" * 300_000 + files.base_pdb(), ""),
         (lambda: "\n" * 300_000 + files.base_cif(), ""),
         (lambda: "".join(f"MODEL 1\n{files.atom_lines()[1]}\nENDMDL\n" for _ in range(20_000)), "only 1 residue"),
-        (lambda: "".join(f"{line}\nEND\n" for line in files.atom_lines()[:4] * 5_000), "only 1 residue"),
+        (lambda: "".join(f"{line}\nEND\n" for line in files.atom_lines()[:4] * 5_000), "no protein"),
         (lambda: gzip.compress(b"") * 100_001, "more than"),
         (lambda: alternating(20_000), "the limit is 5,000"),
     ],
@@ -188,7 +188,8 @@ def test_the_remedy_for_too_many_residues_names_nothing_that_cannot_be_given(tmp
 def test_a_blank_chain_is_named_in_words(tmp_path: Path) -> None:
     text = files.edit(lambda line: columns(line[:21] + " " + line[22:], 30, "     nan"))
     assert "chain (blank), residue 1 MET" in str(refused(tmp_path, text))
-    odd = files.edit(lambda line: columns(line[:21] + "\x1b" + line[22:], 30, "     nan"))
+    first = files.atom_lines()[0]
+    odd = files.base_pdb().replace(first, columns(first[:21] + "\x1b" + first[22:], 30, "     nan"))
     assert "chain ?, residue 1 MET" in str(refused(tmp_path, odd))
 
 
