@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from refine.errors import EngineError, InputError, RefineError
-from refine.files import STRUCTURE_SUFFIXES, csv_text, stem, structure_files, write_output
+from refine.files import STRUCTURE_SUFFIXES, csv_text, is_there, stem, structure_files, write_output
 from refine.pipeline import RunResult, score_file
 from refine.progress import Progress
 from refine.run.tables import ScoreRow, scores_csv
@@ -52,7 +52,7 @@ def plan(inputs: Sequence[Path], out: Path | None, default: str = "refined") -> 
     """
     files: list[Path] = []
     for path in inputs:
-        if not path.exists():
+        if not is_there(path):
             raise InputError("there is no such file or folder", file=str(path), remedy="Check the path")
         structures = structure_files(path) if path.is_dir() else [path]
         if not structures:
@@ -75,30 +75,37 @@ def plan(inputs: Sequence[Path], out: Path | None, default: str = "refined") -> 
 
 
 def run_all(
-    items: Sequence[BatchItem], work: Callable[[BatchItem, Progress], RunResult], progress: Callable[[str], Progress]
+    items: Sequence[BatchItem],
+    work: Callable[[BatchItem, Progress], RunResult],
+    progress: Callable[[str], Progress],
+    *,
+    folders: bool = True,
 ) -> list[Outcome]:
     """Do items one after the other; one that fails does not stop the next, an interrupt does.
 
-    Several items leave ``runs.csv`` beside their folders, rewritten after each.
+    Several items leave ``runs.csv`` beside their folders, rewritten after each; work that makes no ``folders`` leaves
+    nothing.
     """
     outcomes: list[Outcome] = []
     for k, item in enumerate(items, start=1):
         label = stem(item.path) if len(items) == 1 else f"[{k}/{len(items)}] {stem(item.path)}"
         try:
-            outcomes.append(run_item(item, work, progress(label)))
+            outcomes.append(run_item(item, work, progress(label), folders=folders))
         except KeyboardInterrupt:
             message = f"interrupted in {item.path.name}; continue with --resume"
             outcomes.append(Outcome(item, error=message, exit_code=4))
             break
-        if len(items) > 1:
+        if len(items) > 1 and folders:
             write_summary(items[0].out.parent, outcomes)
     return outcomes
 
 
-def run_item(item: BatchItem, work: Callable[[BatchItem, Progress], RunResult], progress: Progress) -> Outcome:
+def run_item(
+    item: BatchItem, work: Callable[[BatchItem, Progress], RunResult], progress: Progress, *, folders: bool = True
+) -> Outcome:
     """Do one item; this is the job border: no exception but an interrupt gets past it.
 
-    The traceback of a bug goes into log.txt of the run folder.
+    The traceback of a bug goes into log.txt of the run folder, into the message where there are no ``folders``.
     """
     try:
         result = work(item, progress)
@@ -116,7 +123,8 @@ def run_item(item: BatchItem, work: Callable[[BatchItem, Progress], RunResult], 
             remedy = "Use fewer replicas or a machine with more memory"
             shortage = EngineError("not enough memory", file=str(item.path), remedy=remedy)
             return Outcome(item, error=str(shortage), exit_code=shortage.exit_code)
-        where = keep_traceback(item.out, traceback.format_exc())
+        text = traceback.format_exc()
+        where = keep_traceback(item.out, text) if folders else f"Please report it with this traceback:\n{text}"
         bug = f"a bug in refine: {type(error).__name__}: {error} (file {item.path}). {where}"
         return Outcome(item, error=bug, exit_code=1)
 
@@ -137,7 +145,7 @@ def score_all(inputs: Sequence[Path], settings: RunSettings) -> tuple[str, list[
         rows.append(score_file(item.path, settings))
         return RunResult(item.out, (), False, "scored", {})
 
-    outcomes = run_all(plan(inputs, None), work, lambda label: Progress())
+    outcomes = run_all(plan(inputs, None), work, lambda label: Progress(), folders=False)
     return (scores_csv(rows) if rows else ""), outcomes
 
 

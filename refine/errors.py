@@ -34,7 +34,7 @@ class RefineError(Exception):
 
     def __str__(self) -> str:
         where = [
-            f"{label} {value}"
+            f"{label} {_shown(value)}"
             for label, value in (("file", self.file), ("chain", self.chain), ("residue", self.residue))
             if value is not None
         ]
@@ -44,6 +44,11 @@ class RefineError(Exception):
         if self.remedy:
             text += f". {self.remedy}"
         return text
+
+
+def _shown(value: str) -> str:
+    """A name from a file in a message: a blank one in words, control characters (which rule terminals) as ``?``."""
+    return "".join(c if c.isprintable() else "?" for c in value) if value.strip() else "(blank)"
 
 
 class InputError(RefineError):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
-import io
 import json
 import math
 import os
+import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,22 @@ STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 is recognised by its content."""
 PARTIAL = ".partial-"
 """How the name of a file that is being written begins."""
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _STEM_SUFFIXES = (*STRUCTURE_SUFFIXES, ".pdbx", ".brk", ".pdb1", ".bin", ".gz")
 
 
 def is_structure_name(path: Path) -> bool:
     """Whether the name ends as that of a structure file."""
     return path.name.lower().removesuffix(".gz").endswith(STRUCTURE_SUFFIXES)
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file or folder of this name; False for names that no file can have (too long, NUL)."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def structure_files(folder: Path, *, below: bool = False) -> list[Path]:
@@ -100,18 +110,57 @@ def write_output(path: Path, text: str) -> None:
 
 
 def csv_text(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
-    """CSV text of a header and lines; empty cell for None and for what is not finite."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
+    """CSV text of a header and lines; empty cell for None and for what is not finite; texts as ``harmless`` has them,
+    which ``csv_rows`` takes back.
+    """
+    rows = _Rows()
+    writer = csv.writer(rows, lineterminator=_Rows.END)
+    writer.writerow([_cell(name) for name in header])
     writer.writerows([_cell(v) for v in line] for line in lines)
-    return stream.getvalue()
+    return "".join(rows.texts)
+
+
+class _Rows:
+    """What csv.writer writes, a row a call, each ended by LF; cells with LF or CR are quoted for the ``END`` it has."""
+
+    END = "\r\n"
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.texts.append(text.removesuffix(self.END) + "\n")
 
 
 def _cell(value: object) -> object:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
+    if isinstance(value, str):
+        return harmless(value)
     return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def harmless(text: str) -> str:
+    """``text`` so that a spreadsheet takes it for text, not for a formula: an apostrophe before = + - @ tab and CR.
+
+    Numbers stay as they are; a text that would be taken for one of ours (apostrophes, then such a sign) gets another
+    apostrophe, so that ``original`` gives every text back.
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def original(text: str) -> str:
+    """What ``harmless`` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def csv_rows(stream: Iterable[str], *, delimiter: str = ",") -> list[dict[str, str]]:
+    """Rows of a table that ``csv_text`` (or somebody else) wrote, texts as they were; raises csv.Error.
+
+    Values beyond the header are left out, those that are missing are empty.
+    """
+    reader = csv.DictReader(stream, delimiter=delimiter, restkey="", restval="")
+    return [{original(k): original(v) for k, v in row.items() if k} for row in reader]
 
 
 def json_text(value: Any, *, ascii_only: bool = True) -> str:

@@ -14,7 +14,7 @@ from refine.ensemble.length import LengthSettings
 from refine.finishing.settings import FinishSettings
 from refine.networks.weights import DEFAULT_MODEL
 from refine.propagation.settings import PropagationSettings
-from refine.settings_checks import at_least, finite, one_of
+from refine.settings_checks import at_least, at_most, finite, one_of
 from refine.settings_file import build_settings, read_toml
 
 LEARNED_WEIGHTS = {"prior": 1.0, "mediated": 0.2, "likelihood": 0.3}
@@ -72,6 +72,8 @@ class RunSettings:
         one_of("device", self.device, DEVICES)
         for name, least in (("seed", 0), ("models", 1), ("workers", 1)):
             at_least(name, getattr(self, name), least)
+        for name, most in (("seed", 2**63 - 1), ("models", 1000), ("workers", 1024)):
+            at_most(name, getattr(self, name), most)
         for name, weight in self.learned.items():
             one_of("learned", name, LEARNED_WEIGHTS)
             finite(f"learned.{name}", weight)

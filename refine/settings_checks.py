@@ -14,21 +14,34 @@ def one_of(name: str, value: str, choices: Iterable[str]) -> None:
         raise InputError(f"setting {name} = {value!r} is unknown", remedy=f"Use one of {', '.join(choices)}")
 
 
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
+
+
 def finite(name: str, value: float) -> None:
     """Raises InputError for infinity and NaN, which TOML can write."""
-    if not math.isfinite(value):
+    if not _is_finite(value):
         raise InputError(f"setting {name} = {value} must be a finite number")
 
 
 def at_least(name: str, value: float, least: float) -> None:
     """Raises InputError unless ``value`` is a finite number and not below ``least``."""
-    if not (math.isfinite(value) and value >= least):
+    if not (_is_finite(value) and value >= least):
         raise InputError(f"setting {name} = {value} must be a number of at least {least}")
+
+
+def at_most(name: str, value: float, most: float) -> None:
+    """Raises InputError where ``value`` is above ``most``."""
+    if value > most:
+        raise InputError(f"setting {name} = {value} must be a number of at most {most}")
 
 
 def above(name: str, value: float, bound: float) -> None:
     """Raises InputError unless ``value`` is a finite number above ``bound``."""
-    if not (math.isfinite(value) and value > bound):
+    if not (_is_finite(value) and value > bound):
         raise InputError(f"setting {name} = {value} must be a number above {bound}")
 
 

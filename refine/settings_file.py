@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 import tomllib
 import types
 import typing
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 from refine.errors import InputError
 
 T = TypeVar("T")
+MAX_BYTES = 1_000_000
+"""Largest file of settings."""
 
 
 def read_toml(path: Path, build: Callable[[Mapping[str, Any]], T]) -> T:
@@ -22,11 +25,17 @@ def read_toml(path: Path, build: Callable[[Mapping[str, Any]], T]) -> T:
         InputError: unreadable, not TOML, or refused by ``build``; names the file.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise InputError("the settings are no file of settings: more than 1 MB", file=str(path))
+        values = tomllib.loads(data.decode("utf-8"))
     except OSError as error:
         raise InputError(f"cannot read the settings: {error.strerror}", file=str(path)) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except ValueError as error:  # bad UTF-8, bad TOML, a number of thousands of digits
         raise InputError(f"the settings are not TOML: {error}", file=str(path)) from error
+    except RecursionError as error:
+        raise InputError("the settings are not TOML: nested too deeply", file=str(path)) from error
     try:
         return build(values)
     except InputError as error:
@@ -44,7 +53,7 @@ def build_settings(kind: type[T], values: Mapping[str, Any], prefix: str = "") -
     arguments = {}
     for key, value in values.items():
         if key not in names:
-            raise InputError(f"unknown setting {prefix}{key}", remedy=f"Known here: {', '.join(sorted(names))}")
+            raise InputError(f"unknown setting {prefix}{key[:60]}", remedy=f"Known here: {', '.join(sorted(names))}")
         arguments[key] = _value(hints[key], value, f"{prefix}{key}")
     return kind(**arguments)
 
@@ -53,7 +62,7 @@ def _value(hint: Any, value: Any, name: str) -> Any:
     """``value`` as the type ``hint`` wants it."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, Mapping):
-            raise InputError(f"setting {name} is a table, not {value!r}")
+            raise InputError(f"setting {name} is a table, not {_shown(value)}")
         return build_settings(hint, value, f"{name}.")
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -63,6 +72,8 @@ def _value(hint: Any, value: Any, name: str) -> Any:
         return tuple(_value(arguments[0], v, name) for v in value)
     if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
         return {str(k): _value(arguments[1], v, f"{name}.{k}") for k, v in value.items()}
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise InputError(f"setting {name} is a whole number of more than 63 bits", remedy="Give a smaller one")
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
@@ -70,5 +81,11 @@ def _value(hint: Any, value: Any, name: str) -> Any:
     if origin is typing.Literal and value in arguments:
         return value
     raise InputError(
-        f"setting {name} = {value!r} has the wrong type", remedy=f"It should be {getattr(hint, '__name__', hint)}"
+        f"setting {name} = {_shown(value)} has the wrong type",
+        remedy=f"It should be {getattr(hint, '__name__', hint)}",
     )
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, cut short."""
+    return reprlib.repr(value)

@@ -191,6 +191,38 @@ def test_score_prints_a_table(here: Path, capsys: pytest.CaptureFixture[str]) ->
     assert (here / "s.csv").read_text().startswith("name,")
 
 
+@pytest.mark.parametrize("names", [["good.pdb"], ["good.pdb", "same.pdb"]])
+def test_score_leaves_nothing_behind(
+    here: Path, names: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither on a bug, whose traceback is in the message, nor beside the folder of an earlier run."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("broken")
+
+    (here / "same.pdb").write_bytes((here / "good.pdb").read_bytes())
+    (here / "refined").mkdir()
+    before = sorted(here.rglob("*"))
+    monkeypatch.setattr("refine.engine.Engine.score", broken)
+    assert cli.main(["score", *names, "--settings", "quick.toml"]) == 1
+    message = capsys.readouterr().err
+    assert "a bug in refine: ZeroDivisionError" in message and 'raise ZeroDivisionError("broken")' in message
+    assert sorted(here.rglob("*")) == before
+
+
+def test_numbers_and_names_beyond_all_measure(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, words in (
+        (["good.pdb", "--models", "1000000000"], "models = 1000000000 must be a number of at most 1000"),
+        (["good.pdb", "--seed", "9" * 400], "must be a number of at"),
+        (["good.pdb", "--freeze", "A:1-" + "9" * 5000], "cannot be read"),
+        (["good.pdb", "--freeze", "A," * 20_000 + "A"], "20,001 items"),
+        (["x" * 5000], "no such file or folder"),
+    ):
+        assert run(*arguments, "--out", "out") == 2
+        assert words in capsys.readouterr().err
+    assert not (here / "out").exists()
+
+
 def test_finish_alone(here: Path) -> None:
     assert cli.main(["finish", "good.pdb", "--settings", "quick.toml", "--quiet"]) == 0
     assert (here / "good_finished" / "finished.pdb").is_file()

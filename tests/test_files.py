@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 from pathlib import Path
@@ -13,9 +15,11 @@ import pytest
 from refine.errors import InputError
 from refine.files import (
     STRUCTURE_SUFFIXES,
+    csv_rows,
     csv_text,
     file_hash,
     is_structure_name,
+    is_there,
     json_text,
     plain,
     replacing,
@@ -83,6 +87,26 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_csv_cells() -> None:
     lines = [[1, 1 / 3, None], ["a,b", float("nan"), float("inf")]]
     assert csv_text(["x", "y", "z"], lines) == 'x,y,z\n1,0.333333,\n"a,b",,\n'
+
+
+def test_csv_cells_are_no_formulas() -> None:
+    odd = ["=cmd|' /C calc'!A0", "+A1", "-A1", "@SUM(A1)", "\tx", "\rx", "'=1", "''=1", "--", "-"]
+    plain_ones = ["A", "'", "'A", "-1", "+2.5", "-1e-05", "1", "", "a=b", "x\ny"]
+    text = csv_text(["chain", "=odd"], [[one, -1.5] for one in [*odd, *plain_ones]])
+    cells = [row[0] for row in csv.reader(io.StringIO(text, newline=""))][1:]
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells[: len(odd)])
+    assert cells[len(odd) :] == plain_ones and "chain,'=odd\n" in text and ",-1.5\n" in text
+    rows = csv_rows(io.StringIO(text, newline=""))
+    assert [row["chain"] for row in rows] == [*odd, *plain_ones] and rows[0]["=odd"] == "-1.5"
+
+
+def test_rows_of_damaged_tables() -> None:
+    assert csv_rows(io.StringIO("a,b\n1\n1,2,3\n")) == [{"a": "1", "b": ""}, {"a": "1", "b": "2"}]
+    assert csv_rows(io.StringIO("")) == []
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    assert not is_there(tmp_path / ("x" * 5000)) and not is_there(Path("\x00")) and is_there(tmp_path)
 
 
 def test_json_knows_no_other_numbers_than_finite_ones() -> None:

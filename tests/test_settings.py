@@ -32,6 +32,16 @@ def test_round_trip() -> None:
         ({"device": "tpu"}, "unknown"),
         ({"learned": {"priors": 1}}, "learned = 'priors' is unknown"),
         ({"learned": {"prior": float("nan")}}, "learned.prior = nan must be a finite number"),
+        ({"energy": {"bonds": float("nan")}}, "energy.bonds = nan must be a number"),
+        ({"energy": {"start_pull": float("inf")}}, "energy.start_pull = inf must be a number"),
+        ({"models": 1_000_000_000}, "models = 1000000000 must be a number of at most 1000"),
+        ({"workers": 5000}, "workers = 5000 must be a number of at most 1024"),
+        ({"propagation": {"replicas": 10**9}}, "replicas = 1000000000 must be a number of at most 1000"),
+        ({"propagation": {"steps": 10**12}}, "steps = 1000000000000 must be a number of at most 1000000"),
+        ({"seed": 10**400}, "seed is a whole number of more than 63 bits"),
+        ({"energy": {"bonds": 10**400}}, "energy.bonds is a whole number of more than 63 bits"),
+        ({"freeze": ["x" * 10_000]}, "freeze = .{1,60} has the wrong type"),
+        ({"x" * 10_000: 1}, "unknown setting x{60}\\. "),
         ({"propagation": {"fraction": 2}}, "propagation.fraction = 2.0 must be a number from 0 to 1"),
     ],
 )
@@ -47,6 +57,17 @@ def test_file_errors_name_the_file(tmp_path: Path) -> None:
     path.write_text("seed = [")
     with pytest.raises(InputError, match="not TOML"):
         read_settings(path)
+    for text in (
+        "a = " + "[" * 5000,
+        "seed = " + "9" * 5000,
+        "[" + "a." * 5000 + "a]",
+        "#" * 2_000_000,
+        'a = "\\ud800"',
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError) as deep:
+            read_settings(path)
+        assert str(path) in str(deep.value) and len(str(deep.value)) < 500
     path.write_text("colour = 'red'")
     with pytest.raises(InputError) as caught:
         read_settings(path)

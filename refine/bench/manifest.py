@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from refine.errors import InputError
+from refine.files import is_there
 from refine.settings_checks import one_of
 
 COLUMNS = ("target", "model", "native")
+_LONGEST_NAME = 200
+"""Bytes of a name that file systems hold (255), with room for our endings."""
 SPLITS = ("tune", "check", "all")
 
 
@@ -69,29 +72,34 @@ def read_rows(path: Path, chosen_set: str | None) -> list[dict[str, str]]:
     """Rows of a manifest, of one set if named; targets may repeat. Raises InputError when it is no manifest."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+        reader = csv.DictReader(lines, delimiter="\t")
+        names = reader.fieldnames or ()
+        rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"cannot read the manifest: {error}", file=str(path), remedy="Give a tab-separated text file"
         ) from error
-    reader = csv.DictReader(
-        (line for line in text.splitlines() if line.strip() and not line.startswith("#")), delimiter="\t"
-    )
-    lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    lacking = [name for name in COLUMNS if name not in names]
     if lacking:
         raise InputError(
             f"the manifest has no column {lacking[0]!r}", file=str(path), remedy="The first line names the columns"
         )
-    if chosen_set is not None and "set" not in (reader.fieldnames or ()):
+    if chosen_set is not None and "set" not in names:
         raise InputError("the manifest has no column 'set'", file=str(path), remedy="Leave --set out")
-    rows = list(reader)
     for number, row in enumerate(rows, start=2):
         if not all(row[name] for name in COLUMNS):
             raise InputError(
                 f"line {number} of the manifest lacks a value", file=str(path), remedy="Columns are separated by tabs"
             )
-        if "/" in row["target"] or row["target"].startswith("."):
-            raise InputError(f"target {row['target']!r} cannot be a folder name", file=str(path), remedy="Rename it")
+        if not _is_folder_name(row["target"]):
+            shown = f"{row['target'][:60]!r}"
+            raise InputError(f"target {shown} cannot be a folder name", file=str(path), remedy="Rename it")
     return [row for row in rows if chosen_set is None or row["set"] == chosen_set]
+
+
+def _is_folder_name(name: str) -> bool:
+    return "/" not in name and not name.startswith(".") and name.isprintable() and len(name.encode()) <= _LONGEST_NAME
 
 
 def _check(path: Path, targets: Sequence[Target]) -> None:
@@ -103,5 +111,5 @@ def _check(path: Path, targets: Sequence[Target]) -> None:
             )
         seen.add(target.name)
         for file in (target.model, target.native):
-            if not file.is_file():
-                raise InputError("a structure of the manifest is missing", file=str(file), remedy="Check --root")
+            if not is_there(file) or not file.is_file():
+                raise InputError("a structure of the manifest is missing", file=str(file)[:200], remedy="Check --root")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from refine.constants import OPENMM_DEVICES
-from refine.settings_checks import at_least, one_of, within
+from refine.settings_checks import at_least, at_most, one_of, within
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,5 +54,7 @@ class FinishSettings:
             at_least(f"finishing.{name}", getattr(self, name), 0)
         for name in ("threads", "max_iterations"):
             at_least(f"finishing.{name}", getattr(self, name), 1)
+        for name, most in (("threads", 1024), ("max_iterations", 1_000_000)):
+            at_most(f"finishing.{name}", getattr(self, name), most)
         within("finishing.refined_share", self.refined_share, 0, 1)
         within("finishing.ph", self.ph, 0, 14)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from refine.settings_checks import above, at_least, one_of, within
+from refine.settings_checks import above, at_least, at_most, one_of, within
 
 METHODS = ("preconditioned", "overdamped", "baoab")
 SCHEDULES = ("constant", "annealing", "cycles")
@@ -58,6 +58,8 @@ class PropagationSettings:
             at_least(f"propagation.{name}", getattr(self, name), 0)
         for name in ("replicas", "refresh_every", "cycles", "keep_every"):
             at_least(f"propagation.{name}", getattr(self, name), 1)
+        for name, most in (("replicas", 1000), ("steps", 1_000_000), ("sweeps", 1000), ("cycles", 1_000_000)):
+            at_most(f"propagation.{name}", getattr(self, name), most)
         for name in ("fraction", "max_step", "time_step"):
             above(f"propagation.{name}", getattr(self, name), 0)
         within("propagation.fraction", self.fraction, 0, 1)

@@ -19,6 +19,7 @@ from refine.accuracy.rpdd import RPDD
 from refine.assess.torsions import ramachandran_verdict, torsions
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import RefineError
+from refine.files import csv_rows
 from refine.report.encode import in_steps, packed, short
 from refine.report.maps import pair_maps, point_distances
 from refine.run.result import COMPARISON_FILE, RunResult
@@ -254,7 +255,7 @@ def _ramachandran(structures: Mapping[str, Protein]) -> dict[str, Any]:
 def _rows(path: Path, absent: list[str]) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            return [dict(row) for row in csv.DictReader(stream)]
+            return csv_rows(stream)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         absent.append(f"{path.name} could not be read: {error.strerror if isinstance(error, OSError) else error}")
         return []

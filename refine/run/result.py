@@ -13,6 +13,7 @@ import numpy as np
 
 from refine.accuracy.rpdd import RPDD
 from refine.errors import InputError
+from refine.files import original
 from refine.run.folder import RUN_FILE
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
@@ -75,9 +76,12 @@ class RunResult:
         import pandas
 
         text = {"chain": str, "insertion": str, "residue": str, "name": str, "file": str, "source": str, "model": str}
-        return pandas.read_csv(
+        table = pandas.read_csv(
             self._file(name), dtype=text, keep_default_na=False, na_values={c: [""] for c in self._numbers(name, text)}
         )
+        for column in text.keys() & set(table.columns):
+            table[column] = table[column].map(original)
+        return table
 
     def _numbers(self, name: str, text: Mapping[str, type]) -> list[str]:
         with (self.out / name).open(encoding="utf-8") as stream:

@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
+
+from refine.errors import InputError
+
+MAX_ATOMS = 1_000_000
+"""Most atoms of a file, all models together."""
+MAX_COORDINATE = 9999.9995
+"""Å, what the columns of PDB files hold; farther out single precision keeps no thousandths of an Å."""
+OCCUPANCIES = (-99.99, 999.99)
+"""What the columns of PDB files hold."""
+B_FACTORS = (-99.99, 9999.99)
+"""Å²; lower ones break the columns of PDB files, higher ones mean nothing."""
 
 _UPPER = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -37,6 +49,24 @@ class AtomRecord:
     def residue_label(self) -> str:
         """Author number with insertion code and residue name, as error messages give it."""
         return f"{self.number}{self.insertion} {self.residue_name}"
+
+
+def between(value: Any, limits: tuple[float, float]) -> float | None:
+    """``value`` as a number; None where it is none, not finite or out of its limits."""
+    try:
+        number = float(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return number if limits[0] <= number <= limits[1] else None
+
+
+def refuse_many(atoms: int, file: str) -> None:
+    """Raises InputError for a file of more atoms than are read."""
+    if atoms > MAX_ATOMS:
+        raise InputError(
+            f"The file holds {atoms:,} atoms; the limit is {MAX_ATOMS:,}",
+            file=file, remedy="Take one model out of several, or leave out waters and lipids",
+        )  # fmt: skip
 
 
 def hybrid36(text: str, width: int) -> int:

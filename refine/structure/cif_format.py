@@ -4,6 +4,7 @@ missing.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import gemmi
 
 from refine.errors import InputError
-from refine.structure.atom_record import AtomRecord
+from refine.structure.atom_record import B_FACTORS, MAX_COORDINATE, OCCUPANCIES, AtomRecord, between, refuse_many
 from refine.structure.bcif import read_category
 from refine.structure.notes import Note
 from refine.structure.pdb_format import element_of
@@ -35,6 +36,10 @@ _COLUMNS = {
 }
 """What we need, and the columns of _atom_site that give it, best first."""
 
+_KNOWN = frozenset(itertools.chain.from_iterable(_COLUMNS.values()))
+_TEXTS = ("name", "residue_name", "chain", "number", "insertion", "altloc", "element")
+_LONGEST = 60
+"""Most letters of such a text; the longest chain ids and ligand names in use have some ten."""
 _NEEDED = ("name", "residue_name", "x", "y", "z")
 
 
@@ -42,41 +47,49 @@ def parse_mmcif(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list
     """Atom records of every model of the first mmCIF data block that has atoms.
 
     Raises:
-        InputError: broken CIF syntax, columns missing, or unreadable numbers.
+        InputError: broken CIF syntax, columns missing, unreadable numbers, or too many atoms.
     """
     try:
-        tables = [block.get_mmcif_category("_atom_site.", raw=True) for block in gemmi.cif.read_string(text)]
+        with_atoms = [table for table in map(_atom_table, gemmi.cif.read_string(text)) if table.width()]
     except (ValueError, RuntimeError) as error:
-        reason = str(error).split("\n")[0]
+        reason = str(error).split("\n")[0][:200]
         raise InputError(
             f"The mmCIF file is damaged or cut off: {reason}",
             file=file,
             remedy="Download or copy it again, or write it with another program",
         ) from error
-    with_atoms = [table for table in tables if table]
-    if with_atoms:
-        table = with_atoms[0]
-        columns = {
-            key.lower(): [gemmi.cif.as_string(v) if v not in (".", "?") else v for v in values]
-            for key, values in table.items()
-        }
-        models, notes = _records(columns, file)
-        if len(with_atoms) > 1:
-            notes.append(Note("model", f"the first of {len(with_atoms)} data blocks with atoms is read"))
-        return models, notes
-    raise InputError(
-        "The CIF file holds no atoms (_atom_site)", file=file, remedy="Give the coordinate file of the model"
-    )
+    if not with_atoms:
+        raise InputError(
+            "The CIF file holds no atoms (_atom_site)", file=file, remedy="Give the coordinate file of the model"
+        )
+    table = with_atoms[0]
+    refuse_many(len(table), file)
+    names = [tag[len("_atom_site.") :].lower() for tag in table.tags]
+    columns = {
+        name: [gemmi.cif.as_string(v) if v not in (".", "?") else v for v in table.column(k)]
+        for k, name in enumerate(names)
+        if name in _KNOWN
+    }
+    models, notes = _records(columns, file)
+    if len(with_atoms) > 1:
+        notes.append(Note("model", f"the first of {len(with_atoms)} data blocks with atoms is read"))
+    return models, notes
+
+
+def _atom_table(block: gemmi.cif.Block) -> gemmi.cif.Table:
+    return block.find_mmcif_category("_atom_site.")
 
 
 def parse_bcif(data: bytes, file: str) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
     """As ``parse_mmcif``, from BinaryCIF."""
-    return _records({k: v.tolist() for k, v in read_category(data, "_atom_site", file).items()}, file)
+    columns = read_category(data, "_atom_site", file, _KNOWN)
+    refuse_many(len(next(iter(columns.values()))), file)
+    return _records({name: values.tolist() for name, values in columns.items()}, file)
 
 
 def _records(columns: dict[str, list[Any]], file: str) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
     notes: list[Note] = []
-    length = max(len(c) for c in columns.values())
+    length = max((len(c) for c in columns.values()), default=0)
     table: dict[str, Sequence[Any]] = {}
     for key, names in _COLUMNS.items():
         columns_of_key = [columns[n] for n in names if n in columns]
@@ -141,12 +154,26 @@ def _given(value: Any) -> str:
 
 def _integer(value: Any, default: int) -> int:
     try:
-        return int(value)
+        number = _whole(value)
     except ValueError:
         return default
+    return number if abs(number) < 10**9 else default
+
+
+def _whole(value: Any) -> int:
+    """``value`` as a whole number; raises ValueError where it is none, as 1.5 and infinity are none."""
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError(value)
+    return int(value)
 
 
 def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
+    long = next((key for key in _TEXTS if len(str(row[key])) > _LONGEST), None)
+    if long is not None:
+        raise InputError(
+            f"Atom row {place} has a {long.replace('_', ' ')} of {len(str(row[long]))} letters", file=file,
+            remedy="Remove the atom or write the file again",
+        )  # fmt: skip
     chain, residue_name, insertion = _given(row["chain"]), _given(row["residue_name"]), _given(row["insertion"])
     where = {"file": file, "chain": chain, "residue": f"{_given(row['number'])}{insertion} {residue_name}".strip()}
     position = []
@@ -155,7 +182,7 @@ def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
             position.append(float(row[axis]))
         except ValueError:
             raise InputError(
-                f"Atom row {place} has no {axis} coordinate: {row[axis]!r}",
+                f"Atom row {place} has no {axis} coordinate: {str(row[axis])[:40]!r}",
                 remedy="Remove the atom or write the file again",
                 **where,
             ) from None
@@ -164,12 +191,18 @@ def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
                 f"Atom row {place} has the {axis} coordinate {row[axis]}",
                 remedy="The program that wrote the model failed there: remove the residue or predict again", **where,
             )  # fmt: skip
+        if abs(position[-1]) > MAX_COORDINATE:
+            raise InputError(
+                f"Atom row {place} has the {axis} coordinate {position[-1]:.6g}, beyond ±{MAX_COORDINATE:.0f} Å",
+                remedy="Move the model to the origin, or remove the residue", **where,
+            )  # fmt: skip
     try:
-        number = int(row["number"]) if _given(row["number"]) else 0
+        number = _whole(row["number"]) if _given(row["number"]) else 0
     except ValueError:
         raise InputError(
-            f"Atom row {place} has no residue number: {row['number']!r}", remedy="Number the residues", **where
-        ) from None
+            f"Atom row {place} has no residue number: {str(row['number'])[:40]!r}", remedy="Number the residues",
+            **where,
+        ) from None  # fmt: skip
     name, element = _given(row["name"]), gemmi.Element(_given(row["element"]))
     return AtomRecord(
         name=name,
@@ -179,8 +212,8 @@ def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
         number=number,
         insertion=insertion,
         position=(position[0], position[1], position[2]),
-        occupancy=_number(row["occupancy"]),
-        b_factor=_number(row["b_factor"]),
+        occupancy=between(row["occupancy"], OCCUPANCIES),
+        b_factor=between(row["b_factor"], B_FACTORS),
         element=element.name if element != gemmi.Element("X") else element_of(name, residue_name),
         element_stated=bool(_given(row["element"])),
         charge=_integer(row["charge"], 0),
@@ -188,11 +221,3 @@ def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
         segment=0,
         place=f"atom row {place}",
     )
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

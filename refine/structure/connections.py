@@ -9,6 +9,7 @@ A residue that is bonded to something refinement does not move is held where it 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -85,12 +86,12 @@ def linked_groups(protein: Protein) -> NDArray[np.int64]:
     groups: dict[ResidueId, list[int]] = {}
     for k, atom in enumerate(protein.hetero):
         groups.setdefault(ResidueId(atom.chain, atom.number, atom.insertion), []).append(k)
-    pairs = {
-        (one.first.residue, k)
+    linked = {
+        (one.first.residue, residue_of(protein, one.second))
         for one in protein.connections
         if one.second.residue < 0 <= one.first.residue
-        for k in groups[residue_of(protein, one.second)]
     }
+    pairs = {(residue, k) for residue, group in linked for k in groups[group]}
     return np.array(sorted(pairs), np.int64).reshape(-1, 2)
 
 
@@ -154,7 +155,9 @@ class _Atoms:
         places.append(np.array([h.position for h in protein.hetero], np.float64).reshape(-1, 3))
         self.positions = np.concatenate([np.asarray(p, np.float64) for p in places])
         self.index = {site: a for a, site in enumerate(self.sites)}
-        self._by_address = {self.address(site): site for site in reversed(self.sites)}
+        addresses = [(self.address(site), site) for site in reversed(self.sites)]
+        self._by_address = dict(addresses)
+        self._by_number = {dataclasses.replace(address, residue_name=""): site for address, site in addresses}
 
     def name(self, site: Site) -> str:
         if site.residue < 0:
@@ -164,21 +167,21 @@ class _Atoms:
     def address(self, site: Site) -> AtomAddress:
         if site.residue < 0:
             atom = self.protein.hetero[site.slot]
-            return AtomAddress(atom.chain, atom.number, atom.insertion, atom.name)
+            return AtomAddress(atom.chain, atom.number, atom.insertion, atom.name, atom.residue_name)
         identity = self.protein.residue_ids[site.residue]
-        return AtomAddress(identity.chain, identity.number, identity.insertion, self.name(site))
+        three = ONE_TO_THREE[self.protein.sequence[site.residue]]
+        return AtomAddress(identity.chain, identity.number, identity.insertion, self.name(site), three)
 
     def label(self, site: Site) -> str:
         address = self.address(site)
-        three = (
-            self.protein.hetero[site.slot].residue_name
-            if site.residue < 0
-            else ONE_TO_THREE[self.protein.sequence[site.residue]]
-        )
-        return f"{address.chain}:{address.number}{address.insertion} {three} {address.name}"
+        return f"{address.chain}:{address.number}{address.insertion} {address.residue_name} {address.name}"
 
     def site_of(self, address: AtomAddress) -> Site | None:
-        return self._by_address.get(address)
+        """The first atom of that address; of the address without residue name where none has it, as modified residues
+        go by another.
+        """
+        known = self._by_address.get(address)
+        return known or self._by_number.get(dataclasses.replace(address, residue_name=""))
 
     def element(self, site: Site) -> str:
         return self.elements[self.index[site]]
@@ -237,16 +240,14 @@ def _disulfides(atoms: _Atoms) -> Iterator[Connection]:
 
 def _metals(atoms: _Atoms) -> Iterator[Connection]:
     """Donor atoms of residues at metals that are carried along."""
-    tree = cKDTree(atoms.positions)
+    donors = [b for b, s in enumerate(atoms.sites) if s.residue >= 0 and atoms.elements[b] in _DONORS]
+    tree = cKDTree(atoms.positions[donors])
     for a, site in enumerate(atoms.sites):
         metal = gemmi.Element(atoms.elements[a])
         if site.residue >= 0 or not metal.is_metal:
             continue
         for b in tree.query_ball_point(atoms.positions[a], metal.covalent_r + 1.3 + METAL_SLACK):
-            other = atoms.sites[b]
-            if other.residue < 0 or atoms.elements[b] not in _DONORS:
-                continue
-            one = atoms.connection(other, site, "distance")
+            one = atoms.connection(atoms.sites[donors[b]], site, "distance")
             if one.distance > SHORTEST and atoms.gap(one) <= METAL_SLACK:
                 yield one
 
@@ -279,9 +280,10 @@ def _between_residues(atoms: _Atoms) -> Iterator[Connection]:
     not there.
     """
     protein = atoms.protein
+    last = {identity.chain: i for i, identity in enumerate(protein.residue_ids)}
+    first = {identity.chain: i for i, identity in reversed(list(enumerate(protein.residue_ids)))}
     for chain in protein.chains:
-        own = [i for i, identity in enumerate(protein.residue_ids) if identity.chain == chain]
-        yield from _bonded_pairs(atoms, [Site(own[0], 0)], [(Site(own[-1], 2), Site(own[-1], 14))])
+        yield from _bonded_pairs(atoms, [Site(first[chain], 0)], [(Site(last[chain], 2), Site(last[chain], 14))])
     ends = [(Site(i, 2), Site(i, 14)) for i in np.flatnonzero(~protein.bonded).tolist()]
     for attack, goals in _SIDE_CHAIN_PAIRS:
         attacking = [Site(i, ATOM14[aa].index(attack[aa])) for i, aa in enumerate(protein.sequence) if aa in attack]

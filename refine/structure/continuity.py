@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -43,10 +41,12 @@ def breaks(protein: Protein) -> list[Note]:
 
 def interpenetrating_chains(protein: Protein) -> list[Note]:
     """A note for every pair of chains that lie in each other."""
-    chain = np.array([identity.chain for identity in protein.residue_ids])
+    chains = np.array([identity.chain for identity in protein.residue_ids])
     index = np.flatnonzero(protein.mask[:, 1])
     pairs = index[cKDTree(protein.coords[0, index, 1]).query_pairs(_CA_TOO_CLOSE, output_type="ndarray")]
-    counts = Counter((str(chain[i]), str(chain[j])) for i, j in np.sort(pairs, axis=1) if chain[i] != chain[j])
+    between = chains[np.sort(pairs, axis=1)]
+    named, number = np.unique(between[between[:, 0] != between[:, 1]], axis=0, return_counts=True)
+    counts = {(str(one), str(two)): int(count) for (one, two), count in zip(named, number, strict=True)}
     return [
         Note(
             "overlap",

@@ -130,6 +130,7 @@ def _describe(structure: gemmi.Structure) -> None:
     and numbers no residues when there is no sequence record.
     """
     entities: dict[tuple[object, ...], gemmi.Entity] = {}
+    subchains: dict[str, dict[str, None]] = {}
     for model in structure:
         count = 0
         for chain in model:
@@ -148,10 +149,10 @@ def _describe(structure: gemmi.Structure) -> None:
                     residue.subchain, residue.entity_id = subchain, entity.name
                     if polymer:
                         residue.label_seq = k
-                if subchain not in entity.subchains:
-                    entity.subchains = [*entity.subchains, subchain]
+                subchains.setdefault(entity.name, {})[subchain] = None
                 start = stop
     for entity in entities.values():
+        entity.subchains = list(subchains[entity.name])
         structure.entities.append(entity)
 
 

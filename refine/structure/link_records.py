@@ -14,16 +14,31 @@ from refine.structure.source import Source
 
 _KINDS = {"disulf": "disulfide", "metalc": "metal", "covale": "covalent"}
 """``_struct_conn.conn_type_id`` by its first six letters (``covale_base`` and the like are covalent too)."""
+_STRUCT_CONN = frozenset(
+    [
+        "conn_type_id",
+        *(
+            name
+            for n in "12"
+            for name in (
+                f"ptnr{n}_auth_seq_id", f"ptnr{n}_label_seq_id", f"ptnr{n}_auth_asym_id", f"ptnr{n}_label_asym_id",
+                f"ptnr{n}_label_atom_id", f"ptnr{n}_label_comp_id", f"ptnr{n}_symmetry", f"pdbx_ptnr{n}_pdb_ins_code",
+            )
+        ),
+    ]
+)  # fmt: skip
+"""Columns of _struct_conn that are read."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AtomAddress:
-    """An atom as its author names it; ``insertion`` is ``""`` for none."""
+    """An atom as its author names it; ``insertion`` is ``""`` for none, ``residue_name`` where it is not known."""
 
     chain: str
     number: int
     insertion: str
     name: str
+    residue_name: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +66,7 @@ def stated_links(source: Source) -> tuple[StatedLink, ...]:
         return tuple(_pdb_links(source.text.split("\n")))
     if source.format == "mmcif":
         return tuple(_cif_links(_struct_conn(source.text)))
-    columns = read_category(source.data, "_struct_conn", source.path, optional=True)
+    columns = read_category(source.data, "_struct_conn", source.path, _STRUCT_CONN, optional=True)
     return tuple(_cif_links({name: values.tolist() for name, values in columns.items()}))
 
 
@@ -60,17 +75,17 @@ def _pdb_links(lines: Sequence[str]) -> Iterator[StatedLink]:
     for line in lines:
         record = line[:6].rstrip()
         if record in ("ATOM", "HETATM"):
-            address = _address(line[21:22], line[22:26], line[26:27], line[12:16])
+            address = _address(line[21:22], line[22:26], line[26:27], line[12:16], line[17:20])
             if address is not None:
                 serials.setdefault(line[6:11].strip(), address)
         elif record == "LINK" and _in_the_file(line):
-            first = _address(line[21:22], line[22:26], line[26:27], line[12:16])
-            second = _address(line[51:52], line[52:56], line[56:57], line[42:46])
+            first = _address(line[21:22], line[22:26], line[26:27], line[12:16], line[17:20])
+            second = _address(line[51:52], line[52:56], line[56:57], line[42:46], line[47:50])
             if first is not None and second is not None:
                 yield StatedLink(first, second, "", "LINK")
         elif record == "SSBOND" and _in_the_file(line):
-            first = _address(line[15:16], line[17:21], line[21:22], "SG")
-            second = _address(line[29:30], line[31:35], line[35:36], "SG")
+            first = _address(line[15:16], line[17:21], line[21:22], "SG", line[11:14])
+            second = _address(line[29:30], line[31:35], line[35:36], "SG", line[25:28])
             if first is not None and second is not None:
                 yield StatedLink(first, second, "disulfide", "SSBOND")
         elif record == "CONECT":
@@ -86,9 +101,10 @@ def _in_the_file(line: str) -> bool:
     return first == second or not first or not second
 
 
-def _address(chain: str, number: str, insertion: str, name: str) -> AtomAddress | None:
+def _address(chain: str, number: str, insertion: str, name: str, residue_name: str) -> AtomAddress | None:
     try:
-        return AtomAddress(chain.strip(), hybrid36(number, 4), insertion.strip(" .?"), name.strip())
+        identity = chain.strip(), hybrid36(number, 4), insertion.strip(" .?")
+        return AtomAddress(*identity, name.strip(), residue_name.strip())
     except ValueError:
         return None
 
@@ -97,7 +113,8 @@ def _struct_conn(text: str) -> dict[str, list[Any]]:
     for block in gemmi.cif.read_string(text):
         table = block.get_mmcif_category("_struct_conn.", raw=True)
         if table:
-            return {k.lower(): [gemmi.cif.as_string(v) for v in values] for k, values in table.items()}
+            known = {k.lower(): values for k, values in table.items() if k.lower() in _STRUCT_CONN}
+            return {k: [gemmi.cif.as_string(v) for v in values] for k, values in known.items()}
     return {}
 
 
@@ -120,6 +137,7 @@ def _cif_links(table: Mapping[str, Sequence[Any]]) -> Iterator[StatedLink]:
                 int(number),
                 cell(row, icode),
                 cell(row, f"{stem}_label_atom_id"),
+                cell(row, f"{stem}_label_comp_id"),
             )
         except ValueError:
             return None

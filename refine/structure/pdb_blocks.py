@@ -11,6 +11,9 @@ from refine.structure.notes import Note
 _REPEATED = 0.5
 """Share of the smaller block's amino acids from which two blocks count as the same molecule."""
 
+_AminoAcid = tuple[str, int, str, str]
+"""Chain, number, insertion code and name."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Block:
@@ -35,18 +38,22 @@ def models_of(blocks: list[Block]) -> tuple[dict[int, list[AtomRecord]], list[No
     with END.
     """
     models: dict[int, list[AtomRecord]] = {}
-    joined = repeated = 0
+    joined = repeated = highest = 0
     number, open_part = 0, False
+    own: set[_AminoAcid] = set()
     for block in blocks:
+        amino_acids = _amino_acids(block.atoms)
         if open_part and block.model is None:
-            if not _repeats(models[number], block.atoms):
-                models[number] = [*models[number], *block.atoms]
+            if not _repeats(own, amino_acids):
+                models[number].extend(block.atoms)
+                own |= amino_acids
                 joined += 1
                 continue
             repeated += 1
         number = len(models) + 1 if block.model is None else block.model
-        number = number if number not in models else max(models) + 1
-        models[number] = block.atoms
+        number = number if number not in models else highest + 1
+        highest = max(highest, number)
+        models[number], own = list(block.atoms), amino_acids
         open_part = block.model is None and block.ended_by_end
     notes = []
     if joined:
@@ -58,12 +65,14 @@ def models_of(blocks: list[Block]) -> tuple[dict[int, list[AtomRecord]], list[No
     return models, notes
 
 
-def _repeats(first: list[AtomRecord], second: list[AtomRecord]) -> bool:
-    one, two = _amino_acids(first), _amino_acids(second)
+def _repeats(one: set[_AminoAcid], two: set[_AminoAcid]) -> bool:
     smaller = min(len(one), len(two))
-    return smaller > 0 and len(one & two) >= _REPEATED * smaller
+    if not smaller:
+        return False
+    shared = len(two & one)  # by way of the smaller: a file may have as many blocks as atoms
+    return shared >= _REPEATED * smaller
 
 
-def _amino_acids(atoms: list[AtomRecord]) -> set[tuple[str, int, str, str]]:
+def _amino_acids(atoms: list[AtomRecord]) -> set[_AminoAcid]:
     names = {name for name in {atom.residue_name for atom in atoms} if parent(name)}
     return {(a.chain, a.number, a.insertion, a.residue_name) for a in atoms if a.residue_name in names}

@@ -15,13 +15,14 @@ import re
 import gemmi
 
 from refine.errors import InputError
-from refine.structure.atom_record import AtomRecord
+from refine.structure.atom_record import B_FACTORS, MAX_COORDINATE, OCCUPANCIES, AtomRecord, between, refuse_many
 from refine.structure.notes import Note
 from refine.structure.pdb_blocks import Block, models_of
 from refine.structure.pdb_numbers import ResidueNumbers
 from refine.structure.pdb_residue_names import two_letter_chains
 
 _ATOM = ("ATOM", "HETATM")
+_ATOM_LINES = re.compile(r"^(?:ATOM|HETATM)", re.MULTILINE)
 _MAX_SHIFT = 4
 """Columns by which a serial of more than five digits may push a line to the right."""
 
@@ -34,8 +35,10 @@ def parse_pdb(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list[N
         block of atoms after END is, ``models_of`` decides.
 
     Raises:
-        InputError: a line that begins with ATOM or HETATM whose number or coordinates cannot be read, naming the line.
+        InputError: a line that begins with ATOM or HETATM whose number or coordinates cannot be read, naming the line;
+            too many atoms.
     """
+    refuse_many(len(_ATOM_LINES.findall(text)), file)
     blocks: list[Block] = []
     atoms: list[AtomRecord] = []
     segment, model = 0, None
@@ -54,7 +57,7 @@ def parse_pdb(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list[N
                 atoms, segment = [], segment + 1
             if record.startswith("MODEL"):
                 field = line[5:].strip().split()
-                model = int(field[0]) if field and re.fullmatch(r"\d+", field[0]) else len(blocks) + 1
+                model = int(field[0]) if field and re.fullmatch(r"[0-9]{1,9}", field[0]) else len(blocks) + 1
     if atoms:
         blocks.append(Block(model, atoms, ended_by_end=True))
     models, notes = models_of(blocks)
@@ -128,8 +131,8 @@ def _atom(line: str, row: int, segment: int, columns: _Columns, last: bool) -> A
         number=number,
         insertion=insertion,
         position=(x, y, z),
-        occupancy=_optional(line[54:60]),
-        b_factor=_optional(line[60:66]),
+        occupancy=between(line[54:60], OCCUPANCIES),
+        b_factor=between(line[60:66], B_FACTORS),
         element=_element(line[76:78].strip(), name, residue_name),
         element_stated=bool(line[76:78].strip()),
         charge=_charge(line[78:80]),
@@ -154,16 +157,13 @@ def _coordinate(field: str, row: int, chain: str, label: str, file: str) -> floa
             f"Line {row} has the coordinate {field.strip()}", file=file, chain=chain, residue=label,
             remedy="The program that wrote the model failed there: remove the residue or predict again",
         )  # fmt: skip
+    if abs(value) > MAX_COORDINATE:
+        raise InputError(
+            f"Line {row} has the coordinate {field.strip()}, beyond ±{MAX_COORDINATE:.0f} Å", file=file, chain=chain,
+            residue=label,
+            remedy="Move the model to the origin, or remove the residue",
+        )  # fmt: skip
     return value
-
-
-def _optional(field: str) -> float | None:
-    """A number, or None for a blank, unreadable or non-finite field."""
-    try:
-        value = float(field)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _charge(field: str) -> int:

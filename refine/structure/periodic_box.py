@@ -82,10 +82,11 @@ def _cell_fields(source: Source) -> list[str]:
         columns = ((6, 15), (15, 24), (24, 33), (33, 40), (40, 47), (47, 54))
         return [line[0][a:b] for a, b in columns] if line else []
     if source.format == "bcif":
-        table = read_category(source.data, "_cell", source.path)
+        table = read_category(source.data, "_cell", source.path, _CELL)
         return [str(table[name][0]) for name in _CELL if name in table]
-    lengths = [re.search(rf"^\s*_cell\.{name}\s+([\d.]+)", source.text, re.MULTILINE | re.IGNORECASE) for name in _CELL]
-    return [match[1] for match in lengths if match]
+    flags = re.MULTILINE | re.IGNORECASE
+    found = [re.search(rf"^[ \t]*_cell\.{name}\s+([\d.]+)", source.text, flags) for name in _CELL]
+    return [match[1] for match in found if match]
 
 
 def is_torn(residues: list[ResidueRecord]) -> bool:

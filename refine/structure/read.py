@@ -10,7 +10,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import InputError
@@ -23,17 +22,18 @@ from refine.structure.misplaced import FAR as MISPLACED_FAR
 from refine.structure.misplaced import lift_misplaced
 from refine.structure.modified_residues import atom_name, is_hydrogen, is_modified
 from refine.structure.notes import Note
+from refine.structure.overlaps import COINCIDENT, lift_overlaps
 from refine.structure.pdb_format import parse_pdb
 from refine.structure.periodic_box import is_torn, make_whole, read_box
 from refine.structure.protein import HeteroAtom, Protein, ResidueId, peptide_bonds
-from refine.structure.residue_record import ResidueRecord, carried_along, gather
+from refine.structure.residue_record import MAX_RESIDUE_ATOMS, ResidueRecord, carried_along, gather
 from refine.structure.segids import separate_segments
 from refine.structure.source import Source, open_source
 
 MAX_RESIDUES = 5000
 MIN_RESIDUES = 3
-_COINCIDENT = 0.1
-"""Å below which two atoms are on top of each other."""
+_NO_CODE = "_#$'\"[];?."
+"""Letters that mmCIF gives another meaning where they stand alone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +82,7 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
     notes += separate_segments(models[number])
     residues, more = gather(models[number])
     notes += more
+    _check_sizes(residues, source.path)
     box = read_box(source) if is_torn(residues) else None
     notes += make_whole(residues, box) if box is not None else []
     notes += carried_along(residues)
@@ -110,13 +111,17 @@ def _parse(source: Source) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
 def _check_identities(records: list[AtomRecord], file: str) -> None:
     """Refuse identities that no output format could give back."""
     for atom in records:
-        short = len(atom.insertion) <= 1 and len(atom.altloc) <= 1 and (atom.insertion + atom.altloc).isascii()
-        clean = (atom.chain + atom.residue_name + atom.name + atom.insertion + atom.altloc).isprintable()
+        codes = atom.insertion, atom.altloc
+        short = all(len(code) <= 1 and (not code or code not in _NO_CODE) for code in codes)
+        texts = atom.chain + atom.residue_name + atom.name + atom.insertion + atom.altloc
+        named = not {".", "?"} & {atom.chain, atom.residue_name, atom.name}
+        clean = named and texts.isprintable() and texts.isascii()
         if not (short and clean and abs(atom.number) < 100_000_000 and abs(atom.charge) < 100):
             raise InputError(
-                f"{atom.place.capitalize()} has a number, insertion code, altloc or charge that cannot be written back",
+                f"{atom.place.capitalize()} has a name, number, insertion code, altloc or charge that cannot be written"
+                " back",
                 file=file, chain=atom.chain, residue=atom.residue_label,
-                remedy="Check it; insertion codes and altlocs are one letter",
+                remedy="Check it; insertion codes and altlocs are one letter or digit, names are ASCII",
             )  # fmt: skip
 
 
@@ -130,6 +135,16 @@ def _select(models: dict[int, list[AtomRecord]], model: int | None, file: str) -
             f"There is no model {model}; the file has {has}", file=file, remedy="Choose one of them with --model"
         )
     return model
+
+
+def _check_sizes(residues: list[ResidueRecord], file: str) -> None:
+    """Refuse a residue of more atoms than any has: what follows compares its atoms with each other."""
+    for residue in residues:
+        if len(residue.atoms) > MAX_RESIDUE_ATOMS:
+            raise InputError(
+                f"The residue has {len(residue.atoms):,} atoms; the limit is {MAX_RESIDUE_ATOMS:,}",
+                file=file, chain=residue.chain, residue=residue.label, remedy="Number its parts as residues",
+            )  # fmt: skip
 
 
 def _check_count(protein: list[ResidueRecord], residues: list[ResidueRecord], max_residues: int, file: str) -> None:
@@ -148,7 +163,7 @@ def _check_count(protein: list[ResidueRecord], residues: list[ResidueRecord], ma
     if len(protein) > max_residues:
         raise InputError(
             f"The protein has {len(protein)} residues; the limit is {max_residues}",
-            file=file, remedy="Cut it into chains or domains and refine them one by one, or raise max_residues",
+            file=file, remedy="Cut it into chains or domains and refine them one by one",
         )  # fmt: skip
 
 
@@ -171,7 +186,7 @@ def _assemble(residues: list[ResidueRecord], source: Source) -> tuple[Protein, l
             occupancies[i, k] = 1.0 if atom.occupancy is None else atom.occupancy
     log.notes += lift_misplaced(coords, mask, oxt, oxt_mask, chain_residues, source.path)
     _check_unit(coords, mask, source.path)
-    log.notes += _lift_overlaps(coords, mask, oxt, oxt_mask, chain_residues, source.path)
+    log.notes += lift_overlaps(coords, mask, oxt, oxt_mask, chain_residues, source.path)
     ids = tuple(ResidueId(r.chain, r.atoms[0].number, r.atoms[0].insertion) for r in chain_residues)
     protein = Protein(
         coords=coords[None].astype(np.float32),
@@ -193,12 +208,13 @@ def _assemble(residues: list[ResidueRecord], source: Source) -> tuple[Protein, l
 def _carried(residues: list[ResidueRecord], modifications: list[AtomRecord]) -> tuple[HeteroAtom, ...]:
     """Everything that is not refined, in file order; the atoms of modified residues stand at the end of their chain."""
     last = {r.chain: r.order for r in residues if r.letter}
-    carried = [_hetero(a, r.order) for r in residues if not r.letter for a in r.atoms]
-    carried += [_hetero(a, last[a.chain]) for a in modifications]
+    carried = [_hetero(a, r.order, r.atoms[0].is_hetatm) for r in residues if not r.letter for a in r.atoms]
+    carried += [_hetero(a, last[a.chain], a.is_hetatm) for a in modifications]
     return tuple(sorted(carried, key=lambda atom: atom.order))
 
 
-def _hetero(atom: AtomRecord, order: int) -> HeteroAtom:
+def _hetero(atom: AtomRecord, order: int, is_hetatm: bool) -> HeteroAtom:
+    """``is_hetatm`` is that of its residue: no format of output keeps more."""
     return HeteroAtom(
         chain=atom.chain,
         number=atom.number,
@@ -211,7 +227,7 @@ def _hetero(atom: AtomRecord, order: int) -> HeteroAtom:
         b_factor=0.0 if atom.b_factor is None else atom.b_factor,
         charge=atom.charge,
         altloc=atom.altloc,
-        is_hetatm=atom.is_hetatm,
+        is_hetatm=is_hetatm,
         order=order,
     )
 
@@ -228,8 +244,8 @@ class _Log:
     def finish(self) -> list[Note]:
         texts = {
             "hydrogens": "{} hydrogens of amino acids were dropped: the outputs hold none",
-            "occupancy": "{} atoms have no occupancy; 1 is taken",
-            "b_factor": "{} atoms have no B factor; 0 is taken",
+            "occupancy": "{} atoms have no usable occupancy; 1 is taken",
+            "b_factor": "{} atoms have no usable B factor; 0 is taken",
             "element": "{} atoms have an element column that contradicts their name; the name is taken",
             "duplicate": "{} atoms are given twice; the first is taken",
         }
@@ -303,7 +319,7 @@ def _check_unit(coords: np.ndarray, mask: np.ndarray, file: str) -> None:
     if len(ca) < 2:
         return
     step = float(np.median(np.linalg.norm(np.diff(ca, axis=0), axis=1)))
-    if step < _COINCIDENT:
+    if step < COINCIDENT:
         raise InputError(
             f"Consecutive CA atoms are {step:.2f} Å apart: the coordinates are all alike",
             file=file,
@@ -315,49 +331,3 @@ def _check_unit(coords: np.ndarray, mask: np.ndarray, file: str) -> None:
             file=file,
             remedy="Multiply by 10",
         )
-
-
-def _lift_overlaps(
-    coords: np.ndarray,
-    mask: np.ndarray,
-    oxt: np.ndarray,
-    oxt_mask: np.ndarray,
-    residues: list[ResidueRecord],
-    file: str,
-) -> list[Note]:
-    """Side-chain atoms (and O, OXT) on top of others are taken out, to be rebuilt; backbones on top of each other are
-    refused.
-
-    Changes ``mask`` and ``oxt_mask``, which the caller has just made.
-    """
-    rows, slots = np.nonzero(mask)
-    points = np.concatenate((coords[rows, slots], oxt[oxt_mask]))
-    owner = np.concatenate((rows, np.flatnonzero(oxt_mask)))
-    slot = np.concatenate((slots, np.full(int(oxt_mask.sum()), 14)))
-    notes: dict[int, list[str]] = {}
-    for a, b in sorted(cKDTree(points).query_pairs(_COINCIDENT)):
-        one, two = residues[owner[a]], residues[owner[b]]
-        if slot[a] < 3 and slot[b] < 3:
-            raise InputError(
-                f"Backbone atoms of residues {one.label} and {two.label} of chain {two.chain or '(blank)'}"
-                " are on top of each other",
-                file=file, chain=one.chain, residue=one.label, remedy="Remove one copy, or predict the model again",
-            )  # fmt: skip
-        for index in (a, b):
-            if slot[index] >= 3:
-                names = notes.setdefault(int(owner[index]), [])
-                name = "OXT" if slot[index] == 14 else ATOM14[residues[owner[index]].letter][slot[index]]
-                if name not in names:
-                    names.append(name)
-                if slot[index] == 14:
-                    oxt_mask[owner[index]] = False
-                else:
-                    mask[owner[index], slot[index]] = False
-    coords[~mask] = 0.0
-    oxt[~oxt_mask] = 0.0
-    return [
-        Note(
-            "overlap", f"atoms on top of others are taken out: {' '.join(names)}", residues[i].chain, residues[i].label
-        )
-        for i, names in sorted(notes.items())
-    ]

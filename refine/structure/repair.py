@@ -13,6 +13,7 @@ from refine.structure.backbone import complete_backbone, neighbours, place_oxt
 from refine.structure.connections import connections
 from refine.structure.hands import mend_hands
 from refine.structure.notes import Note
+from refine.structure.overlaps import refuse_built_overlaps
 from refine.structure.peptides import peptide_notes
 from refine.structure.protein import Protein, peptide_bonds
 from refine.structure.read import ReadResult
@@ -45,7 +46,7 @@ def repair(result: ReadResult, keep_hands: Mask | None = None) -> RepairResult:
         keep_hands: (L,) residues whose hand stays as it is, right or wrong; None for none.
 
     Raises:
-        InputError: a residue has too few backbone atoms to be completed.
+        InputError: a residue has too few backbone atoms to be completed, or what is built would lie on other atoms.
     """
     protein = result.protein
     mask, sequence = protein.mask, protein.sequence
@@ -81,6 +82,8 @@ def repair(result: ReadResult, keep_hands: Mask | None = None) -> RepairResult:
     if not notes:
         return RepairResult(result.protein, ())
     completed = _completed(protein, coords, new_mask, bonded, oxt, oxt_mask)
+    built = np.concatenate((new_mask & ~mask, (oxt_mask & ~protein.oxt_mask)[:, None]), axis=1)
+    refuse_built_overlaps(completed, built, result.path)
     table, _ = connections(completed, result.links)
     return RepairResult(dataclasses.replace(completed, connections=table), tuple(notes))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,6 +14,12 @@ from refine.structure.atom_record import AtomRecord
 from refine.structure.modified_residues import is_d_amino_acid, is_hydrogen, parent
 from refine.structure.notes import Note
 
+_Places = dict[tuple[str, str], tuple[float, float, float]]
+"""Name and altloc of the atoms of a residue → where they are."""
+MAX_RESIDUE_ATOMS = 5000
+"""Most atoms of a residue; the largest ligands have some hundred."""
+_SAME_PLACE = 0.01
+"""Å up to which an atom that is given twice is the same."""
 _SEPARATE = 1.0
 """Å: a second N (or lone CA) of the same number farther than this from the first begins another residue."""
 
@@ -88,57 +95,59 @@ def gather(records: list[AtomRecord]) -> tuple[list[ResidueRecord], list[Note]]:
 def _split(records: list[AtomRecord]) -> list[ResidueRecord]:
     residues: list[ResidueRecord] = []
     key: tuple[object, ...] = ()
+    named: dict[str, AtomRecord] = {}  # first atom of each name in the last residue: one look for each atom of the file
     for atom in records:
         this = (atom.chain, atom.number, atom.insertion, atom.segment)
-        if this != key or _begins_another(residues[-1], atom):
+        if this != key or _begins_another(residues[-1], named, atom):
             residues.append(ResidueRecord([], len(residues)))
-            key = this
+            key, named = this, {}
         residues[-1].atoms.append(atom)
+        named.setdefault(atom.name, atom)
     return residues
 
 
-def _begins_another(residue: ResidueRecord, atom: AtomRecord) -> bool:
-    """Whether ``atom`` opens a new residue although chain and number did not change."""
+def _begins_another(residue: ResidueRecord, named: Mapping[str, AtomRecord], atom: AtomRecord) -> bool:
+    """Whether ``atom`` opens a new residue although chain and number did not change; ``named`` has the first atom of
+    each name in ``residue``.
+    """
     if atom.residue_name != residue.name:
         return not (atom.altloc and residue.atoms[-1].altloc)
-    twin = residue.find(atom.name)
+    twin = named.get(atom.name)
     if twin is None or atom.altloc or twin.altloc:
         return False
-    lone = atom.name == "CA" and all(a.name == "CA" for a in residue.atoms)
+    lone = atom.name == "CA" and len(named) == 1
     if atom.name != "N" and not lone:
         return False
-    return residue.find("CA") is not None and math.dist(twin.position, atom.position) > _SEPARATE
+    return "CA" in named and math.dist(twin.position, atom.position) > _SEPARATE
 
 
 def _merge_scattered(residues: list[ResidueRecord]) -> tuple[list[ResidueRecord], list[Note]]:
-    """Amino acids whose atoms stand in several places of the file (hydrogens or OXT at its end) become whole again."""
-    seen: dict[tuple[str, int, str, str], ResidueRecord] = {}
+    """Amino acids whose atoms stand in several places of the file (hydrogens or OXT at its end) become whole again;
+    a second residue of the same name and number, with its atoms elsewhere, stays a second one.
+    """
+    seen: dict[tuple[str, int, str, str], tuple[ResidueRecord, _Places]] = {}
     kept: list[ResidueRecord] = []
     merged = 0
     for residue in residues:
-        first = seen.get(residue.identity) if parent(residue.name) else None
-        names = {(a.name, a.altloc) for a in residue.atoms}
-        if first is not None and not names & {(a.name, a.altloc) for a in first.atoms}:
-            first.atoms.extend(residue.atoms)
-            merged += 1
+        if not parent(residue.name):
+            kept.append(residue)
             continue
-        if first is not None and _same_atoms(first, residue):
+        own = {(a.name, a.altloc): a.position for a in residue.atoms}
+        first, places = seen.setdefault(residue.identity, (residue, own))
+        if first is residue:
+            kept.append(residue)
+        elif all(math.dist(places[key], place) < _SAME_PLACE for key, place in own.items() if key in places):
             first.atoms.extend(residue.atoms)
-            continue
-        seen.setdefault(residue.identity, residue)
-        kept.append(residue)
+            merged += not own.keys() <= places.keys()
+            places |= own
+        else:
+            kept.append(residue)
     notes = (
         [Note("order", f"atoms of {merged} residues stood in several places of the file and were put together")]
         if merged
         else []
     )
     return kept, notes
-
-
-def _same_atoms(first: ResidueRecord, second: ResidueRecord) -> bool:
-    """Whether the second residue repeats the first, same atoms at the same places."""
-    places = {(a.name, a.altloc): a.position for a in first.atoms}
-    return all(math.dist(places.get((a.name, a.altloc), (math.inf, 0, 0)), a.position) < 0.01 for a in second.atoms)
 
 
 def _letter(residue: ResidueRecord) -> str:
@@ -202,7 +211,8 @@ def _pick_conformer(residue: ResidueRecord, picked: Counter[str]) -> None:
                 chosen.setdefault(atom.name, atom)
     if len(weight) > 1:
         picked[residue.chain] += 1
-    residue.atoms = [a for a in residue.atoms if any(a is b for b in chosen.values())]
+    kept = {id(atom) for atom in chosen.values()}
+    residue.atoms = [a for a in residue.atoms if id(a) in kept]
     residue.letter = parent(name) or ""
 
 

@@ -18,14 +18,19 @@ def separate_segments(records: list[AtomRecord]) -> list[Note]:
     and only where two segments at least hold amino acids.
     """
     notes = []
-    for chain in dict.fromkeys(atom.chain for atom in records):
-        atoms = [atom for atom in records if atom.chain == chain and atom.segid]
+    chains: dict[str, list[AtomRecord]] = {}
+    for atom in records:
+        chains.setdefault(atom.chain, []).append(atom)
+    used = set(chains)
+    for chain, members in chains.items():
+        atoms = [atom for atom in members if atom.segid]
         if not _are_chains(chain, atoms):
             continue
         segids = list(dict.fromkeys(atom.segid for atom in atoms))
-        ids = _chain_ids(segids, chain, {atom.chain for atom in records})
+        ids = _chain_ids(segids, chain, used)
         for atom in atoms:
             atom.chain = ids[atom.segid]
+        used = used - ({chain} if len(atoms) == len(members) else set()) | set(ids.values())
         what = "have no chain id" if not chain else f"share the chain id {chain}"
         names = ", ".join(f"{segid}: chain {ids[segid]}" for segid in segids)
         notes.append(Note("segment", f"segments that {what} become chains of their own: {names}"))

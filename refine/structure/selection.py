@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from refine.constants import ONE_TO_THREE
 from refine.errors import InputError
-from refine.structure.protein import Protein, ResidueId
+from refine.structure.protein import Protein
 
-_RESIDUE = r"(-?\d+)([A-Za-z]?)"
+_RESIDUE = r"(-?[0-9]{1,9})([A-Za-z]?)"
 _RANGE = re.compile(rf"{_RESIDUE}(?:\s*(?:-|–|\.\.|\bto\b)\s*{_RESIDUE})?")
-_NAMED = re.compile(r"([A-Za-z]{3}|[A-Za-z])\s*(-?\d.*)")
+_NAMED = re.compile(r"([A-Za-z]{3}|[A-Za-z])\s*(-?[0-9].*)")
 """A residue with its name before the number, as papers write it: HIS374, H374."""
 _SPACED = re.compile(r"(\S+)(?:\s+|/)(?!to\b)(\S.*)")
 """A chain, a space or slash, and residues of it: A 374, A/374."""
+_MOST_ITEMS = 10_000
 _REMEDY = (
     'Write chains and ranges separated by commas, e.g. "A:10-25,B", "A:52B", "A:-5-10"; ":10-25" is the blank chain'
 )
@@ -43,49 +44,61 @@ def parse_selection(text: str, protein: Protein) -> NDArray[np.bool_]:
     Raises:
         InputError: an item cannot be read, or names a chain or a residue that is not there.
     """
+    ids = _Ids(protein)
     chosen = np.zeros(len(protein), dtype=np.bool_)
     items = [item.strip() for item in re.split("[,;]", text)]
     if not any(items):
-        raise InputError(f"the selection {text!r} is empty", remedy=_REMEDY)
+        raise InputError(f"the selection {text[:60]!r} is empty", remedy=_REMEDY)
+    if len(items) > _MOST_ITEMS:
+        raise InputError(f"the selection has {len(items):,} items", remedy=f"Give {_MOST_ITEMS:,} at most")
     for item in items:
         if not item:
-            raise InputError(f"the selection {text!r} holds an empty item", remedy=_REMEDY)
-        chosen |= _item(item, protein)
+            raise InputError(f"the selection {text[:60]!r} holds an empty item", remedy=_REMEDY)
+        chosen |= _item(item, ids)
     return chosen
 
 
-def _item(item: str, protein: Protein) -> NDArray[np.bool_]:
-    chains = np.array([r.chain.strip() for r in protein.residue_ids])
-    chain_ids = list(dict.fromkeys(chains.tolist()))
-    if item in chain_ids:
-        return chains == item
-    chain, residues = _parts(item, chain_ids)
-    if not chain and "" not in chain_ids and len(chain_ids) == 1:
-        chain = chain_ids[0]
-    if chain not in chain_ids:
+class _Ids:
+    """Identities of the residues of a protein, as arrays (L,)."""
+
+    def __init__(self, protein: Protein) -> None:
+        self.residues, self.sequence = protein.residue_ids, protein.sequence
+        self.chains = np.array([r.chain.strip() for r in self.residues])
+        self.numbers = np.array([r.number for r in self.residues])
+        self.codes = np.array([r.insertion.strip() for r in self.residues])
+        self.chain_names = list(dict.fromkeys(self.chains.tolist()))
+
+
+def _item(item: str, ids: _Ids) -> NDArray[np.bool_]:
+    if item in ids.chain_names:
+        return ids.chains == item
+    chain, residues = _parts(item, ids.chain_names)
+    if not chain and "" not in ids.chain_names and len(ids.chain_names) == 1:
+        chain = ids.chain_names[0]
+    if chain not in ids.chain_names:
         raise InputError(
-            f"the selection {item!r} names no chain of this structure",
-            chain=chain,
-            remedy=f"The chains are {_names(chain_ids)}",
+            f"the selection {item[:60]!r} names no chain of this structure",
+            chain=chain[:60],
+            remedy=f"The chains are {_names(ids.chain_names)}",
         )
     if not residues.strip():
-        return chains == chain
+        return ids.chains == chain
     name, residues = _named(residues.strip())
     match = _RANGE.fullmatch(residues)
     if match is None:
-        raise InputError(f"the selection {item!r} cannot be read", chain=chain, remedy=_REMEDY)
-    chosen = _range(item, protein, chains == chain, match)
-    first = protein.sequence[int(np.argmax(chosen))]
+        raise InputError(f"the selection {item[:60]!r} cannot be read", chain=chain, remedy=_REMEDY)
+    chosen = _range(item, ids, ids.chains == chain, match)
+    first = ids.sequence[int(np.argmax(chosen))]
     if name and name.upper() not in (first, ONE_TO_THREE[first]):
         raise InputError(
-            f"the selection {item!r} names a residue that is {ONE_TO_THREE[first]} in this structure",
+            f"the selection {item[:60]!r} names a residue that is {ONE_TO_THREE[first]} in this structure",
             chain=chain,
             remedy="Check the number and the chain",
         )
     return chosen
 
 
-def _parts(item: str, chain_ids: list[str]) -> tuple[str, str]:
+def _parts(item: str, chain_names: list[str]) -> tuple[str, str]:
     """Chain, empty where none is named, and residues of an item.
 
     Raises:
@@ -95,19 +108,20 @@ def _parts(item: str, chain_ids: list[str]) -> tuple[str, str]:
     if separator:
         return chain.strip(), residues
     spaced = _SPACED.fullmatch(item)
-    if spaced and spaced[1] in chain_ids:
+    if spaced and spaced[1] in chain_names:
         return spaced[1], spaced[2]
-    joined = next((c for c in sorted(chain_ids, key=len, reverse=True) if c and _follows(item, c)), "")
+    joined = max((name for name in chain_names if _follows(item, name)), key=len, default="")
     if joined and not _RANGE.fullmatch(item):
         return joined, item[len(joined) :]
     if _RANGE.fullmatch(item) is None and _NAMED.fullmatch(item) is None:
-        raise InputError(f"no chain {item!r}", chain=item, remedy=f"The chains are {_names(chain_ids)}")
+        raise InputError(f"no chain {item[:60]!r}", chain=item[:60], remedy=f"The chains are {_names(chain_names)}")
     return "", item
 
 
 def _follows(item: str, chain: str) -> bool:
     """Whether ``item`` is the name of the chain and a number right after it."""
-    return item.startswith(chain) and not chain[-1].isdigit() and _RANGE.fullmatch(item[len(chain) :]) is not None
+    joined = bool(chain) and item.startswith(chain) and not chain[-1].isdigit()
+    return joined and _RANGE.fullmatch(item[len(chain) :]) is not None
 
 
 def _named(residues: str) -> tuple[str, str]:
@@ -116,26 +130,20 @@ def _named(residues: str) -> tuple[str, str]:
     return ("", residues) if match is None else (match[1], match[2])
 
 
-def _range(item: str, protein: Protein, in_chain: NDArray[np.bool_], match: re.Match[str]) -> NDArray[np.bool_]:
+def _range(item: str, ids: _Ids, in_chain: NDArray[np.bool_], match: re.Match[str]) -> NDArray[np.bool_]:
     first, first_code, last, last_code = match.groups()
-    ids = protein.residue_ids
     if last is None:
-        of_number = np.array(
-            [keep and r.number == int(first) for keep, r in zip(in_chain, ids, strict=True)], dtype=np.bool_
-        )
-        exact = np.array(
-            [keep and r.insertion.strip() == first_code for keep, r in zip(of_number, ids, strict=True)], dtype=np.bool_
-        )
+        of_number = in_chain & (ids.numbers == int(first))
+        exact = of_number & (ids.codes == first_code)
         selected = exact if exact.any() or first_code else of_number
     else:
         if int(last) < int(first):
             raise InputError(f"the range {item!r} runs backwards", remedy="Give the smaller number first")
-        low, high = (int(first), first_code), (int(last), last_code or "~")
-        selected = np.array(
-            [keep and low <= _key(r) <= high for keep, r in zip(in_chain, ids, strict=True)], dtype=np.bool_
-        )
+        above = (ids.numbers > int(first)) | ((ids.numbers == int(first)) & (ids.codes >= first_code))
+        below = (ids.numbers < int(last)) | ((ids.numbers == int(last)) & (ids.codes <= (last_code or "~")))
+        selected = in_chain & above & below
     if not selected.any():
-        inside = [r for keep, r in zip(in_chain, ids, strict=True) if keep]
+        inside = [ids.residues[i] for i in np.flatnonzero(in_chain)]
         span = f"{inside[0].number}{inside[0].insertion} to {inside[-1].number}{inside[-1].insertion}"
         raise InputError(
             f"the selection {item!r} holds no residue", chain=inside[0].chain, remedy=f"That chain runs from {span}"
@@ -143,9 +151,7 @@ def _range(item: str, protein: Protein, in_chain: NDArray[np.bool_], match: re.M
     return selected
 
 
-def _key(residue: ResidueId) -> tuple[int, str]:
-    return residue.number, residue.insertion.strip()
-
-
-def _names(chain_ids: list[str]) -> str:
-    return ", ".join(repr(name) for name in chain_ids)
+def _names(chain_names: list[str]) -> str:
+    """Chain ids for a message: the first twenty."""
+    listed = ", ".join(repr(name) for name in chain_names[:20])
+    return f"{listed} and {len(chain_names) - 20} more" if len(chain_names) > 20 else listed

@@ -63,6 +63,7 @@ def complete_side_chains(protein: Protein, d_residues: frozenset[int] = frozense
         return Completion(protein, (), ())
     coords, mask = protein.coords[0].astype(np.float64), protein.mask.copy()
     obstacles = np.array([h.position for h in protein.hetero if h.element not in ("H", "D", "X")]).reshape(-1, 3)
+    hetero = cKDTree(obstacles)
     angles = backbone_angles(protein)
     for i in due:
         if protein.sequence[i] != "G" and not mask[i, 4]:
@@ -72,8 +73,9 @@ def complete_side_chains(protein: Protein, d_residues: frozenset[int] = frozense
     replaced: list[int] = []
     for i in due:
         aa = protein.sequence[i]
-        others = np.concatenate((coords[mask & (np.arange(len(protein)) != i)[:, None]], obstacles))
+        others = coords[mask & (np.arange(len(protein)) != i)[:, None]]
         around = others[np.linalg.norm(others - coords[i, 1], axis=1) < _REACH]
+        around = np.concatenate((around, obstacles[sorted(hetero.query_ball_point(coords[i, 1], _REACH))]))
         if i in d_residues:
             coords[i] = _MIRROR * _built(aa, _MIRROR * coords[i], mask[i], _MIRROR * around, -angles[i])
             mask[i] = wanted[i]

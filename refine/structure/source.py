@@ -9,10 +9,16 @@ import zlib
 from pathlib import Path
 
 from refine.errors import InputError
-from refine.files import stem
+from refine.files import is_there, stem
 
 MAX_BYTES = 400_000_000
 """Largest unpacked file in bytes; the guard against gzip bombs. The largest PDB entries are about this size."""
+MAX_LINES = 5_000_000
+"""Most lines of a text; each takes memory, however short it is."""
+_MAX_MEMBERS = 100_000
+"""Most gzip members of a file; bgzip makes one of every 64 kB."""
+_CHUNK = 65536
+_CONTROL = bytes(byte for byte in range(32) if byte < 9 or byte > 13)
 
 _FOREIGN = (
     (b"PK\x03\x04", "a zip archive", "Unpack it and give the structure file inside"),
@@ -60,10 +66,10 @@ def open_source(path: Path, *, max_bytes: int = MAX_BYTES) -> Source:
 
 def _read(path: Path, max_bytes: int) -> bytes:
     file = str(path)
+    if not is_there(path):
+        raise InputError("There is no such file", file=file, remedy="Check the path")
     if path.is_dir():
         raise InputError("This is a folder, not a file", file=file, remedy="Give a structure file")
-    if not path.exists():
-        raise InputError("There is no such file", file=file, remedy="Check the path")
     if not path.is_file():
         raise InputError("This is not an ordinary file", file=file, remedy="Save the structure to a file first")
     if path.stat().st_size > max_bytes:
@@ -89,38 +95,56 @@ def _unpack(data: bytes, file: str, max_bytes: int) -> bytes:
     for _ in range(2):
         if not data.startswith(b"\x1f\x8b"):
             break
-        out, rest = io.BytesIO(), data
-        while rest.startswith(b"\x1f\x8b"):
-            unpacker = zlib.decompressobj(wbits=31)
+        out, position, members = io.BytesIO(), 0, 0
+        while data.startswith(b"\x1f\x8b", position):
+            members += 1
             try:
-                out.write(unpacker.decompress(rest, max_bytes - out.tell() + 1))
+                position = _unpack_member(data, position, out, max_bytes)
             except zlib.error as error:
                 raise InputError("The gzip file is damaged", file=file, remedy="Download or copy it again") from error
-            if out.tell() > max_bytes:
+            if out.tell() > max_bytes or members > _MAX_MEMBERS:
                 raise _too_large(file, max_bytes)
-            if not unpacker.eof:
+            if position < 0:
                 raise InputError("The gzip file is cut off", file=file, remedy="Download or copy it again")
-            rest = unpacker.unused_data
         data = out.getvalue()
     return data
+
+
+def _unpack_member(data: bytes, position: int, out: io.BytesIO, max_bytes: int) -> int:
+    """Unpack the gzip member at ``position`` onto ``out``, chunk by chunk, until one byte over ``max_bytes``.
+
+    Returns:
+        where it ends; -1 where the data end before.
+
+    Raises:
+        zlib.error: it is damaged.
+    """
+    unpacker = zlib.decompressobj(wbits=31)
+    while not unpacker.eof and out.tell() <= max_bytes:
+        chunk = data[position : position + _CHUNK]
+        if not chunk:
+            return -1
+        out.write(unpacker.decompress(chunk, max_bytes - out.tell() + 1))
+        position += len(chunk) - len(unpacker.unused_data) - len(unpacker.unconsumed_tail)
+    return position
 
 
 def _decode(data: bytes, file: str) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
-            return _lines(data.decode("utf-16"))
+            return _lines(data.decode("utf-16"), file)
         except UnicodeDecodeError as error:
             raise InputError("The file is damaged UTF-16 text", file=file, remedy="Save it as plain text") from error
     data = data.removeprefix(b"\xef\xbb\xbf")
     head = data[:100_000]
-    odd = sum(byte < 9 or 13 < byte < 32 for byte in head)
+    odd = len(head) - len(head.translate(None, _CONTROL))
     if b"\x00" in head or odd > 0.01 * len(head):
         raise InputError(
             "The file is binary, not a structure in text form",
             file=file,
             remedy="Give a PDB, mmCIF or BinaryCIF file, plain or gzipped",
         )
-    return _lines(data.decode("latin-1") if not _is_utf8(data) else data.decode("utf-8"))
+    return _lines(data.decode("latin-1") if not _is_utf8(data) else data.decode("utf-8"), file)
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -131,17 +155,26 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _lines(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+def _lines(text: str, file: str) -> str:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.count("\n")
+    if lines > MAX_LINES:
+        raise InputError(
+            f"The file has {lines:,} lines; the limit is {MAX_LINES:,}",
+            file=file,
+            remedy="Take one model out of several, or leave out waters and lipids",
+        )
+    return text
 
 
 def _text_format(text: str, file: str) -> str:
-    if re.search(r"^(ATOM[ \d]|HETATM)", text, re.MULTILINE) and not re.search(r"^\s*_atom_site\.", text, re.MULTILINE):
+    mmcif = re.search(r"^[ \t]*_atom_site\.", text, re.MULTILINE)
+    if re.search(r"^(ATOM[ \d]|HETATM)", text, re.MULTILINE) and not mmcif:
         return "pdb"
+    if mmcif:
+        return "mmcif"
     head = text.lstrip()[:2000]
     lower = head.lower()
-    if re.search(r"^\s*_atom_site\.", text, re.MULTILINE):
-        return "mmcif"
     if lower.startswith(("<!doctype html", "<html")) or "<html" in lower:
         raise InputError(
             "The file is a web page, not a structure",

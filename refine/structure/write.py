@@ -113,7 +113,23 @@ def write_cif(
     block = document.sole_block()
     if confidence is not None:
         _add_confidence(block, structure, protein, np.asarray(confidence, np.float64))
+    _quote_connections(block)
     write_text(path, document.as_string())
+
+
+def _quote_connections(block: gemmi.cif.Block) -> None:
+    """Quote what needs it in _struct_conn, where gemmi writes chain ids and insertion codes as they are."""
+    loop = block.find_loop("_struct_conn.id").get_loop()
+    if loop is None:
+        return
+    for row in range(loop.length()):
+        for column in range(loop.width()):
+            loop[row, column] = _quoted(loop[row, column])
+
+
+def _quoted(value: str) -> str:
+    already = len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]
+    return value if already or value in (".", "?") else gemmi.cif.quote(value)
 
 
 def _add_confidence(

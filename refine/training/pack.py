@@ -8,7 +8,6 @@ row a chain and ``manifest.json`` with the settings and the hash of everything t
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.errors import InputError
+from refine.files import csv_rows
 
 COORDINATE_UNIT = 0.01
 ABSENT = np.iinfo(np.int16).min
@@ -42,7 +42,7 @@ class Pack:
         with (folder / "chains.tsv").open() as file:
             self.chains = tuple(
                 PackedChain(r["id"], int(r["start"]), int(r["length"]), r["cluster"], r["split"], r["quality"])
-                for r in csv.DictReader(file, delimiter="\t")
+                for r in csv_rows(file, delimiter="\t")
             )
         try:
             names = ("backbone", "side_chain", "residue", "position", "origin", "bonded")

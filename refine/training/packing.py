@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from refine.constants import AMINO_ACIDS
 from refine.errors import InputError, RefineError
-from refine.files import STRUCTURE_SUFFIXES, file_hash, json_text, stem, structure_files, write_text
+from refine.files import STRUCTURE_SUFFIXES, file_hash, harmless, json_text, stem, structure_files, write_text
 from refine.networks.environment import CHAIN_BREAK
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
@@ -143,7 +143,7 @@ def find_sources(data: Path, settings: PackSettings) -> Iterator[StructureFile]:
         return
     try:
         rows = list(csv.DictReader(data.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             "the table of structures cannot be read", file=str(data), remedy="Give a folder or a .tsv file."
         ) from error
@@ -298,7 +298,8 @@ def _write_table(chains: Sequence[Chain], labelled: Sequence[tuple[str, str]], o
         writer.writerow(("id", "start", "length", "cluster", "split", "quality"))
         start = 0
         for chain, (cluster_name, split) in zip(chains, labelled, strict=True):
-            writer.writerow((chain.name, start, len(chain.residue), cluster_name, split, chain.source.quality))
+            texts = map(harmless, (cluster_name, split, chain.source.quality))
+            writer.writerow((harmless(chain.name), start, len(chain.residue), *texts))
             start += len(chain.residue)
 
 

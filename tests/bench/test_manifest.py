@@ -29,6 +29,27 @@ def test_paths_are_relative_to_the_manifest_and_extra_columns_do_not_matter(tmp_
     assert target.name == "two" and target.model == tmp_path / "m.pdb"
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("x" * 200_000, "cannot read the manifest: field larger than field limit"),
+        ("x" * 300, "cannot be a folder name"),
+        ("a\x1bb", "cannot be a folder name"),
+    ],
+)
+def test_fields_that_cannot_be_names(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        read_manifest(write_manifest(tmp_path, [name]))
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_structure_of_a_name_that_no_file_has(tmp_path: Path) -> None:
+    path = write_manifest(tmp_path, ["one"])
+    path.write_text(f"target\tmodel\tnative\none\t{'m' * 5000}\tn.pdb\n")
+    with pytest.raises(InputError, match="is missing"):
+        read_manifest(path)
+
+
 def test_split_is_the_documented_hash_and_covers_everything_once(tmp_path: Path) -> None:
     names = [f"t{i}" for i in range(40)]
     path = write_manifest(tmp_path, names)
