@@ -18,6 +18,7 @@ STAGES = (
         "resources",
         "progress",
         "files",
+        "parent",
         "workers",
         "settings_checks",
         "settings_file",
