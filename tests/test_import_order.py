@@ -35,6 +35,7 @@ STAGES = (
     ("finishing",),
     ("settings",),
     ("engine",),
+    ("selftest",),
     ("run",),
     ("report",),
     ("training",),
