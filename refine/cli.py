@@ -17,6 +17,7 @@ from refine.bench.command import add_commands
 from refine.constants import DEVICES
 from refine.errors import RefineError
 from refine.files import write_output
+from refine.parent import end_with_input
 from refine.progress import Bar, PlainLines, Progress
 
 if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help is quick
@@ -30,6 +31,7 @@ SAME_NAME = ("seed", "device", "models", "model", "freeze", "keep_hands", "bfact
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit code."""
+    end_with_input()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["train"]:
         return exit_code_of(lambda: train(arguments[1:]))

@@ -11,11 +11,14 @@ import openmm
 import torch
 
 from refine.device import choose_device, device_name
+from refine.engine import load_networks_of
 from refine.errors import RefineError
+from refine.networks.checksums import SUMS_FILE, read_checksums
 from refine.networks.network import parameter_count
 from refine.networks.weights import load_networks
 from refine.resources import app_dir, models_dir
 from refine.run.record import versions
+from refine.selftest import check_numbers
 from refine.settings import RunSettings
 
 
@@ -46,7 +49,10 @@ def _checks(settings: RunSettings) -> Iterator[Check]:
     platforms = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
     yield Check("OpenMM", bool({"CPU", "CUDA", "OpenCL"} & set(platforms)), f"platforms {', '.join(platforms)}")
     yield _attempt("trained files", lambda: str(models_dir()))
-    yield _attempt("networks", lambda: _networks(settings))
+    networks = _attempt("networks", lambda: _networks(settings))
+    yield networks
+    if networks.good:
+        yield _attempt("self-test", lambda: _self_test(settings))
     yield _attempt("web page", lambda: str(app_dir()))
     extra = "installed" if importlib.util.find_spec("streamlit") else "not installed; pip install 'refine[app]'"
     yield Check("web extra", None, extra)
@@ -59,7 +65,14 @@ def _networks(settings: RunSettings) -> str:
     judges = () if networks.judge is None else (networks.judge,)
     values = sum(parameter_count(n) for n in (*networks.priors, networks.likelihood, *judges))
     counts = f"{len(networks.priors)} prior, 1 likelihood, {len(judges)} judge"
-    return f"{settings.networks}: {counts}, {values / 1e6:.2f} M values, loaded"
+    unverified = read_checksums(networks.folder) is None
+    checked = f"not verified, there is no {SUMS_FILE}" if unverified else f"checksums as in {SUMS_FILE}"
+    return f"{settings.networks}: {counts}, {values / 1e6:.2f} M values, loaded, {checked}"
+
+
+def _self_test(settings: RunSettings) -> str:
+    networks = load_networks_of(settings)
+    return "no networks, no numbers to compare" if networks is None else check_numbers(networks, settings.device)
 
 
 def _attempt(name: str, work: Callable[[], str]) -> Check:

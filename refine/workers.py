@@ -1,4 +1,6 @@
-"""Work in several processes of this machine, one thread each; a process that dies loses nothing but time."""
+"""Work in several processes of this machine, one thread each; a process that dies loses nothing but time, and none
+outlives the one that started it.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Generic, TypeVar
+
+from refine.parent import end_with_parent, kill_group
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,12 @@ class _Worker(Generic[T]):
     connection: Connection
     task: T | None = None
     attempt: int = 0
+
+    @property
+    def leader(self) -> int:
+        """Id of the process, which is that of its group too."""
+        assert self.process.pid is not None
+        return self.process.pid
 
 
 class Workers(Generic[T]):
@@ -120,16 +130,21 @@ class Workers(Generic[T]):
     def _start(self) -> _Worker[T]:
         ours, theirs = self._context.Pipe()
         with _one_thread_for_children():
-            process = self._context.Process(target=_serve, args=(*self._serving, theirs), daemon=True)
+            process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
             process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours))
-        return self._workers[-1]
+        worker: _Worker[T] = _Worker(process, ours)
+        self._workers.append(worker)
+        self._tell(worker, self._serving)
+        return worker
 
     def _give(self, worker: _Worker[T], task: T, attempt: int) -> None:
         worker.task, worker.attempt = task, attempt
+        self._tell(worker, task)
+
+    def _tell(self, worker: _Worker[T], what: Any) -> None:
         try:
-            worker.connection.send(task)
+            worker.connection.send(what)
         except OSError:
             log.info("a worker process died while idle")  # _ready finds it
 
@@ -150,6 +165,7 @@ class Workers(Generic[T]):
         worker.connection.close()
         worker.process.join(timeout=5)
         worker.process.kill()
+        kill_group(worker.leader)
         self._workers.remove(worker)
         return None
 
@@ -159,6 +175,7 @@ class Workers(Generic[T]):
             worker.process.terminate()
         for worker in workers:
             worker.process.join()
+            kill_group(worker.leader)
             self._workers.remove(worker)
 
 
@@ -174,28 +191,30 @@ def _one_thread_for_children() -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _serve(
-    work: Callable[[Any], Any],
-    prepare: Callable[..., None] | None,
-    arguments: tuple[Any, ...],
-    connection: Connection,
-) -> None:
-    """A process: do what comes through the pipe until it closes. Ctrl-C is the parent's business."""
+def _serve(connection: Connection) -> None:
+    """A process: do what comes through the pipe until it closes. Ctrl-C is the parent's business.
+
+    The work comes through the pipe too: to load it takes seconds, and the process shall not outlive its parent in them.
+    """
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("refine").propagate = False
-    if prepare is not None:
-        prepare(*arguments)
-    while True:
-        try:
-            task = connection.recv()
-        except EOFError:
-            return
-        try:
-            connection.send((work(task), "", None))
-        except Exception as error:  # the job border
-            trace = traceback.format_exc()
-            error.add_note(trace)
-            connection.send((None, trace, _portable(error)))
+    with contextlib.suppress(EOFError, ConnectionError):  # the parent is gone, or wants no more
+        work, prepare, arguments = connection.recv()
+        if prepare is not None:
+            prepare(*arguments)
+        while True:
+            connection.send_bytes(_answer(work, connection.recv()))
+
+
+def _answer(work: Callable[[Any], Any], task: Any) -> bytes:
+    """What ``Ended`` holds besides the task, as it travels."""
+    try:
+        return bytes(ForkingPickler.dumps((work(task), "", None)))
+    except Exception as error:  # the job border
+        trace = traceback.format_exc()
+        error.add_note(trace)
+        return bytes(ForkingPickler.dumps((None, trace, _portable(error))))
 
 
 def _portable(error: Exception) -> Exception:

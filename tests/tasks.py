@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -68,3 +69,8 @@ def prepare(value: int) -> None:
 
 def prepared_value(_: int) -> int:
     return prepared
+
+
+def wait_beside_a_program(_: int) -> None:
+    """For ten minutes, with another program that does the same and does not mind SIGTERM."""
+    subprocess.run(["sh", "-c", "trap '' TERM; sleep 600; true"], check=False)

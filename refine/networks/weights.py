@@ -2,7 +2,7 @@
 
 A model is a folder: ``prior.safetensors`` (several networks may stand beside each other as ``prior_2.safetensors`` …),
 ``likelihood.safetensors`` and, if there is one, ``judge.safetensors``, each carrying its settings and metrics as JSON
-in the header, and ``CARD.md``.
+in the header, ``SHA256SUMS``, which loading verifies, and ``CARD.md``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from refine.errors import ModelError
+from refine.networks.checksums import verify
 from refine.networks.environment import RegionSettings
 from refine.networks.judge import Judge, JudgeSettings
 from refine.networks.likelihood import AtomSettings, Likelihood, LikelihoodSettings
@@ -69,12 +70,14 @@ def load_network(
     """Rebuilds one network ("prior", "likelihood" or "judge") and returns it with its facts.
 
     Raises:
-        ModelError: the file is missing, damaged, of another kind, or its tensors do not fit its settings.
+        ModelError: the file is missing, damaged (its checksum, or values that are not finite), of another kind, or its
+            tensors do not fit its settings.
     """
     remedy = "Reinstall refine, or pass a model folder made by this version's `refine train`."
     if not path.is_file():
         raise ModelError("a trained file is missing", file=str(path), remedy=remedy)
     try:
+        verify(path)
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -82,6 +85,8 @@ def load_network(
             raise ModelError(f"not a {kind} of format {FORMAT}", file=str(path), remedy=remedy)
         network = _build(kind, json.loads(header["settings"]))
         network.load_state_dict(tensors)
+        if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
+            raise ModelError("a trained file is damaged: not all weights are finite", file=str(path), remedy=remedy)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"a trained file cannot be read: {error}", file=str(path), remedy=remedy) from error
     network = network.to(dtype).eval().requires_grad_(False)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from refine.parent import ENDS_WITH_INPUT
 from refine.queue.folder import size_of
 from refine.queue.job import DONE, FAILED, Job
 from refine.queue.process import start_time
@@ -53,10 +54,11 @@ def run(job: Job, folder: Path, settings: AppSettings) -> tuple[int, bool]:
     arguments = from_dict(job.options).arguments(job.file, settings.base)
     threads = str(max(1, (os.cpu_count() or 1) // settings.at_once))
     environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads), "PYTHONUNBUFFERED": "1"}
+    environment[ENDS_WITH_INPUT] = "yes"  # a job whose worker was killed is started again: never twice at a time
     command = [sys.executable, "-P", "-m", "refine", *arguments, "--resume"]
     with (folder / CONSOLE).open("wb") as console:
         child = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment
+            command, cwd=folder, stdin=subprocess.PIPE, stdout=console, stderr=console, env=environment
         )
         try:
             return child.wait(settings.max_seconds), False

@@ -1,14 +1,26 @@
-"""The card of a model folder, written from the headers of its trained files and nothing else."""
+"""The card of a model folder, written from the headers of its trained files and nothing else, with their checksums and
+the numbers of the self-test.
+
+    python -m refine.training.card FOLDER
+
+writes all three anew after a trained file was replaced.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from refine.errors import ModelError
+from refine.errors import ModelError, RefineError
+from refine.files import file_hash, write_text
+from refine.networks.checksums import write_checksums
+from refine.selftest import write_numbers
 
 _MEASURED = {
     "likelihood": (
@@ -40,7 +52,8 @@ _UNMEASURED = {
 
 
 def write_card(folder: Path) -> Path:
-    """Writes ``CARD.md`` of a model folder from the facts in its safetensors headers; returns its path.
+    """Writes ``CARD.md`` of a model folder from the facts in its safetensors headers, which it returns, ``SHA256SUMS``,
+    and, where no network is missing, the numbers of the self-test.
 
     Raises:
         ModelError: no trained file in the folder, or a damaged one.
@@ -56,7 +69,9 @@ def write_card(folder: Path) -> Path:
     ]
     parts += [_section(path) for path in paths]
     card = folder / "CARD.md"
-    card.write_text("\n".join(parts), encoding="utf-8")
+    write_text(card, "\n".join(parts))
+    write_checksums(folder)
+    write_numbers(folder)
     return card
 
 
@@ -70,7 +85,7 @@ def _section(path: Path) -> str:
             f"a trained file cannot be read: {error}", file=str(path), remedy="Export it again."
         ) from error
     lines = [f"## {path.name}", "", f"A {kind}; {path.stat().st_size / 1e6:.1f} MB.", ""]
-    lines += _table(("what", "value"), _rows(facts))
+    lines += _table(("what", "value"), [("SHA-256", file_hash(path)), *_rows(facts)])
     lines += ["", f"Network: `{json.dumps(settings)}`", ""]
     lines += ["### Metrics", ""]
     lines += _table(("figure", "value"), [(k, f"{v:.4g}") for k, v in facts.get("metrics", {}).items()]) or [
@@ -114,3 +129,20 @@ def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> list[str]:
         return []
     cells = [head, ("---", "---"), *rows]
     return ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write card, checksums and numbers of the folders that are named; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m refine.training.card", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder of trained files")
+    try:
+        for folder in parser.parse_args(arguments).folders:
+            sys.stdout.write(f"{write_card(folder)}\n")
+    except RefineError as error:
+        sys.stderr.write(f"refine: {error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,6 +16,7 @@ from refine.queue.request import RUN, Request
 from refine.queue.store import Store
 from refine.queue.supervisor import Supervisor
 from refine.queue.worker import CONSOLE, last_message
+from tests.orphans import assert_gone, needs_proc, new_mark
 from tests.queue.places import quick_settings, short_model, submitted, wait_for
 
 LONG = Request(steps=5000)
@@ -129,3 +130,20 @@ def group(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@needs_proc
+def test_a_command_does_not_outlive_its_killed_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = new_mark()
+    for name, value in mark.items():
+        monkeypatch.setenv(name, value)
+    store = Store(quick_settings(tmp_path))
+    supervisor = Supervisor(store)
+    job = submitted(store, data=short_model(), request=LONG)
+    wait_for(lambda: any(e["stage"] == "propagate" for e in progress(store, job)), SECONDS, supervisor.tick)
+    running = store.find(job.id)
+    assert running is not None and running.pid is not None
+    os.kill(running.pid, signal.SIGKILL)
+    for worker in supervisor._workers:
+        worker.wait()
+    assert_gone(mark, 30)
