@@ -190,11 +190,12 @@ def _assemble(residues: list[ResidueRecord], source: Source) -> tuple[Protein, l
     return protein, log.finish()
 
 
-def _carried(residues: list[ResidueRecord], modifications: list[AtomRecord]) -> tuple[HeteroAtom, ...]:
-    """Everything that is not refined, in file order; the atoms of modified residues stand at the end of their chain."""
-    last = {r.chain: r.order for r in residues if r.letter}
+def _carried(residues: list[ResidueRecord], modifications: list[tuple[AtomRecord, int]]) -> tuple[HeteroAtom, ...]:
+    """Everything that is not refined, in file order; the atoms that modified residues have beyond their standard ones
+    have the order of their residue.
+    """
     carried = [_hetero(a, r.order) for r in residues if not r.letter for a in r.atoms]
-    carried += [_hetero(a, last[a.chain]) for a in modifications]
+    carried += [_hetero(a, order) for a, order in modifications]
     return tuple(sorted(carried, key=lambda atom: atom.order))
 
 
@@ -222,8 +223,8 @@ class _Log:
 
     notes: list[Note] = dataclasses.field(default_factory=list)
     counts: Counter[str] = dataclasses.field(default_factory=Counter)
-    modifications: list[AtomRecord] = dataclasses.field(default_factory=list)
-    """Heavy atoms of modified residues that the standard residue does not have."""
+    modifications: list[tuple[AtomRecord, int]] = dataclasses.field(default_factory=list)
+    """Heavy atoms of modified residues that the standard residue does not have, and the order of their residue."""
 
     def finish(self) -> list[Note]:
         texts = {
@@ -270,7 +271,7 @@ def _note_dropped(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped:
     if residue.name == three and not dropped:
         return
     kept = _modification(residue, atoms, dropped)
-    log.modifications += kept
+    log.modifications += [(atom, residue.order) for atom in kept]
     lost = " ".join(atom.name for atom in dropped if not any(atom is other for other in kept))
     if residue.name == three:
         kind, text = "unknown_atom", f"atoms that {three} does not have are left out: {lost}"
