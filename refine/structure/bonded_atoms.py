@@ -1,7 +1,7 @@
 """Which atoms of a structure are bonded although no record says so: by element, distance, angle and free valence.
 
-Covalent radii are gemmi's. A bond that only a distance tells has to be one that chemistry makes: a ligand that lies in a
-side chain is not bonded to it.
+Covalent radii are gemmi's. A bond that only a distance tells has to be one that chemistry makes: a ligand that lies in
+a side chain is not bonded to it.
 """
 
 from __future__ import annotations
@@ -56,10 +56,12 @@ class Atoms:
 
     Attributes:
         sites, elements: of each atom; positions: (A, 3) Å; index: place of a site in them.
+        modifications: as of ``modifications``.
     """
 
     def __init__(self, protein: Protein) -> None:
         self.protein = protein
+        self.modifications = modifications(protein)
         rows, slots = np.nonzero(protein.mask)
         self.sites = [Site(int(i), int(k)) for i, k in zip(rows, slots, strict=True)]
         self.elements = [ATOM14[protein.sequence[i]][k][0] for i, k in self.sites]
@@ -88,7 +90,8 @@ class Atoms:
     def residue_name(self, site: Site) -> str:
         if site.residue < 0:
             return self.protein.hetero[site.slot].residue_name
-        return ONE_TO_THREE[self.protein.sequence[site.residue]]
+        own = self.modifications.get(site.residue)
+        return self.protein.hetero[own[0]].residue_name if own else ONE_TO_THREE[self.protein.sequence[site.residue]]
 
     def address(self, site: Site) -> AtomAddress:
         one = residue_of(self.protein, site)
@@ -185,6 +188,20 @@ def residue_of(protein: Protein, site: Site) -> ResidueId:
     return ResidueId(atom.chain, atom.number, atom.insertion)
 
 
+def modifications(protein: Protein) -> dict[int, list[int]]:
+    """Heavy hetero atoms that are what a modified residue has beyond its standard one: residue → their indices."""
+    places = {
+        (identity, order): i
+        for i, (identity, order) in enumerate(zip(protein.residue_ids, protein.file_order.tolist(), strict=True))
+    }
+    found: dict[int, list[int]] = {}
+    for k, atom in enumerate(protein.hetero):
+        i = places.get((ResidueId(atom.chain, atom.number, atom.insertion), atom.order))
+        if i is not None and not is_hydrogen(atom.element):
+            found.setdefault(i, []).append(k)
+    return found
+
+
 def is_hydrogen(element: str) -> bool:
     return element.strip().upper() in ("H", "D", "X", "")
 
@@ -256,16 +273,12 @@ def _metals(atoms: Atoms) -> Iterator[Connection]:
 
 def _own_modifications(atoms: Atoms) -> Iterator[Connection]:
     """Bonds of residues to their own atoms beyond the standard residue."""
-    protein = atoms.protein
-    places = {(identity, protein.file_order[i]): i for i, identity in enumerate(protein.residue_ids)}
-    for k, atom in enumerate(protein.hetero):
-        i = places.get((ResidueId(atom.chain, atom.number, atom.insertion), atom.order))
-        if i is None or is_hydrogen(atom.element):
-            continue
-        for slot in np.flatnonzero(protein.mask[i]).tolist():
-            one = atoms.connection(Site(i, slot), Site(-1, k), "distance")
-            if one.distance > SHORTEST and atoms.gap(one) <= COVALENT_SLACK:
-                yield one
+    for i, own in atoms.modifications.items():
+        for k in own:
+            for slot in np.flatnonzero(atoms.protein.mask[i]).tolist():
+                one = atoms.connection(Site(i, slot), Site(-1, k), "distance")
+                if one.distance > SHORTEST and atoms.gap(one) <= COVALENT_SLACK:
+                    yield one
 
 
 def _to_hetero(atoms: Atoms) -> Iterator[Connection]:
@@ -274,8 +287,7 @@ def _to_hetero(atoms: Atoms) -> Iterator[Connection]:
     if not groups:
         return
     tree = cKDTree(atoms.positions[groups])
-    protein = atoms.protein
-    own = {identity: protein.file_order[i] for i, identity in enumerate(protein.residue_ids)}
+    own = {k for indices in atoms.modifications.values() for k in indices}
     candidates = []
     for b, site in enumerate(atoms.sites):
         if site.residue < 0:
@@ -286,8 +298,7 @@ def _to_hetero(atoms: Atoms) -> Iterator[Connection]:
         for g in near:
             other = atoms.sites[groups[g]]
             one = atoms.connection(site, other, "distance")
-            foreign = own.get(residue_of(protein, other)) != protein.hetero[other.slot].order
-            if foreign and _is_bond(atoms, one):
+            if other.slot not in own and _is_bond(atoms, one):
                 candidates.append((atoms.gap(one), one))
     yield from _each_once(candidates)
 

@@ -21,7 +21,7 @@ from refine.structure.continuity import breaks, interpenetrating_chains
 from refine.structure.link_records import StatedLink, stated_links
 from refine.structure.misplaced import FAR as MISPLACED_FAR
 from refine.structure.misplaced import lift_misplaced
-from refine.structure.modified_residues import atom_name, is_hydrogen, is_modified
+from refine.structure.modified_residues import AMBIGUOUS, atom_name, is_hydrogen, is_modified
 from refine.structure.notes import Note
 from refine.structure.pdb_format import parse_pdb
 from refine.structure.periodic_box import is_torn, make_whole, read_box
@@ -84,6 +84,7 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
     notes += more
     box = read_box(source) if is_torn(residues) else None
     notes += make_whole(residues, box) if box is not None else []
+    notes += _release_unlike_parents(residues)
     notes += carried_along(residues)
     chain_residues = [r for r in residues if r.letter]
     _check_count(chain_residues, residues, max_residues, source.path)
@@ -130,6 +131,23 @@ def _select(models: dict[int, list[AtomRecord]], model: int | None, file: str) -
             f"There is no model {model}; the file has {has}", file=file, remedy="Choose one of them with --model"
         )
     return model
+
+
+def _release_unlike_parents(residues: list[ResidueRecord]) -> list[Note]:
+    """Carry along whole every modified residue that could be read as its parent only by leaving atoms out: norleucine
+    has no CD1 and CD2, pyroglutamate's ring would be opened. Changes ``letter`` of the residues.
+    """
+    notes = []
+    for residue in residues:
+        if not residue.letter or not is_modified(residue.name) or residue.name in AMBIGUOUS:
+            continue
+        heavy = [atom.name for atom in residue.atoms if not is_hydrogen(atom.name, atom.element)]
+        names = {atom_name(name, residue.name, residue.letter) for name in heavy}
+        if "" in names and not set(ATOM14[residue.letter]) <= names:
+            three, residue.letter = ONE_TO_THREE[residue.letter], ""
+            text = f"{residue.name} has other atoms than {three}: it is carried along unmoved, with its neighbours held"
+            notes.append(Note("modified", text, residue.chain, residue.label))
+    return notes
 
 
 def _check_count(protein: list[ResidueRecord], residues: list[ResidueRecord], max_residues: int, file: str) -> None:
