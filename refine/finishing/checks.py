@@ -77,6 +77,13 @@ def _has_parted(protein: Protein, one: Connection) -> bool:
     return length > (DISULFIDE_MAX if one.kind == "disulfide" else one.distance + _MOST_STRETCHED)
 
 
+def spoiled_residues(before: Stereo, after: Stereo) -> frozenset[int]:
+    """Residues whose hand, peptide isomer or connection is not what it was ``before``."""
+    flipped = before.cis ^ after.cis
+    parted = {s.residue for one in after.parted - before.parted for s in (one.first, one.second) if s.residue >= 0}
+    return frozenset((after.wrong_chirality - before.wrong_chirality) | flipped | {i + 1 for i in flipped} | parted)
+
+
 def compare_stereo(protein: Protein, before: Stereo, after: Stereo) -> CheckReport:
     """What changed from ``before`` to ``after``, in the author's residue numbers of ``protein``."""
 

@@ -70,3 +70,17 @@ def scalable_charges(nonbonded: openmm.NonbondedForce, values: Nonbonded) -> Non
         if product:
             nonbonded.setExceptionParameters(n, a, b, 0.0, sigma, depth)
             nonbonded.addExceptionParameterOffset("charge_scale", n, product, 0.0, 0.0)
+
+
+def silence(nonbonded: openmm.NonbondedForce, hydrogens: Sequence[tuple[int, int]]) -> None:
+    """Take charge and size from hydrogens, each given with its heavy atom, which gets the charge."""
+    for hydrogen, parent in hydrogens:
+        charge, sigma, _ = nonbonded.getParticleParameters(hydrogen)
+        nonbonded.setParticleParameters(hydrogen, 0.0, sigma, 0.0)
+        own, *others = nonbonded.getParticleParameters(parent)
+        nonbonded.setParticleParameters(parent, own + charge, *others)
+    silent = {hydrogen for hydrogen, _ in hydrogens}
+    for n in range(nonbonded.getNumExceptions() if silent else 0):
+        a, b, _, sigma, _ = nonbonded.getExceptionParameters(n)
+        if a in silent or b in silent:
+            nonbonded.setExceptionParameters(n, a, b, 0.0, sigma, 0.0)

@@ -19,8 +19,8 @@ from openmm import app
 from scipy.spatial import cKDTree
 
 _HBOND_REACH, _HBOND_ANGLE = 3.5, np.radians(50.0)
-"""Å from a histidine's nitrogen to an acceptor and bend at the hydrogen, below which it counts as hydrogen-bonded: as in
-OpenMM's ``Modeller``.
+"""Å from a histidine's nitrogen to an acceptor and bend at the hydrogen, below which it counts as hydrogen-bonded: as
+in OpenMM's ``Modeller``.
 """
 _HISTIDINE_PKA = 6.5
 
@@ -41,8 +41,9 @@ class _Hydrogen:
 @functools.cache
 def _definitions() -> dict[str, tuple[_Hydrogen, ...]]:
     """Hydrogens by residue name, as OpenMM brings them along."""
+    amide = tuple(_Hydrogen(name, "N", float("inf"), frozenset(), "") for name in ("HN1", "HN2"))
     root = ElementTree.parse(Path(app.__file__).parent / "data" / "hydrogens.xml").getroot()
-    return {
+    return {"NH2": amide} | {
         residue.attrib["name"]: tuple(
             _Hydrogen(
                 one.attrib["name"],
@@ -63,12 +64,14 @@ def protonated(
     """A topology with hydrogens, each after its heavy atom.
 
     Args:
-        topology: heavy atoms of standard residues; positions: (A, 3) Å.
+        topology: heavy atoms of standard residues and caps; positions: (A, 3) Å. A first residue that a peptide bond
+            from another leads to has no charged end.
         ph: which titratable groups are protonated. Neutral histidines have their hydrogen on ND1, but where NE2 alone
             would give a hydrogen bond.
-        variants: for each residue ``CYX``, ``HID`` or ``HIE`` where that is known already, else None.
+        variants: for each residue its variant in OpenMM's definitions where that is known already, else None.
     """
     bridged = {a.residue for a, b in topology.bonds() if a.name == b.name == "SG" for a in (a, b)}
+    onto = {b.residue for a, b in topology.bonds() if (a.name, b.name) == ("C", "N") and a.residue is not b.residue}
     histidines = _Histidines(topology, positions)
     new, copies = app.Topology(), {}
     for chain in topology.chains():
@@ -79,7 +82,8 @@ def protonated(
                 variant = "CYX"
             if variant is None and residue.name == "HIS":
                 variant = histidines.variant(residue) if ph > _HISTIDINE_PKA else "HIP"
-            end = ("N" if residue is residues[0] else "") + ("C" if residue is residues[-1] else "") or "-"
+            begins = residue is residues[0] and residue not in onto
+            end = ("N" if begins else "") + ("C" if residue is residues[-1] else "") or "-"
             wanted = [h for h in _definitions()[residue.name] if _present(h, variant, ph, end)]
             new_residue = new.addResidue(residue.name, new_chain, residue.id, residue.insertionCode)
             for atom in residue.atoms():
