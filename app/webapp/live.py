@@ -111,7 +111,9 @@ def movement(so_far: list[dict[str, Any]]) -> None:
         return
     steps, moved = zip(*points, strict=True)
     st.metric(
-        "Moved so far", f"{moved[-1]:.2f} Å", help="Mean distance of the CA atoms of the leading replica from the input."
+        "Moved so far",
+        f"{moved[-1]:.2f} Å",
+        help="Mean distance of the CA atoms of the leading replica from the input.",
     )
     if len(points) > 1:
         charts.line("live_moved", steps, {"distance from the input": moved}, "step", "CA distance (Å)")

@@ -6,8 +6,9 @@ import dataclasses
 
 import numpy as np
 
+from refine.structure.bonded_atoms import residue_of
 from refine.structure.chemistry import DISULFIDE_MAX, chiral_volumes
-from refine.structure.connections import position_of, residue_of
+from refine.structure.connections import position_of
 from refine.structure.peptides import cis_peptides
 from refine.structure.protein import Connection, Protein
 
@@ -74,6 +75,13 @@ def stereo(protein: Protein) -> Stereo:
 def _has_parted(protein: Protein, one: Connection) -> bool:
     length = float(np.linalg.norm(position_of(protein, one.first) - position_of(protein, one.second)))
     return length > (DISULFIDE_MAX if one.kind == "disulfide" else one.distance + _MOST_STRETCHED)
+
+
+def spoiled_residues(before: Stereo, after: Stereo) -> frozenset[int]:
+    """Residues whose hand, peptide isomer or connection is not what it was ``before``."""
+    flipped = before.cis ^ after.cis
+    parted = {s.residue for one in after.parted - before.parted for s in (one.first, one.second) if s.residue >= 0}
+    return frozenset((after.wrong_chirality - before.wrong_chirality) | flipped | {i + 1 for i in flipped} | parted)
 
 
 def compare_stereo(protein: Protein, before: Stereo, after: Stereo) -> CheckReport:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.errors import EngineError
-from refine.finishing.checks import CheckReport, compare_stereo, stereo
+from refine.finishing.checks import CheckReport, compare_stereo, spoiled_residues, stereo
 from refine.finishing.relax import SOLVENT_MAX_ATOMS, Relaxer, Stage
 from refine.finishing.repacking import repack
 from refine.finishing.settings import FinishSettings
@@ -138,10 +138,13 @@ class Finisher:
             completed = completion.built
             start, repacked = repack(completion.protein, self.mobile, begun + 0.3 * self.settings.max_seconds)
         kept = self._kept(start, {*completed, *repacked}) if keep else frozenset()
-        stages = self._relax(protein, start, deadline, refined, kept)
+        stages, restored = self._relax(protein, start, deadline, refined, kept)
         level, chosen, checks = self._choose(protein, start, stages)
         ids = protein.residue_ids
         notes: tuple[str, ...] = (self._problem,) if self._problem else ()
+        if restored:
+            names = ", ".join(str(ids[i]) for i in sorted(restored))
+            notes += (f"relaxing took apart what they are, so these residues stay as they were: {names}",)
         if self._relaxer is not None and self.settings.solvent and not self._relaxer.with_solvent:
             notes += (f"solvent step left out: more than {SOLVENT_MAX_ATOMS} atoms on a CPU",)
         shift = np.linalg.norm(chosen.coords[0, :, 1] - protein.coords[0, :, 1], axis=-1)[protein.mask[:, 1]]
@@ -174,18 +177,34 @@ class Finisher:
 
     def _relax(
         self, protein: Protein, start: Protein, deadline: float, refined: bool, kept: frozenset[int]
-    ) -> list[Stage]:
-        """Minimise; when that turned a centre or a peptide bond over, once more with those residues held hard."""
+    ) -> tuple[list[Stage], frozenset[int]]:
+        """Minimise; when that spoiled stereochemistry or connections, once more with those residues held hard; and when
+        some are spoiled still, put these and their neighbours back where they were and relax around them (unless that
+        is more than half of the protein).
+
+        Returns:
+            all stages, and the residues that were put back.
+        """
         if self._relaxer is None:
-            return []
+            return [], frozenset()
+        before = stereo(protein)
         stages = self._relaxer.relax(start, deadline, kept=kept, refined=refined)
-        before, after = stereo(protein), stereo(_moved(start, stages[-1]))
-        spoiled = (after.wrong_chirality - before.wrong_chirality) | (after.cis ^ before.cis)
-        spoiled |= {i + 1 for i in after.cis ^ before.cis}
-        if not spoiled or time.monotonic() >= deadline:
-            return stages
-        log.info("%s: minimised again with %d residues held, to keep their stereochemistry", protein.name, len(spoiled))
-        return stages + self._relaxer.relax(start, deadline, frozenset(spoiled), kept, refined=refined)
+        spoiled = spoiled_residues(before, stereo(_moved(start, stages[-1])))
+        if spoiled and time.monotonic() < deadline:
+            log.info("%s: minimised again with %d residues held, to keep what they are", protein.name, len(spoiled))
+            stages += self._relaxer.relax(start, deadline, spoiled, kept, refined=refined)
+            spoiled = spoiled_residues(before, stereo(_moved(start, stages[-1])))
+        region = self._with_neighbours(spoiled)
+        if not 0 < len(region) <= len(protein) / 2 or time.monotonic() >= deadline:
+            return stages, frozenset()
+        log.info("%s: %d residues put back where they were", protein.name, len(region))
+        mixed = _restored(_moved(start, stages[-1]), start, region)
+        return stages + self._relaxer.relax(mixed, deadline, frozenset(), kept, region, refined=refined), region
+
+    def _with_neighbours(self, residues: frozenset[int]) -> frozenset[int]:
+        bonded = self.reference.bonded
+        after = {i + 1 for i in residues if bonded[i]}
+        return residues | after | {i - 1 for i in residues if i > 0 and bonded[i - 1]}
 
     def _clashes(self, protein: Protein) -> int:
         atoms = AtomList.from_protein(protein)
@@ -217,6 +236,13 @@ class Finisher:
         if stages[-1].end == "time":
             return "time"
         return "complete" if level == stages[-1].name else "partial"
+
+
+def _restored(protein: Protein, source: Protein, region: frozenset[int]) -> Protein:
+    """``protein`` with the residues of ``region`` where ``source`` has them."""
+    there = np.isin(np.arange(len(protein)), sorted(region))
+    coords = np.where(there[None, :, None, None], source.coords, protein.coords)
+    return protein.with_coords(coords, oxt=np.where(there[None, :, None], source.oxt, protein.oxt))
 
 
 def _moved(protein: Protein, stage: Stage) -> Protein:

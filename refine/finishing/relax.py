@@ -153,6 +153,7 @@ class Relaxer:
         deadline: float,
         guarded: frozenset[int] = frozenset(),
         kept: frozenset[int] = frozenset(),
+        restored: frozenset[int] = frozenset(),
         *,
         refined: bool = False,
     ) -> list[Stage]:
@@ -168,6 +169,7 @@ class Relaxer:
             deadline: when to stop, on the clock of ``time.monotonic()``.
             guarded: residues whose N, CA, C, O and CB are held harder (``GUARD``), to keep their stereochemistry.
             kept: residues whose side chains are held by ``kept_side_chains`` of the settings.
+            restored: residues all of whose atoms are held as hard as those of guarded ones.
             refined: hold as the settings have it for backbones that the propagation has refined.
 
         Returns:
@@ -177,7 +179,7 @@ class Relaxer:
         s = self.settings
         hold, free = (s.refined_restraint, s.refined_flat_bottom) if refined else (s.restraint, s.flat_bottom)
         share = s.refined_share if refined else 1.0
-        self._aim(protein, guarded, share, kept, s.kept_side_chains / hold if hold > 0 else 0.0)
+        self._aim(protein, guarded, restored, share, kept, s.kept_side_chains / hold if hold > 0 else 0.0)
         self._context.setParameter(_RESTRAINT, hold * KJ_PER_KCAL / NM_PER_ANGSTROM**2)
         self._context.setParameter(_FREE, free * NM_PER_ANGSTROM)
         self._forget(x)
@@ -199,7 +201,13 @@ class Relaxer:
         self._energy((BONDED,))
 
     def _aim(
-        self, protein: Protein, guarded: frozenset[int], share: float, kept: frozenset[int], kept_share: float
+        self,
+        protein: Protein,
+        guarded: frozenset[int],
+        restored: frozenset[int],
+        share: float,
+        kept: frozenset[int],
+        kept_share: float,
     ) -> None:
         """Set the restraints to the positions and peptide isomers of this model; N, C, O feel ``share`` of what CA
         does, side chains of ``kept`` residues ``kept_share``. Where a trans peptide is strained, what lies around it
@@ -210,7 +218,7 @@ class Relaxer:
         free = frozenset(ends.ravel().tolist())
         usual = (share, 1.0, share, share)
         for n, (i, k) in enumerate(self._held):
-            if i in guarded and k < 5:
+            if i in restored or (i in guarded and k < 5):
                 weight = max(1.0, GUARD * share)
             elif i in free:
                 weight = 0.0

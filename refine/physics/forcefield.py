@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
 import openmm
 from numpy.typing import NDArray
-from openmm import app, unit
+from openmm import app
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import EngineError
-from refine.physics.forces import BONDED, NONBONDED, SOLVENT, scalable_charges, soft_spheres
+from refine.physics.caps import CAP_NAMES, Cap, caps, closed
+from refine.physics.forces import BONDED, NONBONDED, SOLVENT, Nonbonded, scalable_charges, silence, soft_spheres
 from refine.physics.hydrogens import HydrogenPlacer
 from refine.physics.platform import open_context
+from refine.physics.protonation import protonated
 from refine.structure.backbone import place_oxt
 from refine.structure.chemistry import radii
 from refine.structure.connections import disulfide_pairs
-from refine.structure.protein import Protein
+from refine.structure.protein import Protein, Site
 
 KJ_PER_KCAL = 4.184
 NM_PER_ANGSTROM = 0.1
@@ -36,10 +39,12 @@ _FIXED_PAIR = 2.2
 class ForceFieldSystem:
     """The OpenMM system of one protein, built once and used for many models of it.
 
-    Each bonded stretch of at least two residues with complete heavy atoms is a chain of its own with charged ends, so
-    gaps stay open and nothing is invented; other residues and hetero atoms are fixed soft obstacles. Hydrogens and the
-    terminal oxygens that templates need are internal. Forces are in the groups ``BONDED``, ``NONBONDED`` (charges
-    scaled by the parameter ``charge_scale``), ``SOFT`` (soft spheres) and ``SOLVENT`` of ``physics.forces``.
+    Each bonded stretch of at least two residues with complete heavy atoms is a chain of its own, so gaps stay open and
+    nothing is invented; other residues and hetero atoms are fixed soft obstacles. Its ends are charged, but where it is
+    bonded to an obstacle it has a cap, and the ends of a cycle are bonded to each other. Hydrogens and the terminal
+    oxygens that templates need are internal; a hydrogen in whose place a bond to an obstacle is has no charge and no
+    size. Forces are in the groups ``BONDED``, ``NONBONDED`` (charges scaled by the parameter ``charge_scale``),
+    ``SOFT`` (soft spheres) and ``SOLVENT`` of ``physics.forces``.
 
     Args:
         protein: R = 1; decides protonation, disulfides, obstacles.
@@ -70,13 +75,10 @@ class ForceFieldSystem:
         if not self.included.any():
             raise EngineError("no bonded stretch of complete residues to relax")
         try:
-            topology, start = _heavy_topology(protein, self.included)
-            modeller = app.Modeller(topology, start * NM_PER_ANGSTROM * unit.nanometer)
-            variants = _variants(protein, self.included)
-            modeller.addHydrogens(pH=ph, variants=variants, platform=openmm.Platform.getPlatformByName("CPU"))
-            self.topology = modeller.topology
-            forcefield = app.ForceField("amber14/protein.ff14SB.xml")
-            self.system = forcefield.createSystem(
+            self._caps = list(caps(protein, self.included).items())
+            topology, start = _heavy_topology(protein, self.included, dict(self._caps))
+            self.topology = protonated(topology, start, ph, _variants(protein, topology, self.included))
+            self.system = _amber14().createSystem(
                 self.topology, nonbondedMethod=app.CutoffNonPeriodic, nonbondedCutoff=_CUTOFF_NM, removeCMMotion=False
             )
         except (ValueError, KeyError, ZeroDivisionError, openmm.OpenMMException) as error:
@@ -90,6 +92,7 @@ class ForceFieldSystem:
         """Fixed atoms, obstacles, soft spheres; the solvent is kept back until ``open``."""
         nonbonded = next(f for f in self.system.getForces() if isinstance(f, openmm.NonbondedForce))
         nonbonded.setReactionFieldDielectric(1.0)
+        silence(nonbonded, self._ghosts(protein))
         self._solvent_force = self._solvent(nonbonded) if solvent else None
         for force in self.system.getForces():
             force.setForceGroup(NONBONDED if force is nonbonded else BONDED)
@@ -97,10 +100,15 @@ class ForceFieldSystem:
         for i in np.nonzero(self.included & ~mobile)[0].tolist():
             for particle in self.particle[i][self.particle[i] >= 0]:
                 self.system.setParticleMass(int(particle), 0.0)
+        for residue in self.topology.residues():
+            if residue.name in CAP_NAMES:
+                for atom in residue.atoms():
+                    self.system.setParticleMass(atom.index, 0.0)
         self._add_obstacles(nonbonded, self._solvent_force, protein)
         self._ignore_fixed_pairs(nonbonded, protein)
-        self.system.addForce(soft_spheres(nonbonded))
-        scalable_charges(nonbonded)
+        values = Nonbonded.of(nonbonded)
+        self.system.addForce(soft_spheres(values))
+        scalable_charges(nonbonded, values)
 
     def open(self, device: str, threads: int, restraints: Sequence[openmm.Force] = ()) -> tuple[str, openmm.Context]:
         """Name of the platform and a context of the system with ``restraints``, to which it gives the group ``BONDED``.
@@ -138,31 +146,58 @@ class ForceFieldSystem:
         heavy = self.particle[there]
         obstacles = self._obstacles(protein)
         x[heavy] = separated(with_oxt[there], obstacles)
+        for particles, (_, cap) in zip(self._cap_particles, self._caps, strict=True):
+            x[particles] = cap.positions(protein)
         return np.concatenate((self._hydrogens.place(x), obstacles))
 
     def _index_atoms(self, protein: Protein) -> None:
         """Particle of each slot (L, 15), -1 where there is none; slot 14 is OXT."""
         index = np.full((len(protein), 15), -1, dtype=np.int64)
-        residues = np.nonzero(self.included)[0]
-        for i, residue in zip(residues, self.topology.residues(), strict=True):
-            names = {a.name: a.index for a in residue.atoms()}
-            for k, name in enumerate(
-                (*ATOM14[protein.sequence[i]], *[""] * (14 - len(ATOM14[protein.sequence[i]])), "OXT")
-            ):
-                index[i, k] = names.get(name, -1)
-        self.particle = index
         self.residue_of = np.full(self.topology.getNumAtoms(), -1, dtype=np.int64)
-        for i, residue in zip(residues, self.topology.residues(), strict=True):
-            self.residue_of[[a.index for a in residue.atoms()]] = i
+        residues = [residue for residue in self.topology.residues() if residue.name not in CAP_NAMES]
+        for i, residue in zip(np.nonzero(self.included)[0], residues, strict=True):
+            names = {a.name: a.index for a in residue.atoms()}
+            slots = (*ATOM14[protein.sequence[i]], *[""] * (14 - len(ATOM14[protein.sequence[i]])), "OXT")
+            index[i] = [names.get(name, -1) for name in slots]
+            self.residue_of[list(names.values())] = i
+        self.particle = index
+        heavy = {
+            (residue.id, residue.name): [a.index for a in residue.atoms() if a.element.symbol != "H"]
+            for residue in self.topology.residues()
+        }
+        self._cap_particles = [heavy[_cap_id(site), cap.name] for site, cap in self._caps]
+
+    def _ghosts(self, protein: Protein) -> list[tuple[int, int]]:
+        """Hydrogens, each with its heavy atom, that are not there in truth because a bond to an obstacle is: one for
+        each bond. Where the topology has the bond, to a cap or closing a cycle, there is none to lose.
+        """
+        hydrogens: dict[int, list[int]] = {}
+        for a, b in self.topology.bonds():
+            for atom, other in ((a, b), (b, a)):
+                if other.element.symbol == "H":
+                    hydrogens.setdefault(atom.index, []).append(other.index)
+        bonded = {site for site, _ in self._caps} | {Site(j, 0) for _, j in closed(protein, self.included)}
+        pairs = []
+        for one in protein.connections:
+            for site in (one.first, one.second):
+                parent = int(self.particle[site]) if site.residue >= 0 else -1
+                free = hydrogens.get(parent, [])
+                amine = one.kind == "metal" and len(free) > 1
+                if free and one.kind != "disulfide" and site not in bonded and not amine:
+                    pairs.append((free.pop(), parent))
+        return pairs
 
     def _find_obstacles(self, protein: Protein) -> None:
         """Atoms that stand in the way near the protein: residues left out (they keep each model's place) and hetero
         atoms.
         """
+        in_caps = {site for _, cap in self._caps for _, _, site in cap.atoms}
         left = np.argwhere(protein.mask & ~self.included[:, None])
-        hetero = np.array([h.position for h in protein.hetero], dtype=np.float64).reshape(-1, 3)
+        left = left[np.array([tuple(site) not in in_caps for site in left.tolist()], np.bool_)]
+        carried = [h for k, h in enumerate(protein.hetero) if (-1, k) not in in_caps]
+        hetero = np.array([h.position for h in carried], dtype=np.float64).reshape(-1, 3)
         points = np.concatenate((protein.coords[0][left[:, 0], left[:, 1]].astype(np.float64), hetero))
-        symbols = [ATOM14[protein.sequence[i]][k][0] for i, k in left] + [h.element for h in protein.hetero]
+        symbols = [ATOM14[protein.sequence[i]][k][0] for i, k in left] + [h.element for h in carried]
         own = protein.coords[0][protein.mask & self.included[:, None]].astype(np.float64)
         near = cKDTree(own).query(points)[0] < _HETERO_REACH if len(points) else np.zeros(0, dtype=np.bool_)
         self._left = left[near[: len(left)]]
@@ -218,27 +253,42 @@ class ForceFieldSystem:
             nonbonded.addException(a, b, 0.0, 0.1, 0.0, replace=True)
 
 
-def _variants(protein: Protein, included: NDArray[np.bool_]) -> list[str | None]:
-    """Protonation of the included residues where metals and links decide it: thiolates as in disulfides, histidines
-    with the hydrogen on the nitrogen that is free; None leaves it to the pH.
+@functools.cache
+def _amber14() -> app.ForceField:
+    """The protein force field, read once a process."""
+    return app.ForceField("amber14/protein.ff14SB.xml")
+
+
+def _variants(protein: Protein, topology: app.Topology, included: NDArray[np.bool_]) -> list[str | None]:
+    """Protonation of the residues of the topology where metals and links decide it: thiolates as in disulfides,
+    carboxylates and amines without the proton, histidines with the hydrogen on the nitrogen that is free; None leaves
+    it to the pH.
     """
-    bound: dict[int, set[str]] = {}
+    bound: dict[int, dict[str, str]] = {}
     for one in protein.connections:
         for site in (one.first, one.second):
             if one.kind != "disulfide" and 4 < site.slot < 14 and site.residue >= 0:
-                bound.setdefault(site.residue, set()).add(ATOM14[protein.sequence[site.residue]][site.slot])
+                name = ATOM14[protein.sequence[site.residue]][site.slot]
+                bound.setdefault(site.residue, {})[name] = one.kind
+    residues = iter(np.flatnonzero(included).tolist())
     chosen: list[str | None] = []
-    for i in np.flatnonzero(included).tolist():
-        names = bound.get(i, set())
-        if "SG" in names:
-            chosen.append("CYX")
-        elif "NE2" in names and protein.sequence[i] == "H":
-            chosen.append("HID")
-        elif "ND1" in names and protein.sequence[i] == "H":
-            chosen.append("HIE")
-        else:
-            chosen.append(None)
+    for residue in topology.residues():
+        names = bound.get(next(residues), {}) if residue.name not in CAP_NAMES else {}
+        at_end = any(atom.name == "OXT" for atom in residue.atoms()) or residue is next(residue.chain.residues())
+        chosen.append(_variant(names, thiolate=not at_end))
     return chosen
+
+
+def _variant(bound: dict[str, str], *, thiolate: bool) -> str | None:
+    """The variant of a residue whose atoms of these names are bonded, each to a ``metal`` or by a ``covalent`` bond.
+
+    A thiolate at the end of a chain has no template: there, and where the sulfur's bond is covalent, the hydrogen is a
+    ghost.
+    """
+    if bound.get("SG") == "metal" and thiolate:
+        return "CYX"
+    by_atom = {"NE2": "HID", "ND1": "HIE", "NZ": "LYN", "OD1": "ASP", "OD2": "ASP", "OE1": "GLU", "OE2": "GLU"}
+    return next((variant for name, variant in by_atom.items() if name in bound), None)
 
 
 def _included(protein: Protein) -> NDArray[np.bool_]:
@@ -251,30 +301,56 @@ def _included(protein: Protein) -> NDArray[np.bool_]:
     return out
 
 
-def _heavy_topology(protein: Protein, included: NDArray[np.bool_]) -> tuple[app.Topology, NDArray[np.float64]]:
-    """OpenMM topology of the included residues' heavy atoms, a chain for each bonded stretch, and positions (A, 3) in
-    Å.
+def _heavy_topology(
+    protein: Protein, included: NDArray[np.bool_], ends: dict[Site, Cap]
+) -> tuple[app.Topology, NDArray[np.float64]]:
+    """OpenMM topology of the included residues' heavy atoms, a chain for each bonded stretch with the caps at its ends,
+    and positions (A, 3) in Å.
     """
     topology = app.Topology()
-    position, sulfur, chain = [], {}, None
+    position: list[NDArray[np.float64]] = []
+    atoms: dict[Site, app.topology.Atom] = {}
+    chain = None
+    rings = closed(protein, included)
+    open_ends = {i for i, _ in rings}
+
+    def add_cap(site: Site) -> bool:
+        cap = ends.get(site)
+        if cap is not None:
+            residue = topology.addResidue(cap.name, chain, _cap_id(site))
+            for (name, element, _), place in zip(cap.atoms, cap.positions(protein), strict=True):
+                topology.addAtom(name, app.Element.getBySymbol(element), residue)
+                position.append(place)
+        return cap is not None
+
     for i in np.nonzero(included)[0].tolist():
         if i == 0 or not (protein.bonded[i - 1] and included[i - 1]):
             chain = topology.addChain()
+            add_cap(Site(i, 0))
         residue = topology.addResidue(ONE_TO_THREE[protein.sequence[i]], chain)
         for k, name in enumerate(ATOM14[protein.sequence[i]]):
-            atom = topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
+            atoms[Site(i, k)] = topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
             position.append(protein.coords[0, i, k].astype(np.float64))
-            if name == "SG":
-                sulfur[i] = atom
-        if not (protein.bonded[i] and included[i + 1]):
+        if protein.bonded[i] and included[i + 1]:
+            continue
+        if i not in open_ends and not add_cap(Site(i, 2)):
             topology.addAtom("OXT", app.element.oxygen, residue)
             backbone = protein.coords[0, i, :4].astype(np.float64)
             position.append(protein.oxt[0, i].astype(np.float64) if protein.oxt_mask[i] else place_oxt(*backbone))
     topology.createStandardBonds()
-    for i, j in disulfide_pairs(protein):
-        if i in sulfur and j in sulfur:
-            topology.addBond(sulfur[i], sulfur[j])
+    for i, j in rings:
+        topology.addBond(atoms[Site(i, 2)], atoms[Site(j, 0)])
+    sulfur = ATOM14["C"].index("SG")
+    for pair in disulfide_pairs(protein):
+        first, second = (atoms.get(Site(i, sulfur)) for i in pair)
+        if first is not None and second is not None:
+            topology.addBond(first, second)
     return topology, separated(np.array(position), np.zeros((0, 3)))
+
+
+def _cap_id(site: Site) -> str:
+    """What a cap is known by in a topology."""
+    return f"cap {site.residue} {site.slot}"
 
 
 def separated(x: NDArray[np.float64], fixed: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,13 +19,14 @@ _FEWEST_PAIRS = 2
 def breaks(protein: Protein) -> list[Note]:
     """A note for every place where consecutive residues of a chain are not bonded, or only by a stretched bond."""
     notes = []
+    linked = {one.first.residue for one in protein.connections if one.kind == "covalent" and one.first.slot == 2}
     for i in range(len(protein) - 1):
         one, two = protein.residue_ids[i], protein.residue_ids[i + 1]
         if one.chain != two.chain or not (protein.mask[i, 2] and protein.mask[i + 1, 0]):
             continue
         gap = float(np.linalg.norm(protein.coords[0, i, 2] - protein.coords[0, i + 1, 0]))
-        if protein.bonded[i] and gap <= MAX_PEPTIDE_BOND:
-            continue
+        if i in linked or (protein.bonded[i] and gap <= MAX_PEPTIDE_BOND):
+            continue  # linked: the chain goes on with a residue that is carried along
         label = f"{one.number}{one.insertion} {ONE_TO_THREE[protein.sequence[i]]}"
         where = f"C to N of {two.number}{two.insertion}: {gap:.1f} Å"
         if protein.bonded[i]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ATOM14, ONE_TO_THREE
+from refine.structure.bonded_atoms import Atoms, modifications
 from refine.structure.protein import Connection, HeteroAtom, Protein, Site
 
 
@@ -22,14 +23,17 @@ def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = Non
     """
     b = protein.b_factors if b_values is None else np.asarray(b_values, np.float32)
     b = np.repeat(b[:, None], 14, axis=1) if b.ndim == 1 else b
+    own = modifications(protein)
+    merged = {k for indices in own.values() for k in indices}
     structure = gemmi.Structure()
     structure.name = protein.name or "protein"
     for r in range(protein.replicas):
         model = gemmi.Model(r + 1)
         items: list[tuple[int, str, gemmi.Residue]] = []
         for i in range(len(protein)):
-            items.append((int(protein.file_order[i]), protein.residue_ids[i].chain, _residue(protein, r, i, b[i])))
-        items += _hetero_residues(protein.hetero)
+            residue = _residue(protein, r, i, b[i], own.get(i, ()))
+            items.append((int(protein.file_order[i]), protein.residue_ids[i].chain, residue))
+        items += _hetero_residues([atom for k, atom in enumerate(protein.hetero) if k not in merged])
         items.sort(key=lambda item: item[0])
         chain: gemmi.Chain | None = None
         for _, chain_id, residue in items:
@@ -38,11 +42,19 @@ def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = Non
             chain.add_residue(residue)
         structure.add_model(model)
     _describe(structure)
+    atoms = Atoms(protein)
     for number, connection in enumerate(protein.connections, 1):
-        structure.connections.append(_connection(protein, connection, number))
+        if not (connection.first.residue in own and connection.second.slot in own[connection.first.residue]):
+            structure.connections.append(_connection(atoms, connection, number))
     return structure
 
 
+def is_refined(residue: gemmi.Residue) -> bool:
+    """Whether a residue of ``build_structure`` is one of the protein's, and not carried along."""
+    return residue.flag == _REFINED
+
+
+_REFINED = "r"
 _CONNECTION_TYPES = {
     "disulfide": gemmi.ConnectionType.Disulf,
     "metal": gemmi.ConnectionType.MetalC,
@@ -50,39 +62,41 @@ _CONNECTION_TYPES = {
 }
 
 
-def _connection(protein: Protein, connection: Connection, number: int) -> gemmi.Connection:
+def _connection(atoms: Atoms, connection: Connection, number: int) -> gemmi.Connection:
     """A bond as gemmi writes it: LINK and SSBOND in PDB, _struct_conn in mmCIF."""
     record = gemmi.Connection()
     record.type = _CONNECTION_TYPES[connection.kind]
     record.name = f"{connection.kind}{number}"
     record.asu = gemmi.Asu.Same
     record.reported_distance = connection.distance
-    record.partner1, record.partner2 = (_partner(protein, site) for site in (connection.first, connection.second))
+    record.partner1, record.partner2 = (_partner(atoms, site) for site in (connection.first, connection.second))
     return record
 
 
-def _partner(protein: Protein, site: Site) -> gemmi.AtomAddress:
-    if site.residue < 0:
-        atom = protein.hetero[site.slot]
-        number = gemmi.SeqId(atom.number, atom.insertion or " ")
-        return gemmi.AtomAddress(atom.chain, number, atom.residue_name, atom.name, atom.altloc or "\0")
-    identity, letter = protein.residue_ids[site.residue], protein.sequence[site.residue]
-    name = "OXT" if site.slot == 14 else ATOM14[letter][site.slot]
-    return gemmi.AtomAddress(
-        identity.chain, gemmi.SeqId(identity.number, identity.insertion or " "), ONE_TO_THREE[letter], name
-    )
+def _partner(atoms: Atoms, site: Site) -> gemmi.AtomAddress:
+    one = atoms.address(site)
+    altloc = atoms.protein.hetero[site.slot].altloc if site.residue < 0 else ""
+    number = gemmi.SeqId(one.number, one.insertion or " ")
+    return gemmi.AtomAddress(one.chain, number, atoms.residue_name(site), one.name, altloc or "\0")
 
 
-def _residue(protein: Protein, r: int, i: int, b: NDArray[np.float32]) -> gemmi.Residue:
+def _residue(protein: Protein, r: int, i: int, b: NDArray[np.float32], own: Sequence[int]) -> gemmi.Residue:
+    """A residue with what it has beyond its standard atoms (``own`` of the hetero atoms), under the name of these."""
     identity, letter = protein.residue_ids[i], protein.sequence[i]
     residue = gemmi.Residue()
     residue.name = ONE_TO_THREE[letter]
     residue.seqid = gemmi.SeqId(identity.number, identity.insertion or " ")
     residue.het_flag = "A"
+    residue.flag = _REFINED
     residue.entity_type = gemmi.EntityType.Polymer
     for k in np.flatnonzero(protein.mask[i]):
         name = ATOM14[letter][k]
         residue.add_atom(_atom(name, name[0], protein.coords[r, i, k], protein.occupancies[i, k], b[k]))
+    for k in own:
+        atom = protein.hetero[k]
+        residue.name, residue.het_flag = atom.residue_name, "H"
+        residue.add_atom(_atom(atom.name, atom.element, atom.position, atom.occupancy, atom.b_factor))
+        residue[-1].charge = atom.charge
     if protein.oxt_mask[i]:
         residue.add_atom(_atom("OXT", "O", protein.oxt[r, i], protein.occupancies[i, 2], b[2]))
     return residue

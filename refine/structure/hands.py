@@ -19,9 +19,10 @@ from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.structure.arrays import chiral_volume, superpose, transformed
+from refine.structure.bonded_atoms import DISULFIDE_REACH
 from refine.structure.chemistry import chiral_centres, prochiral_centre
 from refine.structure.conformers import ideal_residue, set_chi
-from refine.structure.connections import DISULFIDE_REACH, disulfide_pairs
+from refine.structure.connections import disulfide_pairs
 from refine.structure.notes import Note
 from refine.structure.protein import Protein
 from refine.structure.side_chains import complete_side_chains, is_natural

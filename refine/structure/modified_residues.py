@@ -28,8 +28,8 @@ _PROTONATION = frozenset(name for name in _FORCE_FIELD if name not in ("MSE", "S
 _NOT_PEPTIDE = frozenset(("IAS", "UNK"))
 """Tabulated as amino acids, but without the backbone or the identity of one."""
 
-_TRUNCATED = {"PCA": ("CB",), "5HP": ("CB",), "ASX": ("CB", "CG"), "GLX": ("CB", "CG", "CD"), "AIB": ()}
-"""Side-chain atoms worth keeping where equal names do not mean equal places."""
+AMBIGUOUS = {"ASX": ("CB", "CG"), "GLX": ("CB", "CG", "CD")}
+"""Acid or amide, unknown which, and the side-chain atoms that both have."""
 
 _ALIASES = {
     "OT1": "O", "OT2": "OXT", "O1": "O", "O2": "OXT", "OC1": "O", "OC2": "OXT", "OCT1": "O", "OCT2": "OXT", "OT": "O",
@@ -91,7 +91,7 @@ def atom_name(name: str, residue_name: str, letter: str) -> str:
         name = "CD1"
     if name == "SE" and letter in "MC":
         name = "SD" if letter == "M" else "SG"
-    if residue_name in _TRUNCATED and name not in ("N", "CA", "C", "O", "OXT", *_TRUNCATED[residue_name]):
+    if residue_name in AMBIGUOUS and name not in ("N", "CA", "C", "O", "OXT", *AMBIGUOUS[residue_name]):
         return ""
     return name if name in ATOM14[letter] or name == "OXT" else ""
 

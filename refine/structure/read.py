@@ -20,7 +20,7 @@ from refine.structure.continuity import breaks, interpenetrating_chains
 from refine.structure.link_records import StatedLink, stated_links
 from refine.structure.misplaced import FAR as MISPLACED_FAR
 from refine.structure.misplaced import lift_misplaced
-from refine.structure.modified_residues import atom_name, is_hydrogen, is_modified
+from refine.structure.modified_residues import AMBIGUOUS, atom_name, is_hydrogen, is_modified
 from refine.structure.notes import Note
 from refine.structure.overlaps import COINCIDENT, lift_overlaps
 from refine.structure.pdb_format import parse_pdb
@@ -85,6 +85,7 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
     _check_sizes(residues, source.path)
     box = read_box(source) if is_torn(residues) else None
     notes += make_whole(residues, box) if box is not None else []
+    notes += _release_unlike_parents(residues)
     notes += carried_along(residues)
     chain_residues = [r for r in residues if r.letter]
     _check_count(chain_residues, residues, max_residues, source.path)
@@ -147,6 +148,23 @@ def _check_sizes(residues: list[ResidueRecord], file: str) -> None:
             )  # fmt: skip
 
 
+def _release_unlike_parents(residues: list[ResidueRecord]) -> list[Note]:
+    """Carry along whole every modified residue that could be read as its parent only by leaving atoms out: norleucine
+    has no CD1 and CD2, pyroglutamate's ring would be opened. Changes ``letter`` of the residues.
+    """
+    notes = []
+    for residue in residues:
+        if not residue.letter or not is_modified(residue.name) or residue.name in AMBIGUOUS:
+            continue
+        heavy = [atom.name for atom in residue.atoms if not is_hydrogen(atom.name, atom.element)]
+        names = {atom_name(name, residue.name, residue.letter) for name in heavy}
+        if "" in names and not set(ATOM14[residue.letter]) <= names:
+            three, residue.letter = ONE_TO_THREE[residue.letter], ""
+            text = f"{residue.name} has other atoms than {three}: it is carried along unmoved, with its neighbours held"
+            notes.append(Note("modified", text, residue.chain, residue.label))
+    return notes
+
+
 def _check_count(protein: list[ResidueRecord], residues: list[ResidueRecord], max_residues: int, file: str) -> None:
     if not protein:
         common = ", ".join(name or "(no name)" for name, _ in Counter(r.name for r in residues).most_common(5))
@@ -205,11 +223,12 @@ def _assemble(residues: list[ResidueRecord], source: Source) -> tuple[Protein, l
     return protein, log.finish()
 
 
-def _carried(residues: list[ResidueRecord], modifications: list[AtomRecord]) -> tuple[HeteroAtom, ...]:
-    """Everything that is not refined, in file order; the atoms of modified residues stand at the end of their chain."""
-    last = {r.chain: r.order for r in residues if r.letter}
+def _carried(residues: list[ResidueRecord], modifications: list[tuple[AtomRecord, int]]) -> tuple[HeteroAtom, ...]:
+    """Everything that is not refined, in file order; the atoms that modified residues have beyond their standard ones
+    have the order of their residue.
+    """
     carried = [_hetero(a, r.order, r.atoms[0].is_hetatm) for r in residues if not r.letter for a in r.atoms]
-    carried += [_hetero(a, last[a.chain], a.is_hetatm) for a in modifications]
+    carried += [_hetero(a, order, a.is_hetatm) for a, order in modifications]
     return tuple(sorted(carried, key=lambda atom: atom.order))
 
 
@@ -238,8 +257,8 @@ class _Log:
 
     notes: list[Note] = dataclasses.field(default_factory=list)
     counts: Counter[str] = dataclasses.field(default_factory=Counter)
-    modifications: list[AtomRecord] = dataclasses.field(default_factory=list)
-    """Heavy atoms of modified residues that the standard residue does not have."""
+    modifications: list[tuple[AtomRecord, int]] = dataclasses.field(default_factory=list)
+    """Heavy atoms of modified residues that the standard residue does not have, and the order of their residue."""
 
     def finish(self) -> list[Note]:
         texts = {
@@ -286,7 +305,7 @@ def _note_dropped(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped:
     if residue.name == three and not dropped:
         return
     kept = _modification(residue, atoms, dropped)
-    log.modifications += kept
+    log.modifications += [(atom, residue.order) for atom in kept]
     lost = " ".join(atom.name for atom in dropped if not any(atom is other for other in kept))
     if residue.name == three:
         kind, text = "unknown_atom", f"atoms that {three} does not have are left out: {lost}"

@@ -16,6 +16,7 @@ from refine.constants import ATOM14
 from refine.structure.arrays import chiral_volume, dihedral, superpose, transformed
 from refine.structure.chemistry import chi_slots, chiral_centres, residue_bonds
 from refine.structure.conformers import backbone_angles, ideal_residue, likely_rotamers, set_chi
+from refine.structure.connections import left_atoms
 from refine.structure.protein import Protein
 
 Array = NDArray[np.float64]
@@ -54,10 +55,11 @@ def complete_side_chains(protein: Protein, d_residues: frozenset[int] = frozense
 
     Atoms that are there stay where they are, but for side chains that are ``replaced``. A chi angle whose atoms are
     there is kept; of the others the rotamer is taken that runs least into other atoms of the protein and its heavy
-    hetero atoms. A whole protein comes back as it is. What ``d_residues`` lack is built with their hand.
+    hetero atoms. What left when a bond was made (``connections.left_atoms``) stays away. A whole protein comes back as
+    it is. What ``d_residues`` lack is built with their hand.
     """
     counts = np.array([len(ATOM14[aa]) for aa in protein.sequence])
-    wanted = np.arange(14) < counts[:, None]
+    wanted = (np.arange(14) < counts[:, None]) & ~left_atoms(protein)
     due = np.flatnonzero((wanted & ~protein.mask).any(1) & protein.mask[:, :3].all(1)).tolist()
     if not due:
         return Completion(protein, (), ())

@@ -11,10 +11,10 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from refine.constants import ONE_TO_THREE
 from refine.errors import InputError
 from refine.files import write_text
-from refine.structure.gemmi_model import build_structure
+from refine.structure.conect_records import add_conect_records
+from refine.structure.gemmi_model import build_structure, is_refined
 from refine.structure.pdb_atom_names import with_short_names
 from refine.structure.protein import Protein
 
@@ -49,7 +49,8 @@ def write_pdb(
 ) -> None:
     """Write ``protein`` as PDB file, one MODEL per replica when R > 1.
 
-    Hetero atoms whose names have more than four letters get short ones; REMARK 99 says which.
+    Hetero atoms whose names have more than four letters get short ones; REMARK 99 says which. Bonds of the table are
+    LINK or SSBOND; these, and the bonds within hetero groups, are CONECT too (see ``conect_records``).
 
     Args:
         protein: R >= 1.
@@ -74,6 +75,8 @@ def write_pdb(
     options.cryst1_record = False
     options.seqres_records = False
     options.numbered_ter = True
+    options.conect_records = True
+    add_conect_records(structure)
     write_text(path, structure.make_pdb_string(options))
 
 
@@ -88,9 +91,10 @@ def write_ensemble_pdb(protein: Protein, path: Path, *, remarks: Sequence[str] =
         return
     write_pdb(protein, path, remarks=remarks)
     lines = Path(path).read_text().splitlines()
-    head = [line for line in lines if line.startswith("REMARK")]
-    body = [line for line in lines if not line.startswith(("REMARK", "END"))]
-    write_text(path, "\n".join([*head, "MODEL        1".ljust(80), *body, "ENDMDL".ljust(80), "END".ljust(80), ""]))
+    first = next(k for k, line in enumerate(lines) if line.startswith(("ATOM", "HETATM")))
+    last = next(k for k, line in enumerate(lines) if k > first and line.startswith(("CONECT", "END")))
+    model = ["MODEL        1".ljust(80), *lines[first:last], "ENDMDL".ljust(80)]
+    write_text(path, "\n".join([*lines[:first], *model, *lines[last:], ""]))
 
 
 def write_cif(
@@ -146,12 +150,7 @@ def _add_confidence(
     ordinal = 0
     for model in structure:
         overall.add_row([str(model.num), str(model.num), "1", f"{confidence.mean():.2f}"])
-        polymer = [
-            res
-            for chain in model
-            for res in chain
-            if res.label_seq and res.name in ONE_TO_THREE.values() and res.het_flag == "A"
-        ]
+        polymer = [residue for chain in model for residue in chain if is_refined(residue)]
         order = np.argsort(protein.file_order, kind="stable")
         for residue, i in zip(polymer, order, strict=True):
             ordinal += 1

@@ -47,9 +47,14 @@ def capped() -> str:
     c, n = protein.coords[0, -1, 2].astype(float), protein.coords[0, 0, 0].astype(float)
     away = (protein.oxt[0, -1] - c) / np.linalg.norm(protein.oxt[0, -1] - c)
     body = [line for line in files.atom_lines() if files.name_of(line) != "OXT"]
+    carbonyl = n + [0.0, 0.0, -1.33]
+    amine = c + 1.33 * away
+    acetyl = [("C", carbonyl), ("O", carbonyl + [-1.06, 0.0, -0.6]), ("CH3", carbonyl + [1.3, 0.0, -0.8])]
+    methyl = [("N", amine), ("C", amine + 1.45 * away)]
     caps = [
-        files.atom_line(960, "C", "ACE", "A", "0", tuple(n + [0.0, 0.0, -1.33]), het=True),
-        files.atom_line(961, "N", "NME", "A", "23", tuple(c + 1.33 * away), het=True),
+        files.atom_line(960 + k, name, residue, "A", number, tuple(place), het=True)
+        for residue, number, atoms in (("ACE", "0", acetyl), ("NME", "23", methyl))
+        for k, (name, place) in enumerate(atoms)
     ]
     return "\n".join([*body, *caps, "END", ""])
 

@@ -152,10 +152,11 @@ def test_spoiled_stereochemistry_is_not_returned(bent: Protein, monkeypatch: pyt
         deadline: float,
         guarded: frozenset[int] = frozenset(),
         kept: frozenset[int] = frozenset(),
+        restored: frozenset[int] = frozenset(),
         *,
         refined: bool = False,
     ) -> list[Stage]:
-        stages = plain(self, protein, deadline, guarded, kept, refined=refined)
+        stages = plain(self, protein, deadline, guarded, kept, restored, refined=refined)
         spoil["times"] += 1
         mirrored = stages[-1].coords * np.array([1, 1, -1], np.float32)
         return [*stages[:-1], dataclasses.replace(stages[-1], coords=mirrored)]
@@ -165,6 +166,31 @@ def test_spoiled_stereochemistry_is_not_returned(bent: Protein, monkeypatch: pyt
     assert spoil["times"] == 2
     assert result.report.level == "gas" and result.report.flag == "partial"
     assert result.report.checks.introduced == 0
+
+
+def test_what_is_spoiled_in_one_place_is_put_back_there_and_relaxed_elsewhere(
+    bent: Protein, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finisher = Finisher(bent, SETTINGS)
+    plain, victim = Relaxer.relax, 12
+
+    def spoiling(self: Relaxer, protein: Protein, *args: object, **named: object) -> list[Stage]:
+        stages = plain(self, protein, *args, **named)  # type: ignore[arg-type]
+        if len(args) > 3 and victim in args[3]:  # type: ignore[operator]
+            return stages
+        coords = stages[-1].coords.copy()
+        coords[victim, 1] += 3.0 * (coords[victim, [0, 2, 4]].mean(0) - coords[victim, 1])  # CA through its neighbours
+        return [*stages[:-1], dataclasses.replace(stages[-1], coords=coords)]
+
+    monkeypatch.setattr(Relaxer, "relax", spoiling)
+    result = finisher.finish(bent)
+    assert result.report.checks.introduced == 0
+    assert result.report.level == "solvent" and result.report.flag == "complete"
+    ids = [str(bent.residue_ids[i]) for i in (victim - 1, victim, victim + 1)]
+    assert any(", ".join(ids) in text for text in result.report.notes)
+    moved = np.linalg.norm(result.protein.coords[0] - bent.coords[0], axis=-1)[:, :4].mean(1)
+    assert moved[victim] < 0.15 < moved[[*range(2, victim - 2), *range(victim + 3, 24)]].mean()
+    assert np.abs(peptide_bond_lengths(result.protein) - 1.335).max() < 0.15
 
 
 def test_a_real_model_loses_its_clashes_and_little_else(shared: Path) -> None:

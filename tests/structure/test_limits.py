@@ -225,9 +225,14 @@ def test_records_of_one_ligand_are_one_kind(tmp_path: Path) -> None:
 
 
 def test_bonds_of_odd_names_are_quoted(tmp_path: Path) -> None:
-    line = next(line for line in files.atom_lines() if (files.number_of(line), files.name_of(line)) == (22, "CB"))
-    x, y, z = (float(line[c : c + 8]) for c in (30, 38, 46))
-    odd = files.atom_line(1, "C1", "_x", "'", "1", (x + 1.0, y + 1.0, z + 0.5), het=True)
+    sulfur = next(line for line in files.atom_lines() if files.name_of(line) == "SG")
+    beta = next(
+        x for x in files.atom_lines() if files.name_of(x) == "CB" and files.number_of(x) == files.number_of(sulfur)
+    )
+    s, b = (np.array([float(line[c : c + 8]) for c in (30, 38, 46)]) for line in (sulfur, beta))
+    across = np.cross(s - b, [0.0, 0.0, 1.0])
+    place = s + 0.5 * (s - b) / np.linalg.norm(s - b) + 1.72 * across / np.linalg.norm(across)
+    odd = files.atom_line(1, "C1", "_x", "'", "1", tuple(place), het=True)
     protein = read(tmp_path, "\n".join([*files.atom_lines(), odd, "END", ""])).protein
     assert protein.connections
     write_cif(protein, tmp_path / "x.cif")

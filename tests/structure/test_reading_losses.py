@@ -285,10 +285,14 @@ def test_atoms_of_a_modified_residue_are_carried_along(read, tmp_path: Path, wri
     assert np.abs(places[0] - places[1]).max() < 1e-3
 
 
-def test_atoms_of_a_modified_residue_that_cannot_stay_are_named(read) -> None:  # noqa: ANN001
+def test_a_modified_residue_that_is_not_whole_keeps_what_it_has(read) -> None:  # noqa: ANN001
     without_ce = [line for line in lysine("LLP", PLP) if line[12:20] != " CE  LLP"]
     result = read(without_ce)
-    assert not result.protein.hetero and "atoms left out: C4' C4 OP1 P" in note(result, "modified")
+    assert [h.name for h in result.protein.hetero] == [*"N CA C O CB CG CD NZ".split(), *(name for name, _, _ in PLP)]
+    assert "LLP has other atoms than LYS" in note(result, "modified")
+    assert {(c.first.slot, result.protein.hetero[c.second.slot].name) for c in result.protein.connections} == {
+        (0, "C"), (2, "N"),
+    }  # fmt: skip
 
 
 def test_the_oxygen_of_a_formyl_group_is_no_carbonyl_oxygen(read) -> None:  # noqa: ANN001
