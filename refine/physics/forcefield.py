@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
 import openmm
 from numpy.typing import NDArray
-from openmm import app, unit
+from openmm import app
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import EngineError
-from refine.physics.forces import BONDED, NONBONDED, SOLVENT, scalable_charges, soft_spheres
+from refine.physics.forces import BONDED, NONBONDED, SOLVENT, Nonbonded, scalable_charges, soft_spheres
 from refine.physics.hydrogens import HydrogenPlacer
 from refine.physics.platform import open_context
+from refine.physics.protonation import protonated
 from refine.structure.backbone import place_oxt
 from refine.structure.chemistry import radii
 from refine.structure.connections import disulfide_pairs
@@ -71,12 +73,8 @@ class ForceFieldSystem:
             raise EngineError("no bonded stretch of complete residues to relax")
         try:
             topology, start = _heavy_topology(protein, self.included)
-            modeller = app.Modeller(topology, start * NM_PER_ANGSTROM * unit.nanometer)
-            variants = _variants(protein, self.included)
-            modeller.addHydrogens(pH=ph, variants=variants, platform=openmm.Platform.getPlatformByName("CPU"))
-            self.topology = modeller.topology
-            forcefield = app.ForceField("amber14/protein.ff14SB.xml")
-            self.system = forcefield.createSystem(
+            self.topology = protonated(topology, start, ph, _variants(protein, self.included))
+            self.system = _amber14().createSystem(
                 self.topology, nonbondedMethod=app.CutoffNonPeriodic, nonbondedCutoff=_CUTOFF_NM, removeCMMotion=False
             )
         except (ValueError, KeyError, ZeroDivisionError, openmm.OpenMMException) as error:
@@ -99,8 +97,9 @@ class ForceFieldSystem:
                 self.system.setParticleMass(int(particle), 0.0)
         self._add_obstacles(nonbonded, self._solvent_force, protein)
         self._ignore_fixed_pairs(nonbonded, protein)
-        self.system.addForce(soft_spheres(nonbonded))
-        scalable_charges(nonbonded)
+        values = Nonbonded.of(nonbonded)
+        self.system.addForce(soft_spheres(values))
+        scalable_charges(nonbonded, values)
 
     def open(self, device: str, threads: int, restraints: Sequence[openmm.Force] = ()) -> tuple[str, openmm.Context]:
         """Name of the platform and a context of the system with ``restraints``, to which it gives the group ``BONDED``.
@@ -216,6 +215,12 @@ class ForceFieldSystem:
         pairs = cKDTree(self.positions(protein)[index]).query_pairs(_FIXED_PAIR, output_type="ndarray")
         for a, b in index[pairs].tolist():
             nonbonded.addException(a, b, 0.0, 0.1, 0.0, replace=True)
+
+
+@functools.cache
+def _amber14() -> app.ForceField:
+    """The protein force field, read once a process."""
+    return app.ForceField("amber14/protein.ff14SB.xml")
 
 
 def _variants(protein: Protein, included: NDArray[np.bool_]) -> list[str | None]:

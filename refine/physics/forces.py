@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 import openmm
 from openmm import unit
 
@@ -11,33 +14,59 @@ _SOFT_K = 1.0e4
 """kJ/(mol nm^2)."""
 
 
-def soft_spheres(nonbonded: openmm.NonbondedForce) -> openmm.CustomNonbondedForce:
-    """Finite repulsion with the Lennard-Jones radii and exclusions of ``nonbonded``; 1-4 pairs do not repel."""
+@dataclasses.dataclass(frozen=True)
+class Nonbonded:
+    """Particles and exceptions of a ``NonbondedForce`` as plain numbers, read once: OpenMM's units make reading slow.
+
+    Attributes:
+        particles: charge (e), sigma (nm) and depth (kJ/mol) of each.
+        exceptions: two particles, product of charges (e^2), sigma and depth of each pair that is not the usual one.
+    """
+
+    particles: Sequence[tuple[float, float, float]]
+    exceptions: Sequence[tuple[int, int, float, float, float]]
+
+    @classmethod
+    def of(cls, force: openmm.NonbondedForce) -> Nonbonded:
+        """What ``force`` holds now."""
+        units = (unit.elementary_charge, unit.nanometer, unit.kilojoule_per_mole)
+        pair_units = (unit.elementary_charge**2, *units[1:])
+
+        def plain(values: Sequence[unit.Quantity], wanted: tuple[unit.Unit, ...]) -> tuple[float, ...]:
+            same = all(value.unit == one for value, one in zip(values, wanted, strict=True))
+            return tuple(v._value if same else v.value_in_unit(u) for v, u in zip(values, wanted, strict=True))
+
+        particles = [plain(force.getParticleParameters(i), units) for i in range(force.getNumParticles())]
+        exceptions = []
+        for n in range(force.getNumExceptions()):
+            a, b, *values = force.getExceptionParameters(n)
+            exceptions.append((a, b, *plain(values, pair_units)))
+        return cls(particles, exceptions)  # type: ignore[arg-type]
+
+
+def soft_spheres(values: Nonbonded) -> openmm.CustomNonbondedForce:
+    """Finite repulsion with the Lennard-Jones radii and exclusions of ``values``; 1-4 pairs do not repel."""
     force = openmm.CustomNonbondedForce("0.5*soft_k*max(0, 0.85*(radius1+radius2)-r)^2")
     force.addGlobalParameter("soft_k", _SOFT_K)
     force.addPerParticleParameter("radius")
     force.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffNonPeriodic)
     force.setCutoffDistance(0.4)
     force.setForceGroup(SOFT)
-    for i in range(nonbonded.getNumParticles()):
-        _, sigma, depth = nonbonded.getParticleParameters(i)
-        present = depth.value_in_unit(unit.kilojoule_per_mole) > 0
-        force.addParticle([0.5 * sigma.value_in_unit(unit.nanometer) * 2 ** (1 / 6) if present else 0.02])
-    for n in range(nonbonded.getNumExceptions()):
-        a, b, *_ = nonbonded.getExceptionParameters(n)
+    for _, sigma, depth in values.particles:
+        force.addParticle([0.5 * sigma * 2 ** (1 / 6) if depth > 0 else 0.02])
+    for a, b, *_ in values.exceptions:
         force.addExclusion(a, b)
     return force
 
 
-def scalable_charges(nonbonded: openmm.NonbondedForce) -> None:
-    """Let the global parameter ``charge_scale`` multiply all charges."""
+def scalable_charges(nonbonded: openmm.NonbondedForce, values: Nonbonded) -> None:
+    """Let the global parameter ``charge_scale`` multiply all charges of ``nonbonded``, which holds ``values``."""
     nonbonded.addGlobalParameter("charge_scale", 1.0)
-    for i in range(nonbonded.getNumParticles()):
-        charge, sigma, depth = nonbonded.getParticleParameters(i)
-        nonbonded.setParticleParameters(i, 0.0, sigma, depth)
-        nonbonded.addParticleParameterOffset("charge_scale", i, charge, 0.0, 0.0)
-    for n in range(nonbonded.getNumExceptions()):
-        a, b, product, sigma, depth = nonbonded.getExceptionParameters(n)
+    for i, (charge, sigma, depth) in enumerate(values.particles):
+        if charge:
+            nonbonded.setParticleParameters(i, 0.0, sigma, depth)
+            nonbonded.addParticleParameterOffset("charge_scale", i, charge, 0.0, 0.0)
+    for n, (a, b, product, sigma, depth) in enumerate(values.exceptions):
         if product:
             nonbonded.setExceptionParameters(n, a, b, 0.0, sigma, depth)
             nonbonded.addExceptionParameterOffset("charge_scale", n, product, 0.0, 0.0)
