@@ -112,7 +112,9 @@ class Finisher:
             log.warning("%s: not relaxed: %s", self.reference.name, error)
         return time.monotonic() - begun
 
-    def finish(self, protein: Protein, *, refined: bool = False, keep: bool = False) -> FinishResult:
+    def finish(
+        self, protein: Protein, *, refined: bool = False, keep: bool = False, settled: bool = False
+    ) -> FinishResult:
         """Finish one model of the reference protein.
 
         Completes and repacks side chains, then minimises with the backbone restrained. The most relaxed structure that
@@ -125,6 +127,7 @@ class Finisher:
             refined: its backbone comes from the propagation and is held harder, see
                 ``FinishSettings.refined_restraint``.
             keep: hold the side chains too where they clash with nothing, see ``FinishSettings.kept_side_chains``.
+            settled: its side chains are those of a finished model nearby, see ``Relaxer.relax``.
         """
         assert protein.replicas == 1 and protein.sequence == self.reference.sequence
         setup = self._set_up()
@@ -138,7 +141,7 @@ class Finisher:
             completed = completion.built
             start, repacked = repack(completion.protein, self.mobile, begun + 0.3 * self.settings.max_seconds)
         kept = self._kept(start, {*completed, *repacked}) if keep else frozenset()
-        stages = self._relax(protein, start, deadline, refined, kept)
+        stages = self._relax(protein, start, deadline, kept, refined=refined, settled=settled)
         level, chosen, checks = self._choose(protein, start, stages)
         ids = protein.residue_ids
         notes: tuple[str, ...] = (self._problem,) if self._problem else ()
@@ -173,19 +176,19 @@ class Finisher:
         return frozenset(range(len(protein))) - clashing - made
 
     def _relax(
-        self, protein: Protein, start: Protein, deadline: float, refined: bool, kept: frozenset[int]
+        self, protein: Protein, start: Protein, deadline: float, kept: frozenset[int], *, refined: bool, settled: bool
     ) -> list[Stage]:
         """Minimise; when that turned a centre or a peptide bond over, once more with those residues held hard."""
         if self._relaxer is None:
             return []
-        stages = self._relaxer.relax(start, deadline, kept=kept, refined=refined)
+        stages = self._relaxer.relax(start, deadline, kept=kept, refined=refined, settled=settled)
         before, after = stereo(protein), stereo(_moved(start, stages[-1]))
         spoiled = (after.wrong_chirality - before.wrong_chirality) | (after.cis ^ before.cis)
         spoiled |= {i + 1 for i in after.cis ^ before.cis}
         if not spoiled or time.monotonic() >= deadline:
             return stages
         log.info("%s: minimised again with %d residues held, to keep their stereochemistry", protein.name, len(spoiled))
-        return stages + self._relaxer.relax(start, deadline, frozenset(spoiled), kept, refined=refined)
+        return stages + self._relaxer.relax(start, deadline, frozenset(spoiled), kept, refined=refined, settled=settled)
 
     def _clashes(self, protein: Protein) -> int:
         atoms = AtomList.from_protein(protein)

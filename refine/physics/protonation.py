@@ -19,8 +19,8 @@ from openmm import app
 from scipy.spatial import cKDTree
 
 _HBOND_REACH, _HBOND_ANGLE = 3.5, np.radians(50.0)
-"""Å from a histidine's nitrogen to an acceptor and bend at the hydrogen, below which it counts as hydrogen-bonded: as in
-OpenMM's ``Modeller``.
+"""Å from a histidine's nitrogen to an acceptor and bend at the hydrogen, below which it counts as hydrogen-bonded: as
+in OpenMM's ``Modeller``.
 """
 _HISTIDINE_PKA = 6.5
 
