@@ -37,6 +37,7 @@ from refine.ensemble.ensemble import ensemble_of
 from refine.networks.weights import Networks
 from refine.propagation.constraints import Constraints
 from refine.propagation.propagate import propagate
+from refine.propagation.settings import NOISE
 from refine.settings import RunSettings
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
@@ -74,7 +75,7 @@ class Row:
 
 
 _OFF = {"prior": 0.0, "mediated": 0.0, "likelihood": 0.0}
-_NOISY = {"replicas": 6, "noise": RunSettings().propagation.noise, "schedule": "annealing"}
+_NOISY = {"replicas": 6, "noise": NOISE, "schedule": "annealing"}
 ROWS = {
     "relaxed": Row("input finished, engine not run", propagation={"steps": 0}),
     "random": Row("random direction, as far as the default weights move", random=True),

@@ -192,7 +192,7 @@ def pair_figures(
 LOWEST_REPLICA = "replica of lowest energy"
 RULES: Mapping[str, Callable[[Candidates], Mapping[str, float]]] = {
     LOWEST_REPLICA: lambda c: lowest_of(of_kind(c, "replica")),
-    "medoid of the largest cluster": lambda c: c["medoid 1"],
+    "medoid of the largest cluster": lambda c: c.get("medoid 1", c["average"]),
     "average": lambda c: c["average"],
     "average of the largest cluster": lambda c: c.get("average 1", c["average"]),
     "lowest energy of all": lambda c: lowest_of(v for k, v in c.items() if k != "input"),

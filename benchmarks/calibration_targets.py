@@ -27,8 +27,8 @@ from refine.assess.compare import compare
 from refine.bench.manifest import Target
 from refine.bench.methods import NO_CAP
 from refine.engine import Engine
-from refine.ensemble.candidates import Proposal
 from refine.ensemble.ensemble import Ensemble, ensemble_of
+from refine.ensemble.proposal import Proposal
 from refine.files import replacing
 from refine.finishing.finish import Finisher
 from refine.networks.weights import Networks
@@ -109,9 +109,7 @@ def measure(target: Target, networks: Networks, settings: RunSettings, cache: Pa
     prepared, protein = relaxed(target, settings, cache)
     mobile = torch.from_numpy(prepared.mobile)
     engine = Engine(protein, networks, settings, pull=True)
-    trajectory = propagate(
-        engine.energy, engine.coords, settings.propagation, settings.seed, mobile, engine.constraints
-    )
+    trajectory = propagate(engine.drift, engine.coords, settings.propagation, settings.seed, mobile, engine.constraints)
     ensemble = ensemble_of(trajectory, engine.energy, engine.coords, mobile, engine.constraints)
     native = read_structure(target.native).protein
     start = torch.from_numpy(prepared.protein.coords[:, :, :4].copy())

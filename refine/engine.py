@@ -27,6 +27,11 @@ from refine.propagation.constraints import Constraints
 from refine.settings import RunSettings
 from refine.structure.protein import Protein
 
+SCORED_ONLY = frozenset({"likelihood"})
+"""Terms that rank structures but do not move them: as a force the likelihood of identities adds nothing, and its
+gradient takes longer than all other terms together (benchmarks/LOG.md).
+"""
+
 
 @dataclasses.dataclass(frozen=True)
 class StructureScore:
@@ -62,7 +67,8 @@ class Engine:
         pull: add the pull towards ``protein``, which drives a propagation and which no score contains.
 
     Attributes:
-        system, energy, constraints: of the protein; coords: (1, L, 4, 3) Å, its N, CA, C, O on the run's device.
+        system, energy, constraints: of the protein; drift: the part of the energy that a propagation follows.
+        coords: (1, L, 4, 3) Å, its N, CA, C, O on the run's device.
         applied: the networks applied to it, None without.
         calibration: what their estimates are worth.
 
@@ -84,6 +90,7 @@ class Engine:
         weights = {term.name: settings.learned.get(term.name, 1.0) for term in terms}
         start = self.coords[0] if pull else None
         self.energy = assemble(self.system, settings.energy, start, learned=terms, learned_weights=weights)
+        self.drift = self.energy.without(SCORED_ONLY)
         self.constraints = Constraints.of(self.system)
 
     def of(self, protein: Protein, *, pull: bool = False) -> Engine:

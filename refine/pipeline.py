@@ -15,7 +15,7 @@ from refine.accuracy.features import Context
 from refine.accuracy.verdict import Verdict, verdict_of
 from refine.energy.free_energy import EnergyTable
 from refine.engine import Engine, load_networks_of
-from refine.ensemble.candidates import finishing_order, rank
+from refine.ensemble.candidates import LEAST_APART, distinct, finishing_order, rank
 from refine.ensemble.ensemble import Ensemble, ensemble_of
 from refine.errors import EngineError
 from refine.finishing.finish import Finisher, FinishResult
@@ -165,8 +165,7 @@ class Run:
     def propagate(self, protein: Protein) -> Propagated:
         """The ensemble that the propagation makes of ``protein``; its trace is written."""
         settings, start = self.settings, self.engine.of(protein, pull=True)
-        replicas = max(settings.propagation.replicas, settings.models)
-        plan = dataclasses.replace(settings.propagation, replicas=replicas)
+        plan = settings.propagation
         mobile = torch.from_numpy(self.prepared.mobile).to(start.system.device)
         current, trace = Current(self.folder, start.protein), Trace(plan)
 
@@ -179,7 +178,7 @@ class Run:
                 current.write(at[table.total.argmin()].cpu().numpy())
 
         try:
-            trajectory = propagate(start.energy, start.coords, plan, settings.seed, mobile, start.constraints, on_step)
+            trajectory = propagate(start.drift, start.coords, plan, settings.seed, mobile, start.constraints, on_step)
         finally:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
@@ -207,19 +206,28 @@ class Run:
             self.record.add_files("ensemble.pdb")
 
     def finish(self, pool: FinishingPool, propagated: Propagated) -> list[Finished]:
-        """The chosen candidates, finished and written as they finish, in the order of the ensemble."""
+        """The chosen candidates, finished and written as they finish, in the order of the ensemble.
+
+        The others take the side chains of the first, whose backbone is within some tenths of an Å of theirs.
+        """
         ensemble = propagated.ensemble
         names = [p.name for p in ensemble.proposals]
-        order = finishing_order(names, ensemble.energies, self.settings.models, self.settings.first)
-        moved = ride(propagated.start.protein, np.stack([ensemble.proposals[i].backbone for i in order]))
+        order = finishing_order(ensemble.proposals, ensemble.energies, self.settings.models, self.settings.first)
         total = 1 + len(order)  # the input is finished by now
         self.progress("finish", 1, total)
         candidates: dict[int, Finished] = {}
-        proteins = [moved.replica(i) for i in range(len(order))]
-        for i, result in pool.finish(proteins, refined=True, keep=self.engine.nearly_right):
-            candidates[i] = self.scored(names[order[i]], result, propagated)
-            write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
-            self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)
+        like, settled = propagated.start.protein, False
+        for chosen in (order[:1], order[1:]):
+            moved = ride(like, np.stack([ensemble.proposals[i].backbone for i in chosen])) if chosen else like
+            proteins, begun = [moved.replica(k) for k in range(len(chosen))], len(candidates)
+            keep = self.engine.nearly_right
+            for k, result in pool.finish(proteins, refined=True, keep=keep, settled=settled):
+                i = begun + k
+                candidates[i] = self.scored(names[order[i]], result, propagated)
+                write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
+                self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)
+                if i == 0 and result.report.flag == "complete":
+                    like, settled = result.protein, True
         return [candidates[i] for i in range(len(order))]
 
     def scored(self, source: str, result: FinishResult, propagated: Propagated) -> Finished:
@@ -239,10 +247,13 @@ class Run:
         ranking = rank(names, totals, finished_input.score.total, self.settings.first)
         models = [candidates[i] for i in ranking.order]
         if not ranking.improved:
-            models = [finished_input, *models][: self.settings.models]
+            models = [finished_input, *models]
+        different = distinct(np.stack([m.protein.coords[0, :, 1] for m in models]), self.settings.models)
+        models = [models[k] for k in different]
         values = self.record.values
         for k, model in enumerate(models, start=1):
             values["models"].append(self.write_model(f"model_{k}", model))
+        self.say_if_fewer(len(models))
         input_score = self.engine.score(propagated.context)
         self.record.add_files(*write_tables(self.folder, input_score, finished_input, models))
         form = input_score.estimate.form
@@ -251,6 +262,18 @@ class Run:
         values |= {"confidence": confidence, "improved": verdict.word == "better", "verdict": verdict.sentence}
         values["judgement"] = dataclasses.asdict(verdict)
         self.progress("done", message=verdict.sentence)
+
+    def say_if_fewer(self, written: int) -> None:
+        """Why fewer models come out than were asked for, in run.json and the log; and those are gone that finishing
+        brought together.
+        """
+        asked = self.settings.models
+        if written < asked:
+            reason = f"{written} of {asked} models: the others would be within {LEAST_APART} Å (CA RMSD) of these"
+            self.record.values["fewer_models"] = reason
+            log.info("%s", reason)
+        for k in range(written + 1, asked + 1):
+            self.folder.remove(f"model_{k}.cif", f"model_{k}.pdb")
 
     def write_model(self, name: str, model: Finished) -> dict[str, Any]:
         """Write a model under its final name; gives its entry in run.json."""

@@ -13,7 +13,7 @@ from refine.queue.folder import plain_files
 from refine.queue.job import Job
 from refine.run.folder import CURRENT_FILE, PROGRESS_FILE
 from webapp import charts, viewer
-from webapp.text import duration, plain
+from webapp.text import duration
 
 TITLES = {
     "read": "Reading",

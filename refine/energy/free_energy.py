@@ -107,6 +107,12 @@ class FreeEnergy:
         """The same energy with everything its terms hold fixed evaluated at ``coords`` (R, L, 4, 3)."""
         return dataclasses.replace(self, terms=tuple(term.at(coords.detach()) for term in self.terms))
 
+    def without(self, names: frozenset[str]) -> FreeEnergy:
+        """The same energy without the terms of ``names``, at no cost for them."""
+        terms = tuple(term for term in self.terms if term.name not in names)
+        weights = {name: weight for name, weight in self.weights.items() if name not in names}
+        return FreeEnergy(terms, weights, self.implicit - names)
+
     def with_implicit(self, names: frozenset[str]) -> FreeEnergy:
         """The same energy with those of ``names`` that it has as implicit terms."""
         return dataclasses.replace(self, implicit=names & set(self.names))

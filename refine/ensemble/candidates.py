@@ -1,6 +1,7 @@
 """What an ensemble proposes as models, and their order by the run's own score, which knows no native.
 
-Proposed are the replicas' ends and their average, medoids and averages of clusters, bonds restored.
+Proposed are the replicas' ends and their average, bonds restored, and besides, of several replicas medoids and averages
+of clusters, of one replica parts of its way.
 """
 
 from __future__ import annotations
@@ -16,34 +17,20 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from refine.ensemble.average import average
-from refine.ensemble.shapes import rmsd_matrix
+from refine.ensemble.proposal import Proposal, shortened
+from refine.ensemble.shapes import rmsd_matrix, rmsd_to
 from refine.propagation.constraints import Constraints
 
 CLUSTERS = 3
 """Most clusters the snapshots are divided into."""
 FIRST = ("average", "energy")
 """What may stand first: the average of the ensemble, or whatever has the lowest energy (benchmarks/LOG.md compares)."""
+WAYS = 5
+"""Equal parts into which the way of a single replica is divided for other models than the whole of it."""
+LEAST_APART = 0.05
+"""Å of CA RMSD: nearer models say the same."""
 RESTORING_SWEEPS = 50
 """Sweeps of the projection that give an average its bond lengths back."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Proposal:
-    """A backbone that may become a model.
-
-    Attributes:
-        name: ``replica 3``, ``medoid 1``, ``average`` (of the replicas), ``average 1`` (of the snapshots of cluster 1,
-            the largest).
-        backbone: (L, 4, 3) float32 Å.
-    """
-
-    name: str
-    backbone: NDArray[np.float32]
-
-    @property
-    def kind(self) -> str:
-        """``replica``, ``medoid`` or ``average``."""
-        return self.name.split()[0]
 
 
 def proposals(
@@ -52,7 +39,7 @@ def proposals(
     constraints: Constraints | None,
     mobile: NDArray[np.bool_],
 ) -> list[Proposal]:
-    """All candidates of an ensemble, replicas first; ``average`` is that of the replicas' ends, which have settled.
+    """All candidates of several replicas, these first; ``average`` is that of the replicas' ends, which have settled.
 
     Args:
         ends: (R, L, 4, 3) Å, where the replicas stand at the end.
@@ -71,6 +58,29 @@ def proposals(
             names.append(f"average {k}")
     restored = _restored(np.stack(averages), constraints, mobile)
     return candidates + [Proposal(name, one) for name, one in zip(names, restored, strict=True)]
+
+
+def way_proposals(
+    path: NDArray[np.float32], constraints: Constraints | None, mobile: NDArray[np.bool_], start: NDArray[np.float32]
+) -> tuple[list[Proposal], list[int]]:
+    """Candidates of one replica: its end, ``average`` (the end, bonds restored), and parts of the way there.
+
+    Args:
+        path: (S, L, 4, 3) Å, where it was after each step that is kept.
+        constraints, mobile: as of ``proposals``.
+        start: (L, 4, 3) Å, where it began.
+
+    Returns:
+        the candidates, and for each the snapshot that is as far from the start.
+    """
+    end, away = Proposal("replica 1", path[-1]), rmsd_to(path[:, :, 1].astype(np.float64), start[:, 1].astype(float))
+    backbones, nearest = [path[-1]], [len(path) - 1]
+    for k in range(1, WAYS + 1):
+        backbones.append(shortened([end], start, k / WAYS, anchored=not mobile.all())[0].backbone)
+        nearest.append(int(np.abs(away - k / WAYS * away[-1]).argmin()))
+    names = ["average", *(f"way {k}/{WAYS}" for k in range(1, WAYS + 1))]
+    restored = _restored(np.stack(backbones), constraints, mobile)
+    return [end, *map(Proposal, names, restored)], [nearest[0], *nearest]
 
 
 def clusters(ca: NDArray[np.float32], most: int = CLUSTERS) -> NDArray[np.int64]:
@@ -114,12 +124,28 @@ class Ranking:
     improved: bool
 
 
-def finishing_order(names: Sequence[str], energies: NDArray[np.float64], count: int, first: str) -> list[int]:
-    """Indices of the ``count`` proposals that are finished: by energy, those that are not finite left out.
+def finishing_order(proposals: Sequence[Proposal], energies: NDArray[np.float64], count: int, first: str) -> list[int]:
+    """Indices of up to ``count`` proposals that are finished: by energy, those left out that are not finite or nearer
+    than ``LEAST_APART`` to one before.
 
     With ``first`` = ``average`` the proposal of that name comes before all others.
     """
-    return _by_score(names, energies.tolist(), first)[:count]
+    order = _by_score([p.name for p in proposals], energies.tolist(), first)
+    if not order:
+        return []
+    kept = distinct(np.stack([proposals[i].backbone[:, 1] for i in order]), count)
+    return [order[k] for k in kept]
+
+
+def distinct(ca: NDArray[np.floating], count: int) -> list[int]:
+    """Indices of the first ``count`` of CA traces (F, L, 3) Å that are ``LEAST_APART`` or more from all kept before."""
+    kept: list[int] = []
+    for k, one in enumerate(ca):
+        if len(kept) == count:
+            break
+        if not kept or rmsd_to(ca[kept].astype(np.float64), one.astype(np.float64)).min() >= LEAST_APART:
+            kept.append(k)
+    return kept
 
 
 def rank(names: Sequence[str], scores: Sequence[float], start: float, first: str = "energy") -> Ranking:

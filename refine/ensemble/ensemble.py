@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from refine.energy.free_energy import FreeEnergy
-from refine.ensemble.candidates import Proposal, proposals
-from refine.ensemble.length import shortened
-from refine.ensemble.sampling import Sampling, observables, sampling
+from refine.ensemble.candidates import proposals, way_proposals
+from refine.ensemble.proposal import Proposal, shortened
+from refine.ensemble.sampling import Sampling, observables, path_of_one, sampling
 from refine.ensemble.shapes import rmsf
 from refine.propagation.constraints import Constraints
 from refine.propagation.propagate import Trajectory
@@ -23,13 +23,15 @@ MOST_RESIDUES = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class Ensemble:
-    """What is left of a propagation once burn-in and correlated snapshots are gone.
+    """What is left of a propagation: of several replicas, once burn-in and correlated snapshots are gone; of one, its
+    path.
 
     Attributes:
         snapshots: (F, L, 4, 3) float32 Å, equally weighted.
         sampling: which they are.
         spread: (L,) Å, root mean square fluctuation of CA.
-        proposals: candidates for models; energies: (P,) kcal/mol of each, learned targets taken at it.
+        proposals: candidates for models; energies: (P,) kcal/mol of each, learned targets taken at it; for parts of a
+            way what the propagation had there.
     """
 
     snapshots: NDArray[np.float32]
@@ -63,18 +65,24 @@ def ensemble_of(
     """The ensemble of a trajectory.
 
     Args:
-        trajectory: what ``propagate`` gave for ``energy``.
+        trajectory: what ``propagate`` gave.
+        energy: by which the proposals are ranked.
         start: (1, L, 4, 3) Å, where it began; mobile: (L,) bool.
         constraints: bonded geometry that averages are restored to; None leaves them as they are.
         origin: (1, L, 4, 3) Å, the input of the run, of the way from which the proposals go ``length``; None for
             ``start``.
     """
-    frames = trajectory.snapshots.cpu().numpy()
-    series = observables(frames, trajectory.energies.double().cpu().numpy(), start[0].cpu().numpy())
-    sampled = sampling(series)
-    snapshots = frames[sampled.kept].reshape(-1, *frames.shape[2:])
-    candidates = proposals(trajectory.final.cpu().numpy(), snapshots, constraints, mobile.cpu().numpy())
+    frames, free = trajectory.snapshots.cpu().numpy(), mobile.cpu().numpy()
     begin = (start if origin is None else origin)[0].cpu().numpy()
+    values = trajectory.energies.double().cpu().numpy()
+    if frames.shape[1] == 1:
+        sampled, snapshots = path_of_one(len(frames)), frames[:, 0]
+        candidates, which = way_proposals(snapshots, constraints, free, start[0].cpu().numpy())
+        candidates = shortened(candidates, begin, length, anchored=not bool(mobile.all()))
+        return Ensemble(snapshots, sampled, rmsf(snapshots[:, :, 1]), tuple(candidates), values[which, 0])
+    sampled = sampling(observables(frames, values, start[0].cpu().numpy()))
+    snapshots = frames[sampled.kept].reshape(-1, *frames.shape[2:])
+    candidates = proposals(trajectory.final.cpu().numpy(), snapshots, constraints, free)
     candidates = shortened(candidates, begin, length, anchored=not bool(mobile.all()))
     at = torch.from_numpy(np.stack([p.backbone for p in candidates])).to(start)
     with torch.no_grad():

@@ -8,15 +8,8 @@ gains, on models of the 2010s the whole way is best (benchmarks/LOG.md, entry 35
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from refine.ensemble.candidates import Proposal
 from refine.settings_checks import above, at_least, within
-from refine.structure.geometry import superpose
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,23 +35,3 @@ class LengthSettings:
         """The part of the way, in [least, 1], for an input that the priors would move by ``move`` Å."""
         risen = min(1.0, max(0.0, (move - self.near) / (self.far - self.near)))
         return self.least + (1.0 - self.least) * risen
-
-
-def shortened(
-    proposals: Sequence[Proposal], start: NDArray[np.float32], length: float, *, anchored: bool = False
-) -> list[Proposal]:
-    """Proposals that go ``length`` (0–1) of their way from ``start`` (L, 4, 3) Å, along straight lines; 1 leaves them
-    as they are, to the bit.
-
-    Each is laid onto ``start`` by its CA atoms first; ``anchored`` ones share residues that never moved and stay where
-    they are. Bonds change by little as long as the whole way is some tenths of an Å.
-    """
-    if length >= 1.0:
-        return list(proposals)
-    laid = torch.from_numpy(np.stack([p.backbone for p in proposals]))
-    origin = torch.from_numpy(start)
-    if not anchored:
-        rot, shift = superpose(laid[:, :, 1], origin[:, 1].expand(len(laid), -1, -1))
-        laid = (laid.flatten(1, 2) @ rot.transpose(-1, -2) + shift.unsqueeze(-2)).view_as(laid)
-    moved = (origin + length * (laid - origin)).numpy()
-    return [dataclasses.replace(p, backbone=backbone) for p, backbone in zip(proposals, moved, strict=True)]

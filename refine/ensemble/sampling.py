@@ -95,6 +95,11 @@ def sampling(series: Mapping[str, NDArray[np.float64]]) -> Sampling:
     return Sampling(first, stride, available, replicas, correlation, each[slow], names[slow])
 
 
+def path_of_one(available: int) -> Sampling:
+    """All of the ``available`` snapshots of one replica without noise: they are its path, worth one sample."""
+    return Sampling(0, 1, available, 1, float(available), 1.0, "path without noise")
+
+
 def effective_size(series: NDArray[np.float64]) -> float:
     """Effectively independent samples among (S, R) values of R chains, at most S R; 1 when nothing varies.
 

@@ -112,7 +112,9 @@ class Finisher:
             log.warning("%s: not relaxed: %s", self.reference.name, error)
         return time.monotonic() - begun
 
-    def finish(self, protein: Protein, *, refined: bool = False, keep: bool = False) -> FinishResult:
+    def finish(
+        self, protein: Protein, *, refined: bool = False, keep: bool = False, settled: bool = False
+    ) -> FinishResult:
         """Finish one model of the reference protein.
 
         Completes and repacks side chains, then minimises with the backbone restrained. The most relaxed structure that
@@ -125,6 +127,7 @@ class Finisher:
             refined: its backbone comes from the propagation and is held harder, see
                 ``FinishSettings.refined_restraint``.
             keep: hold the side chains too where they clash with nothing, see ``FinishSettings.kept_side_chains``.
+            settled: its side chains are those of a finished model nearby, see ``Relaxer.relax``.
         """
         assert protein.replicas == 1 and protein.sequence == self.reference.sequence
         setup = self._set_up()
@@ -138,7 +141,7 @@ class Finisher:
             completed = completion.built
             start, repacked = repack(completion.protein, self.mobile, begun + 0.3 * self.settings.max_seconds)
         kept = self._kept(start, {*completed, *repacked}) if keep else frozenset()
-        stages, restored = self._relax(protein, start, deadline, refined, kept)
+        stages, restored = self._relax(protein, start, deadline, kept, refined=refined, settled=settled)
         level, chosen, checks = self._choose(protein, start, stages)
         ids = protein.residue_ids
         notes: tuple[str, ...] = (self._problem,) if self._problem else ()
@@ -176,7 +179,7 @@ class Finisher:
         return frozenset(range(len(protein))) - clashing - made
 
     def _relax(
-        self, protein: Protein, start: Protein, deadline: float, refined: bool, kept: frozenset[int]
+        self, protein: Protein, start: Protein, deadline: float, kept: frozenset[int], *, refined: bool, settled: bool
     ) -> tuple[list[Stage], frozenset[int]]:
         """Minimise; when that spoiled stereochemistry or connections, once more with those residues held hard; and when
         some are spoiled still, put these and their neighbours back where they were and relax around them (unless that
@@ -188,18 +191,19 @@ class Finisher:
         if self._relaxer is None:
             return [], frozenset()
         before = stereo(protein)
-        stages = self._relaxer.relax(start, deadline, kept=kept, refined=refined)
+        stages = self._relaxer.relax(start, deadline, kept=kept, refined=refined, settled=settled)
         spoiled = spoiled_residues(before, stereo(_moved(start, stages[-1])))
         if spoiled and time.monotonic() < deadline:
             log.info("%s: minimised again with %d residues held, to keep what they are", protein.name, len(spoiled))
-            stages += self._relaxer.relax(start, deadline, spoiled, kept, refined=refined)
+            stages += self._relaxer.relax(start, deadline, spoiled, kept, refined=refined, settled=settled)
             spoiled = spoiled_residues(before, stereo(_moved(start, stages[-1])))
         region = self._with_neighbours(spoiled)
         if not 0 < len(region) <= len(protein) / 2 or time.monotonic() >= deadline:
             return stages, frozenset()
         log.info("%s: %d residues put back where they were", protein.name, len(region))
         mixed = _restored(_moved(start, stages[-1]), start, region)
-        return stages + self._relaxer.relax(mixed, deadline, frozenset(), kept, region, refined=refined), region
+        stages += self._relaxer.relax(mixed, deadline, frozenset(), kept, region, refined=refined, settled=settled)
+        return stages, region
 
     def _with_neighbours(self, residues: frozenset[int]) -> frozenset[int]:
         bonded = self.reference.bonded

@@ -15,8 +15,8 @@ from refine.workers import Workers
 
 log = logging.getLogger(__name__)
 
-Task = tuple[int, Protein, bool, bool]
-"""Number of a candidate, the candidate, whether its backbone is refined, and whether good side chains are kept."""
+Task = tuple[int, Protein, dict[str, bool]]
+"""Number of a candidate, the candidate, and what ``Finisher.finish`` is told of it."""
 
 _finisher: Finisher | None = None
 """Of a worker process: made once, at its start."""
@@ -53,12 +53,13 @@ class FinishingPool:
             self._workers.__exit__()
 
     def finish(
-        self, candidates: Sequence[Protein], *, refined: bool = False, keep: bool = False
+        self, candidates: Sequence[Protein], *, refined: bool = False, keep: bool = False, settled: bool = False
     ) -> Iterator[tuple[int, FinishResult]]:
-        """Finish ``candidates`` (R = 1 each; ``refined`` and ``keep`` as of ``Finisher.finish``) and give index and
-        result as each is done.
+        """Finish ``candidates`` (R = 1 each; the rest as of ``Finisher.finish``) and give index and result as each is
+        done.
         """
-        tasks: list[Task] = [(i, candidate, refined, keep) for i, candidate in enumerate(candidates)]
+        how = {"refined": refined, "keep": keep, "settled": settled}
+        tasks: list[Task] = [(i, candidate, how) for i, candidate in enumerate(candidates)]
         left = tasks
         if self._workers is not None:
             left = []
@@ -72,7 +73,7 @@ class FinishingPool:
                     yield ended.task[0], ended.answer
         for i, candidate, *_ in sorted(left, key=lambda task: task[0]):
             self._own = self._own or Finisher(*self._arguments)
-            yield i, self._own.finish(candidate, refined=refined, keep=keep)
+            yield i, self._own.finish(candidate, **how)
 
 
 def _prepare(reference: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None) -> None:
@@ -82,6 +83,6 @@ def _prepare(reference: Protein, settings: FinishSettings, mobile: NDArray[np.bo
 
 
 def _finish(task: Task) -> FinishResult:
-    _, candidate, refined, keep = task
+    _, candidate, how = task
     assert _finisher is not None
-    return _finisher.finish(candidate, refined=refined, keep=keep)
+    return _finisher.finish(candidate, **how)

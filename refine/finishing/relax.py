@@ -132,7 +132,9 @@ class Relaxer:
             force.addParticle(int(self._forcefield.particle[i, k]), (0.0, 0.0, 0.0, 0.0))
         return force
 
-    def _ladder(self) -> tuple[_Step, ...]:
+    def _ladder(self, settled: bool) -> tuple[_Step, ...]:
+        if settled:
+            return (_Step("gas", (BONDED, NONBONDED), 0.5, 60, 10.0),)
         steps = (
             _Step("soft", (BONDED, SOFT), 0.0, 60, 30.0),
             _Step("gas", (BONDED, NONBONDED), 0.5, 120, 10.0),
@@ -156,6 +158,7 @@ class Relaxer:
         restored: frozenset[int] = frozenset(),
         *,
         refined: bool = False,
+        settled: bool = False,
     ) -> list[Stage]:
         """Minimise replica 0 of ``protein`` step by step until the ladder ends or ``time.monotonic()`` reaches
         ``deadline``.
@@ -171,6 +174,7 @@ class Relaxer:
             kept: residues whose side chains are held by ``kept_side_chains`` of the settings.
             restored: residues all of whose atoms are held as hard as those of guarded ones.
             refined: hold as the settings have it for backbones that the propagation has refined.
+            settled: its side chains are those of a relaxed model nearby; one short step without solvent is enough.
 
         Returns:
             the steps in order, each with its coordinates.
@@ -184,7 +188,7 @@ class Relaxer:
         self._context.setParameter(_FREE, free * NM_PER_ANGSTROM)
         self._forget(x)
         stages: list[Stage] = []
-        for step in self._ladder():
+        for step in self._ladder(settled):
             if time.monotonic() >= deadline:
                 stages.append(Stage(step.name, protein.coords[0], protein.oxt[0], np.nan, np.nan, 0, 0.0, "time"))
                 break

@@ -11,7 +11,6 @@ import dataclasses
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from refine.constants import SIDE_CHAIN_SLOTS
 from refine.networks.environment import (
@@ -23,7 +22,7 @@ from refine.networks.environment import (
     regions,
     smooth_cutoff,
 )
-from refine.networks.network import Trunk, TrunkSettings, silence
+from refine.networks.network import Trunk, TrunkSettings, silence, silu
 from refine.structure.geometry import distance
 
 
@@ -92,8 +91,9 @@ class Atoms(nn.Module):
         with torch.autocast(near.device.type, enabled=False):  # coordinates lose 0.1 Å in bfloat16
             local = ((near - ca.unsqueeze(2)) @ region.rot) * 0.1
             place = self.place(torch.cat((local, radial_basis(away, 10, 0.0, s.cutoff), *to_centre), dim=-1))
-        z = F.silu(self.centre(node).unsqueeze(2) + self.kind(kind.take_along_dim(closest, 2)) + place)
-        z = F.silu(self.mix(z))
+        z = self.kind(kind.take_along_dim(closest, 2))
+        z = silu(z.add_(self.centre(node).unsqueeze(2)).add_(place))
+        z = silu(self.mix(z))
         return self.out((z * weight.unsqueeze(-1).to(z.dtype)).sum(2) / _TYPICAL_ATOMS)
 
     def begin_as_identity(self) -> None:
@@ -149,7 +149,7 @@ class Likelihood(nn.Module):
             dim=-1,
         )
         neighbour = neighbour_values(self.identity(residue) + self.neighbour(node), region.index)
-        z = F.silu(self.centre(node).unsqueeze(2) + neighbour + self.edge(edge) + self.side_chain(features))
+        z = silu(neighbour.add_(self.centre(node).unsqueeze(2)).add_(self.edge(edge)).add_(self.side_chain(features)))
         z = self.mix(z) * region.envelope.unsqueeze(-1).to(z.dtype)
         atoms = self.atoms(node, backbone, side_chain, present, residue, region)
         return self.read_out(torch.cat((node, z.sum(2) / 16.0 + atoms), dim=-1))

@@ -43,13 +43,14 @@ class Messages(nn.Module):
     def forward(self, node: Tensor, edge: Tensor, region: Region) -> tuple[Tensor, Tensor]:
         """Updated (B, L, D) residues and (B, L, K, D) edges."""
         x = self.norm_in(node)
-        z = F.silu(self.centre(x).unsqueeze(2) + neighbour_values(self.neighbour(x), region.index) + self.edge(edge))
-        z = F.silu(self.mix(z))
+        z = neighbour_values(self.neighbour(x), region.index)
+        z = silu(z.add_(self.centre(x).unsqueeze(2)).add_(self.edge(edge)))
+        z = silu(self.mix(z))
         message = (z * region.envelope.unsqueeze(-1).to(z.dtype)).sum(2) / _TYPICAL_NEIGHBOURS
         node = node + self.out(message)
         node = node + self.transition(self.norm_out(node))
         if self.edge_out is not None:
-            edge = edge + self.edge_out(z)
+            edge = self.edge_out(z).add_(edge)
         return node, edge
 
     def begin_as_identity(self) -> None:
@@ -84,12 +85,17 @@ class Trunk(nn.Module):
         if self.residue_in is not None:
             node = node + self.residue_in(residue)
         with torch.autocast(region.edge.device.type, enabled=False):  # coordinates lose 0.1 Å in bfloat16
-            edge = F.silu(self.edge_in(region.edge) + self.offset_in(offset))
+            edge = silu(self.offset_in(offset).add_(self.edge_in(region.edge)))
         if torch.is_autocast_enabled(region.edge.device.type):
             edge = edge.to(torch.get_autocast_dtype(region.edge.device.type))
         for layer in self.layers:
             node, edge = layer(node, edge, region)
         return node, edge
+
+
+def silu(x: Tensor) -> Tensor:
+    """x · sigmoid(x) of a tensor that nobody else holds: in its place where no gradient will be asked for."""
+    return F.silu(x, inplace=not torch.is_grad_enabled())
 
 
 def parameter_count(module: nn.Module) -> int:

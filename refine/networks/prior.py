@@ -98,7 +98,8 @@ class Prior(nn.Module):
         region = regions(backbone, mask, self.settings.region)
         node, edge = self.trunk(region, offset_classes(position, chain, region.index), residue)
         frame = at_least_single(self.frame_head(node))
-        pair = at_least_single(self.edge_head(node.unsqueeze(2) + neighbour_values(node, region.index) + edge))
+        pair = neighbour_values(node, region.index).add_(node.unsqueeze(2)).add_(edge)
+        pair = at_least_single(self.edge_head(pair))
         return PriorOutput(
             shift=frame[..., 0:3],
             shift_log_b=bounded(frame[..., 3], *_LOG_B_RANGE),

@@ -62,6 +62,6 @@ def schedule_of(settings: PropagationSettings) -> Callable[[int], Point]:
 
     def at(step: int) -> Point:
         heat = factor(span * step / last)
-        return Point(settings.step_size, settings.noise * heat, settings.temperature * heat)
+        return Point(settings.step_size, settings.noise_variance * heat, settings.temperature * heat)
 
     return at

@@ -9,6 +9,9 @@ from refine.settings_checks import above, at_least, at_most, one_of, within
 METHODS = ("preconditioned", "overdamped", "baoab")
 SCHEDULES = ("constant", "annealing", "cycles")
 
+NOISE = 0.0002
+"""Å^2, variance of the noise on each coordinate and step."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PropagationSettings:
@@ -23,7 +26,8 @@ class PropagationSettings:
             ``preconditioned`` uses it for the static terms.
         fraction: for ``preconditioned``: part of the way to each residue's most likely place that a step makes.
         noise: alpha_b of equation (3), Å^2: variance of the noise on each coordinate and step. At equilibrium at
-            temperature T it is 2 alpha_a kT; it is free here.
+            temperature T it is 2 alpha_a kT; it is free here. By default none for one replica, which arrives where six
+            noisy ones do (benchmarks/LOG.md, 33), and ``NOISE`` for several, which were copies of each other without.
         max_step: Å, limit on the drift of any atom in one step; the residue's drift is shortened as a whole.
         sweeps: sweeps of the projection that restores bonded geometry after each overdamped step; 0 leaves that to the
             bonded terms, which then need a ``step_size`` of 0.001 or less.
@@ -35,11 +39,11 @@ class PropagationSettings:
     """
 
     method: str = "preconditioned"
-    replicas: int = 6
-    steps: int = 20
+    replicas: int = 1
+    steps: int = 14
     step_size: float = 0.01
     fraction: float = 0.4
-    noise: float = 0.0002
+    noise: float | None = None
     max_step: float = 0.3
     sweeps: int = 4
     refresh_every: int = 1
@@ -54,8 +58,9 @@ class PropagationSettings:
     def __post_init__(self) -> None:
         one_of("propagation.method", self.method, METHODS)
         one_of("propagation.schedule", self.schedule, SCHEDULES)
-        for name in ("steps", "sweeps", "step_size", "noise", "cold", "temperature", "friction"):
+        for name in ("steps", "sweeps", "step_size", "cold", "temperature", "friction"):
             at_least(f"propagation.{name}", getattr(self, name), 0)
+        at_least("propagation.noise", self.noise_variance, 0)
         for name in ("replicas", "refresh_every", "cycles", "keep_every"):
             at_least(f"propagation.{name}", getattr(self, name), 1)
         for name, most in (("replicas", 1000), ("steps", 1_000_000), ("sweeps", 1000), ("cycles", 1_000_000)):
@@ -63,3 +68,10 @@ class PropagationSettings:
         for name in ("fraction", "max_step", "time_step"):
             above(f"propagation.{name}", getattr(self, name), 0)
         within("propagation.fraction", self.fraction, 0, 1)
+
+    @property
+    def noise_variance(self) -> float:
+        """alpha_b, Å^2: ``noise``, or its default for this number of replicas."""
+        if self.noise is not None:
+            return self.noise
+        return NOISE if self.replicas > 1 else 0.0

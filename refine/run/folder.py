@@ -133,6 +133,11 @@ class RunFolder:
             if path.is_file() and _is_result(path.name):
                 path.unlink()
 
+    def remove(self, *names: str) -> None:
+        """Remove files of this run, those that are there."""
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+
     def _denied(self, error: OSError) -> InputError:
         reason = error.strerror or str(error)
         return InputError(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refine.ensemble.candidates import Proposal
-from refine.ensemble.length import LengthSettings, shortened
+from refine.ensemble.length import LengthSettings
+from refine.ensemble.proposal import Proposal, shortened
 from refine.errors import InputError
 from tests.proteins import small_protein
 
