@@ -54,7 +54,7 @@ def swapped(protein: Protein, i: int, first: str, second: str) -> Protein:
 
 
 def repaired(protein: Protein, keep: np.ndarray | None = None) -> RepairResult:
-    return repair(ReadResult(protein, (), "pdb", 1, "model.pdb"), keep)
+    return repair(ReadResult(protein, (), "pdb", 1, NOTHING_GIVEN, "model.pdb"), keep)
 
 
 def number(letter: str) -> int:

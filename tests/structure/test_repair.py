@@ -41,7 +41,7 @@ def without(protein: Protein, lost: np.ndarray) -> Protein:
 
 
 def repaired(protein: Protein) -> RepairResult:
-    return repair(ReadResult(protein, (), "pdb", 1, "model.pdb"))
+    return repair(ReadResult(protein, (), "pdb", 1, NOTHING_GIVEN, "model.pdb"))
 
 
 def assert_whole(protein: Protein) -> None:
