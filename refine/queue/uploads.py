@@ -18,6 +18,7 @@ from refine.errors import InputError, RefineError
 from refine.files import stem
 from refine.queue.settings import AppSettings
 from refine.structure.connections import described
+from refine.structure.file_estimate import FileEstimate
 from refine.structure.protein import Protein
 from refine.structure.read import ReadResult, read_structure
 from refine.structure.source import open_source
@@ -72,6 +73,7 @@ class Preview:
         hetero: residue name → how many (ligands, ions, waters, nucleotides), carried along.
         notes: what was decided while reading.
         bonds: what is bonded besides the chain, one text a bond; see ``structure.connections``.
+        estimate: what the B column says of the model's accuracy.
         problems: residue by residue, worst kinds first.
         quality: numbers of ``assess.validate``.
         cif: the protein and its hetero atoms, waters left out, for the viewer.
@@ -85,6 +87,7 @@ class Preview:
     hetero: dict[str, int]
     notes: tuple[str, ...]
     bonds: tuple[str, ...]
+    estimate: FileEstimate
     problems: tuple[Problem, ...]
     quality: dict[str, float]
     cif: str
@@ -153,6 +156,7 @@ def examine(upload: Upload, settings: AppSettings, model: int | None = None) -> 
         hetero=dict(Counter(name for *_, name in sorted(groups)).most_common()),
         notes=tuple(str(note) for note in read.notes),
         bonds=tuple(_bonds(read.protein)),
+        estimate=read.estimate,
         problems=tuple(_problems(read, checked)),
         quality=checked.totals(),
         cif=cif,

@@ -1,9 +1,10 @@
 """What the B column of a file says of the model's accuracy: pLDDT, a predicted error, or nothing ("not given").
 
 Predictors write their own estimate of every residue where experiments have B factors. What it is, the header says
-(``FileHeader``), or the values do: pLDDT is smooth along the chain and higher in the core, and lower towards the ends of
-side chains, within 0–100 or 0–1; an error in Å is smooth, small and lower in the core; B factors are lower in the core,
-too, but not that small, and grow towards the ends of side chains. Where neither tells for certain, nothing is given.
+(``FileHeader``), or the values do. pLDDT lies within 0–100 or 0–1, is smooth along the chain, higher in the core, and
+lower towards the ends of side chains; an error in Å is smooth, small and lower in the core; B factors are lower in the
+core, too, but not that small, and grow towards the ends of side chains. Where neither tells for certain, nothing is
+given.
 """
 
 from __future__ import annotations
@@ -124,12 +125,13 @@ def file_estimate(protein: Protein, header: FileHeader) -> FileEstimate:
     b[b == 0.0] = np.nan
     nothing = _nothing(b, header)
     if nothing:
-        return _not_given(len(b), nothing)
+        return not_given(len(b), nothing)
     column = _column(protein, b)
     return _by_metric(column, header) or _by_words(column, header) or _by_values(column)
 
 
-def _not_given(length: int, reason: str) -> FileEstimate:
+def not_given(length: int, reason: str) -> FileEstimate:
+    """No estimate of ``length`` residues, and why."""
     return FileEstimate("", "", "", reason, np.full(length, np.nan))
 
 
@@ -225,9 +227,9 @@ def _by_values(column: _Column) -> FileEstimate:
     """By the values alone."""
     length = len(column.b)
     if length < SHORTEST:
-        return _not_given(length, f"{length} residues are too few to tell by their values what they are")
+        return not_given(length, f"{length} residues are too few to tell by their values what they are")
     if column.smooth < SMOOTH:
-        return _not_given(length, "the values of the B column jump along the chain")
+        return not_given(length, "the values of the B column jump along the chain")
     unit = 1.0 if column.largest <= 1.0 else 100.0
     tail_below = column.median >= HIGH * unit and column.mean < column.median and column.core > -0.1
     like_plddt = column.core >= SLIGHTLY or tail_below if column.shared else column.outwards <= OUTWARDS
@@ -236,4 +238,4 @@ def _by_values(column: _Column) -> FileEstimate:
     small = column.median <= MOST_ERROR and column.largest <= WORST_ERROR
     if column.shared and column.core <= -CLEARLY and small:
         return _error(column, "by its values")
-    return _not_given(length, "the B column looks like B factors")
+    return not_given(length, "the B column looks like B factors")

@@ -3,7 +3,7 @@
 
 const PLAIN = '#8a94a3';
 const PICKED = '#7a4fd0';
-const RAMPS = { confidence: TRUST, amount: HEAT };
+const RAMPS = { confidence: TRUST, amount: HEAT, bands: BANDS };
 const STYLES = ['cartoon', 'trace', 'sticks'];
 const TURNS = { ArrowLeft: [-8, 'y'], ArrowRight: [8, 'y'], ArrowUp: [-8, 'x'], ArrowDown: [8, 'x'] };
 
