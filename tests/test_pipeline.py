@@ -113,8 +113,9 @@ def test_the_inputs_confidence_is_its_own_and_stands_in_every_table(run: pipelin
 
 def test_a_predictors_own_estimate_is_said_and_combined(piece: Path, tmp_path: Path) -> None:
     prepared = prepare(piece)
-    near = np.linalg.norm(prepared.protein.coords[0, :, None, 1] - prepared.protein.coords[0, None, :, 1], axis=-1)
-    plddt = 40.0 + 50.0 * np.exp(-0.5 * (near / 8.0) ** 2).sum(1) / 12.0
+    ca = prepared.protein.coords[0, :, 1]
+    near = np.exp(-0.5 * (np.linalg.norm(ca[:, None] - ca, axis=-1) / 8.0) ** 2).sum(1)
+    plddt = 45.0 + 50.0 * (near - near.min()) / np.ptp(near)
     write_pdb(prepared.protein, tmp_path / "given.pdb", b_values=plddt.astype(np.float32))
     messages: list[str] = []
     run = refine_file(tmp_path / "given.pdb", tmp_path / "out", QUICK, Progress(lambda e: messages.append(e.message)))

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from refine.accuracy.calibration import Linear, network_hashes
+from refine.accuracy.calibration import Linear
 from refine.accuracy.confidence import LARGEST, SMALLEST, AccuracyEstimate
 from refine.accuracy.features import NEAR, Features, residue_features
 from refine.assess.clashes import clashes
@@ -221,8 +221,3 @@ def read_table(path: Path) -> InputTable:
         raise ModelError(
             f"the table of confidence cannot be read: {error}", file=str(path), remedy="Install refine again"
         ) from error
-
-
-def fits(table: InputTable, networks: Networks) -> bool:
-    """Whether the table was fitted with these networks."""
-    return network_hashes(networks.folder) == dict(table.networks)
