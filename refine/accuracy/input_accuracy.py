@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from refine.accuracy.calibration import Linear
 from refine.accuracy.confidence import LARGEST, SMALLEST, AccuracyEstimate
-from refine.accuracy.features import NEAR, Features, residue_features
+from refine.accuracy.features import Features, averaged_near, residue_features
 from refine.assess.clashes import clashes
 from refine.energy.learned import AppliedNetworks
 from refine.energy.system import System
@@ -152,10 +152,9 @@ def input_features(protein: Protein, networks: Networks) -> Features:
     system = System.from_protein(protein, next(networks.priors[0].parameters()).device)
     coords = torch.from_numpy(protein.coords[:1, :, :4].copy()).to(system.device)
     features = residue_features(system, coords, AppliedNetworks(networks, system))[0]
-    ca = protein.coords[0, :, 1].astype(np.float64)
-    weight = np.exp(-0.5 * np.square(np.linalg.norm(ca[:, None] - ca, axis=-1) / NEAR))
-    around = weight @ clashes(protein).per_residue(len(protein)) / weight.sum(1)
-    return features | {"clashes_near": np.log1p(around)}
+    counts = torch.from_numpy(clashes(protein).per_residue(len(protein))).to(coords)
+    around = averaged_near(counts[None], coords[:, :, 1])[0]
+    return features | {"clashes_near": np.log1p(around.double().cpu().numpy())}
 
 
 def confidence_networks(at_hand: Networks | None, device: str) -> Networks:
