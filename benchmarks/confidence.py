@@ -31,7 +31,7 @@ from confidence_inputs import LONGEST, MOST_PER_PROGRAM, NATIVES, Measured, case
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from refine.accuracy.calibration import Linear, network_hashes, packaged
+from refine.accuracy.calibration import Linear, Residues, network_hashes, packaged
 from refine.accuracy.confidence import LARGEST, SMALLEST
 from refine.accuracy.fit import fit_linear, fit_logistic
 from refine.accuracy.input_accuracy import (
@@ -50,7 +50,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 NAMES = (
     "expected", "expected_near", "log_distance_b_near", "likelihood_near", "disagreement",
-    "judged", "judged_near", "judged_mean", "burial", "burial_wide", "end", "ramachandran_near", "clashes_near",
+    "judged", "judged_near", "judged_mean", "burial", "burial_wide", "end", "ramachandran_near",
 )  # fmt: skip
 RIDGE, RIDGE_COMBINED = 0.01, 0.0003
 FOLDS = 5
@@ -65,8 +65,8 @@ Estimator = Callable[[Measured], NDArray[np.float64]]
 def fit(data: Sequence[Measured], facts: Mapping[str, Any]) -> InputTable:
     """The table of these inputs; those whose file gives an estimate and those where it gives none go separate ways."""
     given = [m for m in data if m.estimate.given]
-    alone = _expected([m for m in data if m.case.group in ("servers tune", "natives")], NAMES)
-    beside = _expected(given, NAMES)
+    alone = _alone([m for m in data if m.case.group in ("servers tune", "natives")])
+    beside = _beside(given)
     as_error = [{"log_error": np.log(np.clip(m.distance, SMALLEST, LARGEST))} for m in given]
     error_as_lddt = fit_logistic(as_error, [m.lddt for m in given], ["log_error"], RIDGE_COMBINED)
     both = _left_out_logits(given, error_as_lddt)
@@ -75,10 +75,17 @@ def fit(data: Sequence[Measured], facts: Mapping[str, Any]) -> InputTable:
     return InputTable(alone, beside, Expected(lddt, log_error), error_as_lddt, **facts)
 
 
-def _expected(data: Sequence[Measured], names: Sequence[str]) -> Expected:
+def _alone(data: Sequence[Measured]) -> Residues:
+    """As ensemble_calibration.py fits structures that no run has moved."""
     features = [m.features for m in data]
-    lddt = fit_logistic(features, [m.lddt for m in data], names, RIDGE)
-    return Expected(lddt, fit_linear(features, [_log_error(m) for m in data], names, RIDGE))
+    lddt = fit_linear(features, [m.lddt for m in data], NAMES)
+    return Residues(lddt, fit_linear(features, [_log_error(m) for m in data], NAMES))
+
+
+def _beside(data: Sequence[Measured]) -> Expected:
+    features = [m.features for m in data]
+    lddt = fit_logistic(features, [m.lddt for m in data], NAMES, RIDGE)
+    return Expected(lddt, fit_linear(features, [_log_error(m) for m in data], NAMES, RIDGE))
 
 
 def _log_error(m: Measured) -> NDArray[np.float64]:
@@ -88,7 +95,7 @@ def _log_error(m: Measured) -> NDArray[np.float64]:
 def _left_out_logits(given: Sequence[Measured], error_as_lddt: Linear) -> list[dict[str, NDArray[np.float64]]]:
     """What is combined, ours by tables that have not seen the family, lest it count for more than it is worth."""
     part = folds(given)
-    tables = [_expected([m for m in given if part[m.case.family] != k], NAMES) for k in range(FOLDS)]
+    tables = [_beside([m for m in given if part[m.case.family] != k]) for k in range(FOLDS)]
     found = []
     for m in given:
         table, known = tables[part[m.case.family]], np.isfinite(m.estimate.values)

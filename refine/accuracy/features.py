@@ -62,8 +62,7 @@ def residue_features(
         if networks is not None:
             features |= _network(networks.fields(coords), coords, networks.likelihood(coords), system)
             judged = torch.logit(networks.judged(coords).clamp(0.02, 0.98))
-            near = averaged_near(judged, coords[:, :, 1])
-            features |= {"judged": judged, "judged_near": near, "judged_mean": _mean(judged)}
+            features |= {"judged": judged, "judged_near": _near(judged, coords[:, :, 1]), "judged_mean": _mean(judged)}
     shared = {} if context is None else _shared(context)
     return [
         {name: value[r].double().cpu().numpy() for name, value in features.items()} | shared for r in range(len(coords))
@@ -87,7 +86,7 @@ def _geometry(system: System, coords: Tensor) -> dict[str, Tensor]:
         "end": _closeness_to_ends(system).to(ca).expand_as(burial),
         "log_length": length,
         "ramachandran": torsion,
-        "ramachandran_near": averaged_near(torsion, ca),
+        "ramachandran_near": _near(torsion, ca),
         "burial_mean": _mean(burial),
     }
 
@@ -100,20 +99,20 @@ def _network(fields: Fields, coords: Tensor, log_p: Tensor, system: System) -> d
     own = log_p.gather(-1, system.residue_index.expand(len(coords), -1).unsqueeze(-1)).squeeze(-1).clamp_min(-8.0)
     return {
         "expected": expected,
-        "expected_near": averaged_near(expected, ca),
+        "expected_near": _near(expected, ca),
         "expected_mean": _mean(expected),
         "log_shift_b": fields.shift_b.log(),
         "log_distance_b": pair,
-        "log_distance_b_near": averaged_near(pair, ca),
+        "log_distance_b_near": _near(pair, ca),
         "log_shift": torch.log((fields.place - ca).norm(dim=-1) + 0.1),
         "likelihood": own,
-        "likelihood_near": averaged_near(own, ca),
+        "likelihood_near": _near(own, ca),
         "likelihood_mean": _mean(own),
         "disagreement": torch.log(fields.disagreement + 0.05),
     }
 
 
-def averaged_near(values: Tensor, ca: Tensor) -> Tensor:
+def _near(values: Tensor, ca: Tensor) -> Tensor:
     """Averages (R, L) of ``values`` over the surroundings in space, the residue itself included."""
     weight = torch.exp(-0.5 * (torch.cdist(ca, ca) / NEAR) ** 2)
     return (weight @ values.unsqueeze(-1)).squeeze(-1) / weight.sum(-1)

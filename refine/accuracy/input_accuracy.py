@@ -1,11 +1,12 @@
 """The confidence of a run's input: its own, from the input as it came, whatever the options of the run.
 
-Ours is a logistic model of the numbers that the packaged networks and the geometry give (``features``). Where the file
+Ours is estimated from the numbers that the packaged networks and the geometry give (``features``). Where the file
 brings its predictor's estimate, ours is one that was fitted on models of predictors, and both are combined:
 
     combined = σ(offset + w_ours · logit(ours) + w_file · logit(file))        w_ours, w_file ≥ 0
 
-so that more of either is never less of the combined. Where the file gives none, ours stands alone. The numbers are
+so that more of either is never less of the combined. Where the file gives none, ours stands alone, linear and fitted on
+models of servers, as ``calibration`` has it for structures that no run has moved. The numbers are
 fitted by benchmarks/confidence.py; an error in Å counts as the lDDT that residues with such an error have.
 """
 
@@ -22,10 +23,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from refine.accuracy.calibration import Linear
+from refine.accuracy.calibration import Linear, Residues
 from refine.accuracy.confidence import LARGEST, SMALLEST, AccuracyEstimate
-from refine.accuracy.features import Features, averaged_near, residue_features
-from refine.assess.clashes import clashes
+from refine.accuracy.features import Features, residue_features
 from refine.energy.learned import AppliedNetworks
 from refine.energy.system import System
 from refine.errors import ModelError
@@ -53,13 +53,13 @@ class InputTable:
     """What ``benchmarks/confidence.py`` fits.
 
     Attributes:
-        alone: of features, where the file gives nothing; beside: where it gives its own estimate.
+        alone: of features, where the file gives nothing, lDDT linear; beside: where it gives its own estimate.
         combined: of ``ours`` and ``file``, logits of the expected lDDT, and of the log error of ``beside``.
         error_as_lddt: logit of the lDDT that residues have whose CA is off by a ``log_error``.
         networks: sha256 of each trained file by name; source, data, commit, settings: how it was made.
     """
 
-    alone: Expected
+    alone: Residues
     beside: Expected
     combined: Expected
     error_as_lddt: Linear
@@ -148,13 +148,14 @@ def input_accuracy(protein: Protein, estimate: FileEstimate, networks: Networks)
 
 
 def input_features(protein: Protein, networks: Networks) -> Features:
-    """Features (L,) of an input, by name: those of ``residue_features``, and the clashes around each residue."""
+    """Features (L,) of an input, by name.
+
+    Clashes are not among them: they tell models of servers from right ones, but any minimisation takes them away, and
+    the confidence of the same fold would rise by it.
+    """
     system = System.from_protein(protein, next(networks.priors[0].parameters()).device)
     coords = torch.from_numpy(protein.coords[:1, :, :4].copy()).to(system.device)
-    features = residue_features(system, coords, AppliedNetworks(networks, system))[0]
-    counts = torch.from_numpy(clashes(protein).per_residue(len(protein))).to(coords)
-    around = averaged_near(counts[None], coords[:, :, 1])[0]
-    return features | {"clashes_near": np.log1p(around.double().cpu().numpy())}
+    return residue_features(system, coords, AppliedNetworks(networks, system))[0]
 
 
 def confidence_networks(at_hand: Networks | None, device: str) -> Networks:
@@ -172,8 +173,10 @@ def confidence_networks(at_hand: Networks | None, device: str) -> Networks:
 def expected(features: Features, estimate: FileEstimate, table: InputTable) -> InputAccuracy:
     """What ``table`` expects by the features (L,) of an input and its file's estimate."""
     file = as_lddt(estimate, table.error_as_lddt)
-    own = table.beside if estimate.given else table.alone
-    ours, log_error = sigmoid(own.lddt(features)), own.log_error(features)
+    if estimate.given:
+        ours, log_error = sigmoid(table.beside.lddt(features)), table.beside.log_error(features)
+    else:
+        ours, log_error = np.clip(table.alone.lddt(features), 0.0, 1.0), table.alone.log_error(features)
     combined, known = ours.copy(), np.isfinite(file)
     both = {"ours": logit(ours[known]), "file": logit(file[known]), "log_error": log_error[known]}
     combined[known] = sigmoid(table.combined.lddt(both))
@@ -210,10 +213,8 @@ def read_table(path: Path) -> InputTable:
     """A table of a file; raises ModelError when it cannot be read."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        parts = {
-            name: Expected(Linear(**values[name]["lddt"]), Linear(**values[name]["log_error"]))
-            for name in ("alone", "beside", "combined")
-        }
+        kinds = {"alone": Residues, "beside": Expected, "combined": Expected}
+        parts = {k: kind(Linear(**values[k]["lddt"]), Linear(**values[k]["log_error"])) for k, kind in kinds.items()}
         rest = {k: values[k] for k in ("networks", "source", "data", "commit", "settings")}
         return InputTable(**parts, error_as_lddt=Linear(**values["error_as_lddt"]), **rest)
     except (OSError, ValueError, KeyError, TypeError) as error:
