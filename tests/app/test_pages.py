@@ -75,7 +75,7 @@ def test_the_files_own_estimate_is_said(store: Store, given: bool) -> None:
     lines = []
     for line in short_model().decode().splitlines():
         number = int(line[22:26]) if line.startswith("ATOM") else 0
-        value = 90.0 - 0.05 * (number % 50) if given else 50.0
+        value = 90.0 - 0.3 * abs(number - 161) if given else 50.0
         lines.append(f"{line[:60]}{value:6.2f}{line[66:]}" if number else line)
     test = app()
     test.session_state["way"] = "Paste text"
@@ -88,7 +88,7 @@ def test_the_files_own_estimate_is_said(store: Store, given: bool) -> None:
     if given:
         assert "The file&#39;s own estimate: pLDDT, mean" in html and "<svg" in html
     else:
-        assert "own estimate: not given (all values of the B column are alike" in words(test) and "<svg" not in html
+        assert "own estimate: not given" in words(test).replace("\\", "") and "<svg" not in html
 
 
 def test_a_bad_paste_is_refused(store: Store) -> None:
