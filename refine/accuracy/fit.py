@@ -32,7 +32,8 @@ def fit_linear(
     level = float(table.weight @ table.truth)
     weighted = (table.x * table.weight[:, None]).T
     gram = weighted @ table.x + ridge * np.eye(len(names))
-    return table.linear(level, np.linalg.solve(gram, weighted @ (table.truth - level)))
+    slopes: NDArray[np.float64] = np.linalg.solve(gram, weighted @ (table.truth - level))
+    return table.linear(level, slopes)
 
 
 def fit_logistic(

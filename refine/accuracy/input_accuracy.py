@@ -213,10 +213,12 @@ def read_table(path: Path) -> InputTable:
     """A table of a file; raises ModelError when it cannot be read."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        kinds = {"alone": Residues, "beside": Expected, "combined": Expected}
-        parts = {k: kind(Linear(**values[k]["lddt"]), Linear(**values[k]["log_error"])) for k, kind in kinds.items()}
+        alone, beside, combined = (
+            (Linear(**values[k]["lddt"]), Linear(**values[k]["log_error"])) for k in ("alone", "beside", "combined")
+        )
         rest = {k: values[k] for k in ("networks", "source", "data", "commit", "settings")}
-        return InputTable(**parts, error_as_lddt=Linear(**values["error_as_lddt"]), **rest)
+        error_as_lddt = Linear(**values["error_as_lddt"])
+        return InputTable(Residues(*alone), Expected(*beside), Expected(*combined), error_as_lddt, **rest)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"the table of confidence cannot be read: {error}", file=str(path), remedy="Install refine again"
