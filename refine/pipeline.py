@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from refine.accuracy.confidence import displacement
+from refine.accuracy.confidence import AccuracyEstimate, displacement
 from refine.accuracy.features import Context
+from refine.accuracy.input_accuracy import InputAccuracy, confidence_networks, input_accuracy
 from refine.accuracy.verdict import Verdict, verdict_of
 from refine.energy.free_energy import EnergyTable
-from refine.engine import Engine, load_networks_of
+from refine.engine import Engine, StructureScore, load_networks_of
 from refine.ensemble.candidates import LEAST_APART, distinct, finishing_order, rank
 from refine.ensemble.ensemble import Ensemble, ensemble_of
 from refine.errors import EngineError
@@ -77,6 +78,8 @@ def refine_file(
     prepared = prepared_for(path, settings)
     tell_notes(prepared, progress or Progress())
     engine = Engine(prepared.protein, networks or load_networks_of(settings), settings)
+    accuracy = accuracy_of(prepared, engine)
+    (progress or Progress())("read", message=accuracy.sentence)
     with opened(folder, prepared, settings, progress) as (record, tell):
         if engine.networks is not None:
             record.values["networks"] = engine.networks.facts
@@ -84,7 +87,7 @@ def refine_file(
             record.kept(),
             FinishingPool(settings.workers, prepared.protein, settings.finishing, prepared.mobile) as pool,
         ):
-            Run(prepared, engine, record, tell).go(pool)
+            Run(prepared, engine, accuracy, record, tell).go(pool)
         if report:
             record.values["report"] = try_report(folder.path)
             record.write()
@@ -105,6 +108,12 @@ def prepared_for(path: Path, settings: RunSettings) -> Prepared:
     return prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
 
 
+def accuracy_of(prepared: Prepared, engine: Engine) -> InputAccuracy:
+    """What is expected of an input: by the packaged networks, from the input as it came, whatever the settings."""
+    networks = confidence_networks(engine.networks, str(engine.system.device))
+    return input_accuracy(prepared.usual.replica(0), prepared.estimate, networks)
+
+
 def tell_notes(prepared: Prepared, progress: Progress) -> None:
     """Repairs and losses of an input, a line each."""
     for line in summary_lines(prepared.notes):
@@ -115,12 +124,15 @@ class Run:
     """One run over a prepared input; ``go`` is the order of the stages.
 
     Args:
-        prepared: the input; engine: of the input as it came.
+        prepared: the input; engine: of the input as it came; accuracy: what is expected of it.
         record: of the run, in its folder; progress: told of every step.
     """
 
-    def __init__(self, prepared: Prepared, engine: Engine, record: Record, progress: Progress) -> None:
+    def __init__(
+        self, prepared: Prepared, engine: Engine, accuracy: InputAccuracy, record: Record, progress: Progress
+    ) -> None:
         self.prepared, self.engine, self.settings = prepared, engine, engine.settings
+        self.accuracy = accuracy
         self.record, self.folder, self.progress = record, record.folder, progress
 
     def go(self, pool: FinishingPool) -> None:
@@ -129,6 +141,8 @@ class Run:
         self.folder.text("cite.bib", CITE_BIB)
         self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
         self.record.add_files("input.cif")
+        log.info("%s", self.accuracy.sentence)
+        self.record.values["input_accuracy"] = self.accuracy.facts()
         with self.record.timed("relax"):
             self.record.values["length"] = round(self.engine.length, 3)
             relaxed = self.relax(pool)
@@ -137,8 +151,10 @@ class Run:
         with self.record.timed("ensemble"):
             self.write_ensemble(propagated)
         with self.record.timed("finish"):
-            finished_input = self.scored("input", relaxed or self.finish_input(pool), propagated)
-            candidates = self.finish(pool, propagated)
+            result = relaxed or self.finish_input(pool)
+            score = self.score(result, propagated)
+            finished_input = self.finished("input", result, score, score.estimate, propagated)
+            candidates = self.finish(pool, propagated, score.estimate)
         with self.record.timed("write"):
             self.submit(propagated, finished_input, candidates)
 
@@ -205,10 +221,11 @@ class Run:
             self.folder.write("ensemble.pdb", lambda path: write_ensemble_pdb(frames, path))
             self.record.add_files("ensemble.pdb")
 
-    def finish(self, pool: FinishingPool, propagated: Propagated) -> list[Finished]:
+    def finish(self, pool: FinishingPool, propagated: Propagated, start: AccuracyEstimate) -> list[Finished]:
         """The chosen candidates, finished and written as they finish, in the order of the ensemble.
 
-        The others take the side chains of the first, whose backbone is within some tenths of an Å of theirs.
+        The others take the side chains of the first, whose backbone is within some tenths of an Å of theirs. ``start``
+        is the run's own estimate of the input, finished.
         """
         ensemble = propagated.ensemble
         names = [p.name for p in ensemble.proposals]
@@ -223,21 +240,29 @@ class Run:
             keep = self.engine.nearly_right
             for k, result in pool.finish(proteins, refined=True, keep=keep, settled=settled):
                 i = begun + k
-                candidates[i] = self.scored(names[order[i]], result, propagated)
+                score = self.score(result, propagated)
+                candidates[i] = self.finished(names[order[i]], result, score, start, propagated)
                 write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
                 self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)
                 if i == 0 and result.report.flag == "complete":
                     like, settled = result.protein, True
         return [candidates[i] for i in range(len(order))]
 
-    def scored(self, source: str, result: FinishResult, propagated: Propagated) -> Finished:
-        """A finished structure with the run's own score, error and confidence."""
+    def score(self, result: FinishResult, propagated: Propagated) -> StructureScore:
+        """The run's own score and estimate of a finished structure."""
+        return self.engine.of(result.protein).score(propagated.context)
+
+    def finished(
+        self, source: str, result: FinishResult, score: StructureScore, start: AccuracyEstimate, propagated: Propagated
+    ) -> Finished:
+        """A finished structure; its confidence is the input's and what the run sees change from ``start`` on."""
         moved = displacement(result.protein.coords[0, :, 1], self.prepared.protein.coords[0, :, 1])
+        spread = {"spread": propagated.ensemble.spread, "displacement": moved}
         return Finished(
             source=source,
             protein=dataclasses.replace(result.protein, name=self.prepared.protein.name),
-            score=self.engine.of(result.protein).score(propagated.context),
-            run_columns={"spread": propagated.ensemble.spread, "displacement": moved},
+            score=dataclasses.replace(score, estimate=self.accuracy.of_model(score.estimate, start)),
+            run_columns=spread | self.accuracy.columns(),
             report=dataclasses.asdict(result.report),
         )
 
@@ -254,10 +279,10 @@ class Run:
         for k, model in enumerate(models, start=1):
             values["models"].append(self.write_model(f"model_{k}", model))
         self.say_if_fewer(len(models))
-        input_score = self.engine.score(propagated.context)
+        score = self.engine.score(propagated.context)
+        input_score = dataclasses.replace(score, estimate=self.accuracy.of_input)
         self.record.add_files(*write_tables(self.folder, input_score, finished_input, models))
-        form = input_score.estimate.form
-        verdict = self.verdict(propagated, models[0].source, form, moved=ranking.improved)
+        verdict = self.verdict(propagated, models[0].source, score.estimate.form, moved=ranking.improved)
         confidence = {"input": input_score.estimate.overall, "model_1": models[0].score.estimate.overall}
         values |= {"confidence": confidence, "improved": verdict.word == "better", "verdict": verdict.sentence}
         values["judgement"] = dataclasses.asdict(verdict)
@@ -302,7 +327,8 @@ def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
     settings = settings or RunSettings()
     path = Path(path)
     prepared = prepared_for(path, settings)
-    score = Engine(prepared.protein, load_networks_of(settings), settings).score()
+    engine = Engine(prepared.protein, load_networks_of(settings), settings)
+    score = dataclasses.replace(engine.score(), estimate=accuracy_of(prepared, engine).of_input)
     return score_row(path.name, "", "input", score)
 
 

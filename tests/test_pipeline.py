@@ -24,6 +24,7 @@ from refine.progress import Event, Progress
 from refine.propagation.settings import PropagationSettings
 from refine.settings import RunSettings
 from refine.structure.prepare import prepare
+from refine.structure.write import write_pdb
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = RunSettings(
@@ -91,6 +92,39 @@ def test_b_column_is_the_confidence_and_the_cif_says_so(run: pipeline.RunResult)
     chain = gemmi.read_structure(str(run.out / "model_1.pdb"))[0]["x"]
     np.testing.assert_allclose([r[0].b_iso for r in chain], confidence, atol=0.01)
     assert all(0 < c <= 100 for c in confidence)
+
+
+def test_the_inputs_confidence_is_its_own_and_stands_in_every_table(run: pipeline.RunResult, piece: Path) -> None:
+    accuracy = run.record["input_accuracy"]
+    assert not accuracy["estimate"]["given"] and accuracy["file"] is None
+    with (run.out / "scores.csv").open() as stream:
+        scores = {r["name"]: float(r["confidence"]) for r in csv.DictReader(stream)}
+    assert scores["input"] == pytest.approx(accuracy["confidence"], abs=0.01)
+    assert scores["input"] == pytest.approx(score_file(piece, RunSettings(models=1)).quality["confidence"], abs=0.01)
+    with (run.out / "per_residue.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    finished = [float(r["confidence"]) for r in rows if r["model"] == "input_finished"]
+    for model in ("input_finished", "model_1"):
+        of_input = [float(r["input_confidence"]) for r in rows if r["model"] == model]
+        np.testing.assert_allclose(of_input, finished, rtol=1e-4)
+    assert all(r["input_confidence_file"] == "" and r["input_confidence_ours"] for r in rows)
+    assert "refine's own estimate" in (run.out / "model_1.pdb").read_text()
+
+
+def test_a_predictors_own_estimate_is_said_and_combined(piece: Path, tmp_path: Path) -> None:
+    prepared = prepare(piece)
+    ca = prepared.protein.coords[0, :, 1]
+    near = np.exp(-0.5 * (np.linalg.norm(ca[:, None] - ca, axis=-1) / 8.0) ** 2).sum(1)
+    plddt = 45.0 + 50.0 * (near - near.min()) / np.ptp(near)
+    write_pdb(prepared.protein, tmp_path / "given.pdb", b_values=plddt.astype(np.float32))
+    messages: list[str] = []
+    run = refine_file(tmp_path / "given.pdb", tmp_path / "out", QUICK, Progress(lambda e: messages.append(e.message)))
+    accuracy = run.record["input_accuracy"]
+    assert accuracy["estimate"]["name"] == "pLDDT" and accuracy["file"] == pytest.approx(plddt.mean(), abs=0.01)
+    assert any("the file's own estimate: pLDDT" in message for message in messages)
+    remark = [line for line in (run.out / "model_1.pdb").read_text().splitlines() if line.startswith("REMARK  99")]
+    assert any("the file's pLDDT combined" in line.replace("REMARK  99 ", "") for line in remark), remark
+    assert "pLDDT combined" in (run.out / "model_1.cif").read_text()
 
 
 def test_scores_have_the_input_and_terms_that_sum_up(run: pipeline.RunResult) -> None:

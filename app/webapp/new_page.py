@@ -14,6 +14,8 @@ from refine.queue.isolated import read_upload
 from refine.queue.job import QUEUED, Job, new_id
 from refine.queue.request import RUN
 from refine.queue.uploads import MAX_NAME, Preview, Problem, Upload, estimate, shown_name
+from refine.report.bands import file_strips
+from refine.report.render import render
 from webapp import options, places, viewer
 from webapp.identity import user
 from webapp.server import settings, store
@@ -168,6 +170,16 @@ def queue() -> str:
     return f", after {counted(waiting, 'job')} that {'waits' if waiting == 1 else 'wait'}" if waiting else ""
 
 
+def confidence(preview: Preview) -> None:
+    """What the file says of its own accuracy, in AlphaFold's bands where it says that."""
+    strips = file_strips(preview.estimate, preview.protein.residue_ids)
+    if strips is None:
+        text = preview.estimate.sentence
+        st.markdown(f"{plain(text[:1].upper() + text[1:])}.")
+    else:
+        st.html(render("parts/strips.html", confidence=strips))
+
+
 def summary(upload: Upload, preview: Preview) -> None:
     """The summary beside the view."""
     st.markdown(f"**{plain(upload.name)}** · {preview.format} · {counted(preview.residues, 'residue')}")
@@ -192,6 +204,7 @@ def summary(upload: Upload, preview: Preview) -> None:
         )
     )
     quality = preview.quality
+    confidence(preview)
     st.caption(
         f"Clashscore {quality['clashscore']:.0f}, Ramachandran favoured {quality['ramachandran_favoured']:.0f} %."
     )

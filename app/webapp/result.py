@@ -15,8 +15,11 @@ from refine.queue.folder import plain_files, read_plain, zipped
 from refine.queue.isolated import compare_upload
 from refine.queue.job import Job
 from refine.queue.request import RUN
+from refine.report.bands import Strips, input_strips
 from refine.report.comparison import METRICS
 from refine.report.page import REPORT_FILE
+from refine.report.payload import contents
+from refine.report.render import render
 from refine.run.result import COMPARISON_FILE, RunResult, read_run
 from webapp import charts, places
 from webapp.identity import user
@@ -59,6 +62,7 @@ def show(job: Job, folder: Path) -> None:
         downloads(job, run, model)
         if st.button("Refine again from this model", icon=":material/replay:"):
             places.go(places.AGAIN, job.id, model=model)
+    confidence(run)
     st.header("Ranked models")
     table(run)
     charts.show(run, model)
@@ -92,6 +96,19 @@ def verdict(run: RunResult) -> None:
         f"Model 1, and its change from the input. {moved} The score is the run's own, lower is better; it knows no "
         "native structure."
     )
+
+
+def confidence(run: RunResult) -> None:
+    """The input's confidence beside the file's own, where the run has it."""
+    strips = _strips(str(run.out))
+    if strips is not None:
+        st.header("Confidence of the input")
+        st.html(render("parts/strips.html", confidence=strips))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _strips(folder: str) -> Strips | None:
+    return input_strips(contents(read_run(Path(folder))))
 
 
 def title(name: str) -> str:

@@ -29,12 +29,14 @@ class AccuracyEstimate:
     Attributes:
         confidence: (L,) 0–100, 100 × the expected CA lDDT; error: (L,) Å, what the CA's distance from the native is
             expected to be.
-        form: of ``calibration.FORMS``, what it was estimated from.
+        form: of ``calibration.FORMS``, what it was estimated from, or ``input`` (``accuracy.input_accuracy``).
+        basis: that in words, for the files that hold it.
     """
 
     confidence: NDArray[np.float32]
     error: NDArray[np.float32]
     form: str
+    basis: str = "refine's own estimate"
 
     @property
     def overall(self) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from refine.accuracy.calibration import Change, Linear, Pairs
 from refine.accuracy.features import Features
@@ -27,18 +28,69 @@ def fit_linear(
         features: of each target, by name (n,); truth: (n,) of each target, NaN where unknown.
         ridge: penalty, see ``RIDGE``.
     """
+    table = _standardised(features, truth, names)
+    level = float(table.weight @ table.truth)
+    weighted = (table.x * table.weight[:, None]).T
+    gram = weighted @ table.x + ridge * np.eye(len(names))
+    slopes: NDArray[np.float64] = np.linalg.solve(gram, weighted @ (table.truth - level))
+    return table.linear(level, slopes)
+
+
+def fit_logistic(
+    features: Sequence[Features],
+    truth: Sequence[NDArray[np.floating]],
+    names: Sequence[str],
+    ridge: float = RIDGE,
+    rising: bool = False,
+) -> Linear:
+    """The linear function whose logistic function is nearest to ``truth`` (shares, 0–1) by cross entropy.
+
+    Arguments as of ``fit_linear``; with ``rising`` no weight is below 0.
+    """
+    table = _standardised(features, truth, names)
+
+    def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value = theta[0] + table.x @ theta[1:]
+        away = table.weight * (expit(value) - table.truth)
+        entropy = table.weight @ (np.logaddexp(0.0, value) - table.truth * value)
+        gradient = np.concatenate(([away.sum()], table.x.T @ away + ridge * theta[1:]))
+        return float(entropy + 0.5 * ridge * theta[1:] @ theta[1:]), gradient
+
+    bounds = [(None, None), *[(0.0 if rising else None, None)] * len(names)]
+    theta = minimize(loss, np.zeros(1 + len(names)), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return table.linear(float(theta[0]), theta[1:])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Standardised:
+    """Features of all targets, each of mean 0 and deviation 1, their truth and weights that sum to 1."""
+
+    names: Sequence[str]
+    x: NDArray[np.float64]
+    truth: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+    def linear(self, level: float, slopes: NDArray[np.float64]) -> Linear:
+        """``level`` + Σ slope · standardised feature as a function of the features themselves."""
+        slopes = slopes / self.spread
+        offset = level - float(slopes @ self.centre)
+        return Linear(offset, {name: float(s) for name, s in zip(self.names, slopes, strict=True)})
+
+
+def _standardised(
+    features: Sequence[Features], truth: Sequence[NDArray[np.floating]], names: Sequence[str]
+) -> _Standardised:
     measured = [np.isfinite(t) for t in truth]
     x = np.concatenate([np.stack([f[name][k] for name in names], 1) for f, k in zip(features, measured, strict=True)])
     y = np.concatenate([t[k] for t, k in zip(truth, measured, strict=True)])
     weight = np.concatenate([np.full(k.sum(), 1.0 / max(k.sum(), 1)) for k in measured])
     weight /= weight.sum()
-    centre, level = weight @ x, float(weight @ y)
+    centre = weight @ x
     spread = np.sqrt(weight @ (x - centre) ** 2)
     spread = np.where(spread > 1e-6, spread, np.inf)
-    standard = (x - centre) / spread
-    gram = (standard * weight[:, None]).T @ standard + ridge * np.eye(len(names))
-    slopes = np.linalg.solve(gram, (standard * weight[:, None]).T @ (y - level)) / spread
-    return Linear(level - float(slopes @ centre), {name: float(s) for name, s in zip(names, slopes, strict=True)})
+    return _Standardised(names, (x - centre) / spread, y, weight, centre, spread)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ from refine.errors import InputError, RefineError
 from refine.files import stem
 from refine.queue.settings import AppSettings
 from refine.structure.connections import described
+from refine.structure.file_estimate import FileEstimate
 from refine.structure.protein import Protein
 from refine.structure.read import ReadResult, read_structure
 from refine.structure.source import open_source
@@ -72,6 +73,7 @@ class Preview:
         hetero_places: (x, y, z) in Å of their atoms, waters left out.
         notes: what was decided while reading.
         bonds: what is bonded besides the chain, one text a bond; see ``structure.connections``.
+        estimate: what the B column says of the model's accuracy.
         problems: residue by residue, worst kinds first.
         quality: numbers of ``assess.validate``.
         cif: the protein and its hetero atoms, waters left out, for the viewer.
@@ -86,6 +88,7 @@ class Preview:
     hetero_places: tuple[tuple[float, float, float], ...]
     notes: tuple[str, ...]
     bonds: tuple[str, ...]
+    estimate: FileEstimate
     problems: tuple[Problem, ...]
     quality: dict[str, float]
     cif: str
@@ -153,6 +156,7 @@ def examine(upload: Upload, settings: AppSettings, place: Path) -> Preview:
         hetero_places=tuple(read.protein.hetero[k].position for k in dry),
         notes=tuple(str(note) for note in read.notes),
         bonds=tuple(_bonds(read.protein)),
+        estimate=read.estimate,
         problems=tuple(_problems(read, checked)),
         quality=checked.totals(),
         cif=cif,

@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from refine.report import sections
+from refine.report.bands import input_strips
 from refine.report.encode import script_json
 from refine.report.payload import Contents, contents, payload
 from refine.report.render import asset, render, script
@@ -83,6 +84,7 @@ def _values(run: Contents) -> dict[str, Any]:
         "absent": run.absent,
         "missing": run.missing,
         "scores": sections.score_table(run),
+        "confidence": input_strips(run),
         "comparison": run.comparison,
         "sampling": sampling if isinstance(sampling, dict) else {},
         "repairs": sections.repairs(record),

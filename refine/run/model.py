@@ -54,10 +54,16 @@ def write_structure(
     b_values: NDArray[np.float32] | None = None,
     confidence: NDArray[np.float32] | None = None,
     remarks: Sequence[str] = (),
+    basis: str = "",
 ) -> dict[str, str]:
-    """Write ``name``.cif, and ``name``.pdb where the structure fits that format; gives {"cif": …, "pdb": …}."""
+    """Write ``name``.cif, and ``name``.pdb where the structure fits that format; gives {"cif": …, "pdb": …}.
+
+    ``basis`` says what the ``confidence`` comes from.
+    """
     files = {"cif": f"{name}.cif"}
-    folder.write(files["cif"], lambda path: write_cif(protein, path, b_values=b_values, confidence=confidence))
+    folder.write(
+        files["cif"], lambda path: write_cif(protein, path, b_values=b_values, confidence=confidence, basis=basis)
+    )
     if fits_pdb(protein) is None:
         files["pdb"] = f"{name}.pdb"
         folder.write(files["pdb"], lambda path: write_pdb(protein, path, b_values=b_values, remarks=remarks))
@@ -66,13 +72,14 @@ def write_structure(
 
 def write_model(folder: RunFolder, name: str, model: Finished, bfactor: str) -> dict[str, str]:
     """Write a model with confidence, error or B factor in the B column; gives its files as ``write_structure``."""
+    estimate = model.score.estimate
     remarks = (
         f"refine {name}: {model.source}, score {model.score.total:.2f} kcal/mol",
         f"B column: {_MEANING[bfactor]}",
+        f"confidence: {estimate.basis}",
     )
-    return write_structure(
-        folder, name, model.protein, model.b_column(bfactor), model.score.estimate.confidence, remarks
-    )
+    b_values = model.b_column(bfactor)
+    return write_structure(folder, name, model.protein, b_values, estimate.confidence, remarks, estimate.basis)
 
 
 _MEANING = {

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.structure.connections import held_residues
+from refine.structure.file_estimate import FileEstimate
 from refine.structure.notes import Note
 from refine.structure.pdb_atom_names import long_names
 from refine.structure.protein import Protein
@@ -27,12 +28,16 @@ class Prepared:
         path: of the file; protein: R = 1, backbones and side chains complete.
         notes: every repair, in order.
         mobile: (L,) bool, False for residues that must not move: frozen by the user, or held by their bonds.
+        estimate: what the B column of the file says of its accuracy, for the L residues.
+        usual: the protein as it is repaired without options; what is said of the input itself is said of this one.
     """
 
     path: Path
     protein: Protein
     notes: tuple[Note, ...]
     mobile: NDArray[np.bool_]
+    estimate: FileEstimate
+    usual: Protein
 
 
 def prepare(path: Path, *, model: int | None = None, freeze: str = "", keep_hands: bool = False) -> Prepared:
@@ -51,9 +56,10 @@ def prepare(path: Path, *, model: int | None = None, freeze: str = "", keep_hand
     frozen = parse_selection(freeze, read.protein) if freeze else np.zeros(len(read.protein), np.bool_)
     repaired = repair(read, frozen | keep_hands)
     protein = repaired.protein
+    usual = repair(read).protein if keep_hands or frozen.any() else protein
     held = held_residues(protein)
     notes = (*read.notes, *repaired.notes, *_held_notes(protein, held), *_about_output(protein))
-    return Prepared(path, protein, notes, ~(frozen | held))
+    return Prepared(path, protein, notes, ~(frozen | held), read.estimate, usual)
 
 
 def _held_notes(protein: Protein, held: NDArray[np.bool_]) -> list[Note]:

@@ -17,6 +17,8 @@ from refine.structure.atom_record import AtomRecord
 from refine.structure.cif_format import parse_bcif, parse_mmcif
 from refine.structure.connections import connections
 from refine.structure.continuity import breaks, interpenetrating_chains
+from refine.structure.file_estimate import FileEstimate, file_estimate
+from refine.structure.file_header import read_header
 from refine.structure.link_records import StatedLink, stated_links
 from refine.structure.misplaced import FAR as MISPLACED_FAR
 from refine.structure.misplaced import lift_misplaced
@@ -45,6 +47,7 @@ class ReadResult:
         notes: every decision taken on the way.
         format: ``"pdb"``, ``"mmcif"`` or ``"bcif"``.
         models: how many models the file holds.
+        estimate: what the B column says of the model's accuracy.
         path: the file, for messages.
         links: bonds that the file states.
     """
@@ -53,6 +56,7 @@ class ReadResult:
     notes: tuple[Note, ...]
     format: str
     models: int
+    estimate: FileEstimate
     path: str = ""
     links: tuple[StatedLink, ...] = ()
 
@@ -94,7 +98,8 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
     table, parted = connections(protein, links)
     protein = dataclasses.replace(protein, connections=table)
     notes = [*notes, *more, *parted, *breaks(protein), *interpenetrating_chains(protein)]
-    return ReadResult(protein, tuple(notes), source.format, len(models), source.path, links)
+    estimate = file_estimate(protein, read_header(source))
+    return ReadResult(protein, tuple(notes), source.format, len(models), estimate, source.path, links)
 
 
 def _parse(source: Source) -> tuple[dict[int, list[AtomRecord]], list[Note]]:

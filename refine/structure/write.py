@@ -103,6 +103,7 @@ def write_cif(
     *,
     b_values: NDArray[np.float32] | None = None,
     confidence: NDArray[np.float32] | None = None,
+    basis: str = "",
 ) -> None:
     """Write ``protein`` as mmCIF.
 
@@ -111,12 +112,13 @@ def write_cif(
         path: replaced in one step once the new file is complete.
         b_values: (L,) or (L, 14) for B_iso_or_equiv of protein atoms; None writes B factors as read.
         confidence: (L,) 0-100, written as ma_qa_metric_local for every model, with its mean as ma_qa_metric_global.
+        basis: what the confidence comes from, for the description of the metric.
     """
     structure = build_structure(protein, b_values)
     document = structure.make_mmcif_document()
     block = document.sole_block()
     if confidence is not None:
-        _add_confidence(block, structure, protein, np.asarray(confidence, np.float64))
+        _add_confidence(block, structure, protein, np.asarray(confidence, np.float64), basis)
     _quote_connections(block)
     write_text(path, document.as_string())
 
@@ -137,11 +139,15 @@ def _quoted(value: str) -> str:
 
 
 def _add_confidence(
-    block: gemmi.cif.Block, structure: gemmi.Structure, protein: Protein, confidence: NDArray[np.float64]
+    block: gemmi.cif.Block,
+    structure: gemmi.Structure,
+    protein: Protein,
+    confidence: NDArray[np.float64],
+    basis: str,
 ) -> None:
     """Tables of the ModelCIF dictionary; a metric of type ``other``, since the scale is pLDDT's but not its meaning."""
     metric = block.init_loop("_ma_qa_metric.", ["id", "name", "description", "type", "mode"])
-    text = "'confidence of refine, 0-100'"
+    text = gemmi.cif.quote("confidence of refine, 0-100" + (f": {basis}" if basis else ""))
     metric.add_row(["1", "confidence", text, "other", "global"])
     metric.add_row(["2", "confidence", text, "other", "local"])
     overall = block.init_loop("_ma_qa_metric_global.", ["ordinal_id", "model_id", "metric_id", "metric_value"])

@@ -71,6 +71,27 @@ def test_the_example_is_read_and_submitted(store: Store) -> None:
     assert (store.folder(job.id) / job.file).read_bytes() == (ROOT / "examples" / "1a8o_model.pdb").read_bytes()
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_the_files_own_estimate_is_said(store: Store, given: bool) -> None:
+    lines = []
+    for line in short_model().decode().splitlines():
+        number = int(line[22:26]) if line.startswith("ATOM") else 0
+        value = 90.0 - 0.3 * abs(number - 161) if given else 50.0
+        lines.append(f"{line[:60]}{value:6.2f}{line[66:]}" if number else line)
+    test = app()
+    test.session_state["way"] = "Paste text"
+    test.run()
+    header = "TITLE     ESMFOLD V1 PREDICTION\n"
+    test.text_area(key="pasted").set_value(header + "\n".join(lines)).run()
+    next(b for b in test.button if b.label == "Read the text").click().run()
+    html = "\n".join(str(e.proto.body) for e in test.get("html"))
+    assert not test.exception
+    if given:
+        assert "The file&#39;s own estimate: pLDDT, mean" in html and "background:#65cbf3" in html
+    else:
+        assert "own estimate: not given" in words(test).replace("\\", "") and "own estimate" not in html
+
+
 def test_a_bad_paste_is_refused(store: Store) -> None:
     test = app()
     test.session_state["way"] = "Paste text"

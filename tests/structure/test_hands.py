@@ -14,6 +14,7 @@ from refine.settings import from_dict
 from refine.structure.arrays import chiral_volume
 from refine.structure.chemistry import chiral_volumes, prochiral_centre, residue_bonds
 from refine.structure.connections import connections
+from refine.structure.file_estimate import not_given
 from refine.structure.hands import mend_hands
 from refine.structure.prepare import prepare
 from refine.structure.protein import HeteroAtom, Protein
@@ -54,7 +55,7 @@ def swapped(protein: Protein, i: int, first: str, second: str) -> Protein:
 
 
 def repaired(protein: Protein, keep: np.ndarray | None = None) -> RepairResult:
-    return repair(ReadResult(protein, (), "pdb", 1, "model.pdb"), keep)
+    return repair(ReadResult(protein, (), "pdb", 1, not_given(len(protein), ""), "model.pdb"), keep)
 
 
 def number(letter: str) -> int:

@@ -16,6 +16,7 @@ from refine.structure.arrays import place_atom
 from refine.structure.backbone import TRANS, place_oxt
 from refine.structure.conformers import ideal_residue
 from refine.structure.connections import connections
+from refine.structure.file_estimate import not_given
 from refine.structure.protein import HeteroAtom, Protein
 from refine.structure.read import ReadResult, read_structure
 from refine.structure.repair import RepairResult, repair
@@ -41,7 +42,7 @@ def without(protein: Protein, lost: np.ndarray) -> Protein:
 
 
 def repaired(protein: Protein) -> RepairResult:
-    return repair(ReadResult(protein, (), "pdb", 1, "model.pdb"))
+    return repair(ReadResult(protein, (), "pdb", 1, not_given(len(protein), ""), "model.pdb"))
 
 
 def assert_whole(protein: Protein) -> None:

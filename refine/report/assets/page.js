@@ -25,6 +25,8 @@ const LABELS = {
   confidence: ['Confidence', ''], predicted_error: ['Predicted error', 'Å'], spread: ['Spread of ensemble', 'Å'],
   displacement: ['Displacement', 'Å'], clashes: ['Clashes', ''], native_lddt: ['lDDT to native', ''],
   native_distance: ['CA to native', 'Å'], disagreement: ['Network disagreement', ''],
+  input_confidence: ['Confidence of input', ''], input_confidence_file: ['Input: the file’s own', ''],
+  input_confidence_ours: ['Input: refine’s own', ''],
 };
 
 function label(column) {

@@ -35,12 +35,16 @@ function placeText(xyz, k) {
   return [0, 1, 2].map((c) => (xyz[3 * k + c] * DATA.scale).toFixed(3).padStart(8)).join('');
 }
 
-// The colours of the values of a column: confidences have a scale of their own, others run over their middle 96 %.
+function isConfidence(column) {
+  return column === 'confidence' || column.startsWith('input_confidence');
+}
+
+// The colours of the values of a column: confidences have AlphaFold's bands, others run over their middle 96 %.
 function modeOf(column) {
   const { name, unit } = label(column);
-  const share = column === 'confidence' || column === 'native_lddt';
-  const [low, high] = column === 'confidence' ? [40, 100] : column === 'native_lddt' ? [0, 1] : middle(column);
-  return { id: column, label: name, unit, ramp: share ? 'confidence' : 'amount', low, high };
+  if (isConfidence(column)) return { id: column, label: name, unit, ramp: 'bands', low: 0, high: 100 };
+  const [low, high] = column === 'native_lddt' ? [0, 1] : middle(column);
+  return { id: column, label: name, unit, ramp: column === 'native_lddt' ? 'confidence' : 'amount', low, high };
 }
 
 function middle(column) {

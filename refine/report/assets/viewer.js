@@ -3,7 +3,7 @@
 
 const PLAIN = '#8a94a3';
 const PICKED = '#7a4fd0';
-const RAMPS = { confidence: TRUST, amount: HEAT };
+const RAMPS = { confidence: TRUST, amount: HEAT, bands: BANDS };
 const STYLES = ['cartoon', 'trace', 'sticks'];
 const CHAINS = { id: 'chain', label: 'Chain' };
 const METALS = new Set(['LI', 'NA', 'K', 'RB', 'CS', 'BE', 'MG', 'CA', 'SR', 'BA', 'AL', 'GA', 'MN', 'FE', 'CO', 'NI',
