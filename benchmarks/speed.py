@@ -1,38 +1,48 @@
-"""Time and memory of a run, each in a process of its own.
+"""Time and memory of the command, in one table; every run in a process of its own.
 
-    python benchmarks/speed.py                     all parts
-    python benchmarks/speed.py run130 gradient     some of run130, run1000, run3000 and gradient
+    python benchmarks/speed.py                                     all parts
+    python benchmarks/speed.py help run128 --old OLD --input FILE  some parts; runs also with the code in the folder OLD
 
-Targets: a default run of 130 residues with 5 models, finishing included, in at most 60 s on 2
-cores; 1,000 residues below 4 GB; 3,000 residues completes. The proteins are copies of the example model, so that
-nothing else is needed. The load of the machine and the CPU seconds of the run and its finishing processes stand beside
-the wall time.
+Time is CPU seconds, children included, so that other work on the machine disturbs it little; wall seconds and the load
+stand beside it. Parts: ``help`` (start-up), ``run128``, ``fast128``, ``run1000``, ``run3000`` (whole runs by residues,
+with peak memory; the proteins are copies of the example, or ``--input``), ``floor`` (one step of the propagation over
+the matrix products in it), ``slope`` (seconds of a step by length), ``batch`` (20 inputs by one and two workers, and
+how much of it is engine and OpenMM).
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
 import torch
-from torch import Tensor
 
-from refine.energy.free_energy import FreeEnergy
+from refine import many, pipeline
+from refine.batch import plan
 from refine.engine import Engine, load_networks_of
-from refine.pipeline import refine_file
-from refine.settings import RunSettings, read_settings
+from refine.finishing.finish import Finisher
+from refine.run.folder import RunFolder
+from refine.settings import RunSettings
 from refine.structure.prepare import prepare
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "1a8o_model.pdb"
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "examples" / "1a8o_model.pdb"
+LENGTHS = (125, 250, 500, 1000, 2000, 3000)
+INPUTS = 20
+Row = tuple[str, str]
+"""What was measured, and the figure."""
 
 
 def bundle(length: int, path: Path) -> None:
@@ -55,89 +65,173 @@ def bundle(length: int, path: Path) -> None:
     structure.write_pdb(str(path))
 
 
-def child(part: str, length: int, settings: RunSettings) -> None:
-    """One run in this process; prints seconds, peak memory of it and of its finishing processes, and the timings."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"bundle{length}.pdb"
-        bundle(length, path)
-        began = time.monotonic()
-        result = refine_file(path, Path(folder) / "out", settings)
-        seconds = time.monotonic() - began
-    own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    cpu = sum(usage.ru_utime + usage.ru_stime for usage in (own, workers))
-    memory = f"peak {own.ru_maxrss / 2**20:.2f} GB, a worker {workers.ru_maxrss / 2**20:.2f} GB"
-    stages = ", ".join(f"{k} {v:.0f}" for k, v in result.record["timings"].items())
-    print(f"{part:<9} L={length:<5} {seconds:7.1f} s, {cpu:.0f} CPU s ({stages})   {memory}   load {load_now()}")
+def command(arguments: list[str], tree: Path = ROOT) -> dict[str, float]:
+    """CPU and wall seconds and peak GB of ``python -m refine`` with the code in ``tree``."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    code = (
+        "import json, resource, sys; from refine.cli import main; rc = main(sys.argv[1:]);"
+        "peak = max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN));"
+        "sys.stderr.write(f'PEAK {peak}'); sys.exit(rc)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=os.environ | {"PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode != 0:
+        raise SystemExit(f"refine {' '.join(arguments)} failed: {done.stderr}")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    peak = float(done.stderr.rpartition("PEAK ")[2] or "nan") / 2**20
+    return {"cpu": cpu, "wall": time.monotonic() - begun, "gb": peak}
 
 
-def gradient(settings: RunSettings, lengths: tuple[int, ...] = (60, 120, 250, 500, 1000)) -> None:
-    """Seconds of one gradient of all terms, one replica, learned targets held; and of evaluating them."""
-    networks, times, refreshes = load_networks_of(settings), [], []
+def measure_help() -> list[Row]:
+    """Start-up of the command; SystemExit of --help ends before the peak is printed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "refine", "--help"], stdout=subprocess.DEVNULL, check=True, cwd=ROOT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return [("refine --help", f"{after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime:.2f} CPU s")]
+
+
+def measure_run(length: int, model: Path | None, old: Path | None, *more: str) -> list[Row]:
+    """A whole run, and the same by the old code, which knows no ``--fast``."""
     with tempfile.TemporaryDirectory() as folder:
-        for length in lengths:
-            path = Path(folder) / "b.pdb"
+        path = model or Path(folder) / f"bundle{length}.pdb"
+        if model is None:
             bundle(length, path)
-            protein = prepare(path).protein
-            engine = Engine(protein, networks, settings, pull=True)
-            began = time.monotonic()
-            held = engine.energy.at(engine.coords)
-            refreshes.append(time.monotonic() - began)
-            times.append(seconds_per_gradient(held, engine.coords))
-            print(
-                f"gradient  L={length:<5} {1e3 * times[-1]:8.2f} ms a step, "
-                f"{1e3 * refreshes[-1]:8.1f} ms a refresh of learned targets"
-            )
-    slopes = [log_log_slope(lengths, seconds) for seconds in (times, refreshes)]
-    print(f"gradient  log-log slope: step {slopes[0]:.2f}, refresh {slopes[1]:.2f}")
+        new = command(["run", str(path), "--out", f"{folder}/new", "--quiet", *more])
+        before = None if old is None else command(["run", str(path), "--out", f"{folder}/old", "--quiet"], old)
+    label = f"run {path.stem} {' '.join(more)}".strip()
+    figure = f"{new['cpu']:.1f} CPU s, {new['wall']:.1f} s wall, {new['gb']:.2f} GB"
+    if before is not None:
+        figure += f"; old {before['cpu']:.1f} CPU s, {before['wall']:.1f} s: {before['cpu'] / new['cpu']:.2f} times"
+    return [(label, figure)]
 
 
-def seconds_per_gradient(energy: FreeEnergy, coords: Tensor, repeats: int = 10) -> float:
-    """Median seconds of one gradient of all replicas of ``coords`` (R, L, 4, 3) Å, after one uncounted call.
-
-    The coordinates jitter by 0.01 Å between calls, so that pair lists are used as in a run.
-    """
-    generator = torch.Generator().manual_seed(0)
-    energy.forces(coords)
+def step_seconds(engine: Engine, repeats: int = 5) -> float:
+    """Least CPU seconds of what a step of the propagation evaluates: networks, then forces."""
+    assert engine.applied is not None
     times = []
-    for _ in range(repeats):
-        moved = coords + 0.01 * torch.randn(coords.shape, generator=generator).to(coords)
-        if coords.is_cuda:
-            torch.cuda.synchronize()
-        begin = time.perf_counter()
-        energy.forces(moved)
-        if coords.is_cuda:
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - begin)
-    return float(np.median(times))
+    for k in range(repeats):
+        moved = engine.coords + 0.001 * k  # so that nothing is remembered
+        begun = time.process_time()
+        engine.drift.at(moved).forces(moved)
+        times.append(time.process_time() - begun)
+    return min(times)
 
 
-def log_log_slope(lengths: Sequence[int], seconds: Sequence[float]) -> float:
-    """Least-squares slope of log time against log length: 1 is linear, 2 quadratic."""
-    return float(np.polyfit(np.log(lengths), np.log(seconds), 1)[0])
+def engine_of(length: int, model: Path | None = None) -> Engine:
+    with tempfile.TemporaryDirectory() as folder:
+        path = model or Path(folder) / "b.pdb"
+        if model is None:
+            bundle(length, path)
+        return Engine(prepare(path).protein, load_networks_of(RunSettings()), RunSettings(), pull=True)
 
 
-def load_now() -> str:
-    return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+def measure_floor(model: Path | None) -> list[Row]:
+    """A step against the matrix products of its priors alone, same shapes."""
+    engine = engine_of(128, model)
+    assert engine.networks is not None
+    seconds = 0.0
+    for prior in engine.networks.priors:
+        linear: list[tuple[int, int, int]] = []
+        hooks = [
+            module.register_forward_hook(
+                lambda m, i, o, linear=linear: linear.append((i[0].numel() // m.in_features, *m.weight.shape))
+            )
+            for module in prior.modules()
+            if isinstance(module, torch.nn.Linear)
+        ]
+        with torch.no_grad():
+            prior(engine.coords, *engine.applied._inputs(1))  # type: ignore[union-attr]
+        for hook in hooks:
+            hook.remove()
+        for rows, wide, narrow in linear:
+            a, b = torch.randn(rows, narrow), torch.randn(narrow, wide)
+            seconds += min(_cpu(functools.partial(torch.mm, a, b)) for _ in range(5))
+    step = step_seconds(engine)
+    return [(f"step of {len(engine.system)} residues", f"{step:.3f} CPU s, {step / seconds:.2f} × matrix products")]
 
 
-RUNS = {"run130": 130, "run1000": 1000, "run3000": 3000}
+def _cpu(work: Callable[[], Any]) -> float:
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
+
+
+def measure_slope() -> list[Row]:
+    """Seconds of a step by length; 1 is linear, 2 quadratic."""
+    seconds = [step_seconds(engine_of(length), 3) for length in LENGTHS]
+    rows = [(f"step of {length} residues", f"{s:.2f} CPU s") for length, s in zip(LENGTHS, seconds, strict=True)]
+    return [*rows, ("log-log slope", f"{np.polyfit(np.log(LENGTHS), np.log(seconds), 1)[0]:.2f}")]
+
+
+def measure_batch() -> list[Row]:
+    """Share of CPU time in engine and OpenMM (in this process), and wall of two workers against one."""
+    spent = {"engine": 0.0}
+
+    def timed(owner: type, name: str) -> None:
+        method = getattr(owner, name)
+
+        @functools.wraps(method)
+        def wrapper(*args: Any, **how: Any) -> Any:
+            begun = time.process_time()
+            try:
+                return method(*args, **how)
+            finally:
+                spent["engine"] += time.process_time() - begun
+
+        setattr(owner, name, wrapper)
+
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Path(folder) / "inputs"
+        inputs.mkdir()
+        for k in range(INPUTS):
+            (inputs / f"m{k:02}.pdb").write_bytes(EXAMPLE.read_bytes())
+        walls = []
+        for workers in (1, 2):
+            begun = time.monotonic()
+            many.run_many(plan([inputs], Path(folder) / str(workers)), RunSettings(), workers=workers)
+            walls.append(time.monotonic() - begun)
+        for owner, name in ((Finisher, "finish"), (pipeline.Run, "propagate"), (Engine, "score"), (Engine, "rpdd")):
+            timed(owner, name)
+        begun = time.process_time()
+        for item in plan([inputs], Path(folder) / "here"):
+            outcome = many.refine_task(many.Task(item, RunSettings()))
+            assert outcome.exit_code == 0, outcome
+        share = spent["engine"] / (time.process_time() - begun)
+        rows = json.loads((RunFolder(Path(folder) / "here" / "m00").path / "run.json").read_text())["residues"]
+    return [
+        (f"{INPUTS} inputs of {rows} residues, share in engine and OpenMM", f"{100 * share:.0f} % of CPU"),
+        ("two workers against one", f"{walls[0]:.0f} and {walls[1]:.0f} s, {50 * walls[0] / walls[1]:.0f} % efficient"),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=[*RUNS, "gradient"], choices=[*RUNS, "gradient"])
-    parser.add_argument("--settings", type=Path, help="settings of refine run (default: its defaults)")
-    parser.add_argument("--here", action="store_true", help="run the part in this process")
+    names = ("help", "run128", "fast128", "floor", "slope", "batch", "run1000", "run3000")
+    parser.add_argument("parts", nargs="*", default=[], help=f"of {', '.join(names)} (default all)")
+    parser.add_argument("--old", type=Path, help="another tree of refine, whose runs stand beside")
+    parser.add_argument("--input", type=Path, help="structure for run128, fast128 and floor (default: copies)")
     options = parser.parse_args()
-    settings = read_settings(options.settings) if options.settings else RunSettings()
-    more = ["--settings", str(options.settings)] if options.settings else []
-    for part in options.parts:
-        if part == "gradient":
-            gradient(settings)
-        elif options.here:
-            child(part, RUNS[part], settings)
-        else:
-            subprocess.run([sys.executable, __file__, "--here", part, *more], check=False)
+    torch.set_num_threads(1)
+    parts: dict[str, Callable[[], list[Row]]] = {
+        "help": measure_help,
+        "run128": lambda: measure_run(128, options.input, options.old),
+        "fast128": lambda: measure_run(128, options.input, options.old, "--fast"),
+        "floor": lambda: measure_floor(options.input),
+        "slope": measure_slope,
+        "batch": measure_batch,
+        "run1000": lambda: measure_run(1000, None, None),
+        "run3000": lambda: measure_run(3000, None, None),
+    }
+    print(f"| what | measured (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores) |\n|---|---|")
+    for part in options.parts or names:
+        for what, figure in parts[part]():
+            print(f"| {what} | {figure} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from refine.progress import Progress
 from refine.run.tables import ScoreRow, scores_csv
 from refine.settings import RunSettings
 
+RUNS_FILE = "runs.csv"
+
 
 @dataclasses.dataclass(frozen=True)
 class BatchItem:
@@ -83,20 +85,21 @@ def run_all(
 ) -> list[Outcome]:
     """Do items one after the other; one that fails does not stop the next, an interrupt does.
 
-    Several items leave ``runs.csv`` beside their folders, rewritten after each; work that makes no ``folders`` leaves
-    nothing.
+    Several items leave ``runs.csv`` beside their folders, which gets a line after each; work that makes no ``folders``
+    leaves nothing.
     """
     outcomes: list[Outcome] = []
-    for k, item in enumerate(items, start=1):
-        label = stem(item.path) if len(items) == 1 else f"[{k}/{len(items)}] {stem(item.path)}"
-        try:
-            outcomes.append(run_item(item, work, progress(label), folders=folders))
-        except KeyboardInterrupt:
-            message = f"interrupted in {item.path.name}; continue with --resume"
-            outcomes.append(Outcome(item, error=message, exit_code=4))
-            break
-        if len(items) > 1 and folders:
-            write_summary(items[0].out.parent, outcomes)
+    with Summary(items[0].out.parent if len(items) > 1 and folders else None) as summary:
+        for k, item in enumerate(items, start=1):
+            label = stem(item.path) if len(items) == 1 else f"[{k}/{len(items)}] {stem(item.path)}"
+            try:
+                outcomes.append(run_item(item, work, progress(label), folders=folders))
+            except KeyboardInterrupt:
+                message = f"interrupted in {item.path.name}; continue with --resume"
+                outcomes.append(Outcome(item, error=message, exit_code=4))
+                summary.add(outcomes[-1])
+                break
+            summary.add(outcomes[-1])
     return outcomes
 
 
@@ -129,12 +132,47 @@ def run_item(
         return Outcome(item, error=bug, exit_code=1)
 
 
-def write_summary(root: Path, outcomes: Sequence[Outcome]) -> None:
-    """runs.csv: one line per input so far."""
-    if not root.is_dir():
-        return
-    lines = [(o.item.path.name, o.item.out.name, o.exit_code, o.error or o.message) for o in outcomes]
-    write_output(root / "runs.csv", csv_text(("input", "folder", "exit_code", "message"), lines))
+class Summary:
+    """runs.csv: one line per input that has ended; begun anew, then a line is added for each, so that 100,000 inputs
+    are 100,000 lines of writing and no more. Use as a context manager.
+
+    Args:
+        root: its folder, which the first run makes; None writes nothing.
+    """
+
+    COLUMNS = ("input", "folder", "exit_code", "message")
+
+    def __init__(self, root: Path | None) -> None:
+        self._root, self._stream = root, None
+
+    def __enter__(self) -> Summary:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def add(self, outcome: Outcome) -> None:
+        """Write the line of an input; without a folder (nothing has been written yet) there is no table either."""
+        if self._root is None or not self._root.is_dir():
+            return
+        if self._stream is None:
+            self._stream = (self._root / RUNS_FILE).open("w", encoding="utf-8", newline="")
+            self._stream.write(csv_text(self.COLUMNS, ()))
+        self._stream.write(csv_text(self.COLUMNS, [self._line(outcome)]).partition("\n")[2])
+        self._stream.flush()
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Write the whole table in the order of ``outcomes``."""
+        self.__exit__()
+        if self._root is not None and self._root.is_dir():
+            text = csv_text(self.COLUMNS, [self._line(outcome) for outcome in outcomes])
+            write_output(self._root / RUNS_FILE, text)
+
+    @staticmethod
+    def _line(outcome: Outcome) -> tuple[str, str, int, str]:
+        return outcome.item.path.name, outcome.item.out.name, outcome.exit_code, outcome.error or outcome.message
 
 
 def score_all(inputs: Sequence[Path], settings: RunSettings) -> tuple[str, list[Outcome]]:

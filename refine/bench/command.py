@@ -142,6 +142,7 @@ def rank_command(options: argparse.Namespace) -> int:
 
 def settings_of(options: argparse.Namespace) -> RunSettings:
     """Settings of the file and of the options, which win."""
+    from refine.many import travelling
     from refine.settings import RunSettings, read_settings
 
     settings = read_settings(options.settings) if options.settings else RunSettings()
@@ -152,14 +153,9 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
     return travelling(settings)
 
 
-def travelling(settings: RunSettings) -> RunSettings:
-    """``settings`` with a folder of trained files by its full path."""
-    folder = Path(settings.networks)
-    return dataclasses.replace(settings, networks=str(folder.resolve())) if folder.is_dir() else settings
-
-
 def variants_of(assignments: Sequence[str]) -> dict[str, RunSettings]:
     """Settings by name of ``NAME=FILE.toml``."""
+    from refine.many import travelling
     from refine.settings import read_settings
 
     variants = {}

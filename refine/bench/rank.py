@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from refine.bench.decoys import Decoy
-from refine.bench.dispatch import dispatch
 from refine.bench.methods import bench_settings
 from refine.bench.result import DONE
 from refine.bench.run import check_folder
@@ -22,6 +21,7 @@ from refine.bench.scoring import HIGHER_IS_BETTER, ScoreTask, read_score, score_
 from refine.bench.statistics import SEED
 from refine.bench.tables import number, table
 from refine.bench.work import networks_of
+from refine.dispatch import dispatch
 from refine.files import csv_text, json_text, plain, write_output
 from refine.run.record import versions
 from refine.settings import RunSettings

@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from refine.bench.dispatch import dispatch
 from refine.bench.manifest import Target
 from refine.bench.methods import Method
 from refine.bench.metrics import METRICS
@@ -21,6 +20,7 @@ from refine.bench.result import Result, read_results
 from refine.bench.summary import Results, summarise
 from refine.bench.tables import markdown, tidy_csv
 from refine.bench.work import Task, networks_of, run_task
+from refine.dispatch import dispatch
 from refine.errors import InputError
 from refine.files import json_text, plain, write_output
 from refine.run.record import versions

@@ -12,7 +12,8 @@ evaluates the networks once and returns an energy with frozen targets, exact for
 from __future__ import annotations
 
 import dataclasses
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -34,6 +35,7 @@ from refine.structure.geometry import (
     virtual_cb,
 )
 
+T = TypeVar("T")
 KT = BOLTZMANN * 298.15
 _CB_ARM = 1.53
 """Å from CA to CB: the lever of a pull on CB."""
@@ -83,7 +85,7 @@ class AppliedNetworks:
             (torch.zeros(1, dtype=torch.int64, device=system.device), (~system.bonded[:-1]).long().cumsum(0))
         )
         self.position = torch.arange(len(system), device=system.device) + CHAIN_BREAK * breaks
-        self._last: tuple[Tensor, Fields] | None = None
+        self._last: dict[str, tuple[Tensor, Any]] = {}
 
     def _inputs(self, replicas: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         s = self.system
@@ -92,15 +94,22 @@ class AppliedNetworks:
 
     def fields(self, coords: Tensor) -> Fields:
         """Fields at coords (R, L, 4, 3) Å, without gradient; the latest are remembered for the other terms."""
-        if self._last is not None and self._last[0].shape == coords.shape and torch.equal(self._last[0], coords):
-            return self._last[1]
+        return self._remembered("fields", coords, self._all_fields)
+
+    def _remembered(self, what: str, coords: Tensor, compute: Callable[[Tensor], T]) -> T:
+        """``compute(coords)`` without gradient, or what it gave when it was last asked for the same coordinates."""
+        last = self._last.get(what)
+        if last is None or last[0].shape != coords.shape or not torch.equal(last[0], coords):
+            with torch.no_grad():
+                last = (coords.detach().clone(), compute(coords))
+            self._last[what] = last
+        return cast(T, last[1])
+
+    def _all_fields(self, coords: Tensor) -> Fields:
         per_call = max(1, _RESIDUES_AT_ONCE // len(self.system))
-        with torch.no_grad():
-            parts = [self._fields(chunk) for chunk in coords.split(per_call)]
+        parts = [self._fields(chunk) for chunk in coords.split(per_call)]
         names = [f.name for f in dataclasses.fields(Fields)]
-        fields = Fields(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
-        self._last = (coords.detach().clone(), fields)
-        return fields
+        return Fields(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
     def differentiable_fields(self, coords: Tensor) -> Fields:
         """Fields at coords with gradients through the networks."""
@@ -141,11 +150,19 @@ class AppliedNetworks:
         if judge is None:
             return self.fields(coords).lddt
         per_call = max(1, _RESIDUES_AT_ONCE // len(self.system))
-        with torch.no_grad():
-            return torch.cat([judge(chunk, *self._inputs(len(chunk))) for chunk in coords.split(per_call)])
+
+        def all_judged(at: Tensor) -> Tensor:
+            return torch.cat([judge(chunk, *self._inputs(len(chunk))) for chunk in at.split(per_call)])
+
+        return self._remembered("judged", coords, all_judged)
 
     def likelihood(self, coords: Tensor) -> Tensor:
-        """log P(a | y_i) (R, L, 20) of every residue's region, with gradient."""
+        """log P(a | y_i) (R, L, 20) of every residue's region, with gradient where one is asked for."""
+        if not torch.is_grad_enabled():
+            return self._remembered("likelihood", coords, self._all_likelihoods)
+        return self._all_likelihoods(coords)
+
+    def _all_likelihoods(self, coords: Tensor) -> Tensor:
         per_call = max(1, _RESIDUES_WITH_GRADIENT // len(self.system))
         if len(coords) <= per_call:
             return self._likelihood(coords)

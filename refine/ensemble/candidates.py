@@ -25,10 +25,12 @@ CLUSTERS = 3
 """Most clusters the snapshots are divided into."""
 FIRST = ("average", "energy")
 """What may stand first: the average of the ensemble, or whatever has the lowest energy (benchmarks/LOG.md compares)."""
-WAYS = 5
-"""Equal parts into which the way of a single replica is divided for other models than the whole of it."""
 LEAST_APART = 0.05
 """Å of CA RMSD: nearer models say the same."""
+WAYS, SPACING = 5, 0.055
+"""Most equal parts into which the way of a single replica is divided for other models than the whole of it, and the
+least Å of CA RMSD between them.
+"""
 RESTORING_SWEEPS = 50
 """Sweeps of the projection that give an average its bond lengths back."""
 
@@ -74,11 +76,11 @@ def way_proposals(
         the candidates, and for each the snapshot that is as far from the start.
     """
     end, away = Proposal("replica 1", path[-1]), rmsd_to(path[:, :, 1].astype(np.float64), start[:, 1].astype(float))
-    backbones, nearest = [path[-1]], [len(path) - 1]
-    for k in range(1, WAYS + 1):
-        backbones.append(shortened([end], start, k / WAYS, anchored=not mobile.all())[0].backbone)
-        nearest.append(int(np.abs(away - k / WAYS * away[-1]).argmin()))
-    names = ["average", *(f"way {k}/{WAYS}" for k in range(1, WAYS + 1))]
+    backbones, nearest, ways = [path[-1]], [len(path) - 1], int(np.clip(away[-1] / SPACING, 1, WAYS))
+    for k in range(1, ways + 1):
+        backbones.append(shortened([end], start, k / ways, anchored=not mobile.all())[0].backbone)
+        nearest.append(int(np.abs(away - k / ways * away[-1]).argmin()))
+    names = ["average", *(f"way {k}/{ways}" for k in range(1, ways + 1))]
     restored = _restored(np.stack(backbones), constraints, mobile)
     return [end, *map(Proposal, names, restored)], [nearest[0], *nearest]
 

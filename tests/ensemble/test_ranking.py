@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from refine.ensemble.candidates import finishing_order, rank
+from refine.ensemble.candidates import distinct, finishing_order, rank
+from refine.ensemble.proposal import Proposal
 
 
 def test_order_is_by_score_and_stable() -> None:
@@ -29,7 +31,23 @@ def test_the_average_comes_first_when_it_is_to_and_is_finite() -> None:
     assert rank(two, [1.0, math.nan], 5.0, "average").order == (0,)
 
 
+def proposals_at(names: Sequence[str], shifts: Sequence[float]) -> list[Proposal]:
+    """A helix, of which every other residue is moved by ``shifts`` Å: CA RMSD of half the difference between them."""
+    t = np.arange(20)
+    helix = np.stack((2.3 * np.cos(1.745 * t), 2.3 * np.sin(1.745 * t), 1.5 * t), -1)[:, None].repeat(4, 1)
+    sign = np.where(t % 2, 0.5, -0.5)[:, None, None] * np.array([0.0, 0.0, 1.0])
+    return [Proposal(n, (helix + s * sign).astype(np.float32)) for n, s in zip(names, shifts, strict=True)]
+
+
 def test_what_is_finished_is_chosen_by_energy_and_never_diverged() -> None:
     names, energies = ["replica 1", "replica 2", "average", "medoid 1"], np.array([3.0, np.inf, 9.0, 1.0])
-    assert finishing_order(names, energies, 2, "energy") == [3, 0]
-    assert finishing_order(names, energies, 9, "average") == [2, 3, 0]
+    apart = proposals_at(names, (0.0, 1.0, 2.0, 3.0))
+    assert finishing_order(apart, energies, 2, "energy") == [3, 0]
+    assert finishing_order(apart, energies, 9, "average") == [2, 3, 0]
+
+
+def test_what_is_finished_differs() -> None:
+    near = proposals_at(("average", "replica 1", "way 1/3", "way 2/3"), (3.0, 3.02, 1.0, 2.0))
+    assert finishing_order(near, np.array([1.0, 0.0, 3.0, 2.0]), 9, "average") == [0, 3, 2]
+    assert finishing_order(near, np.array([1.0, 0.0, 3.0, 2.0]), 2, "energy") == [1, 3]
+    assert distinct(np.stack([p.backbone[:, 1] for p in near]), 9) == [0, 2, 3]

@@ -155,8 +155,9 @@ def test_spoiled_stereochemistry_is_not_returned(bent: Protein, monkeypatch: pyt
         restored: frozenset[int] = frozenset(),
         *,
         refined: bool = False,
+        settled: bool = False,
     ) -> list[Stage]:
-        stages = plain(self, protein, deadline, guarded, kept, restored, refined=refined)
+        stages = plain(self, protein, deadline, guarded, kept, restored, refined=refined, settled=settled)
         spoil["times"] += 1
         mirrored = stages[-1].coords * np.array([1, 1, -1], np.float32)
         return [*stages[:-1], dataclasses.replace(stages[-1], coords=mirrored)]

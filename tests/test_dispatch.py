@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from refine.bench.dispatch import dispatch
+from refine.dispatch import dispatch
 from refine.errors import EngineError, InputError
 from tests import tasks
 
@@ -47,6 +47,6 @@ def test_a_killed_dask_worker_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_scheduler_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr("refine.bench.dispatch.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("refine.dispatch.CONNECT_SECONDS", 1)
     with pytest.raises(EngineError, match="cannot reach"):
         list(dispatch(tasks.square, [1], scheduler="tcp://127.0.0.1:9"))

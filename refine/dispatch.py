@@ -4,6 +4,7 @@ same.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from refine.workers import Ended, Workers
 
 T = TypeVar("T")
 CONNECT_SECONDS = 30
+AT_ONCE = 5_000
+"""Tasks that a scheduler is given at a time: it holds some kB of each."""
 RETRIES = 2
 """How often a cluster runs a task again that raised."""
 
@@ -52,10 +55,17 @@ def _on_cluster(work: Callable[[T], Any], tasks: Sequence[T], scheduler: str) ->
         raise EngineError(
             f"cannot reach the scheduler {scheduler}: {error}", remedy="Start it, or leave --scheduler out"
         ) from error
+    waiting = iter(tasks)
     with client:
-        futures = {client.submit(work, task, pure=False, retries=RETRIES): task for task in tasks}
-        for future in as_completed(futures):
+        futures = {client.submit(work, t, pure=False, retries=RETRIES): t for t in itertools.islice(waiting, AT_ONCE)}
+        completed = as_completed(futures)
+        for future in completed:
+            task = futures.pop(future)
             if future.status == "finished":
-                yield Ended(futures[future], future.result())
+                yield Ended(task, future.result())
             else:
-                yield Ended(futures[future], error=str(future.exception()))
+                yield Ended(task, error=str(future.exception()))
+            for following in itertools.islice(waiting, 1):
+                new = client.submit(work, following, pure=False, retries=RETRIES)
+                futures[new] = following
+                completed.add(new)
