@@ -32,8 +32,7 @@ def fit_linear(
     level = float(table.weight @ table.truth)
     weighted = (table.x * table.weight[:, None]).T
     gram = weighted @ table.x + ridge * np.eye(len(names))
-    slopes: NDArray[np.float64] = np.linalg.solve(gram, weighted @ (table.truth - level))
-    return table.linear(level, slopes)
+    return table.linear(level, np.asarray(np.linalg.solve(gram, weighted @ (table.truth - level)), np.float64))
 
 
 def fit_logistic(

@@ -84,7 +84,8 @@ def input_strips(run: Contents) -> Strips | None:
     file = columns.get("input_confidence_file", np.full(len(ours), np.nan))
     estimates = {f"Confidence: {facts.get('basis', '')}": combined}
     if np.isfinite(file).any():
-        estimates |= {f"The file's own: {estimate.get('name', '')}": file, "refine's own alone": ours}
+        scale = ", as lDDT" if estimate.get("kind") == "error" else ""
+        estimates |= {f"The file's own: {estimate.get('name', '')}{scale}": file, "refine's own alone": ours}
     apart = _apart(run.residues, file, ours)
     return _strips(_capital(str(estimate.get("sentence", ""))), NOTE, run.residues, estimates, apart)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refine.accuracy.calibration import Calibration, Residues, packaged, read_calibration, write_calibration
-from refine.accuracy.fit import PairSample, fit_change, fit_linear, fit_pairs
+from refine.accuracy.fit import PairSample, fit_change, fit_linear, fit_logistic, fit_pairs
 from refine.errors import ModelError
 from refine.resources import models_dir
 
@@ -88,3 +88,15 @@ def test_the_packaged_calibration_belongs_to_the_packaged_networks() -> None:
     """Fails when networks are exchanged: run python benchmarks/ensemble_calibration.py --fit."""
     fitted = packaged()
     assert fitted.belongs_to(models_dir() / "small") and set(fitted.residues) == {"ensemble", "networks", "geometry"}
+
+
+def test_a_logistic_fit_finds_its_weights_and_none_falls_where_it_must_rise() -> None:
+    rng = np.random.default_rng(3)
+    data = [{"a": rng.normal(size=400), "b": rng.normal(size=400)} for _ in range(4)]
+    truth = [1.0 / (1.0 + np.exp(-(0.4 + 1.5 * f["a"] - 0.7 * f["b"]))) for f in data]
+    truth[0][:10] = np.nan
+    free = fit_logistic(data, truth, ["a", "b"], ridge=1e-9)
+    assert free.offset == pytest.approx(0.4, abs=1e-3)
+    assert free.weights == {"a": pytest.approx(1.5, abs=1e-3), "b": pytest.approx(-0.7, abs=1e-3)}
+    rising = fit_logistic(data, truth, ["a", "b"], ridge=1e-9, rising=True)
+    assert rising.weights["b"] == 0.0 and rising.weights["a"] > 1.0
