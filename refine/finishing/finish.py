@@ -22,6 +22,9 @@ from refine.structure.side_chains import complete_side_chains
 
 log = logging.getLogger(__name__)
 
+_ROUNDS = 2
+"""How often residues that relaxing spoils are put back and the others relaxed around them."""
+
 
 @dataclasses.dataclass(frozen=True)
 class StageReport:
@@ -147,7 +150,7 @@ class Finisher:
         notes: tuple[str, ...] = (self._problem,) if self._problem else ()
         if restored:
             names = ", ".join(str(ids[i]) for i in sorted(restored))
-            notes += (f"relaxing took apart what they are, so these residues stay as they were: {names}",)
+            notes += (f"relaxing spoiled these residues, so they stay as they were: {names}",)
         if self._relaxer is not None and self.settings.solvent and not self._relaxer.with_solvent:
             notes += (f"solvent step left out: more than {SOLVENT_MAX_ATOMS} atoms on a CPU",)
         shift = np.linalg.norm(chosen.coords[0, :, 1] - protein.coords[0, :, 1], axis=-1)[protein.mask[:, 1]]
@@ -181,9 +184,9 @@ class Finisher:
     def _relax(
         self, protein: Protein, start: Protein, deadline: float, kept: frozenset[int], *, refined: bool, settled: bool
     ) -> tuple[list[Stage], frozenset[int]]:
-        """Minimise; when that spoiled stereochemistry or connections, once more with those residues held hard; and when
-        some are spoiled still, put these and their neighbours back where they were and relax around them (unless that
-        is more than half of the protein).
+        """Minimise; when that spoiled stereochemistry or connections, once more with those residues held hard; and
+        when some are spoiled still, or there are more clashes than before, put these residues and their neighbours back
+        where they were and relax around them (twice at most, and not more than half of the protein).
 
         Returns:
             all stages, and the residues that were put back.
@@ -196,14 +199,30 @@ class Finisher:
         if spoiled and time.monotonic() < deadline:
             log.info("%s: minimised again with %d residues held, to keep what they are", protein.name, len(spoiled))
             stages += self._relaxer.relax(start, deadline, spoiled, kept, refined=refined, settled=settled)
-            spoiled = spoiled_residues(before, stereo(_moved(start, stages[-1])))
-        region = self._with_neighbours(spoiled)
-        if not 0 < len(region) <= len(protein) / 2 or time.monotonic() >= deadline:
-            return stages, frozenset()
-        log.info("%s: %d residues put back where they were", protein.name, len(region))
-        mixed = _restored(_moved(start, stages[-1]), start, region)
-        stages += self._relaxer.relax(mixed, deadline, frozenset(), kept, region, refined=refined, settled=settled)
+        region: frozenset[int] = frozenset()
+        for _ in range(_ROUNDS):
+            relaxed = _moved(start, stages[-1])
+            spoiled = spoiled_residues(before, stereo(relaxed)) | self._newly_clashing(start, relaxed)
+            wider = region | self._with_neighbours(spoiled)
+            if len(wider) == len(region) or len(wider) > len(protein) / 2 or time.monotonic() >= deadline:
+                break
+            region = wider
+            log.info("%s: %d residues put back where they were", protein.name, len(region))
+            mixed = _restored(relaxed, start, region)
+            stages += self._relaxer.relax(mixed, deadline, frozenset(), kept, region, refined=refined, settled=settled)
         return stages, region
+
+    def _newly_clashing(self, before: Protein, after: Protein) -> frozenset[int]:
+        """Residues whose atoms clash ``after`` and did not ``before``; none when there are no more clashes than there
+        were.
+        """
+        atoms = AtomList.from_protein(before)
+        old, new = (atoms.overlaps(atoms.positions(p), CLASH_OVERLAP)[0] for p in (before, after))
+        if len(new) <= len(old):
+            return frozenset()
+        known = {tuple(pair) for pair in old.tolist()}
+        fresh = np.array([pair for pair in new.tolist() if tuple(pair) not in known])
+        return frozenset(atoms.residue[fresh].ravel().tolist()) - {-1}
 
     def _with_neighbours(self, residues: frozenset[int]) -> frozenset[int]:
         bonded = self.reference.bonded

@@ -7,6 +7,7 @@ a side chain is not bonded to it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 
 import gemmi
@@ -77,13 +78,23 @@ class Atoms:
         places.append(np.array([h.position for h in protein.hetero], np.float64).reshape(-1, 3))
         self.positions = np.concatenate([np.asarray(p, np.float64) for p in places])
         self.index = {site: a for a, site in enumerate(self.sites)}
-        addresses = [(self.address(site), site) for site in reversed(self.sites)]
-        self._by_address = dict(addresses)
-        self._by_number = {dataclasses.replace(address, residue_name=""): site for address, site in addresses}
-        self._groups: dict[tuple[int, str], list[HeteroAtom]] = {}
-        for atom in protein.hetero:
+
+    @functools.cached_property
+    def _by_address(self) -> dict[AtomAddress, Site]:
+        return {self.address(site): site for site in reversed(self.sites)}
+
+    @functools.cached_property
+    def _by_number(self) -> dict[AtomAddress, Site]:
+        return {dataclasses.replace(one, residue_name=""): site for one, site in self._by_address.items()}
+
+    @functools.cached_property
+    def _groups(self) -> dict[tuple[int, str], list[HeteroAtom]]:
+        """Heavy atoms of the hetero groups."""
+        groups: dict[tuple[int, str], list[HeteroAtom]] = {}
+        for atom in self.protein.hetero:
             if not is_hydrogen(atom.element):
-                self._groups.setdefault((atom.order, atom.residue_name), []).append(atom)
+                groups.setdefault((atom.order, atom.residue_name), []).append(atom)
+        return groups
 
     def name(self, site: Site) -> str:
         if site.residue < 0:
@@ -197,15 +208,13 @@ def residue_of(protein: Protein, site: Site) -> ResidueId:
 
 def modifications(protein: Protein) -> dict[int, list[int]]:
     """Heavy hetero atoms that are what a modified residue has beyond its standard one: residue → their indices."""
-    places = {
-        (identity, order): i
-        for i, (identity, order) in enumerate(zip(protein.residue_ids, protein.file_order.tolist(), strict=True))
-    }
+    places = dict(zip(protein.file_order.tolist(), range(len(protein)), strict=True))
     found: dict[int, list[int]] = {}
     for k, atom in enumerate(protein.hetero):
-        i = places.get((ResidueId(atom.chain, atom.number, atom.insertion), atom.order))
-        if i is not None and not is_hydrogen(atom.element):
-            found.setdefault(i, []).append(k)
+        i = places.get(atom.order)
+        if i is not None and protein.residue_ids[i] == ResidueId(atom.chain, atom.number, atom.insertion):
+            if not is_hydrogen(atom.element):
+                found.setdefault(i, []).append(k)
     return found
 
 

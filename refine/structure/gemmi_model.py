@@ -42,10 +42,11 @@ def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = Non
             chain.add_residue(residue)
         structure.add_model(model)
     _describe(structure)
-    atoms = Atoms(protein)
-    for number, connection in enumerate(protein.connections, 1):
-        if not (connection.first.residue in own and connection.second.slot in own[connection.first.residue]):
-            structure.connections.append(_connection(atoms, connection, number))
+    if protein.connections:
+        atoms = Atoms(protein)
+        for number, one in enumerate(protein.connections, 1):
+            if one.second.residue >= 0 or one.second.slot not in own.get(one.first.residue, ()):
+                structure.connections.append(_connection(atoms, one, number))
     return structure
 
 

@@ -89,7 +89,7 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
     _check_sizes(residues, source.path)
     box = read_box(source) if is_torn(residues) else None
     notes += make_whole(residues, box) if box is not None else []
-    notes += _release_unlike_parents(residues)
+    _release_unlike_parents(residues)
     notes += carried_along(residues)
     chain_residues = [r for r in residues if r.letter]
     _check_count(chain_residues, residues, max_residues, source.path)
@@ -153,21 +153,17 @@ def _check_sizes(residues: list[ResidueRecord], file: str) -> None:
             )  # fmt: skip
 
 
-def _release_unlike_parents(residues: list[ResidueRecord]) -> list[Note]:
+def _release_unlike_parents(residues: list[ResidueRecord]) -> None:
     """Carry along whole every modified residue that could be read as its parent only by leaving atoms out: norleucine
     has no CD1 and CD2, pyroglutamate's ring would be opened. Changes ``letter`` of the residues.
     """
-    notes = []
     for residue in residues:
         if not residue.letter or not is_modified(residue.name) or residue.name in AMBIGUOUS:
             continue
         heavy = [atom.name for atom in residue.atoms if not is_hydrogen(atom.name, atom.element)]
         names = {atom_name(name, residue.name, residue.letter) for name in heavy}
         if "" in names and not set(ATOM14[residue.letter]) <= names:
-            three, residue.letter = ONE_TO_THREE[residue.letter], ""
-            text = f"{residue.name} has other atoms than {three}: it is carried along unmoved, with its neighbours held"
-            notes.append(Note("modified", text, residue.chain, residue.label))
-    return notes
+            residue.letter, residue.reason = "", f"has other atoms than {ONE_TO_THREE[residue.letter]}"
 
 
 def _check_count(protein: list[ResidueRecord], residues: list[ResidueRecord], max_residues: int, file: str) -> None:

@@ -27,12 +27,13 @@ _SEPARATE = 1.0
 @dataclasses.dataclass
 class ResidueRecord:
     """Atoms of one residue in file order. ``letter`` is the standard amino acid it is refined as, ``""`` for everything
-    carried along.
+    carried along; ``reason`` says why an amino acid is.
     """
 
     atoms: list[AtomRecord]
     order: int
     letter: str = ""
+    reason: str = ""
 
     @property
     def name(self) -> str:
@@ -233,10 +234,10 @@ def carried_along(residues: list[ResidueRecord]) -> list[Note]:
     for residue in residues:
         if residue.letter or not (parent(residue.name) or {"N", "CA", "C"} <= {a.name for a in residue.atoms}):
             continue
-        reason = "is not known"
+        reason = residue.reason or "is not known"
         if is_d_amino_acid(residue.name):
             reason = "is a D-amino acid"
-        elif parent(residue.name):
+        elif parent(residue.name) and not residue.reason:
             reason = "is free" if {"N", "CA", "C"} <= {a.name for a in residue.atoms} else "has too few backbone atoms"
         notes.append(Note("unknown", f"{residue.name} {reason}: carried along unmoved", residue.chain, residue.label))
     return notes

@@ -10,15 +10,22 @@ import numpy as np
 import pytest
 
 from refine.constants import ATOM14
-from refine.structure.connections import connections, described, disulfide_pairs, held_residues
+from refine.structure.arrays import place_atom
+from refine.structure.connections import connections, described, disulfide_pairs, held_residues, left_atoms
+from refine.structure.link_records import stated_links
 from refine.structure.prepare import prepare
 from refine.structure.protein import Connection, HeteroAtom, Protein, ResidueId
 from refine.structure.read import read_structure
-from refine.structure.write import write_cif, write_pdb
+from refine.structure.source import open_source
+from refine.structure.write import write_cif, write_ensemble_pdb, write_pdb
+from tests.conftest import ROOT
 from tests.proteins import chain_backbone, make_protein, torsions
 from tests.structure import files
 
-HIS, ASN, LYS, CYS = 20, 16, 2, 21  # residue numbers in files.SEQUENCE
+HIS, ASN, LYS, CYS, LEU = 20, 16, 2, 21, 10  # residue numbers in files.SEQUENCE
+
+
+DATA = ROOT / "tests" / "data" / "bonded"
 
 
 def outward(number: int, name: str, length: float) -> tuple[float, float, float]:
@@ -199,3 +206,115 @@ def test_selected_residues_keep_the_bonds_among_them() -> None:
     assert kept.connections == (Connection("disulfide", (0, 5), (2, 5), pytest.approx(2.0), "distance"),)
     assert protein.select([1, 2, 3]).connections == ()
     assert kept.residue_ids[0] == ResidueId("A", 3)
+
+
+# CONECT.
+
+
+def conect_pairs(path: Path) -> set[tuple[str, str]]:
+    """Serials of bonded atoms, both ways."""
+    fields = [line.split("CONECT")[1] for line in path.read_text().splitlines() if line.startswith("CONECT")]
+    split = [[text[k : k + 5].strip() for k in range(0, len(text.rstrip()), 5)] for text in fields]
+    return {(first, other) for first, *others in split for other in others}
+
+
+def serials(path: Path) -> dict[tuple[str, str], str]:
+    """By residue name and atom name; the last of several."""
+    lines = files.atom_lines(path.read_text())
+    return {(line[17:20].strip(), files.name_of(line)): line[6:11].strip() for line in lines}
+
+
+@pytest.mark.parametrize("name", ["sugars", "haem", "phosphoserine", "zinc_cys4", "lactam"])
+def test_bonds_of_hetero_groups_are_conect_records(name: str, tmp_path: Path) -> None:
+    protein = prepare(DATA / f"{name}.pdb").protein
+    write_pdb(protein, tmp_path / "out.pdb")
+    pairs, serial = conect_pairs(tmp_path / "out.pdb"), serials(tmp_path / "out.pdb")
+    for residue, bonded, apart in {
+        "sugars": [("BMA", "C1 C2", "C1 C3"), ("BMA", "C5 O5", "C1 O4")],
+        "haem": [("HEM", "FE NA", "FE CHA"), ("HEM", "CAA CBA", "NA NB")],
+        "phosphoserine": [("SEP", "OG P", "CB P")],
+        "zinc_cys4": [],
+        "lactam": [("PH8", "CA CB", "N CB")],
+    }[name]:
+        for text, there in ((bonded, True), (apart, False)):
+            one, two = (serial[residue, atom] for atom in text.split())
+            assert ((one, two) in pairs) == ((two, one) in pairs) == there, text
+    zincs = {"zinc_cys4": 4}
+    assert sum(one == serial.get(("ZN", "ZN")) for one, _ in pairs) == zincs.get(name, 0)
+    again = read_structure(tmp_path / "out.pdb").protein
+    assert table(again) == table(protein)
+
+
+def test_conect_records_of_serials_beyond_99999_are_those_of_the_atoms(tmp_path: Path) -> None:
+    protein = prepare(DATA / "zinc.pdb").protein
+    waters = tuple(
+        HeteroAtom("W", k % 9999, "", "HOH", "O", "O", (900.0, 10.0 * (k % 900), 10.0 * (k // 900)), order=k // 9999)
+        for k in range(100_000)
+    )
+    zinc = dataclasses.replace(protein.hetero[0], order=1000)
+    crowded = dataclasses.replace(protein, hetero=waters)
+    crowded = dataclasses.replace(crowded, hetero=(*waters, zinc))
+    crowded = dataclasses.replace(crowded, connections=connections(crowded)[0])
+    write_pdb(crowded, tmp_path / "out.pdb")
+    serial = serials(tmp_path / "out.pdb")["ZN", "ZN"]
+    assert serial.startswith("A") and sum(one == serial for one, _ in conect_pairs(tmp_path / "out.pdb")) == 3
+    links = stated_links(open_source(tmp_path / "out.pdb"))
+    assert {link.second.name for link in links if link.record == "CONECT" and link.first.name != "ZN"} == {"ZN"}
+
+
+def test_the_bonds_of_an_ensemble_stand_outside_its_models(tmp_path: Path) -> None:
+    protein = prepare(DATA / "zinc.pdb").protein
+    write_ensemble_pdb(protein, tmp_path / "one.pdb")
+    records = [line[:6].strip() for line in (tmp_path / "one.pdb").read_text().splitlines()]
+    first, last = records.index("MODEL"), records.index("ENDMDL")
+    assert "LINK" in records[:first] and "CONECT" in records[last:]
+    assert set(records[first + 1 : last]) == {"ATOM", "HETATM", "TER"}
+
+
+# What a distance alone does not make a bond.
+
+
+@pytest.mark.parametrize(
+    ("element", "atom", "bonded"), [("C", "ND2", True), ("O", "OD1", False), ("N", "OD1", False), ("C", "CB", False)]
+)
+def test_a_ligand_that_lies_in_a_side_chain_is_not_bonded_to_it(
+    element: str, atom: str, bonded: bool, tmp_path: Path
+) -> None:
+    place = outward(ASN, atom, 1.45)
+    if bonded:  # at the angle of a bond
+        x = files.base_protein().coords[0, ASN - 1].astype(float)
+        place = tuple(place_atom(x[4], x[5], x[7], 1.45, np.radians(122.0), 0.0))
+    lying = files.atom_line(950, f"{element}7", "LIG", "A", "501", place, het=True, element=element)
+    assert len(table(read(tmp_path, with_lines(lying)))) == int(bonded)
+
+
+def test_a_stretched_sugar_is_bonded_and_a_ligand_at_that_distance_is_not(tmp_path: Path) -> None:
+    for name, expected in (("NAG", 1), ("LIG", 0)):
+        sugar = files.atom_line(950, "C1", name, "A", "501", outward(ASN, "ND2", 1.95), het=True)
+        assert len(table(read(tmp_path, with_lines(sugar)))) == expected
+
+
+def test_what_left_in_an_isopeptide_is_not_built_again() -> None:
+    prepared = prepare(DATA / "lactam.pdb")
+    i = next(i for i, one in enumerate(prepared.protein.residue_ids) if (one.number, one.insertion) == (9, ""))
+    assert not prepared.protein.mask[i, ATOM14["E"].index("OE2")] and left_atoms(prepared.protein).sum() == 1
+    assert not any("OE2" in note.message for note in prepared.notes)
+
+
+def test_a_residue_with_other_atoms_than_its_parent_loses_none(tmp_path: Path) -> None:
+    """Norleucine beside the leucine it would be read as."""
+
+    def change(line: str) -> str:
+        if files.number_of(line) != LEU:
+            return line
+        renamed = {"CD1": "CD ", "CD2": "CE "}.get(files.name_of(line), line[13:16])
+        return f"HETATM{line[6:13]}{renamed}{line[16:17]}NLE{line[20:]}"
+
+    path = tmp_path / "model.pdb"
+    path.write_text(files.edit(change))
+    prepared = prepare(path)
+    assert [h.name for h in prepared.protein.hetero] == ["N", "CA", "C", "O", "CB", "CG", "CD", "CE"]
+    assert [(kind, second) for kind, _, second in table(prepared.protein)] == [
+        ("covalent", "A:10 NLE N"), ("covalent", "A:10 NLE C"),
+    ]  # fmt: skip
+    assert not any(note.kind == "gap" for note in prepared.notes)

@@ -289,7 +289,7 @@ def test_a_modified_residue_that_is_not_whole_keeps_what_it_has(read) -> None:  
     without_ce = [line for line in lysine("LLP", PLP) if line[12:20] != " CE  LLP"]
     result = read(without_ce)
     assert [h.name for h in result.protein.hetero] == [*"N CA C O CB CG CD NZ".split(), *(name for name, _, _ in PLP)]
-    assert "LLP has other atoms than LYS" in note(result, "modified")
+    assert "LLP has other atoms than LYS" in note(result, "unknown")
     assert {(c.first.slot, result.protein.hetero[c.second.slot].name) for c in result.protein.connections} == {
         (0, "C"), (2, "N"),
     }  # fmt: skip
