@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from refine.errors import EngineError, InputError, RefineError
 from refine.files import STRUCTURE_SUFFIXES, csv_text, stem, structure_files, write_output
 from refine.pipeline import RunResult, score_file
 from refine.progress import Progress
+from refine.run.folder import LOG_FILE
 from refine.run.tables import ScoreRow, scores_csv
 from refine.settings import RunSettings
 
@@ -34,12 +36,20 @@ class Outcome:
         message: for the user, when it was done.
         error: for the user; None when it was done.
         exit_code: 0 done, 1 a bug, 2 bad input, 4 nothing produced.
+        interrupted: by its user; the next input is not begun.
     """
 
     item: BatchItem
     message: str = ""
     error: str | None = None
     exit_code: int = 0
+    interrupted: bool = False
+
+    def noting(self, text: str) -> Outcome:
+        """The same, with one sentence more for the user."""
+        if self.error:
+            return dataclasses.replace(self, error=f"{self.error}. {text}")
+        return dataclasses.replace(self, message=f"{self.message} {text}")
 
 
 def plan(inputs: Sequence[Path], out: Path | None, default: str = "refined") -> list[BatchItem]:
@@ -88,10 +98,14 @@ def run_all(
             outcomes.append(run_item(item, work, progress(label)))
         except KeyboardInterrupt:
             message = f"interrupted in {item.path.name}; continue with --resume"
-            outcomes.append(Outcome(item, error=message, exit_code=4))
-            break
+            outcomes.append(Outcome(item, error=message, exit_code=4, interrupted=True))
         if len(items) > 1:
-            write_summary(items[0].out.parent, outcomes)
+            try:
+                write_summary(items[0].out.parent, outcomes)
+            except RefineError as error:
+                outcomes[-1] = outcomes[-1].noting(str(error))
+        if outcomes[-1].interrupted:
+            break
     return outcomes
 
 
@@ -164,8 +178,9 @@ def keep_traceback(out: Path, text: str) -> str:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with (out / "log.txt").open("a", encoding="utf-8") as stream:
+        flags = os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_WRONLY
+        with os.fdopen(os.open(out / LOG_FILE, flags, 0o666), "a", encoding="utf-8") as stream:
             stream.write(text)
     except OSError:
         return f"The traceback could not be written:\n{text}"
-    return f"Please report it with {out / 'log.txt'}"
+    return f"Please report it with {out / LOG_FILE}"
