@@ -7,6 +7,7 @@ import logging
 import time
 
 import numpy as np
+import openmm
 from numpy.typing import NDArray
 
 from refine.errors import EngineError
@@ -107,8 +108,8 @@ class Finisher:
         begun = time.monotonic()
         try:
             self._relaxer = Relaxer(self.reference, self.settings, self.mobile)
-        except EngineError as error:
-            self._problem = error.message
+        except (EngineError, openmm.OpenMMException) as error:
+            self._problem = error.message if isinstance(error, EngineError) else f"OpenMM failed: {error}"
             log.warning("%s: not relaxed: %s", self.reference.name, error)
         return time.monotonic() - begun
 
@@ -138,15 +139,15 @@ class Finisher:
             completed = completion.built
             start, repacked = repack(completion.protein, self.mobile, begun + 0.3 * self.settings.max_seconds)
         kept = self._kept(start, {*completed, *repacked}) if keep else frozenset()
-        stages = self._relax(protein, start, deadline, refined, kept)
+        stages, failure = self._relax(protein, start, deadline, refined, kept)
         level, chosen, checks = self._choose(protein, start, stages)
         ids = protein.residue_ids
-        notes: tuple[str, ...] = (self._problem,) if self._problem else ()
+        notes = tuple(note for note in (self._problem, failure) if note)
         if self._relaxer is not None and self.settings.solvent and not self._relaxer.with_solvent:
             notes += (f"solvent step left out: more than {SOLVENT_MAX_ATOMS} atoms on a CPU",)
         shift = np.linalg.norm(chosen.coords[0, :, 1] - protein.coords[0, :, 1], axis=-1)[protein.mask[:, 1]]
         report = FinishReport(
-            flag=self._flag(level, stages),
+            flag=self._flag(level, stages, failure),
             level=level,
             completed=tuple(str(ids[i]) for i in completed),
             repacked=tuple(str(ids[i]) for i in repacked),
@@ -174,18 +175,26 @@ class Finisher:
 
     def _relax(
         self, protein: Protein, start: Protein, deadline: float, refined: bool, kept: frozenset[int]
-    ) -> list[Stage]:
-        """Minimise; when that turned a centre or a peptide bond over, once more with those residues held hard."""
+    ) -> tuple[list[Stage], str]:
+        """Minimise; when that turned a centre or a peptide bond over, once more with those residues held hard. Gives
+        the steps that were done and what OpenMM failed with, empty when it did not.
+        """
         if self._relaxer is None:
-            return []
-        stages = self._relaxer.relax(start, deadline, kept=kept, refined=refined)
-        before, after = stereo(protein), stereo(_moved(start, stages[-1]))
-        spoiled = (after.wrong_chirality - before.wrong_chirality) | (after.cis ^ before.cis)
-        spoiled |= {i + 1 for i in after.cis ^ before.cis}
-        if not spoiled or time.monotonic() >= deadline:
-            return stages
-        log.info("%s: minimised again with %d residues held, to keep their stereochemistry", protein.name, len(spoiled))
-        return stages + self._relaxer.relax(start, deadline, frozenset(spoiled), kept, refined=refined)
+            return [], ""
+        stages: list[Stage] = []
+        try:
+            stages = self._relaxer.relax(start, deadline, kept=kept, refined=refined)
+            before, after = stereo(protein), stereo(_moved(start, stages[-1]))
+            spoiled = (after.wrong_chirality - before.wrong_chirality) | (after.cis ^ before.cis)
+            spoiled |= {i + 1 for i in after.cis ^ before.cis}
+            if not spoiled or time.monotonic() >= deadline:
+                return stages, ""
+            log.info("%s: minimised again with %d residues held, to keep their stereochemistry",
+                     protein.name, len(spoiled))  # fmt: skip
+            return stages + self._relaxer.relax(start, deadline, frozenset(spoiled), kept, refined=refined), ""
+        except EngineError as error:
+            log.warning("%s: %s", protein.name, error)
+            return stages, error.message
 
     def _clashes(self, protein: Protein) -> int:
         atoms = AtomList.from_protein(protein)
@@ -209,13 +218,15 @@ class Finisher:
         assert best is not None
         return best[1:]
 
-    def _flag(self, level: str, stages: list[Stage]) -> str:
+    def _flag(self, level: str, stages: list[Stage], failure: str) -> str:
         if not self.settings.relax:
             return "off"
         if level in ("input", "repacked"):
             return "unrelaxed"
         if stages[-1].end == "time":
             return "time"
+        if failure:
+            return "partial"
         return "complete" if level == stages[-1].name else "partial"
 
 

@@ -11,6 +11,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
+from refine.errors import EngineError
 from refine.finishing.settings import FinishSettings
 from refine.physics.forcefield import KJ_PER_KCAL, NM_PER_ANGSTROM, ForceFieldSystem
 from refine.physics.forces import BONDED, NONBONDED, SOFT, SOLVENT
@@ -172,7 +173,18 @@ class Relaxer:
 
         Returns:
             the steps in order, each with its coordinates.
+
+        Raises:
+            EngineError: OpenMM fails outside the minimisation steps.
         """
+        try:
+            return self._steps(protein, deadline, guarded, kept, refined)
+        except openmm.OpenMMException as error:
+            raise EngineError(f"OpenMM failed: {error}", remedy='Use device = "cpu" in [finishing]') from error
+
+    def _steps(
+        self, protein: Protein, deadline: float, guarded: frozenset[int], kept: frozenset[int], refined: bool
+    ) -> list[Stage]:
         x = self._forcefield.positions(protein)
         s = self.settings
         hold, free = (s.refined_restraint, s.refined_flat_bottom) if refined else (s.restraint, s.flat_bottom)
