@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from refine.errors import EngineError, InputError
 from refine.files import NEW_FILE, PARTIAL, json_text, plain, replacing
+from refine.run.shape import RECORD, fitted, read_object
 
 RUN_FILE, LOG_FILE, PROGRESS_FILE, CURRENT_FILE = "run.json", "log.txt", "progress.jsonl", "current.cif"
 _OWN_FILES = frozenset({RUN_FILE, LOG_FILE, PROGRESS_FILE, CURRENT_FILE})
@@ -127,11 +127,12 @@ class RunFolder:
 
     def finished(self, input_hash: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         """run.json of a run that is done with the same input and settings, else None."""
+        damaged: list[str] = []
         try:
-            record = json.loads((self.path / RUN_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            record: dict[str, Any] = fitted(read_object(self.path / RUN_FILE), RECORD, RUN_FILE, damaged)
+        except (OSError, InputError):
             return None
-        if not isinstance(record, dict):
+        if damaged:
             return None
         same = (
             record.get("status") == "done"

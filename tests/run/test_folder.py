@@ -66,8 +66,12 @@ def test_finished_needs_same_input_settings_and_all_files(tmp_path: Path) -> Non
     folder.text("m.cif", "data_")
     assert folder.finished("h", {"a": 1}) == record
     assert folder.finished("other", {"a": 1}) is None and folder.finished("h", {"a": 2}) is None
-    folder.json("run.json", {**record, "status": "interrupted"})
-    assert folder.finished("h", {"a": 1}) is None
+    for damage in ({"status": "interrupted"}, {"files": 7}, {"models": [3]}, {"verdict": {}}):
+        folder.json("run.json", {**record, **damage})
+        assert folder.finished("h", {"a": 1}) is None
+    for text in ("[" * 10**5, "[]", "{"):
+        (tmp_path / "run.json").write_text(text)
+        assert folder.finished("h", {"a": 1}) is None
 
 
 def test_clear_removes_results_and_nothing_else(tmp_path: Path) -> None:
