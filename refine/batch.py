@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 import torch
 
 from refine.errors import EngineError, InputError, RefineError
-from refine.files import STRUCTURE_SUFFIXES, csv_text, is_there, stem, structure_files, write_output
+from refine.files import NEW_FILE, STRUCTURE_SUFFIXES, csv_text, is_there, stem, structure_files, write_output
 from refine.pipeline import RunResult, score_file
 from refine.progress import Progress
+from refine.run.folder import LOG_FILE
 from refine.run.tables import ScoreRow, scores_csv
 from refine.settings import RunSettings
 
@@ -36,12 +38,20 @@ class Outcome:
         message: for the user, when it was done.
         error: for the user; None when it was done.
         exit_code: 0 done, 1 a bug, 2 bad input, 4 nothing produced.
+        interrupted: by its user; the next input is not begun.
     """
 
     item: BatchItem
     message: str = ""
     error: str | None = None
     exit_code: int = 0
+    interrupted: bool = False
+
+    def noting(self, text: str) -> Outcome:
+        """The same, with one sentence more for the user."""
+        if self.error:
+            return dataclasses.replace(self, error=f"{self.error}. {text}")
+        return dataclasses.replace(self, message=f"{self.message} {text}")
 
 
 def plan(inputs: Sequence[Path], out: Path | None, default: str = "refined") -> list[BatchItem]:
@@ -96,10 +106,13 @@ def run_all(
                 outcomes.append(run_item(item, work, progress(label), folders=folders))
             except KeyboardInterrupt:
                 message = f"interrupted in {item.path.name}; continue with --resume"
-                outcomes.append(Outcome(item, error=message, exit_code=4))
+                outcomes.append(Outcome(item, error=message, exit_code=4, interrupted=True))
+            try:
                 summary.add(outcomes[-1])
+            except RefineError as error:
+                outcomes[-1] = outcomes[-1].noting(str(error))
+            if outcomes[-1].interrupted:
                 break
-            summary.add(outcomes[-1])
     return outcomes
 
 
@@ -154,14 +167,23 @@ class Summary:
             self._stream = None
 
     def add(self, outcome: Outcome) -> None:
-        """Write the line of an input; without a folder (nothing has been written yet) there is no table either."""
+        """Write the line of an input; without a folder (nothing has been written yet) there is no table either.
+
+        Raises:
+            InputError: the table cannot be written.
+        """
         if self._root is None or not self._root.is_dir():
             return
-        if self._stream is None:
-            self._stream = (self._root / RUNS_FILE).open("w", encoding="utf-8", newline="")
-            self._stream.write(csv_text(self.COLUMNS, ()))
-        self._stream.write(csv_text(self.COLUMNS, [self._line(outcome)]).partition("\n")[2])
-        self._stream.flush()
+        path = self._root / RUNS_FILE
+        try:
+            if self._stream is None:
+                path.unlink(missing_ok=True)  # a link in its place is not written through
+                self._stream = os.fdopen(os.open(path, NEW_FILE, 0o666), "w", encoding="utf-8", newline="")
+                self._stream.write(csv_text(self.COLUMNS, ()))
+            self._stream.write(csv_text(self.COLUMNS, [self._line(outcome)]).partition("\n")[2])
+            self._stream.flush()
+        except OSError as error:
+            raise InputError(f"cannot write: {error.strerror}", file=str(path), remedy="Make room") from error
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write the whole table in the order of ``outcomes``."""
@@ -210,8 +232,9 @@ def keep_traceback(out: Path, text: str) -> str:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with (out / "log.txt").open("a", encoding="utf-8") as stream:
+        flags = os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_WRONLY
+        with os.fdopen(os.open(out / LOG_FILE, flags, 0o666), "a", encoding="utf-8") as stream:
             stream.write(text)
     except OSError:
         return f"The traceback could not be written:\n{text}"
-    return f"Please report it with {out / 'log.txt'}"
+    return f"Please report it with {out / LOG_FILE}"

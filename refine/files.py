@@ -23,6 +23,8 @@ PARTIAL = ".partial-"
 """How the name of a file that is being written begins."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY
+"""Flags that make a file, never open one that is there, and follow no link."""
 _STEM_SUFFIXES = (*STRUCTURE_SUFFIXES, ".pdbx", ".brk", ".pdb1", ".bin", ".gz")
 
 
@@ -77,10 +79,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Whoever reads ``path`` sees the old file or the whole new one, also after a power cut. When the block raises, the
     temporary file is removed and ``path`` stays as it was. The temporary name keeps the ending of ``path`` and is one
-    that no other process, thread or machine uses. OSError is the caller's to put into words.
+    that no other process, thread or machine uses; a link that was laid in its place is not followed. OSError is the
+    caller's to put into words.
     """
     path = Path(path)
-    temporary = path.with_name(f"{PARTIAL}{secrets.token_hex(4)}-{path.name}")
+    temporary = path.with_name(f"{PARTIAL}{secrets.token_hex(8)}-{path.name}")
+    os.close(os.open(temporary, NEW_FILE, 0o666))
     try:
         yield temporary
         with temporary.open("rb") as stream:

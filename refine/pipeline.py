@@ -24,10 +24,10 @@ from refine.finishing.parallel import FinishingPool
 from refine.networks.weights import Networks
 from refine.progress import Progress
 from refine.propagation.propagate import propagate
-from refine.report.page import try_report
+from refine.report.page import REPORT_FILE, try_report
 from refine.run.citations import CITE_BIB
 from refine.run.current import Current
-from refine.run.folder import RunFolder
+from refine.run.folder import RUN_FILE, RunFolder
 from refine.run.model import Finished, write_model, write_structure, write_tables
 from refine.run.opening import done_before, opened, result_of
 from refine.run.record import Record
@@ -61,7 +61,8 @@ def refine_file(
         out: folder, made when missing; it must be empty unless ``resume``.
         settings: how; None for the defaults.
         progress: told of every step; progress.jsonl is written in any case.
-        resume: give back a finished run of the same input and settings, start an unfinished one again.
+        resume: give back a finished run of the same input and settings, with the report it may lack; start an
+            unfinished one again.
         networks: those of ``settings``, for callers that have loaded them; None loads them here.
         report: whether to write report.html at the end; run.json says so when that failed, the run counts as done
             nonetheless.
@@ -74,6 +75,9 @@ def refine_file(
     path, settings, folder = Path(path), settings or RunSettings(), RunFolder(Path(out))
     done = done_before(folder, path, settings, resume=resume)
     if done is not None:
+        if report and not (folder.path / REPORT_FILE).is_file():  # stopped or out of space in its last act
+            done.record["report"] = try_report(folder.path)
+            folder.json(RUN_FILE, done.record)
         return done
     prepared = prepared_for(path, settings)
     tell_notes(prepared, progress or Progress())

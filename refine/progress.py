@@ -5,6 +5,7 @@ A stage reports by calling a ``Progress``; what becomes of the event is the list
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -122,7 +123,10 @@ class PlainLines:
 
 
 class JsonLines:
-    """Events as JSON lines, at most ten a second (the first and last of a stage always)."""
+    """Events as JSON lines, at most ten a second (the first and last of a stage always).
+
+    They end where the disk is full: progress is no reason to stop a run.
+    """
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -133,8 +137,9 @@ class JsonLines:
             return
         self._last = event.elapsed
         record = {k: round(v, 3) if isinstance(v, float) else v for k, v in dataclasses.asdict(event).items()}
-        self._stream.write(json.dumps(record) + "\n")
-        self._stream.flush()
+        with contextlib.suppress(OSError):
+            self._stream.write(json.dumps(record) + "\n")
+            self._stream.flush()
 
 
 def describe(event: Event) -> str:

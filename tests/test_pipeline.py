@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from Bio.PDB import MMCIFParser, PDBParser
 
-from refine import pipeline
+from refine import batch, pipeline
 from refine.engine import Engine
 from refine.ensemble.candidates import Ranking
 from refine.errors import EngineError, InputError
@@ -269,3 +269,23 @@ def test_several_networks_say_where_they_disagree(piece: Path) -> None:
     assert "disagreement" not in Engine(protein, one, settings).score().per_residue
     same = dataclasses.replace(networks, priors=(networks.priors[0], networks.priors[0]))
     assert np.abs(Engine(protein, same, settings).score().per_residue["disagreement"]).max() < 1e-5
+
+
+def test_resume_makes_up_a_report_that_is_missing(run: pipeline.RunResult, piece: Path) -> None:
+    (run.out / "report.html").unlink()
+    again = refine_file(piece, run.out, QUICK, resume=True)
+    assert again.skipped and (run.out / "report.html").is_file()
+    assert json.loads((run.out / "run.json").read_text())["report"] == {"file": "report.html"}
+
+
+def test_an_interrupted_input_stands_in_the_table_of_runs(tmp_path: Path) -> None:
+    items = [batch.BatchItem(tmp_path / f"{name}.pdb", tmp_path / name) for name in "abc"]
+
+    def work(item: batch.BatchItem, progress: Progress) -> pipeline.RunResult:
+        if item.path.stem == "b":
+            raise KeyboardInterrupt
+        return pipeline.RunResult(item.out, (), True, "better", {})
+
+    batch.run_all(items, work, lambda label: Progress())
+    rows = list(csv.DictReader((tmp_path / "runs.csv").open()))
+    assert [row["input"] for row in rows] == ["a.pdb", "b.pdb"] and "interrupted" in rows[1]["message"]

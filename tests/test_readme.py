@@ -58,7 +58,7 @@ def test_no_table_cell_is_a_paragraph(page: str) -> None:
 
 
 def test_the_two_commands_of_the_readme_stand_as_they_are() -> None:
-    install = "python3 -m venv .venv && .venv/bin/pip install"
+    install = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt"
     assert f"\n{install} . && .venv/bin/refine run examples/1a8o_model.pdb --out example_run\n" in README
     assert f"\n{install} -e '.[test]' && .venv/bin/python -m pytest\n" in README
 

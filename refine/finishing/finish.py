@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import time
 
 import numpy as np
+import openmm
 from numpy.typing import NDArray
 
 from refine.errors import EngineError
@@ -110,8 +112,8 @@ class Finisher:
         begun = time.monotonic()
         try:
             self._relaxer = Relaxer(self.reference, self.settings, self.mobile)
-        except EngineError as error:
-            self._problem = error.message
+        except (EngineError, openmm.OpenMMException) as error:
+            self._problem = error.message if isinstance(error, EngineError) else f"OpenMM failed: {error}"
             log.warning("%s: not relaxed: %s", self.reference.name, error)
         return time.monotonic() - begun
 
@@ -144,10 +146,10 @@ class Finisher:
             completed = completion.built
             start, repacked = repack(completion.protein, self.mobile, begun + 0.3 * self.settings.max_seconds)
         kept = self._kept(start, {*completed, *repacked}) if keep else frozenset()
-        stages, restored = self._relax(protein, start, deadline, kept, refined=refined, settled=settled)
+        stages, restored, failure = self._relax(protein, start, deadline, kept, refined=refined, settled=settled)
         level, chosen, checks = self._choose(protein, start, stages)
         ids = protein.residue_ids
-        notes: tuple[str, ...] = (self._problem,) if self._problem else ()
+        notes = tuple(note for note in (self._problem, failure) if note)
         if restored:
             names = ", ".join(str(ids[i]) for i in sorted(restored))
             notes += (f"relaxing spoiled these residues, so they stay as they were: {names}",)
@@ -155,7 +157,7 @@ class Finisher:
             notes += (f"solvent step left out: more than {SOLVENT_MAX_ATOMS} atoms on a CPU",)
         shift = np.linalg.norm(chosen.coords[0, :, 1] - protein.coords[0, :, 1], axis=-1)[protein.mask[:, 1]]
         report = FinishReport(
-            flag=self._flag(level, stages),
+            flag=self._flag(level, stages, failure),
             level=level,
             completed=tuple(str(ids[i]) for i in completed),
             repacked=tuple(str(ids[i]) for i in repacked),
@@ -183,34 +185,41 @@ class Finisher:
 
     def _relax(
         self, protein: Protein, start: Protein, deadline: float, kept: frozenset[int], *, refined: bool, settled: bool
-    ) -> tuple[list[Stage], frozenset[int]]:
+    ) -> tuple[list[Stage], frozenset[int], str]:
         """Minimise; when that spoiled stereochemistry or connections, once more with those residues held hard; and
         when some are spoiled still, or there are more clashes than before, put these residues and their neighbours back
         where they were and relax around them (twice at most, and not more than half of the protein).
 
         Returns:
-            all stages, and the residues that were put back.
+            the steps that were done, the residues that were put back, and what OpenMM failed with, empty when it did
+            not.
         """
-        if self._relaxer is None:
-            return [], frozenset()
-        before = stereo(protein)
-        stages = self._relaxer.relax(start, deadline, kept=kept, refined=refined, settled=settled)
-        spoiled = spoiled_residues(before, stereo(_moved(start, stages[-1])))
-        if spoiled and time.monotonic() < deadline:
-            log.info("%s: minimised again with %d residues held, to keep what they are", protein.name, len(spoiled))
-            stages += self._relaxer.relax(start, deadline, spoiled, kept, refined=refined, settled=settled)
+        stages: list[Stage] = []
         region: frozenset[int] = frozenset()
-        for _ in range(_ROUNDS):
-            relaxed = _moved(start, stages[-1])
-            spoiled = spoiled_residues(before, stereo(relaxed)) | self._newly_clashing(start, relaxed)
-            wider = region | self._with_neighbours(spoiled)
-            if len(wider) == len(region) or len(wider) > len(protein) / 2 or time.monotonic() >= deadline:
-                break
-            region = wider
-            log.info("%s: %d residues put back where they were", protein.name, len(region))
-            mixed = _restored(relaxed, start, region)
-            stages += self._relaxer.relax(mixed, deadline, frozenset(), kept, region, refined=refined, settled=settled)
-        return stages, region
+        if self._relaxer is None:
+            return stages, region, ""
+        before = stereo(protein)
+        relax = functools.partial(self._relaxer.relax, refined=refined, settled=settled)
+        try:
+            stages = relax(start, deadline, kept=kept)
+            spoiled = spoiled_residues(before, stereo(_moved(start, stages[-1])))
+            if spoiled and time.monotonic() < deadline:
+                log.info("%s: minimised again with %d residues held, to keep what they are", protein.name, len(spoiled))
+                stages += relax(start, deadline, spoiled, kept)
+            for _ in range(_ROUNDS):
+                relaxed = _moved(start, stages[-1])
+                spoiled = spoiled_residues(before, stereo(relaxed)) | self._newly_clashing(start, relaxed)
+                wider = region | self._with_neighbours(spoiled)
+                if len(wider) == len(region) or len(wider) > len(protein) / 2 or time.monotonic() >= deadline:
+                    break
+                region = wider
+                log.info("%s: %d residues put back where they were", protein.name, len(region))
+                mixed = _restored(relaxed, start, region)
+                stages += relax(mixed, deadline, frozenset(), kept, region)
+        except EngineError as error:
+            log.warning("%s: %s", protein.name, error)
+            return stages, region, error.message
+        return stages, region, ""
 
     def _newly_clashing(self, before: Protein, after: Protein) -> frozenset[int]:
         """Residues whose atoms clash ``after`` and did not ``before``; none when there are no more clashes than there
@@ -251,13 +260,15 @@ class Finisher:
         assert best is not None
         return best[1:]
 
-    def _flag(self, level: str, stages: list[Stage]) -> str:
+    def _flag(self, level: str, stages: list[Stage], failure: str) -> str:
         if not self.settings.relax:
             return "off"
         if level in ("input", "repacked"):
             return "unrelaxed"
         if stages[-1].end == "time":
             return "time"
+        if failure:
+            return "partial"
         return "complete" if level == stages[-1].name else "partial"
 
 

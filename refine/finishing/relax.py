@@ -11,6 +11,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
+from refine.errors import EngineError
 from refine.finishing.settings import FinishSettings
 from refine.physics.forcefield import KJ_PER_KCAL, NM_PER_ANGSTROM, ForceFieldSystem
 from refine.physics.forces import BONDED, NONBONDED, SOFT, SOLVENT
@@ -178,14 +179,34 @@ class Relaxer:
 
         Returns:
             the steps in order, each with its coordinates.
+
+        Raises:
+            EngineError: OpenMM fails outside the minimisation steps.
         """
-        x = self._forcefield.positions(protein)
+        try:
+            self._aim_at(protein, guarded, kept, restored, refined)
+            return self._steps(protein, deadline, settled)
+        except openmm.OpenMMException as error:
+            raise EngineError(f"OpenMM failed: {error}", remedy='Use device = "cpu" in [finishing]') from error
+
+    def _aim_at(
+        self,
+        protein: Protein,
+        guarded: frozenset[int],
+        kept: frozenset[int],
+        restored: frozenset[int],
+        refined: bool,
+    ) -> None:
+        """Set what holds which atoms where."""
         s = self.settings
         hold, free = (s.refined_restraint, s.refined_flat_bottom) if refined else (s.restraint, s.flat_bottom)
         share = s.refined_share if refined else 1.0
         self._aim(protein, guarded, restored, share, kept, s.kept_side_chains / hold if hold > 0 else 0.0)
         self._context.setParameter(_RESTRAINT, hold * KJ_PER_KCAL / NM_PER_ANGSTROM**2)
         self._context.setParameter(_FREE, free * NM_PER_ANGSTROM)
+
+    def _steps(self, protein: Protein, deadline: float, settled: bool) -> list[Stage]:
+        x = self._forcefield.positions(protein)
         self._forget(x)
         stages: list[Stage] = []
         for step in self._ladder(settled):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from refine.assess.compare import Comparison, compare
 from refine.assess.validate import validate
+from refine.errors import InputError
 from refine.report.encode import short
 from refine.report.page import write_report
 from refine.run.folder import RunFolder
@@ -31,11 +32,13 @@ class NativeComparison:
         scores: ``input``, ``model_1``, … → metric of ``Comparison.totals`` (GDT 0–100; TM-score and lDDT 0–1; RMSD Å).
         matching: a line about the residues that were compared.
         report: report.html, which now shows the native.
+        unread: sentences about models whose files are missing or damaged.
     """
 
     scores: Mapping[str, Mapping[str, float]]
     matching: str
     report: Path
+    unread: tuple[str, ...] = ()
 
     def table(self) -> str:
         """Plain text: a row for each structure, the change against the input in brackets."""
@@ -48,7 +51,7 @@ class NativeComparison:
                     f"{cell} ({totals[m] - start[m]:+.{_digits(m)}f})" for cell, m in zip(cells, METRICS, strict=True)
                 ]
             lines.append("".join([name.ljust(12), *(cell.rjust(18) for cell in cells)]))
-        return "\n".join([*lines, f"residues: {self.matching}", ""])
+        return "\n".join([*lines, f"residues: {self.matching}", *self.unread, ""])
 
 
 def compare_run(folder: Path, native: Path) -> NativeComparison:
@@ -62,18 +65,24 @@ def compare_run(folder: Path, native: Path) -> NativeComparison:
         native: PDB or mmCIF; its first model.
 
     Raises:
-        InputError: no finished run, an unreadable native, or fewer than three residues in common.
+        InputError: no finished run, an unreadable input or native, or fewer than three residues in common.
         EngineError: the folder cannot be written.
     """
     run, truth = read_run(Path(folder)), read_structure(Path(native)).protein
-    names = ["input", *(str(model["name"]) for model in run.record["models"])]
-    structures = {name: run.structure(name) for name in names}
+    structures = {"input": run.structure("input")}
+    unread: list[str] = []
+    for name in (model["name"] for model in run.record["models"]):
+        try:
+            structures[name] = run.structure(name)
+        except InputError as error:
+            unread.append(f"{name} is left out: {error}")
     comparisons = {name: compare(protein, truth) for name, protein in structures.items()}
     place = RunFolder(run.out)
     place.json(COMPARISON_FILE, _record(Path(native).name, truth, structures["input"], comparisons))
     place.write("native.cif", lambda path: write_cif(_laid_onto_input(truth, comparisons["input"]), path))
     matching = comparisons["input"].matching.summary()
-    return NativeComparison({name: c.totals() for name, c in comparisons.items()}, matching, write_report(run.out))
+    scores = {name: c.totals() for name, c in comparisons.items()}
+    return NativeComparison(scores, matching, write_report(run.out), tuple(unread))
 
 
 def _record(file: str, truth: Protein, start: Protein, comparisons: Mapping[str, Comparison]) -> dict[str, Any]:

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from numpy.typing import NDArray
 from refine.accuracy.rpdd import RPDD
 from refine.assess.torsions import ramachandran_verdict, torsions
 from refine.constants import ATOM14, ONE_TO_THREE
-from refine.errors import RefineError
-from refine.files import csv_rows
+from refine.errors import InputError, RefineError
+from refine.files import original
 from refine.report.encode import in_steps, packed, short
 from refine.report.maps import pair_maps, point_distances
 from refine.run.result import COMPARISON_FILE, RunResult
+from refine.run.shape import COMPARISON, NUMBER, fitted, read_object
 from refine.run.trace import TRACE_FILE
 from refine.structure.arrays import superpose, transformed
 from refine.structure.protein import Protein, ResidueId
@@ -80,11 +80,13 @@ class Contents:
 
 def contents(run: RunResult) -> Contents:
     """Read a run folder; files that are missing or damaged end up in ``absent``."""
-    absent: list[str] = []
-    scores = _rows(run.out / "scores.csv", absent)
-    table = _rows(run.out / "per_residue.csv", absent)
+    absent: list[str] = [f"{name} is damaged and left out" for name in run.damaged]
+    scores = _rows(run.out / "scores.csv", absent, text=("name", "file", "source"))
+    table = _rows(
+        run.out / "per_residue.csv", absent, text=("model", "chain", "insertion", "residue"), whole=("number",)
+    )
     trace = _rows(run.out / TRACE_FILE, absent)
-    names = ["input", *(str(model["name"]) for model in run.record["models"])]
+    names = ["input", *(model["name"] for model in run.record["models"])]
     structures: dict[str, Protein] = {}
     for name in names:
         try:
@@ -252,13 +254,27 @@ def _ramachandran(structures: Mapping[str, Protein]) -> dict[str, Any]:
     return {"grid": GRID, "names": list(table.classes), "background": packed(np.concatenate(levels)), "class": classes}
 
 
-def _rows(path: Path, absent: list[str]) -> list[dict[str, str]]:
+def _rows(
+    path: Path, absent: list[str], *, text: Sequence[str] = (), whole: Sequence[str] = ()
+) -> list[dict[str, str]]:
+    """Rows of a table with the columns ``text``, integers under ``whole`` and numbers, or nothing, under all others."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            return csv_rows(stream)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            reader = csv.DictReader(stream)
+            rows: list[dict[str, str]] = [dict(row) for row in reader]
+        header = reader.fieldnames or ()
+        if lacking := [name for name in (*text, *whole) if name not in header]:
+            raise ValueError(f"it has no column {', '.join(lacking)}")
+        for row in rows:
+            if None in row or None in row.values():
+                raise ValueError("its rows have different lengths")
+            for key, cell in row.items():
+                if key not in text and cell:
+                    (int if key in whole else float)(cell)
+    except (OSError, ValueError, csv.Error) as error:
         absent.append(f"{path.name} could not be read: {error.strerror if isinstance(error, OSError) else error}")
         return []
+    return [{key: original(cell) for key, cell in row.items()} for row in rows]
 
 
 def _per_residue(
@@ -296,14 +312,38 @@ def _in_order(protein: Protein, residues: Sequence[ResidueId]) -> Protein:
 
 
 def _comparison(path: Path, absent: list[str]) -> dict[str, Any] | None:
+    """comparison.json where it is there and whole, else None."""
     if not path.is_file():
         return None
+    taken_out: list[str] = []
     try:
-        comparison = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        comparison: dict[str, Any] = fitted(read_object(path), COMPARISON, path.name, taken_out)
+        if taken_out or not set(COMPARISON) <= set(comparison) or not _consistent(comparison):
+            raise InputError(f"{', '.join(taken_out) or path.name} is not as refine compare writes it")
+    except OSError as error:
+        absent.append(f"{path.name} could not be read: {error.strerror}")
+    except InputError as error:
         absent.append(f"{path.name} could not be read: {error}")
-        return None
-    return comparison if isinstance(comparison, dict) else None
+    else:
+        return comparison
+    return None
+
+
+def _consistent(comparison: Mapping[str, Any]) -> bool:
+    """Whether the lists of comparison.json are as long as its residues, and its scores are numbers."""
+    length = len(comparison["residues"])
+    tables = [table for table in comparison["per_residue"].values() if isinstance(table, dict)]
+    series = [comparison["native_index"], *(table.get(key) for table in tables for key in ("lddt", "distance"))]
+    scores = [comparison["native_quality"], *comparison["scores"].values()]
+    return (
+        len(tables) == len(comparison["per_residue"])
+        and all(isinstance(one, list) and len(one) == length and _numbers_or_none(one) for one in series)
+        and all(isinstance(one, dict) and _numbers_or_none(one.values()) for one in scores)
+    )
+
+
+def _numbers_or_none(values: Iterable[Any]) -> bool:
+    return all(value is None or isinstance(value, NUMBER) for value in values)
 
 
 def _with_native(

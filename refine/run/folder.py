@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -15,10 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.errors import EngineError, InputError
-from refine.files import PARTIAL, json_text, plain, replacing
+from refine.files import NEW_FILE, PARTIAL, json_text, plain, replacing
+from refine.run.shape import RECORD, fitted, read_object
 
 RUN_FILE, LOG_FILE, PROGRESS_FILE, CURRENT_FILE = "run.json", "log.txt", "progress.jsonl", "current.cif"
 _OWN_FILES = frozenset({RUN_FILE, LOG_FILE, PROGRESS_FILE, CURRENT_FILE})
+
+
+class _Log(logging.StreamHandler[TextIO]):
+    """log.txt. A full disk cuts it short without a word: the run itself says what could not be written."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 (logging's)
+        return
 
 
 class RunFolder:
@@ -59,8 +66,8 @@ class RunFolder:
         """Make the folder, send the log of the package to log.txt, and give the stream of progress.jsonl."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            handler = logging.FileHandler(self.path / LOG_FILE, mode="w", encoding="utf-8")
-            stream = (self.path / PROGRESS_FILE).open("w", encoding="utf-8")
+            handler = _Log(self._new(LOG_FILE))
+            stream = self._new(PROGRESS_FILE)
         except OSError as error:
             raise self._denied(error) from error
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -69,12 +76,19 @@ class RunFolder:
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
         try:
-            with stream:
-                yield stream
+            yield stream
         finally:
             logger.removeHandler(handler)
             logger.setLevel(level)
-            handler.close()
+            for file in (stream, handler.stream):
+                with contextlib.suppress(OSError):  # what a full disk did not take
+                    file.close()
+
+    def _new(self, name: str) -> TextIO:
+        """A new file in the place of whatever has this name; links are not followed."""
+        path = self.path / name
+        path.unlink(missing_ok=True)
+        return os.fdopen(os.open(path, NEW_FILE, 0o666), "w", encoding="utf-8")
 
     def write(self, name: str, writer: Callable[[Path], None]) -> Path:
         """Let ``writer`` fill a temporary file, then move it to ``name`` in one step.
@@ -113,11 +127,12 @@ class RunFolder:
 
     def finished(self, input_hash: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         """run.json of a run that is done with the same input and settings, else None."""
+        damaged: list[str] = []
         try:
-            record = json.loads((self.path / RUN_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            record: dict[str, Any] = fitted(read_object(self.path / RUN_FILE), RECORD, RUN_FILE, damaged)
+        except (OSError, InputError):
             return None
-        if not isinstance(record, dict):
+        if damaged:
             return None
         same = (
             record.get("status") == "done"
@@ -130,13 +145,24 @@ class RunFolder:
     def clear(self) -> None:
         """Remove the results of an earlier, unfinished run, so that none is taken for one of this run."""
         for path in self.path.glob("*"):
-            if path.is_file() and _is_result(path.name):
+            if _is_result(path.name) and (path.is_symlink() or path.is_file()):
                 path.unlink()
 
     def remove(self, *names: str) -> None:
         """Remove files of this run, those that are there."""
         for name in names:
             (self.path / name).unlink(missing_ok=True)
+
+    def overwrite(self, name: str, old: bytes, new: bytes) -> None:
+        """Put ``new`` in the place of ``old``, of the same length, in a file; on a full disk that is still possible.
+        Nothing is raised when it is not.
+        """
+        assert len(old) == len(new), (old, new)
+        with contextlib.suppress(OSError), (self.path / name).open("r+b") as stream:
+            place = stream.read().find(old)
+            if place >= 0:
+                stream.seek(place)
+                stream.write(new)
 
     def _denied(self, error: OSError) -> InputError:
         reason = error.strerror or str(error)

@@ -40,5 +40,5 @@ def opened(
 
 def result_of(folder: RunFolder, values: dict[str, Any], *, skipped: bool = False) -> RunResult:
     """What ``values``, run.json of a finished run, say that it gave."""
-    models = tuple(folder.path / model["cif"] for model in values["models"])
-    return RunResult(folder.path, models, values["improved"], values["verdict"], values, skipped)
+    models = tuple(folder.path / model["cif"] for model in values.get("models", ()) if "cif" in model)
+    return RunResult(folder.path, models, values.get("improved", False), values.get("verdict", ""), values, skipped)

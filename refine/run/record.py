@@ -88,7 +88,7 @@ class Record:
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Around the work; the traceback of an error goes into the log."""
+        """Around the work; the traceback of an error goes into the log, and stays the error that is raised."""
         began = time.monotonic()
         self.write()
         self.values["status"] = "failed"
@@ -97,14 +97,35 @@ class Record:
             self.values["status"] = "done"
         except KeyboardInterrupt:
             self.values["status"] = "interrupted"
+            self._write_last(began)
             raise
         except RefineError as error:
             self.values["error"] = str(error)
             log.info("%s", traceback.format_exc())
+            self._write_last(began)
             raise
-        finally:
-            self.values["seconds"] = round(time.monotonic() - began, 2)
+        except BaseException:
+            self._write_last(began)
+            raise
+        self.values["seconds"] = round(time.monotonic() - began, 2)
+        try:
             self.write()
+        except RefineError:
+            self._mark_failed()
+            raise
+
+    def _write_last(self, began: float) -> None:
+        """Write how a run ended that did not end well; on a disk too full for that, its status alone."""
+        self.values["seconds"] = round(time.monotonic() - began, 2)
+        try:
+            self.write()
+        except RefineError as error:
+            log.info("%s", error)
+            self._mark_failed()
+
+    def _mark_failed(self) -> None:
+        """In the record that stands; nothing can be added to it."""
+        self.folder.overwrite(RUN_FILE, b'"status": "running"', b'"status": "failed" ')
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import openmm
 import pytest
 
 from refine.errors import InputError
@@ -277,3 +278,34 @@ def test_a_disulfide_that_has_come_apart_is_counted() -> None:
 def test_bad_settings_are_input_errors(wrong: dict) -> None:
     with pytest.raises(InputError):
         FinishSettings(**wrong)
+
+
+def failing(*_: object, **__: object) -> None:
+    raise openmm.OpenMMException("Particle coordinate is NaN")
+
+
+@pytest.mark.parametrize("method", ["_forget", "_aim", "_energy", "__init__"])
+def test_openmm_failing_outside_a_step_gives_the_best_so_far_with_a_flag(
+    method: str, bent: Protein, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Relaxer, method, failing)
+    result = finish(bent, SETTINGS)
+    assert result.report.flag == "unrelaxed" and "Particle coordinate is NaN" in " ".join(result.report.notes)
+    assert np.isfinite(result.protein.coords).all() and result.protein.sequence == bent.sequence
+
+
+def test_coordinates_that_are_no_numbers_are_not_returned(bent: Protein, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = openmm.LocalEnergyMinimizer.minimize
+    calls = []
+
+    def spoiling(context: openmm.Context, *arguments: object) -> None:
+        real(context, *arguments)
+        calls.append(1)
+        if len(calls) > 1:
+            context.setPositions(np.full((context.getSystem().getNumParticles(), 3), np.nan))
+
+    monkeypatch.setattr(openmm.LocalEnergyMinimizer, "minimize", spoiling)
+    result = finish(bent, SETTINGS)
+    assert len(calls) > 1 and result.report.flag in ("partial", "unrelaxed")
+    assert "failed" in {stage.end for stage in result.report.stages}
+    assert np.isfinite(result.protein.coords).all()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from refine.batch import keep_traceback
 from refine.errors import EngineError, InputError
 from refine.run.folder import RunFolder
+from refine.run.record import Record
 from refine.run.tables import ScoreRow, scores_csv
 
 
@@ -63,8 +66,12 @@ def test_finished_needs_same_input_settings_and_all_files(tmp_path: Path) -> Non
     folder.text("m.cif", "data_")
     assert folder.finished("h", {"a": 1}) == record
     assert folder.finished("other", {"a": 1}) is None and folder.finished("h", {"a": 2}) is None
-    folder.json("run.json", {**record, "status": "interrupted"})
-    assert folder.finished("h", {"a": 1}) is None
+    for damage in ({"status": "interrupted"}, {"files": 7}, {"models": [3]}, {"verdict": {}}):
+        folder.json("run.json", {**record, **damage})
+        assert folder.finished("h", {"a": 1}) is None
+    for text in ("[" * 10**5, "[]", "{"):
+        (tmp_path / "run.json").write_text(text)
+        assert folder.finished("h", {"a": 1}) is None
 
 
 def test_clear_removes_results_and_nothing_else(tmp_path: Path) -> None:
@@ -82,3 +89,50 @@ def test_scores_table_is_the_union_of_columns() -> None:
     assert scores_csv(rows).splitlines() == [
         "name,file,source,score,term_bonds,clashes", "input,,input,1,0.5,", "model_1,m.cif,replica 1,-1,,2",
     ]  # fmt: skip
+
+
+def test_a_planted_link_is_not_written_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    place = tmp_path / "out"
+    place.mkdir()
+    for name in ("log.txt", "progress.jsonl", "run.json"):
+        (place / name).symlink_to(victim)
+    (place / "trace.csv").symlink_to(tmp_path / "made")
+    folder = RunFolder(place)
+    folder.clear()
+    (place / "log.txt").symlink_to(victim)
+    with folder.open() as stream:
+        stream.write("x")
+    folder.text("run.json", "{}")
+    assert victim.read_text() == "precious" and not (tmp_path / "made").exists()
+    monkeypatch.setattr(secrets, "token_hex", lambda size: "guessed")
+    (place / ".partial-guessed-a.txt").symlink_to(victim)
+    with pytest.raises(EngineError, match="File exists"):
+        folder.text("a.txt", "mine")
+    keep_link = place / "traceback"
+    keep_link.mkdir()
+    (keep_link / "log.txt").symlink_to(victim)
+    assert "could not be written" in keep_traceback(keep_link, "a traceback")
+    assert victim.read_text() == "precious"
+
+
+def test_a_full_disk_hides_no_error_and_leaves_no_running_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = Record.__new__(Record)
+    record.folder, record.values = RunFolder(tmp_path), {"status": "running", "models": []}
+    record.write()
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("refine.run.folder._write_text", lambda path, text: full(path))
+    for error in (EngineError("cannot write ensemble.pdb"), ValueError("a bug")):
+        (tmp_path / "run.json").write_text('{\n "status": "running",\n "models": []\n}\n')
+        monkeypatch.setattr(record, "write", lambda: None)
+        with pytest.raises(type(error), match=str(error)), record.kept():
+            monkeypatch.undo()
+            monkeypatch.setattr("refine.run.folder._write_text", lambda path, text: full(path))
+            raise error
+        assert json.loads((tmp_path / "run.json").read_text())["status"] == "failed"
