@@ -21,6 +21,9 @@ from refine.structure.protein import Protein
 _MAX_HYBRID36 = 1_223_055
 """Largest residue number that four hybrid-36 columns hold."""
 
+MAX_PDB_B = 999.99
+"""Largest B factor that its columns hold; gemmi writes larger ones as this."""
+
 
 def fits_pdb(protein: Protein) -> str | None:
     """Why ``protein`` cannot be written as PDB file, or None when it can.
@@ -68,7 +71,7 @@ def write_pdb(
         )
     protein, renamed = with_short_names(protein)
     remarks = [*remarks, *(f"atom name in short: {text}" for text in renamed)]
-    structure = build_structure(protein, None if b_values is None else np.clip(b_values, -99.99, 999.99))
+    structure = build_structure(protein, None if b_values is None else np.clip(b_values, -99.99, MAX_PDB_B))
     structure.raw_remarks = [f"REMARK  99 {part}" for text in remarks for part in _wrap(text)]
     options = gemmi.PdbWriteOptions()
     options.cryst1_record = False

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from refine.errors import InputError
+from refine.structure.prepare import prepare
 from refine.structure.read import read_structure
 from refine.structure.repair import repair
 from refine.structure.write import write_cif
@@ -123,6 +124,12 @@ def test_b_factors_and_occupancies_out_of_bounds_are_left_out_with_a_note(tmp_pa
         result = read(tmp_path, cif_atom(names.index(tag), "1e300")())
         assert np.isfinite(result.protein.b_factors).all() and result.protein.occupancies.max() <= 1
         assert [n.message for n in result.notes if n.kind == kind][0].startswith("1 atoms have no usable")
+
+
+def test_b_factors_that_pdb_columns_cut_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_text(files.base_cif().replace(" 20 ", " 1500 ", 1))
+    assert "1 B factors are above 999.99" in "\n".join(str(note) for note in prepare(path).notes)
 
 
 @pytest.mark.parametrize(
