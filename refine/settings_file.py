@@ -34,7 +34,7 @@ def read_toml(path: Path, build: Callable[[Mapping[str, Any]], T]) -> T:
     except OSError as error:
         raise InputError(f"cannot read the settings: {error.strerror}", file=str(path)) from error
     except ValueError as error:  # bad UTF-8, bad TOML, a number of thousands of digits
-        raise InputError(f"the settings are not TOML: {error}", file=str(path)) from error
+        raise InputError(f"the settings are not TOML: {str(error)[:200]}", file=str(path)) from error
     except RecursionError as error:
         raise InputError("the settings are not TOML: nested too deeply", file=str(path)) from error
     try:

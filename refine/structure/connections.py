@@ -10,6 +10,7 @@ A residue that is bonded to something refinement does not move is held where it 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -155,9 +156,16 @@ class _Atoms:
         places.append(np.array([h.position for h in protein.hetero], np.float64).reshape(-1, 3))
         self.positions = np.concatenate([np.asarray(p, np.float64) for p in places])
         self.index = {site: a for a, site in enumerate(self.sites)}
-        addresses = [(self.address(site), site) for site in reversed(self.sites)]
-        self._by_address = dict(addresses)
-        self._by_number = {dataclasses.replace(address, residue_name=""): site for address, site in addresses}
+
+    @functools.cached_property
+    def _by_address(self) -> dict[AtomAddress, Site]:
+        """The first atom of each address, and of each address without residue name; made for files that state links."""
+        found: dict[AtomAddress, Site] = {}
+        for site in self.sites:
+            address = self.address(site)
+            found.setdefault(address, site)
+            found.setdefault(dataclasses.replace(address, residue_name=""), site)
+        return found
 
     def name(self, site: Site) -> str:
         if site.residue < 0:
@@ -181,7 +189,7 @@ class _Atoms:
         go by another.
         """
         known = self._by_address.get(address)
-        return known or self._by_number.get(dataclasses.replace(address, residue_name=""))
+        return known or self._by_address.get(dataclasses.replace(address, residue_name=""))
 
     def element(self, site: Site) -> str:
         return self.elements[self.index[site]]

@@ -131,8 +131,10 @@ def _quote_connections(block: gemmi.cif.Block) -> None:
 
 
 def _quoted(value: str) -> str:
+    """``value``, in quotes where it does not stand for itself without."""
     already = len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]
-    return value if already or value in (".", "?") else gemmi.cif.quote(value)
+    reserved = value[0] in "_#$'\"[];" or value.lower().startswith(("data_", "save_", "loop_", "stop_", "global_"))
+    return gemmi.cif.quote(value) if not already and (reserved or " " in value) else value
 
 
 def _add_confidence(

@@ -128,7 +128,7 @@ def test_b_factors_and_occupancies_out_of_bounds_are_left_out_with_a_note(tmp_pa
 
 def test_b_factors_that_pdb_columns_cut_are_told(tmp_path: Path) -> None:
     path = tmp_path / "model"
-    path.write_text(files.base_cif().replace(" 20 ", " 1500 ", 1))
+    path.write_text(files.base_cif().replace(" 1 20 ? 1 A", " 1 1500 ? 1 A", 1))
     assert "1 B factors are above 999.99" in "\n".join(str(note) for note in prepare(path).notes)
 
 
