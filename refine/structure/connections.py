@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import gemmi
@@ -33,6 +34,8 @@ COVALENT_SLACK = 0.25
 """Å beyond the sum of the covalent radii up to which two atoms are bonded: C–N 1.69, C–O 1.64, S–C 2.03."""
 STATED_SLACK = 1.2
 """The same for bonds that the file states: beyond it the atoms have come apart, or the record means a symmetry mate."""
+MOST_BONDS = 40
+"""Connections of an atom, alternate conformations counted, beyond which atoms lie in a heap."""
 SHORTEST = 1.1
 """Å below which two heavy atoms lie on each other rather than being bonded."""
 
@@ -68,7 +71,17 @@ def connections(protein: Protein, stated: Sequence[StatedLink] = ()) -> tuple[tu
             table.setdefault((one.first, one.second), one)
     for one in (*_disulfides(atoms), *_metals(atoms), *_to_hetero(atoms), *_between_residues(atoms)):
         table.setdefault((one.first, one.second), one)
-    return tuple(sorted(table.values(), key=lambda one: (one.first, one.second))), notes
+    return tuple(sorted(_without_heaps(table.values(), notes), key=lambda one: (one.first, one.second))), notes
+
+
+def _without_heaps(found: Collection[Connection], notes: list[Note]) -> list[Connection]:
+    """Those whose atoms have no more than ``MOST_BONDS``: what has more lies in a heap of atoms. Adds to ``notes``."""
+    counts = Counter(site for one in found for site in (one.first, one.second))
+    kept = [one for one in found if max(counts[one.first], counts[one.second]) <= MOST_BONDS]
+    if len(kept) < len(found):
+        lost = len(found) - len(kept)
+        notes.append(Note("link", f"{lost} bonds are not taken for such: their atoms have more than {MOST_BONDS} each"))
+    return kept
 
 
 def held_residues(protein: Protein) -> NDArray[np.bool_]:

@@ -172,6 +172,17 @@ def test_many_ligands_are_written_in_linear_time(tmp_path: Path) -> None:
     assert time.process_time() - start < 10
 
 
+def test_a_heap_of_atoms_beside_a_residue_is_no_heap_of_bonds(tmp_path: Path) -> None:
+    line = next(line for line in files.atom_lines() if (files.number_of(line), files.name_of(line)) == (22, "CB"))
+    x, y, z = (float(line[c : c + 8]) for c in (30, 38, 46))
+    heap = [files.atom_line(1, "C", "XXX", "C", str(k), (x + 1.0, y + 1.0, z + 0.5), het=True) for k in range(1, 9000)]
+    start = time.process_time()
+    result = read(tmp_path, "\n".join([*files.atom_lines(), *heap, "END", ""]))
+    write_cif(result.protein, tmp_path / "x.cif")
+    assert time.process_time() - start < 10 and not result.protein.connections
+    assert any("more than 40 each" in note.message for note in result.notes)
+
+
 def test_too_many_atoms_or_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("refine.structure.atom_record.MAX_ATOMS", 100)
     for content in (files.base_pdb(), files.base_cif(), gzip.compress(files.base_pdb().encode())):
