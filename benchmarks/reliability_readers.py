@@ -226,6 +226,7 @@ def different(protein: Protein, again: Protein, form: str) -> str:
 
 def _identity(atom: HeteroAtom, form: str) -> tuple[object, ...]:
     """What a file tells of a hetero atom besides its name, which PDB files cut, and its numbers."""
+    altloc = atom.altloc.upper() if form == "pdb" else atom.altloc  # gemmi writes capitals; ``prepare`` notes it
     charge = 0 if form == "pdb" and abs(atom.charge) > 9 else atom.charge
     who = atom.chain, atom.number, atom.insertion, atom.residue_name
-    return *who, atom.element, atom.altloc, charge, atom.is_hetatm
+    return *who, atom.element, altloc, charge, atom.is_hetatm

@@ -81,6 +81,9 @@ def _about_output(protein: Protein) -> list[Note]:
             f"{long} atom names are longer than four letters: PDB outputs give them short ones (REMARK 99 says which)"
         )
         notes.append(Note("atom_names", text))
+    small = sorted({h.altloc for h in protein.hetero if h.altloc.islower()})
+    if small:
+        notes.append(Note("format", f"altlocs {' '.join(small)} of hetero atoms are capital letters in PDB outputs"))
     large = int((protein.b_factors > MAX_PDB_B).sum()) + sum(h.b_factor > MAX_PDB_B for h in protein.hetero)
     if large:
         notes.append(

@@ -132,6 +132,8 @@ def _quote_connections(block: gemmi.cif.Block) -> None:
 
 def _quoted(value: str) -> str:
     """``value``, in quotes where it does not stand for itself without."""
+    if not value:
+        return "?"
     already = len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]
     reserved = value[0] in "_#$'\"[];" or value.lower().startswith(("data_", "save_", "loop_", "stop_", "global_"))
     return gemmi.cif.quote(value) if not already and (reserved or " " in value) else value

@@ -126,6 +126,13 @@ def test_b_factors_and_occupancies_out_of_bounds_are_left_out_with_a_note(tmp_pa
         assert [n.message for n in result.notes if n.kind == kind][0].startswith("1 atoms have no usable")
 
 
+def test_small_altlocs_are_told(tmp_path: Path) -> None:
+    water = files.water(1).replace(" O   HOH", " O  aHOH")
+    path = tmp_path / "model"
+    path.write_text("\n".join([*files.atom_lines(), water, "END", ""]))
+    assert "altlocs a of hetero atoms are capital" in "\n".join(str(note) for note in prepare(path).notes)
+
+
 def test_b_factors_that_pdb_columns_cut_are_told(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_text(files.base_cif().replace(" 1 20 ? 1 A", " 1 1500 ? 1 A", 1))
@@ -242,10 +249,11 @@ def test_records_of_one_ligand_are_one_kind(tmp_path: Path) -> None:
     assert [h.is_hetatm for h in again.hetero] == [h.is_hetatm for h in first.hetero] == [False, False]
 
 
-def test_bonds_of_odd_names_are_quoted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["_x", "", "x'"])
+def test_bonds_of_odd_names_are_quoted(tmp_path: Path, name: str) -> None:
     line = next(line for line in files.atom_lines() if (files.number_of(line), files.name_of(line)) == (22, "CB"))
     x, y, z = (float(line[c : c + 8]) for c in (30, 38, 46))
-    odd = files.atom_line(1, "C1", "_x", "'", "1", (x + 1.0, y + 1.0, z + 0.5), het=True)
+    odd = files.atom_line(1, "C1", name, "'", "1", (x + 1.0, y + 1.0, z + 0.5), het=True)
     protein = read(tmp_path, "\n".join([*files.atom_lines(), odd, "END", ""])).protein
     assert protein.connections
     write_cif(protein, tmp_path / "x.cif")
