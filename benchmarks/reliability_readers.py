@@ -40,6 +40,8 @@ MEMORY = 6_000_000_000
 MUTANTS = 50_000
 Outcome = tuple[str, str, str]
 """Name, ``accepted``, ``refused``, ``crashed`` or ``hung``, and what was said."""
+REPORTED = 500
+"""Files after which the row so far goes to standard error: the whole takes hours."""
 NOTED = 8
 """Most failures that a row names."""
 
@@ -84,8 +86,9 @@ def _row(name: str, outcomes: Iterable[Outcome]) -> Row:
         setattr(row, outcome, getattr(row, outcome) + 1)
         if outcome in ("crashed", "hung"):
             failures.append(f"{case}: {said}")
-    row.note = "; ".join(failures[:NOTED])
-    sys.stderr.write(f"{row}\n")
+        row.note = "; ".join(failures[:NOTED])
+        if row.tried % REPORTED == 0:
+            sys.stderr.write(f"{row}\n")
     return row
 
 
@@ -223,6 +226,7 @@ def different(protein: Protein, again: Protein, form: str) -> str:
 
 def _identity(atom: HeteroAtom, form: str) -> tuple[object, ...]:
     """What a file tells of a hetero atom besides its name, which PDB files cut, and its numbers."""
+    altloc = atom.altloc.upper() if form == "pdb" else atom.altloc  # gemmi writes capitals; ``prepare`` notes it
     charge = 0 if form == "pdb" and abs(atom.charge) > 9 else atom.charge
     who = atom.chain, atom.number, atom.insertion, atom.residue_name
-    return *who, atom.element, atom.altloc, charge, atom.is_hetatm
+    return *who, atom.element, altloc, charge, atom.is_hetatm

@@ -138,9 +138,9 @@ SHAPES: dict[str, Callable[[], bytes]] = {
         [*_atoms(), *(atom_line(1, "HETATM", "ZN", "ZN", "C", k % 9999, _on_a_grid(k, 3.0), "ZN")
                       for k in range(30_000))]),
     "zinc ions on one another": lambda: _pdb(
-        [*_atoms(), *(atom_line(1, "HETATM", "ZN", "ZN", "C", k % 9999, (60, 40, 20), "ZN") for k in range(60_000))]),
+        [*_atoms(), *(atom_line(1, "HETATM", "ZN", "ZN", "C", k % 9999, (60, 40, 20), "ZN") for k in range(30_000))]),
     "carbons on one another beside a residue": lambda: _pdb(
-        [*_atoms(), *(atom_line(1, "HETATM", "C", "XXX", "C", k % 9999, _near(), "C") for k in range(60_000))]),
+        [*_atoms(), *(atom_line(1, "HETATM", "C", "XXX", "C", k % 9999, _near(), "C") for k in range(30_000))]),
     "atoms in turns 100,000 times": lambda: _pdb((_atoms()[1:2] + _atoms()[20:21]) * 50_000),
     "names in turns 60,000 times": lambda: _pdb(
         [f"{line[:12]}{k:04X}{line[16:]}" for k in range(30_000) for line in (_atoms()[1], _atoms()[20])]),

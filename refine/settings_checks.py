@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterable
 
 from refine.errors import InputError
@@ -11,7 +12,9 @@ from refine.errors import InputError
 def one_of(name: str, value: str, choices: Iterable[str]) -> None:
     """Raises InputError unless ``value`` of the setting ``name`` is one of ``choices``."""
     if value not in choices:
-        raise InputError(f"setting {name} = {value!r} is unknown", remedy=f"Use one of {', '.join(choices)}")
+        raise InputError(
+            f"setting {name} = {reprlib.repr(value)} is unknown", remedy=f"Use one of {', '.join(choices)}"
+        )
 
 
 def _is_finite(value: float) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from refine.errors import InputError
+from refine.settings_checks import finite
 
 T = TypeVar("T")
 MAX_BYTES = 1_000_000
@@ -33,7 +34,7 @@ def read_toml(path: Path, build: Callable[[Mapping[str, Any]], T]) -> T:
     except OSError as error:
         raise InputError(f"cannot read the settings: {error.strerror}", file=str(path)) from error
     except ValueError as error:  # bad UTF-8, bad TOML, a number of thousands of digits
-        raise InputError(f"the settings are not TOML: {error}", file=str(path)) from error
+        raise InputError(f"the settings are not TOML: {str(error)[:200]}", file=str(path)) from error
     except RecursionError as error:
         raise InputError("the settings are not TOML: nested too deeply", file=str(path)) from error
     try:
@@ -75,6 +76,7 @@ def _value(hint: Any, value: Any, name: str) -> Any:
     if isinstance(value, int) and abs(value) >= 2**63:
         raise InputError(f"setting {name} is a whole number of more than 63 bits", remedy="Give a smaller one")
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        finite(name, value)
         return float(value)
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value

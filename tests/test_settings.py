@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import typing
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from refine.errors import InputError
+from refine.queue.settings import AppSettings
 from refine.settings import RunSettings, from_dict, read_settings
+from refine.settings_file import build_settings
+from refine.training.train import TrainingSettings
 
 
 def test_round_trip() -> None:
@@ -32,8 +39,8 @@ def test_round_trip() -> None:
         ({"device": "tpu"}, "unknown"),
         ({"learned": {"priors": 1}}, "learned = 'priors' is unknown"),
         ({"learned": {"prior": float("nan")}}, "learned.prior = nan must be a finite number"),
-        ({"energy": {"bonds": float("nan")}}, "energy.bonds = nan must be a number"),
-        ({"energy": {"start_pull": float("inf")}}, "energy.start_pull = inf must be a number"),
+        ({"energy": {"bonds": float("nan")}}, "energy.bonds = nan must be a finite number"),
+        ({"energy": {"start_pull": float("inf")}}, "energy.start_pull = inf must be a finite number"),
         ({"models": 1_000_000_000}, "models = 1000000000 must be a number of at most 1000"),
         ({"workers": 5000}, "workers = 5000 must be a number of at most 1024"),
         ({"propagation": {"replicas": 10**9}}, "replicas = 1000000000 must be a number of at most 1000"),
@@ -74,3 +81,26 @@ def test_file_errors_name_the_file(tmp_path: Path) -> None:
     assert str(path) in str(caught.value) and "colour" in str(caught.value)
     path.write_text("seed = 0\n[propagation]\n")
     assert read_settings(path) == RunSettings()
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), 10**400])
+@pytest.mark.parametrize("kind", [RunSettings, AppSettings, TrainingSettings])
+def test_no_field_of_any_settings_takes_a_number_that_is_none(kind: type, number: float) -> None:
+    fields = list(numbers_of(kind))
+    assert len(fields) >= 8
+    for path in fields:
+        values: Any = number
+        for name in reversed(path):
+            values = {name: values}
+        with pytest.raises(InputError, match=path[-1]):
+            build_settings(kind, values)
+
+
+def numbers_of(kind: type, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Names that lead to every whole number and float of a dataclass of settings."""
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from numbers_of(hints[field.name], (*prefix, field.name))
+        elif hints[field.name] in (int, float):
+            yield *prefix, field.name

@@ -7,7 +7,6 @@ checked against the bytes that are there before anything is made of it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -221,7 +220,8 @@ def _integer(of: Mapping[str, Any], key: str, least: int, most: int) -> int:
 
 def _number(of: Mapping[str, Any], key: str, *, zero: bool = True) -> float:
     value = of.get(key)
-    plain = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e30
-    if not plain or not math.isfinite(value) or (value == 0 and not zero):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e30:
         raise _Damaged(f"{key} is {str(value)[:40]}")
+    if value == 0 and not zero:
+        raise _Damaged(f"{key} is 0")
     return float(value)

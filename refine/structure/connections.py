@@ -10,7 +10,8 @@ A residue that is bonded to something refinement does not move is held where it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from refine.structure.protein import Connection, Protein, ResidueId, Site
 STATED_SLACK = 1.2
 """Å beyond the sum of the covalent radii up to which a bond that the file states is believed: beyond it the atoms have
 come apart, or the record means a symmetry mate."""
+MOST_BONDS = 40
+"""Connections of an atom, alternate conformations counted, beyond which atoms lie in a heap."""
 
 
 def connections(protein: Protein, stated: Sequence[StatedLink] = ()) -> tuple[tuple[Connection, ...], list[Note]]:
@@ -48,7 +51,17 @@ def connections(protein: Protein, stated: Sequence[StatedLink] = ()) -> tuple[tu
             table.setdefault((one.first, one.second), one)
     for one in bonds_by_distance(atoms):
         table.setdefault((one.first, one.second), one)
-    return tuple(sorted(table.values(), key=lambda one: (one.first, one.second))), notes
+    return tuple(sorted(_without_heaps(table.values(), notes), key=lambda one: (one.first, one.second))), notes
+
+
+def _without_heaps(found: Collection[Connection], notes: list[Note]) -> list[Connection]:
+    """Those whose atoms have no more than ``MOST_BONDS``: what has more lies in a heap of atoms. Adds to ``notes``."""
+    counts = Counter(site for one in found for site in (one.first, one.second))
+    kept = [one for one in found if max(counts[one.first], counts[one.second]) <= MOST_BONDS]
+    if len(kept) < len(found):
+        lost = len(found) - len(kept)
+        notes.append(Note("link", f"{lost} bonds are not taken for such: their atoms have more than {MOST_BONDS} each"))
+    return kept
 
 
 def held_residues(protein: Protein) -> NDArray[np.bool_]:

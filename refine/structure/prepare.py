@@ -17,7 +17,7 @@ from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.structure.repair import repair
 from refine.structure.selection import parse_selection
-from refine.structure.write import fits_pdb
+from refine.structure.write import MAX_PDB_B, fits_pdb
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,10 +80,19 @@ def _about_output(protein: Protein) -> list[Note]:
     reason = fits_pdb(protein)
     if reason:
         return [Note("format", f"the outputs are mmCIF alone, no PDB files: {reason}")]
+    notes = []
     long = long_names(protein.hetero)
     if long:
         text = (
             f"{long} atom names are longer than four letters: PDB outputs give them short ones (REMARK 99 says which)"
         )
-        return [Note("atom_names", text)]
-    return []
+        notes.append(Note("atom_names", text))
+    small = sorted({h.altloc for h in protein.hetero if h.altloc.islower()})
+    if small:
+        notes.append(Note("format", f"altlocs {' '.join(small)} of hetero atoms are capital letters in PDB outputs"))
+    large = int((protein.b_factors > MAX_PDB_B).sum()) + sum(h.b_factor > MAX_PDB_B for h in protein.hetero)
+    if large:
+        notes.append(
+            Note("format", f"{large} B factors are above {MAX_PDB_B:g}: PDB outputs give them as {MAX_PDB_B:g}")
+        )
+    return notes

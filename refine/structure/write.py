@@ -21,6 +21,9 @@ from refine.structure.protein import Protein
 _MAX_HYBRID36 = 1_223_055
 """Largest residue number that four hybrid-36 columns hold."""
 
+MAX_PDB_B = 999.99
+"""Largest B factor that its columns hold; gemmi writes larger ones as this."""
+
 
 def fits_pdb(protein: Protein) -> str | None:
     """Why ``protein`` cannot be written as PDB file, or None when it can.
@@ -69,7 +72,7 @@ def write_pdb(
         )
     protein, renamed = with_short_names(protein)
     remarks = [*remarks, *(f"atom name in short: {text}" for text in renamed)]
-    structure = build_structure(protein, None if b_values is None else np.clip(b_values, -99.99, 999.99))
+    structure = build_structure(protein, None if b_values is None else np.clip(b_values, -99.99, MAX_PDB_B))
     structure.raw_remarks = [f"REMARK  99 {part}" for text in remarks for part in _wrap(text)]
     options = gemmi.PdbWriteOptions()
     options.cryst1_record = False
@@ -134,8 +137,12 @@ def _quote_connections(block: gemmi.cif.Block) -> None:
 
 
 def _quoted(value: str) -> str:
+    """``value``, in quotes where it does not stand for itself without."""
+    if not value:
+        return "?"
     already = len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]
-    return value if already or value in (".", "?") else gemmi.cif.quote(value)
+    reserved = value[0] in "_#$'\"[];" or value.lower().startswith(("data_", "save_", "loop_", "stop_", "global_"))
+    return gemmi.cif.quote(value) if not already and (reserved or " " in value) else value
 
 
 def _add_confidence(

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from refine.errors import InputError
+from refine.structure.prepare import prepare
 from refine.structure.read import read_structure
 from refine.structure.repair import repair
 from refine.structure.write import write_cif
@@ -125,6 +126,19 @@ def test_b_factors_and_occupancies_out_of_bounds_are_left_out_with_a_note(tmp_pa
         assert [n.message for n in result.notes if n.kind == kind][0].startswith("1 atoms have no usable")
 
 
+def test_small_altlocs_are_told(tmp_path: Path) -> None:
+    water = files.water(1).replace(" O   HOH", " O  aHOH")
+    path = tmp_path / "model"
+    path.write_text("\n".join([*files.atom_lines(), water, "END", ""]))
+    assert "altlocs a of hetero atoms are capital" in "\n".join(str(note) for note in prepare(path).notes)
+
+
+def test_b_factors_that_pdb_columns_cut_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_text(files.base_cif().replace(" 1 20 ? 1 A", " 1 1500 ? 1 A", 1))
+    assert "1 B factors are above 999.99" in "\n".join(str(note) for note in prepare(path).notes)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -163,6 +177,17 @@ def test_many_ligands_are_written_in_linear_time(tmp_path: Path) -> None:
     start = time.process_time()
     write_cif(protein, tmp_path / "x.cif")
     assert time.process_time() - start < 10
+
+
+def test_a_heap_of_atoms_beside_a_residue_is_no_heap_of_bonds(tmp_path: Path) -> None:
+    line = next(line for line in files.atom_lines() if (files.number_of(line), files.name_of(line)) == (22, "CB"))
+    x, y, z = (float(line[c : c + 8]) for c in (30, 38, 46))
+    heap = [files.atom_line(1, "C", "XXX", "C", str(k), (x + 1.0, y + 1.0, z + 0.5), het=True) for k in range(1, 9000)]
+    start = time.process_time()
+    result = read(tmp_path, "\n".join([*files.atom_lines(), *heap, "END", ""]))
+    write_cif(result.protein, tmp_path / "x.cif")
+    assert time.process_time() - start < 10 and not result.protein.connections
+    assert any("more than 40 each" in note.message for note in result.notes)
 
 
 def test_too_many_atoms_or_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +249,8 @@ def test_records_of_one_ligand_are_one_kind(tmp_path: Path) -> None:
     assert [h.is_hetatm for h in again.hetero] == [h.is_hetatm for h in first.hetero] == [False, False]
 
 
-def test_bonds_of_odd_names_are_quoted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["_x", "", "x'"])
+def test_bonds_of_odd_names_are_quoted(tmp_path: Path, name: str) -> None:
     sulfur = next(line for line in files.atom_lines() if files.name_of(line) == "SG")
     beta = next(
         x for x in files.atom_lines() if files.name_of(x) == "CB" and files.number_of(x) == files.number_of(sulfur)
@@ -232,7 +258,7 @@ def test_bonds_of_odd_names_are_quoted(tmp_path: Path) -> None:
     s, b = (np.array([float(line[c : c + 8]) for c in (30, 38, 46)]) for line in (sulfur, beta))
     across = np.cross(s - b, [0.0, 0.0, 1.0])
     place = s + 0.5 * (s - b) / np.linalg.norm(s - b) + 1.72 * across / np.linalg.norm(across)
-    odd = files.atom_line(1, "C1", "_x", "'", "1", tuple(place), het=True)
+    odd = files.atom_line(1, "C1", name, "'", "1", tuple(place), het=True)
     protein = read(tmp_path, "\n".join([*files.atom_lines(), odd, "END", ""])).protein
     assert protein.connections
     write_cif(protein, tmp_path / "x.cif")
