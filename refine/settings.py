@@ -43,7 +43,7 @@ class RunSettings:
             whatever it is).
         learned: weights of the learned energy terms by term name, 1 for one that is not named; 0 switches a term off.
         likelihood_moves: the likelihood of identities exerts a force; off, it ranks structures alone, which saves more
-            time than all other terms take and costs about 0.1 GDT-HA.
+            time than all other terms take and costs 0.1 to 0.4 GDT-HA (benchmarks/LOG.md).
         length: how much of its proposed way a run goes, by how far the priors want to move the input. Where that is
             less than the whole way, the propagation starts from the input as it came, whatever ``relax_first`` says,
             and finishing holds what is right already.
@@ -91,7 +91,7 @@ class RunSettings:
 
 
 def fast(settings: RunSettings) -> RunSettings:
-    """``settings`` for one model in half the time: longer and fewer steps, in which the likelihood exerts no force, and
+    """``settings`` for one model: longer and fewer steps, in which the likelihood exerts no force, and
     fewer iterations of the minimisation.
     """
     return dataclasses.replace(
