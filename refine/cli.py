@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         "--bfactor", choices=("score", "error", "b"), help="B column: confidence 0-100, error in Å, or B factor"
     )
     run.add_argument("--resume", action="store_true", help="skip inputs that are done, start the others again")
-    run.add_argument("--fast", action="store_true", help="one model in half the time, a little less refined")
+    run.add_argument("--fast", action="store_true", help="one model, in fewer steps, a little less refined")
     run.add_argument("--workers", type=int, default=1, metavar="N", help="inputs refined at the same time (default 1)")
     run.add_argument(
         "--scheduler", default="", metavar="ADDRESS", help="a running Dask scheduler, tcp://…, instead of own processes"

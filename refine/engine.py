@@ -27,11 +27,6 @@ from refine.propagation.constraints import Constraints
 from refine.settings import RunSettings
 from refine.structure.protein import Protein
 
-SCORED_ONLY = frozenset({"likelihood"})
-"""Terms that rank structures but do not move them: as a force the likelihood of identities adds nothing, and its
-gradient takes longer than all other terms together (benchmarks/LOG.md).
-"""
-
 
 @dataclasses.dataclass(frozen=True)
 class StructureScore:
@@ -90,7 +85,8 @@ class Engine:
         weights = {term.name: settings.learned.get(term.name, 1.0) for term in terms}
         start = self.coords[0] if pull else None
         self.energy = assemble(self.system, settings.energy, start, learned=terms, learned_weights=weights)
-        self.drift = self.energy.without(SCORED_ONLY)
+        unfelt = frozenset() if settings.likelihood_moves else frozenset({"likelihood"})
+        self.drift = self.energy.without(unfelt)
         self.constraints = Constraints.of(self.system)
 
     def of(self, protein: Protein, *, pull: bool = False) -> Engine:

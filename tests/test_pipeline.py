@@ -31,7 +31,7 @@ QUICK = RunSettings(
     networks="none",
     models=2,
     workers=1,
-    propagation=PropagationSettings(replicas=3, steps=6, keep_every=2, refresh_every=3),
+    propagation=PropagationSettings(replicas=3, noise=0.02, steps=6, keep_every=2, refresh_every=3),
     finishing=FinishSettings(max_iterations=5),
 )
 FILES = {

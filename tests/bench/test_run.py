@@ -33,7 +33,7 @@ COPY = Method(
 QUICK = RunSettings(
     networks="none",
     models=2,
-    propagation=PropagationSettings(steps=3, replicas=2, step_size=0.01),
+    propagation=PropagationSettings(steps=3, replicas=2, noise=0.02, step_size=0.01),
     finishing=FinishSettings(relax=False, side_chains=False),
 )
 
