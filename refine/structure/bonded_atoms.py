@@ -393,11 +393,11 @@ def _between_residues(atoms: Atoms) -> Iterator[Connection]:
         yield from _bonded_pairs(atoms, [Site(first[chain], 0)], ends, STRETCHED_SLACK)
     ends = [(Site(i, 2), Site(i, 14)) for i in np.flatnonzero(~protein.bonded).tolist()]
     begins = [Site(0, 0)] + [Site(i + 1, 0) for i in np.flatnonzero(~protein.bonded[:-1]).tolist()]
-    carbonyls = []
+    carbonyls: list[tuple[str, Site, Site]] = []
     for i, letter in enumerate(protein.sequence):
         if letter in _CARBONYLS:
-            slots = (ATOM14[letter].index(name) for name in _CARBONYLS[letter])
-            carbonyls.append((letter, *(Site(i, slot) for slot in slots)))
+            carbon, leaving = (Site(i, ATOM14[letter].index(name)) for name in _CARBONYLS[letter])
+            carbonyls.append((letter, carbon, leaving))
     yield from _bonded_pairs(atoms, begins, [(carbon, leaving) for _, carbon, leaving in carbonyls])
     for letter, name, attacked in _SIDE_CHAIN_PAIRS:
         attacking = [Site(i, ATOM14[aa].index(name)) for i, aa in enumerate(protein.sequence) if aa == letter]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import gemmi
@@ -28,6 +29,9 @@ _STRUCT_CONN = frozenset(
     ]
 )  # fmt: skip
 """Columns of _struct_conn that are read."""
+_LABEL = ("label_asym_id", "label_seq_id", "label_atom_id")
+_ATOM_SITE = (*_LABEL, "auth_asym_id", "auth_seq_id")
+"""Columns of _atom_site by which links that name atoms by label ids alone find the author's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +69,13 @@ def stated_links(source: Source) -> tuple[StatedLink, ...]:
     if source.format == "pdb":
         return tuple(_pdb_links(source.text.split("\n")))
     if source.format == "mmcif":
-        return tuple(_cif_links(_struct_conn(source.text)))
-    columns = read_category(source.data, "_struct_conn", source.path, _STRUCT_CONN, optional=True)
-    return tuple(_cif_links({name: values.tolist() for name, values in columns.items()}))
+        table = functools.partial(_category, source.text)
+    else:
+        table = functools.partial(_binary_category, source)
+    links = table("_struct_conn", _STRUCT_CONN)
+    if links and "ptnr1_auth_asym_id" not in links:
+        links = _with_author_ids(links, table("_atom_site", frozenset(_ATOM_SITE)))
+    return tuple(_cif_links(links))
 
 
 def _pdb_links(lines: Sequence[str]) -> Iterator[StatedLink]:
@@ -109,13 +117,40 @@ def _address(chain: str, number: str, insertion: str, name: str, residue_name: s
         return None
 
 
-def _struct_conn(text: str) -> dict[str, list[Any]]:
+def _category(text: str, name: str, columns: Collection[str]) -> dict[str, list[Any]]:
     for block in gemmi.cif.read_string(text):
-        table = block.get_mmcif_category("_struct_conn.", raw=True)
+        table = block.get_mmcif_category(f"{name}.", raw=True)
         if table:
-            known = {k.lower(): values for k, values in table.items() if k.lower() in _STRUCT_CONN}
+            known = {k.lower(): values for k, values in table.items() if k.lower() in columns}
             return {k: [gemmi.cif.as_string(v) for v in values] for k, values in known.items()}
     return {}
+
+
+def _binary_category(source: Source, name: str, columns: Collection[str]) -> dict[str, list[Any]]:
+    table = read_category(source.data, name, source.path, columns, optional=True)
+    return {k: v.tolist() for k, v in table.items()}
+
+
+def _with_author_ids(links: dict[str, list[Any]], atoms: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Links that name their atoms by label ids alone, with the author's ids that the atom table gives these."""
+    if not all(name in atoms for name in _ATOM_SITE):
+        return links
+    author = zip(atoms["auth_asym_id"], atoms["auth_seq_id"], strict=True)
+    known: dict[tuple[str, ...], tuple[Any, Any]] = {}
+    for place, ids in zip(zip(*(map(_key, atoms[name]) for name in _LABEL), strict=True), author, strict=True):
+        known.setdefault(place, ids)
+    out = dict(links)
+    for partner in ("ptnr1", "ptnr2"):
+        columns = [links.get(f"{partner}_{name}", [""] * len(links["conn_type_id"])) for name in _LABEL]
+        found = [known.get(tuple(map(_key, row)), ("", "")) for row in zip(*columns, strict=True)]
+        out[f"{partner}_auth_asym_id"], out[f"{partner}_auth_seq_id"] = (list(ids) for ids in zip(*found, strict=True))
+    return out
+
+
+def _key(value: Any) -> str:
+    """A cell, the two signs for no value taken together."""
+    text = str(value).strip()
+    return "" if text in (".", "?", "False", "None", "0") else text
 
 
 def _cif_links(table: Mapping[str, Sequence[Any]]) -> Iterator[StatedLink]:

@@ -318,3 +318,17 @@ def test_a_residue_with_other_atoms_than_its_parent_loses_none(tmp_path: Path) -
         ("covalent", "A:10 NLE N"), ("covalent", "A:10 NLE C"),
     ]  # fmt: skip
     assert not any(note.kind == "gap" for note in prepared.notes)
+
+
+def test_a_link_by_label_ids_alone_is_found_by_the_author_s(tmp_path: Path) -> None:
+    sugar = files.atom_line(950, "C1", "NAG", "S", "501", outward(ASN, "ND2", 2.4), het=True)
+    link = "LINK         ND2 ASN A  16                 C1  NAG S 501     1555   1555  1.45"
+    write_cif(read(tmp_path, with_lines(sugar, records=(link,))), tmp_path / "model.cif")
+    document = gemmi.cif.read(str(tmp_path / "model.cif"))
+    block = document.sole_block()
+    rows = block.get_mmcif_category("_struct_conn.", raw=True)
+    block.set_mmcif_category("_struct_conn.", {k: v for k, v in rows.items() if "auth" not in k}, raw=True)
+    document.write_file(str(tmp_path / "label.cif"))
+    protein = read_structure(tmp_path / "label.cif").protein
+    assert table(protein) == [("covalent", "A:16 ASN ND2", "S:501 NAG C1")]
+    assert protein.connections[0].source == "struct_conn"
