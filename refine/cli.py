@@ -57,6 +57,12 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, help="seed of the noise (default 0)")
     run.add_argument("--freeze", metavar="RESIDUES", help='residues that do not move, e.g. "A:10-25,B"')
     run.add_argument(
+        "--evidence",
+        action="append",
+        metavar="FILE",
+        help="what is known of distances: rows (.tsv, .toml), distogram (.npz), expected errors (.json); repeatable",
+    )
+    run.add_argument(
         "--bfactor", choices=("score", "error", "b"), help="B column: confidence 0-100, error in Å, or B factor"
     )
     run.add_argument("--resume", action="store_true", help="skip inputs that are done, start the others again")
@@ -140,6 +146,8 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
     settings = read_settings(options.settings) if options.settings else RunSettings()
     values = {name: getattr(options, name, None) for name in SAME_NAME}
     settings = dataclasses.replace(settings, **{k: v for k, v in values.items() if v is not None})
+    if getattr(options, "evidence", None):
+        settings = dataclasses.replace(settings, evidence=tuple(options.evidence))
     if getattr(options, "steps", None) is not None:
         settings = dataclasses.replace(
             settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps)

@@ -13,19 +13,23 @@ import torch
 from refine.accuracy.confidence import displacement
 from refine.accuracy.features import Context
 from refine.accuracy.verdict import Verdict, verdict_of
+from refine.energy.evidence import DistanceEvidence
 from refine.energy.free_energy import EnergyTable
 from refine.engine import Engine, load_networks_of
 from refine.ensemble.candidates import finishing_order, rank
 from refine.ensemble.ensemble import Ensemble, ensemble_of
 from refine.errors import EngineError
+from refine.evidence.read import Evidence, read_evidence
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
 from refine.networks.weights import Networks
 from refine.progress import Progress
+from refine.propagation.elastic import Network
 from refine.propagation.propagate import propagate
 from refine.report.page import try_report
 from refine.run.citations import CITE_BIB
 from refine.run.current import Current
+from refine.run.evidence import described, summary
 from refine.run.folder import RunFolder
 from refine.run.model import Finished, write_model, write_structure, write_tables
 from refine.run.opening import done_before, opened, result_of
@@ -75,8 +79,11 @@ def refine_file(
     if done is not None:
         return done
     prepared = prepared_for(path, settings)
+    evidence = evidence_for(prepared, settings)
+    if evidence is not None:
+        prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *evidence.notes))
     tell_notes(prepared, progress or Progress())
-    engine = Engine(prepared.protein, networks or load_networks_of(settings), settings)
+    engine = Engine(prepared.protein, networks or load_networks_of(settings), settings, evidence)
     with opened(folder, prepared, settings, progress) as (record, tell):
         if engine.networks is not None:
             record.values["networks"] = engine.networks.facts
@@ -105,6 +112,11 @@ def prepared_for(path: Path, settings: RunSettings) -> Prepared:
     return prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
 
 
+def evidence_for(prepared: Prepared, settings: RunSettings) -> Evidence | None:
+    """What ``settings`` know of an input, None for nothing; errors as of ``read_evidence``."""
+    return read_evidence(settings.evidence, prepared.protein) if settings.evidence else None
+
+
 def tell_notes(prepared: Prepared, progress: Progress) -> None:
     """Repairs and losses of an input, a line each."""
     for line in summary_lines(prepared.notes):
@@ -115,12 +127,14 @@ class Run:
     """One run over a prepared input; ``go`` is the order of the stages.
 
     Args:
-        prepared: the input; engine: of the input as it came.
+        prepared: the input; engine: of the input as it came. Moves begin at ``origin``, which is the same, or the input
+            bent to the evidence.
         record: of the run, in its folder; progress: told of every step.
     """
 
     def __init__(self, prepared: Prepared, engine: Engine, record: Record, progress: Progress) -> None:
         self.prepared, self.engine, self.settings = prepared, engine, engine.settings
+        self.origin = engine
         self.record, self.folder, self.progress = record, record.folder, progress
 
     def go(self, pool: FinishingPool) -> None:
@@ -129,37 +143,56 @@ class Run:
         self.folder.text("cite.bib", CITE_BIB)
         self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
         self.record.add_files("input.cif")
+        if self.engine.evidence is not None:
+            with self.record.timed("evidence"):
+                self.bend(self.engine.evidence)
         with self.record.timed("relax"):
-            self.record.values["length"] = round(self.engine.length, 3)
+            self.record.values["length"] = round(self.origin.length, 3)
             relaxed = self.relax(pool)
         with self.record.timed("propagate"):
-            propagated = self.propagate(self.prepared.protein if relaxed is None else relaxed.protein)
+            propagated = self.propagate(self.origin.protein if relaxed is None else relaxed.protein)
         with self.record.timed("ensemble"):
             self.write_ensemble(propagated)
         with self.record.timed("finish"):
-            finished_input = self.scored("input", relaxed or self.finish_input(pool), propagated)
+            same = relaxed if self.origin is self.engine else None
+            finished_input = self.scored("input", same or self.finished(pool, self.engine), propagated)
             candidates = self.finish(pool, propagated)
         with self.record.timed("write"):
             self.submit(propagated, finished_input, candidates)
 
+    def bend(self, evidence: Evidence) -> None:
+        """Let moves begin at the input bent to the evidence, where rows left out say that this is better."""
+        engine = self.engine
+        facts: dict[str, Any] = {"bent": False, "held_out": None}
+        if len(evidence.pairs):
+            term = DistanceEvidence.of(evidence.pairs, engine.system)
+            error = engine.accuracy(engine.coords)[0].error
+            bent = Network(engine.system, engine.coords, error, self.prepared.mobile).chosen(term, self.settings.seed)
+            facts = {"bent": bent.accepted, "held_out": list(bent.held_out)}
+            if bent.accepted:
+                self.origin = engine.of(ride(engine.protein, bent.coords.cpu().numpy()))
+        self.record.values["evidence"] = facts
+
     def relax(self, pool: FinishingPool) -> FinishResult | None:
-        """The input finished, from which the propagation starts; None where that is switched off, or where little is
+        """The origin finished, from which the propagation starts; None where that is switched off, or where little is
         wrong: relaxing what is right costs more than any move gains (LOG, 35).
 
         Clashes and strain that a force field removes are no business of the learned terms, which lead further from a
         start without them (benchmarks/LOG.md, entry 13).
         """
-        if not self.settings.relaxes_first or self.engine.nearly_right:
+        if not self.settings.relaxes_first or self.origin.nearly_right:
             return None
         self.progress("relax", 0, 1)
-        result = self.finish_input(pool)
+        result = self.finished(pool, self.origin)
         self.progress("relax", 1, 1)
         return result
 
-    def finish_input(self, pool: FinishingPool) -> FinishResult:
-        """The input with side chains and minimisation alone; held where it is when little is wrong with it."""
-        held = self.engine.nearly_right
-        _, result = next(pool.finish([self.prepared.protein], refined=held, keep=held))
+    def finished(self, pool: FinishingPool, engine: Engine) -> FinishResult:
+        """The protein of ``engine`` with side chains and minimisation alone; held where it is when little is wrong with
+        it.
+        """
+        held = engine.nearly_right
+        _, result = next(pool.finish([engine.protein], refined=held, keep=held))
         return result
 
     def propagate(self, protein: Protein) -> Propagated:
@@ -182,7 +215,7 @@ class Run:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.add_files(TRACE_FILE)
-        origin, length = self.engine.coords, self.engine.length
+        origin, length = self.origin.coords, self.origin.length
         ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, start.constraints, origin, length)
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
@@ -214,7 +247,7 @@ class Run:
         self.progress("finish", 1, total)
         candidates: dict[int, Finished] = {}
         proteins = [moved.replica(i) for i in range(len(order))]
-        for i, result in pool.finish(proteins, refined=True, keep=self.engine.nearly_right):
+        for i, result in pool.finish(proteins, refined=True, keep=self.origin.nearly_right):
             candidates[i] = self.scored(names[order[i]], result, propagated)
             write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
             self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)
@@ -244,6 +277,8 @@ class Run:
         input_score = self.engine.score(propagated.context)
         self.record.add_files(*write_tables(self.folder, input_score, finished_input, models))
         form = input_score.estimate.form
+        if self.engine.evidence is not None:
+            values["evidence"] |= described(self.engine.evidence, self.engine.protein, models[0].protein)
         verdict = self.verdict(propagated, models[0].source, form, moved=ranking.improved)
         confidence = {"input": input_score.estimate.overall, "model_1": models[0].score.estimate.overall}
         values |= {"confidence": confidence, "improved": verdict.word == "better", "verdict": verdict.sentence}
@@ -262,6 +297,8 @@ class Run:
         if not moved:
             reason = "no model scores better than the input by the run's own score: model_1 is the input, finished."
             return Verdict("no better", reason)
+        if self.origin is not self.engine:
+            return Verdict("uncertain", f"{summary(self.record.values['evidence'])}; verdicts are not calibrated on this.")
         if self.engine.nearly_right:
             wanted = f"the networks would move the input by {self.engine.wanted_move:.2f} Å only"
             return Verdict("uncertain", f"{wanted}: there is little to gain, and verdicts are calibrated on more.")
@@ -277,7 +314,7 @@ def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
     settings = settings or RunSettings()
     path = Path(path)
     prepared = prepared_for(path, settings)
-    score = Engine(prepared.protein, load_networks_of(settings), settings).score()
+    score = Engine(prepared.protein, load_networks_of(settings), settings, evidence_for(prepared, settings)).score()
     return score_row(path.name, "", "input", score)
 
 

@@ -26,6 +26,7 @@ STAGES = (
     ("structure",),
     ("assess",),
     ("physics",),
+    ("evidence",),
     ("networks",),
     ("energy",),
     ("propagation",),
