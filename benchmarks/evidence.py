@@ -12,9 +12,11 @@ number, and a table is printed; what is there is not run again.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +94,7 @@ def run(case: Case, mode: str, noise: float, folder: Path, networks: Networks) -
     quality = result.scores.loc["model_1"]
     return {
         "scores": scores, "seconds": time.process_time() - begun, "length": result.record["length"],
-        "bent": facts.get("bent"), "held_out": facts.get("held_out"), "files": facts.get("files"),
+        "factor": facts.get("factor"), "held_out": facts.get("held_out"), "files": facts.get("files"),
         "clashscore": float(quality["clashscore"]), "rama": float(quality["ramachandran_favoured"]),
     }  # fmt: skip
 
@@ -121,6 +123,14 @@ def table(found: dict[str, dict[str, Any]], modes: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
+def cases_of(bench: Path, chosen: str) -> Iterator[Case]:
+    """Targets of a set, smallest first; of predicted.tsv those with as many wrong pairs as are asked for."""
+    for case in sorted(tune_cases(bench, chosen), key=lambda c: c.target.model.stat().st_size):
+        wanted = len(prepare(case.target.model).protein) // 4
+        if chosen != "predicted" or len(rows_of(case, "wrong_pairs", 0.0)) >= wanted:
+            yield case
+
+
 def main() -> int:
     """Run what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -137,8 +147,7 @@ def main() -> int:
     noise = args.noise if args.chosen == "refined150-dev" else 0.0
     path = args.out / f"{args.chosen}.json"
     found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else {}
-    cases = sorted(tune_cases(args.bench, args.chosen), key=lambda c: c.target.model.stat().st_size)
-    for case in cases[: args.count]:
+    for case in itertools.islice(cases_of(args.bench, args.chosen), args.count):
         of_target = found.setdefault(case.target.name, {})
         for mode in modes:
             if mode not in of_target:

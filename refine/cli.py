@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help i
     from refine.settings import RunSettings
 
 EXIT_CODES = "exit codes: 0 all done, 1 a bug, 2 bad input, 3 some of several inputs failed, 4 nothing produced"
-SAME_NAME = ("seed", "device", "models", "model", "freeze", "keep_hands", "bfactor")
+SAME_NAME = ("seed", "device", "models", "model", "freeze", "heat", "keep_hands", "bfactor")
 """Options that set the field of RunSettings of their name."""
 
 
@@ -61,6 +61,11 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         metavar="FILE",
         help="what is known of distances: rows (.tsv, .toml), distogram (.npz), expected errors (.json); repeatable",
+    )
+    run.add_argument(
+        "--heat",
+        metavar="RESIDUES=K",
+        help='temperatures of the noise, e.g. "A:40-55=600", several separated by semicolons, or "confidence"',
     )
     run.add_argument(
         "--bfactor", choices=("score", "error", "b"), help="B column: confidence 0-100, error in Å, or B factor"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from refine.accuracy.confidence import displacement
 from refine.accuracy.features import Context
@@ -25,6 +26,7 @@ from refine.finishing.parallel import FinishingPool
 from refine.networks.weights import Networks
 from refine.progress import Progress
 from refine.propagation.elastic import Network
+from refine.propagation.field import ROOM, heat_of
 from refine.propagation.propagate import propagate
 from refine.report.page import try_report
 from refine.run.citations import CITE_BIB
@@ -100,11 +102,14 @@ def refine_file(
 
 @dataclasses.dataclass(frozen=True)
 class Propagated:
-    """What the propagation left: the engine it began from, its ensemble, and what confidence takes from both."""
+    """What the propagation left: the engine it began from, its ensemble, what confidence takes from both, and the
+    temperatures (L,) K of its residues where they differ.
+    """
 
     start: Engine
     ensemble: Ensemble
     context: Context
+    temperatures: NDArray[np.float64] | None = None
 
 
 def prepared_for(path: Path, settings: RunSettings) -> Prepared:
@@ -163,13 +168,13 @@ class Run:
     def bend(self, evidence: Evidence) -> None:
         """Let moves begin at the input bent to the evidence, where rows left out say that this is better."""
         engine = self.engine
-        facts: dict[str, Any] = {"bent": False, "held_out": None}
+        facts: dict[str, Any] = {"factor": 0.0, "held_out": None}
         if len(evidence.pairs):
             term = DistanceEvidence.of(evidence.pairs, engine.system)
             error = engine.accuracy(engine.coords)[0].error
             bent = Network(engine.system, engine.coords, error, self.prepared.mobile).chosen(term, self.settings.seed)
-            facts = {"bent": bent.accepted, "held_out": list(bent.held_out)}
-            if bent.accepted:
+            facts = {"factor": bent.factor, "held_out": list(bent.held_out)}
+            if bent.factor:
                 self.origin = engine.of(ride(engine.protein, bent.coords.cpu().numpy()))
         self.record.values["evidence"] = facts
 
@@ -201,6 +206,8 @@ class Run:
         replicas = max(settings.propagation.replicas, settings.models)
         plan = dataclasses.replace(settings.propagation, replicas=replicas)
         mobile = torch.from_numpy(self.prepared.mobile).to(start.system.device)
+        field = self.temperatures(start)
+        heat = None if field is None else torch.from_numpy(field / ROOM).to(start.coords)
         current, trace = Current(self.folder, start.protein), Trace(plan)
 
         def on_step(step: int, total: int, table: EnergyTable, at: torch.Tensor) -> None:
@@ -210,7 +217,9 @@ class Run:
                 current.write(at[table.total.argmin()].cpu().numpy())
 
         try:
-            trajectory = propagate(start.energy, start.coords, plan, settings.seed, mobile, start.constraints, on_step)
+            trajectory = propagate(
+                start.energy, start.coords, plan, settings.seed, mobile, start.constraints, on_step, heat
+            )
         finally:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
@@ -220,7 +229,13 @@ class Run:
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)
-        return Propagated(start, ensemble.thinned(), start.context(ensemble.spread))
+        return Propagated(start, ensemble.thinned(), start.context(ensemble.spread), field)
+
+    def temperatures(self, start: Engine) -> NDArray[np.float64] | None:
+        """(L,) K of the residues while ``start`` is propagated, None where all have the same."""
+        if not self.settings.heat:
+            return None
+        return heat_of(self.settings.heat, start.protein, start.accuracy(start.coords)[0].error)
 
     def write_ensemble(self, propagated: Propagated) -> None:
         """ensemble.pdb and rpdd.npz; how well the snapshots sample goes into run.json."""
@@ -256,11 +271,14 @@ class Run:
     def scored(self, source: str, result: FinishResult, propagated: Propagated) -> Finished:
         """A finished structure with the run's own score, error and confidence."""
         moved = displacement(result.protein.coords[0, :, 1], self.prepared.protein.coords[0, :, 1])
+        columns = {"spread": propagated.ensemble.spread, "displacement": moved}
+        if propagated.temperatures is not None:
+            columns["temperature"] = propagated.temperatures.astype(np.float32)
         return Finished(
             source=source,
             protein=dataclasses.replace(result.protein, name=self.prepared.protein.name),
             score=self.engine.of(result.protein).score(propagated.context),
-            run_columns={"spread": propagated.ensemble.spread, "displacement": moved},
+            run_columns=columns,
             report=dataclasses.asdict(result.report),
         )
 
@@ -298,7 +316,9 @@ class Run:
             reason = "no model scores better than the input by the run's own score: model_1 is the input, finished."
             return Verdict("no better", reason)
         if self.origin is not self.engine:
-            return Verdict("uncertain", f"{summary(self.record.values['evidence'])}; verdicts are not calibrated on this.")
+            return Verdict(
+                "uncertain", f"{summary(self.record.values['evidence'])}; verdicts are not calibrated on this."
+            )
         if self.engine.nearly_right:
             wanted = f"the networks would move the input by {self.engine.wanted_move:.2f} Å only"
             return Verdict("uncertain", f"{wanted}: there is little to gain, and verdicts are calibrated on more.")

@@ -111,7 +111,8 @@ def pae(path: Path, protein: Protein, name: str) -> Pairs:
     if matrix.shape != (length, length):
         shape = " by ".join(map(str, matrix.shape))
         raise InputError(
-            f"expected errors of {shape} for {length} residues", remedy="Give those of the same model, residue by residue"
+            f"expected errors of {shape} for {length} residues",
+            remedy="Give those of the same model, residue by residue",
         )
     if not (np.isfinite(matrix).all() and (matrix >= 0).all()):
         raise InputError("expected errors must be numbers of 0 or more")

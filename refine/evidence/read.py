@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from refine.errors import InputError
-from refine.evidence.marginals import Marginal
 from refine.evidence.matrices import SAME, distogram, pae
 from refine.evidence.pairs import Pairs, Row, joined, pairs_of
 from refine.evidence.rows import COLUMNS, KINDS, row_of
 from refine.structure.notes import Note
 from refine.structure.protein import Protein
 
-_EVERY_COLUMN = ("kind", *dict.fromkeys(c for kind in ("distance", "contact", "mean") for c in COLUMNS[kind]))
+_EVERY_COLUMN = ("kind", *dict.fromkeys(c for kind in KINDS for c in COLUMNS[kind]))
 _HEADER = re.compile(r"\s*\[\[\s*([\"']?)(\w+)\1\s*\]\]")
 
 
@@ -28,12 +27,10 @@ class Evidence:
     """What the user knows of one protein.
 
     Attributes:
-        pairs: of single structures; marginals: of the ensemble.
-        notes: what was left out, for the record.
+        pairs: rows on distances; notes: what was left out, for the record.
     """
 
     pairs: Pairs
-    marginals: tuple[Marginal, ...] = ()
     notes: tuple[Note, ...] = ()
 
 
@@ -43,13 +40,8 @@ def read_evidence(paths: Sequence[str | Path], protein: Protein) -> Evidence:
     Raises:
         InputError: a file cannot be read, or a row of it is wrong; names file and line.
     """
-    tables, marginals, notes = [], [], []
-    for path in map(Path, paths):
-        one = _file(path, protein)
-        tables.append(one.pairs)
-        marginals += one.marginals
-        notes += one.notes
-    return Evidence(joined(tables), tuple(marginals), tuple(notes))
+    files = [_file(Path(path), protein) for path in paths]
+    return Evidence(joined([one.pairs for one in files]), tuple(note for one in files for note in one.notes))
 
 
 def _file(path: Path, protein: Protein) -> Evidence:
@@ -122,7 +114,9 @@ def _column_names(cells: Sequence[str], line: int) -> list[str]:
     names = [cell.lower() for cell in cells]
     unknown = [name for name in names if name not in _EVERY_COLUMN]
     if unknown or not {"first", "second"} <= set(names) or len(set(names)) < len(names):
-        what = f"unknown column {unknown[0]!r}" if unknown else "the columns first and second are needed, each name once"
+        what = (
+            f"unknown column {unknown[0]!r}" if unknown else "the columns first and second are needed, each name once"
+        )
         raise InputError(f"line {line}: {what}", remedy=f"Separated by tabs: {', '.join(_EVERY_COLUMN)}")
     return names
 
@@ -147,20 +141,16 @@ def _toml_rows(text: str) -> Iterator[Values]:
 
 
 def _evidence(rows: Iterator[Values], protein: Protein, path: Path) -> Evidence:
-    singles: list[Row] = []
-    marginals: list[Marginal] = []
-    for line, kind, values in rows:
-        row = _numbered(lambda: row_of(kind, values, protein, line), line)  # noqa: B023 (called at once)
-        if isinstance(row, Marginal):
-            marginals.append(row)
-        else:
-            singles.append(row)
-    if not singles and not marginals:
+    found = [
+        _numbered(lambda: row_of(kind, values, protein, line), line)  # noqa: B023 (called at once)
+        for line, kind, values in rows
+    ]
+    if not found:
         raise InputError("the file holds no rows of evidence")
-    return Evidence(pairs_of(singles, path.name), tuple(marginals))
+    return Evidence(pairs_of(found, path.name))
 
 
-def _numbered(make: Callable[[], Row | Marginal], line: int) -> Row | Marginal:
+def _numbered(make: Callable[[], Row], line: int) -> Row:
     try:
         return make()
     except InputError as error:

@@ -8,26 +8,23 @@ from typing import Any
 
 from refine.errors import InputError
 from refine.evidence.atoms import longest, parse_atom
-from refine.evidence.marginals import Marginal, marginal_of
 from refine.evidence.pairs import CONTACT, GAUSSIAN, STUDENT, Row
 from refine.structure.protein import Protein, Site
 
-KINDS = ("distance", "contact", "mean", "distribution")
+KINDS = ("distance", "contact")
 FORM_NAMES = {"student": STUDENT, "gaussian": GAUSSIAN}
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "distance": ("first", "second", "value", "sigma", "lower", "upper", "weight", "form"),
     "contact": ("first", "second", "upper", "sigma", "weight"),
-    "mean": ("first", "second", "value", "weight"),
-    "distribution": ("first", "second", "edges", "probability", "sigma", "weight"),
 }
-"""What each kind takes; ``first`` and ``second`` always, of a distance ``value`` or a bound, of a mean ``value``."""
+"""What each kind takes; ``first`` and ``second`` always, of a distance ``value`` or a bound."""
 CONTACT_UPPER = 8.0
 """Å, what a contact means when the row does not say."""
 _SHORTEST = 1.0
 """Å: no two atoms that are not hydrogens are closer."""
 
 
-def row_of(kind: str, values: Mapping[str, Any], protein: Protein, line: int) -> Row | Marginal:
+def row_of(kind: str, values: Mapping[str, Any], protein: Protein, line: int) -> Row:
     """One row; values are text or numbers, by name of ``COLUMNS``.
 
     Raises:
@@ -42,8 +39,6 @@ def row_of(kind: str, values: Mapping[str, Any], protein: Protein, line: int) ->
     weight = _number(values, "weight", 1.0)
     if weight < 0:
         raise InputError(f"the weight {weight:g} is negative", remedy="0 leaves a row out")
-    if kind in ("mean", "distribution"):
-        return marginal_of(kind, first, second, values, weight, line)
     sigma = _number(values, "sigma", 1.0)
     if sigma <= 0:
         raise InputError(f"sigma = {sigma:g} must be above 0", remedy="Give the uncertainty in Å")

@@ -7,8 +7,8 @@ falls with the sixth power of their length, Hinsen 1998, Proteins 33:417, and wi
 ends). Gauss–Newton steps solve (H_network + H_rows) u = −∂(F_network + F_exp)/∂x; residues turn with their
 surroundings, and bonded geometry is restored by projection after each.
 
-Whether the input is bent at all is decided by rows left out, a fifth at a time: structures bent to the others must not
-predict them worse than the input does.
+How soft the network is, and whether the input is bent at all, is decided by rows left out, a fifth at a time: a softer
+network must predict them better, and no bending at all is better where the input does.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ POWER = 6
 """Of length by which stiffness falls."""
 CHAIN = 50.0
 """kcal/mol/Å^2 at least, between neighbours of the chain."""
+SOFTER = (0.3, 0.1)
+"""Factors on the stiffness that are tried after 1, each only where the one before was better than what was before."""
 FOLDS = 5
 LEAST_ROWS = 10
 """Rows that can be left out, below which nothing is."""
@@ -54,13 +56,13 @@ class Bent:
 
     Attributes:
         coords: (1, L, 4, 3) Å.
-        accepted: whether the structure was bent; else ``coords`` are where it was.
+        factor: on the stiffness of the network; 0 where the structure was left as it was.
         held_out: mean energy of a row (kcal/mol) when it is left out, at the input and at the structures bent to the
             other rows; NaN where too few could be left out.
     """
 
     coords: Tensor
-    accepted: bool
+    factor: float
     held_out: tuple[float, float]
 
 
@@ -73,9 +75,7 @@ class Network:
         mobile: (L,) bool; the others stay.
     """
 
-    def __init__(
-        self, system: System, coords: Tensor, error: NDArray[np.floating], mobile: NDArray[np.bool_]
-    ) -> None:
+    def __init__(self, system: System, coords: Tensor, error: NDArray[np.floating], mobile: NDArray[np.bool_]) -> None:
         self.system, self.coords, self.mobile = system, coords, mobile
         self._constraints = Constraints.of(system)
         ca = coords[0, :, 1].double().cpu().numpy()
@@ -85,20 +85,21 @@ class Network:
         self._rest = np.linalg.norm(ca[self._second] - ca[self._first], axis=1)
         square = error.astype(np.float64) ** 2
         wrong = 0.5 * (square[self._first] + square[self._second])
-        stiffness = STIFFNESS / wrong * (10.0 / np.maximum(self._rest, _BOND)) ** POWER
-        along = (self._second == self._first + 1) & system.bonded.cpu().numpy()[self._first]
-        self._stiffness = np.where(along, np.maximum(stiffness, CHAIN), stiffness)
+        self._stiffness = STIFFNESS / wrong * (10.0 / np.maximum(self._rest, _BOND)) ** POWER
+        self._along = (self._second == self._first + 1) & system.bonded.cpu().numpy()[self._first]
 
-    def bent(self, evidence: DistanceEvidence) -> Tensor:
-        """(1, L, 4, 3) Å, settled between the rows and the network."""
+    def bent(self, evidence: DistanceEvidence, factor: float = 1.0) -> Tensor:
+        """(1, L, 4, 3) Å, settled between the rows and the network with ``factor`` on its stiffness."""
+        stiffness = factor * self._stiffness
+        stiffness = np.where(self._along, np.maximum(stiffness, CHAIN), stiffness)
         coords = self.coords
         for _ in range(_STEPS):
-            coords, longest = self._step(coords, evidence)
+            coords, longest = self._step(coords, evidence, stiffness)
             if longest < _SETTLED:
                 break
         return coords
 
-    def _step(self, coords: Tensor, evidence: DistanceEvidence) -> tuple[Tensor, float]:
+    def _step(self, coords: Tensor, evidence: DistanceEvidence, stiffness: NDArray[np.float64]) -> tuple[Tensor, float]:
         """One Gauss–Newton step, and the Å that the CA which moves farthest would go without a limit."""
         with torch.no_grad():
             points = evidence.points(coords)[0].double().cpu().numpy()
@@ -108,11 +109,11 @@ class Network:
         residue = evidence.pairs.residue
         first, second = np.concatenate((self._first, residue[:, 0])), np.concatenate((self._second, residue[:, 1]))
         lines = np.concatenate((line, _lines(points[:, 1] - points[:, 0])[0]))
-        pull = np.concatenate((self._stiffness * (length - self._rest), slope))[:, None] * lines
+        pull = np.concatenate((stiffness * (length - self._rest), slope))[:, None] * lines
         force = np.zeros_like(ca)
         np.add.at(force, first, pull)
         np.add.at(force, second, -pull)
-        shift = self._solved(_hessian(first, second, lines, np.concatenate((self._stiffness, rows)), len(ca)), force)
+        shift = self._solved(_hessian(first, second, lines, np.concatenate((stiffness, rows)), len(ca)), force)
         longest = float(np.linalg.norm(shift, axis=1).max(initial=0.0))
         shift *= min(1.0, _MAX_STEP / max(longest, 1e-9))
         return self._carried(coords, torch.from_numpy(shift).to(coords)), longest
@@ -142,25 +143,41 @@ class Network:
         return torch.where(free[:, None, None], self._constraints.restore(moved, free, _SWEEPS), coords)
 
     def chosen(self, evidence: DistanceEvidence, seed: int = 0) -> Bent:
-        """Bent, unless rows left out are predicted worse for it by more than the standard error of the difference."""
+        """Bent with the stiffness that rows left out ask for, or not at all where they are predicted worse then.
+
+        What is asked for is more than a chance: a mean difference of more than its standard error for a softer network,
+        of more than two against bending.
+        """
         folds = _folds(evidence, seed)
         counted = folds >= 0
-        bent = self.bent(evidence)
         if int(counted.sum()) < LEAST_ROWS:
-            return Bent(bent, True, (float("nan"), float("nan")))
-        before, after = _row_energies(evidence, self.coords)[counted], self._left_out(evidence, folds)[counted]
-        worse = after - before
-        accepted = bool(worse.mean() <= worse.std(ddof=1) / np.sqrt(len(worse)))
-        return Bent(bent if accepted else self.coords, accepted, (float(before.mean()), float(after.mean())))
+            return Bent(self.bent(evidence), 1.0, (float("nan"), float("nan")))
+        before = _row_energies(evidence, self.coords)[counted]
+        best, after = 1.0, self._left_out(evidence, folds, 1.0)[counted]
+        for factor in SOFTER:
+            softer = self._left_out(evidence, folds, factor)[counted]
+            if _change(softer, after) > -1.0:
+                break
+            best, after = factor, softer
+        held_out = (float(before.mean()), float(after.mean()))
+        if _change(after, before) > 2.0:
+            return Bent(self.coords, 0.0, held_out)
+        return Bent(self.bent(evidence, best), best, held_out)
 
-    def _left_out(self, evidence: DistanceEvidence, folds: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _left_out(self, evidence: DistanceEvidence, folds: NDArray[np.int64], factor: float) -> NDArray[np.float64]:
         """Energies (K,) kcal/mol of rows at structures bent to those of other folds."""
         energies = np.zeros(len(folds))
         for fold in range(FOLDS):
             kept = DistanceEvidence.of(evidence.pairs.rows(folds != fold), self.system)
             left = folds == fold
-            energies[left] = _row_energies(evidence, self.bent(kept))[left]
+            energies[left] = _row_energies(evidence, self.bent(kept, factor))[left]
         return energies
+
+
+def _change(new: NDArray[np.float64], old: NDArray[np.float64]) -> float:
+    """Mean difference of paired numbers in its standard errors."""
+    difference = new - old
+    return float(difference.mean() / max(difference.std(ddof=1) / np.sqrt(len(difference)), 1e-12))
 
 
 def _folds(evidence: DistanceEvidence, seed: int) -> NDArray[np.int64]:
