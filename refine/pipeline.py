@@ -84,6 +84,8 @@ def refine_file(
     evidence = evidence_for(prepared, settings)
     if evidence is not None:
         prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *evidence.notes))
+    if settings.heat:  # what it names is checked before anything is written
+        heat_of(settings.heat, prepared.protein, np.ones(len(prepared.protein)))
     tell_notes(prepared, progress or Progress())
     engine = Engine(prepared.protein, networks or load_networks_of(settings), settings, evidence)
     with opened(folder, prepared, settings, progress) as (record, tell):

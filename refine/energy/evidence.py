@@ -24,6 +24,8 @@ from refine.structure.geometry import distance, frames, to_global
 KT = BOLTZMANN * 298.15
 FREEDOM = 4.0
 """Of Student's t."""
+_GRID_END = GRID_START + GRID_STEP * (GRID_POINTS - 1)
+"""Å, where densities end; beyond it they go on as Student's t of 1 Å, which leads back."""
 _LEAST_WIDTH = 0.5
 """Å from the most likely distance within which a density counts as parabolic."""
 
@@ -84,7 +86,9 @@ class DistanceEvidence:
         energy = energy.index_copy(1, gaussian, 0.5 * z[:, gaussian] ** 2)
         beyond = (d[:, contact] - v["upper"][contact]) / v["sigma"][contact]
         energy = energy.index_copy(1, contact, torch.nn.functional.softplus(beyond))
-        energy = energy.index_copy(1, dense, _interpolated(v["density"], d[:, dense]))
+        outside = (d[:, dense] - _GRID_END).clamp_min(0) + (d[:, dense] - GRID_START).clamp_max(0)
+        tail = 0.5 * (FREEDOM + 1) * torch.log1p(outside**2 / FREEDOM)
+        energy = energy.index_copy(1, dense, _interpolated(v["density"], d[:, dense]) + tail)
         return KT * v["weight"] * energy
 
     def __call__(self, coords: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ POWER = 6
 """Of length by which stiffness falls."""
 CHAIN = 50.0
 """kcal/mol/Å^2 at least, between neighbours of the chain."""
-SOFTER = (0.3, 0.1)
+SOFTER = (0.3, 0.1, 0.03)
 """Factors on the stiffness that are tried after 1, each only where the one before was better than what was before."""
 FOLDS = 5
 LEAST_ROWS = 10
@@ -94,9 +94,10 @@ class Network:
         stiffness = np.where(self._along, np.maximum(stiffness, CHAIN), stiffness)
         coords = self.coords
         for _ in range(_STEPS):
-            coords, longest = self._step(coords, evidence, stiffness)
+            moved, longest = self._step(coords, evidence, stiffness)
             if longest < _SETTLED:
                 break
+            coords = moved
         return coords
 
     def _step(self, coords: Tensor, evidence: DistanceEvidence, stiffness: NDArray[np.float64]) -> tuple[Tensor, float]:
@@ -151,7 +152,7 @@ class Network:
         folds = _folds(evidence, seed)
         counted = folds >= 0
         if int(counted.sum()) < LEAST_ROWS:
-            return Bent(self.bent(evidence), 1.0, (float("nan"), float("nan")))
+            return self._bent_by(evidence, 1.0, (float("nan"), float("nan")))
         before = _row_energies(evidence, self.coords)[counted]
         best, after = 1.0, self._left_out(evidence, folds, 1.0)[counted]
         for factor in SOFTER:
@@ -162,7 +163,12 @@ class Network:
         held_out = (float(before.mean()), float(after.mean()))
         if _change(after, before) > 2.0:
             return Bent(self.coords, 0.0, held_out)
-        return Bent(self.bent(evidence, best), best, held_out)
+        return self._bent_by(evidence, best, held_out)
+
+    def _bent_by(self, evidence: DistanceEvidence, factor: float, held_out: tuple[float, float]) -> Bent:
+        """With this factor, or 0 where the rows ask for nothing."""
+        coords = self.bent(evidence, factor)
+        return Bent(coords, 0.0 if torch.equal(coords, self.coords) else factor, held_out)
 
     def _left_out(self, evidence: DistanceEvidence, folds: NDArray[np.int64], factor: float) -> NDArray[np.float64]:
         """Energies (K,) kcal/mol of rows at structures bent to those of other folds."""

@@ -62,6 +62,12 @@ def test_a_row_that_is_far_off_pulls_less_than_one_that_is_near() -> None:
     assert at[0][0] > at[1][0] > 4 * at[2][0] > 0 and at[2][2] > at[1][2] > at[0][2]
 
 
+def test_a_density_leads_back_from_beyond_its_grid() -> None:
+    evidence, _ = term()
+    slope, stiffness = evidence.slopes(torch.full((1, 5), 30.0, dtype=torch.float64))
+    assert float(slope[0, 4]) > 0.1 and float(stiffness[0, 4]) > 0
+
+
 def test_the_shares_of_residues_are_those_of_their_rows() -> None:
     evidence, coords = term()
     shared = evidence(coords)
