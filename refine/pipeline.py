@@ -154,7 +154,7 @@ class Run:
             with self.record.timed("evidence"):
                 self.bend(self.engine.evidence)
         with self.record.timed("relax"):
-            self.record.values["length"] = round(self.origin.length, 3)
+            self.record.values["length"] = round(self.engine.length, 3)
             relaxed = self.relax(pool)
         with self.record.timed("propagate"):
             propagated = self.propagate(self.origin.protein if relaxed is None else relaxed.protein)
@@ -187,7 +187,7 @@ class Run:
         Clashes and strain that a force field removes are no business of the learned terms, which lead further from a
         start without them (benchmarks/LOG.md, entry 13).
         """
-        if not self.settings.relaxes_first or self.origin.nearly_right:
+        if not self.settings.relaxes_first or self.engine.nearly_right:
             return None
         self.progress("relax", 0, 1)
         result = self.finished(pool, self.origin)
@@ -196,9 +196,9 @@ class Run:
 
     def finished(self, pool: FinishingPool, engine: Engine) -> FinishResult:
         """The protein of ``engine`` with side chains and minimisation alone; held where it is when little is wrong with
-        it.
+        the input.
         """
-        held = engine.nearly_right
+        held = self.engine.nearly_right
         _, result = next(pool.finish([engine.protein], refined=held, keep=held))
         return result
 
@@ -226,7 +226,7 @@ class Run:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.add_files(TRACE_FILE)
-        origin, length = self.origin.coords, self.origin.length
+        origin, length = self.origin.coords, self.engine.length
         ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, start.constraints, origin, length)
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
@@ -264,7 +264,7 @@ class Run:
         self.progress("finish", 1, total)
         candidates: dict[int, Finished] = {}
         proteins = [moved.replica(i) for i in range(len(order))]
-        for i, result in pool.finish(proteins, refined=True, keep=self.origin.nearly_right):
+        for i, result in pool.finish(proteins, refined=True, keep=self.engine.nearly_right):
             candidates[i] = self.scored(names[order[i]], result, propagated)
             write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
             self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)

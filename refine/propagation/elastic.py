@@ -39,6 +39,8 @@ CHAIN = 50.0
 SOFTER = (0.3, 0.1, 0.03)
 """Factors on the stiffness that are tried after 1, each only where the one before was better than what was before."""
 FOLDS = 5
+CERTAIN = 2.0
+"""Standard errors by which rows left out must be predicted better, or worse."""
 LEAST_ROWS = 10
 """Rows that can be left out, below which nothing is."""
 _BOND = 3.8
@@ -146,8 +148,7 @@ class Network:
     def chosen(self, evidence: DistanceEvidence, seed: int = 0) -> Bent:
         """Bent with the stiffness that rows left out ask for, or not at all where they are predicted worse then.
 
-        What is asked for is more than a chance: a mean difference of more than its standard error for a softer network,
-        of more than two against bending.
+        Both are asked for by a mean difference of more than ``CERTAIN`` of its standard errors.
         """
         folds = _folds(evidence, seed)
         counted = folds >= 0
@@ -157,11 +158,11 @@ class Network:
         best, after = 1.0, self._left_out(evidence, folds, 1.0)[counted]
         for factor in SOFTER:
             softer = self._left_out(evidence, folds, factor)[counted]
-            if _change(softer, after) > -1.0:
+            if _change(softer, after) > -CERTAIN:
                 break
             best, after = factor, softer
         held_out = (float(before.mean()), float(after.mean()))
-        if _change(after, before) > 2.0:
+        if _change(after, before) > CERTAIN:
             return Bent(self.coords, 0.0, held_out)
         return self._bent_by(evidence, best, held_out)
 
