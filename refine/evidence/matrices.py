@@ -117,13 +117,13 @@ def pae(path: Path, protein: Protein, name: str) -> Pairs:
     if not (np.isfinite(matrix).all() and (matrix >= 0).all()):
         raise InputError("expected errors must be numbers of 0 or more")
     i, j = _apart(protein)
-    error = 0.5 * (matrix[i, j] + matrix[j, i])
+    expected = 0.5 * (matrix[i, j] + matrix[j, i])
     slot = np.ones((len(i), 2), np.int64)
-    pairs = _table("pae", np.stack((i, j), 1), slot, np.ones(len(i)), np.maximum(error, PAE_LEAST), length, name)
+    pairs = _table("pae", np.stack((i, j), 1), slot, np.ones(len(i)), np.maximum(expected, PAE_LEAST), length, name)
     now = pairs.measured(protein)
-    near = (error <= PAE_MOST) & (now <= PAE_REACH)
+    near = (expected <= PAE_MOST) & (now <= PAE_REACH)
     chosen, held = np.stack((i, j), 1)[near], now[near]
-    return _table("pae", chosen, slot[near], held, np.maximum(error[near], PAE_LEAST), length, name)
+    return _table("pae", chosen, slot[near], held, np.maximum(expected[near], PAE_LEAST), length, name)
 
 
 def _pae_matrix(content: Any) -> NDArray[np.float64]:
