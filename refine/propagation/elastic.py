@@ -7,8 +7,9 @@ falls with the sixth power of their length, Hinsen 1998, Proteins 33:417, and wi
 ends). Gauss–Newton steps solve (H_network + H_rows) u = −∂(F_network + F_exp)/∂x; residues turn with their
 surroundings, and bonded geometry is restored by projection after each.
 
-How soft the network is, and whether the input is bent at all, is decided by rows left out, a fifth at a time: a softer
-network must predict them better, and no bending at all is better where the input does.
+How soft the network is, and whether the input is bent at all, is decided by rows left out, a fifth at a time: where
+most rows do not hold yet, a softer network is taken if it predicts them better, and the input stays as it is where
+bending predicts them clearly worse.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ POWER = 6
 CHAIN = 50.0
 """kcal/mol/Å^2 at least, between neighbours of the chain."""
 SOFTER = (0.3, 0.1, 0.03)
-"""Factors on the stiffness that are tried after 1, each only where the one before was better than what was before."""
+"""Factors on the stiffness that are tried after 1, each only where the one before was not enough."""
+ENOUGH = 0.5
+"""Share of the rows that hold from which on the network is not made softer: rows have noise, and some are wrong."""
 FOLDS = 5
 CERTAIN = 2.0
-"""Standard errors by which rows left out must be predicted better, or worse."""
+"""Standard errors by which rows left out must be predicted worse for the input to stay as it is."""
 LEAST_ROWS = 10
 """Rows that can be left out, below which nothing is."""
 _BOND = 3.8
@@ -148,7 +151,8 @@ class Network:
     def chosen(self, evidence: DistanceEvidence, seed: int = 0) -> Bent:
         """Bent with the stiffness that rows left out ask for, or not at all where they are predicted worse then.
 
-        Both are asked for by a mean difference of more than ``CERTAIN`` of its standard errors.
+        A softer network is taken where most rows do not hold yet and those left out are predicted better; against
+        bending speaks a mean difference of more than ``CERTAIN`` of its standard errors.
         """
         folds = _folds(evidence, seed)
         counted = folds >= 0
@@ -157,8 +161,10 @@ class Network:
         before = _row_energies(evidence, self.coords)[counted]
         best, after = 1.0, self._left_out(evidence, folds, 1.0)[counted]
         for factor in SOFTER:
+            if evidence.pairs.holds(evidence.measured(self.bent(evidence, best)[0].cpu().numpy())).mean() >= ENOUGH:
+                break
             softer = self._left_out(evidence, folds, factor)[counted]
-            if _change(softer, after) > -CERTAIN:
+            if softer.mean() >= after.mean():
                 break
             best, after = factor, softer
         held_out = (float(before.mean()), float(after.mean()))

@@ -25,7 +25,7 @@ def described(evidence: Evidence, before: Protein, after: Protein) -> dict[str, 
         for kind in dict.fromkeys(k for k, s in zip(pairs.kinds, pairs.source, strict=True) if s == number):
             chosen = (pairs.source == number) & (np.array(pairs.kinds) == kind)
             files.append({"file": name, "kind": kind, "rows": int(chosen.sum())} | _held(pairs, chosen, distances))
-    rows = [_row(pairs, k, before, distances) for k in np.flatnonzero(pairs.single)]
+    rows = [_row(pairs, k, before, distances) for k in np.flatnonzero(pairs.single).tolist()]
     return {"files": files, "rows": rows}
 
 
