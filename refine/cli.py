@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help i
     from refine.settings import RunSettings
 
 EXIT_CODES = "exit codes: 0 all done, 1 a bug, 2 bad input, 3 some of several inputs failed, 4 nothing produced"
-SAME_NAME = ("seed", "device", "models", "model", "freeze", "keep_hands", "bfactor")
+SAME_NAME = ("seed", "device", "models", "model", "freeze", "heat", "keep_hands", "bfactor")
 """Options that set the field of RunSettings of their name."""
 
 
@@ -58,6 +58,17 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--steps", type=int, help="steps of the propagation")
     run.add_argument("--seed", type=int, help="seed of the noise (default 0)")
     run.add_argument("--freeze", metavar="RESIDUES", help='residues that do not move, e.g. "A:10-25,B"')
+    run.add_argument(
+        "--evidence",
+        action="append",
+        metavar="FILE",
+        help="what is known of distances: rows (.tsv, .toml), distogram (.npz), expected errors (.json); repeatable",
+    )
+    run.add_argument(
+        "--heat",
+        metavar="RESIDUES=K",
+        help='temperatures of the noise, e.g. "A:40-55=600", several separated by semicolons, or "confidence"',
+    )
     run.add_argument(
         "--bfactor", choices=("score", "error", "b"), help="B column: confidence 0-100, error in Å, or B factor"
     )
@@ -149,6 +160,8 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
         settings = fast(settings)
     values = {name: getattr(options, name, None) for name in SAME_NAME}
     settings = dataclasses.replace(settings, **{k: v for k, v in values.items() if v is not None})
+    if getattr(options, "evidence", None):
+        settings = dataclasses.replace(settings, evidence=tuple(options.evidence))
     if getattr(options, "steps", None) is not None:
         settings = dataclasses.replace(
             settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps)

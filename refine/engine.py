@@ -19,9 +19,11 @@ from refine.accuracy.rpdd import RPDD, pair_distances, reference_points, rpdd
 from refine.assess.validate import validate
 from refine.device import choose_device
 from refine.energy.assemble import assemble
+from refine.energy.evidence import evidence_terms
 from refine.energy.learned import AppliedNetworks, learned_terms
 from refine.energy.system import System
 from refine.ensemble.ensemble import Ensemble
+from refine.evidence.read import Evidence
 from refine.networks.weights import Networks, load_networks
 from refine.propagation.constraints import Constraints
 from refine.settings import RunSettings
@@ -59,6 +61,7 @@ class Engine:
         protein: its replica 0 is taken, with a complete backbone.
         networks: None for a free energy without learned terms.
         settings: of the run; both are kept as attributes.
+        evidence: what is known of the protein, None for nothing.
         pull: add the pull towards ``protein``, which drives a propagation and which no score contains.
 
     Attributes:
@@ -73,10 +76,16 @@ class Engine:
     """
 
     def __init__(
-        self, protein: Protein, networks: Networks | None, settings: RunSettings, *, pull: bool = False
+        self,
+        protein: Protein,
+        networks: Networks | None,
+        settings: RunSettings,
+        evidence: Evidence | None = None,
+        *,
+        pull: bool = False,
     ) -> None:
         self.protein = protein.replica(0)
-        self.networks, self.settings = networks, settings
+        self.networks, self.settings, self.evidence = networks, settings, evidence
         self.calibration: Calibration = packaged()
         self.system = System.from_protein(self.protein, choose_device(settings.device))
         self.coords = torch.from_numpy(self.protein.coords[:, :, :4].copy()).to(self.system.device)
@@ -84,14 +93,17 @@ class Engine:
         terms = () if self.applied is None else learned_terms(self.applied)
         weights = {term.name: settings.learned.get(term.name, 1.0) for term in terms}
         start = self.coords[0] if pull else None
-        self.energy = assemble(self.system, settings.energy, start, learned=terms, learned_weights=weights)
+        known = () if evidence is None else evidence_terms(evidence, self.system)
+        self.energy = assemble(
+            self.system, settings.energy, start, learned=terms, learned_weights=weights, evidence=known
+        )
         unfelt = frozenset() if settings.likelihood_moves else frozenset({"likelihood"})
         self.drift = self.energy.without(unfelt)
         self.constraints = Constraints.of(self.system)
 
     def of(self, protein: Protein, *, pull: bool = False) -> Engine:
-        """The engine of another structure, with the same networks and settings."""
-        return Engine(protein, self.networks, self.settings, pull=pull)
+        """The engine of another structure, with the same networks, settings and evidence."""
+        return Engine(protein, self.networks, self.settings, self.evidence, pull=pull)
 
     def accuracy(self, coords: Tensor, context: Context | None = None) -> list[AccuracyEstimate]:
         """Confidence and error of R structures (R, L, 4, 3) Å; ``context`` is that of the run they come from."""

@@ -9,24 +9,31 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from refine.accuracy.confidence import AccuracyEstimate, displacement
 from refine.accuracy.features import Context
 from refine.accuracy.input_accuracy import InputAccuracy, confidence_networks, input_accuracy
 from refine.accuracy.verdict import Verdict, verdict_of
+from refine.energy.evidence import DistanceEvidence
 from refine.energy.free_energy import EnergyTable
 from refine.engine import Engine, StructureScore, load_networks_of
 from refine.ensemble.candidates import LEAST_APART, distinct, finishing_order, rank
 from refine.ensemble.ensemble import Ensemble, ensemble_of
 from refine.errors import EngineError
+from refine.evidence.read import Evidence, read_evidence
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
 from refine.networks.weights import Networks
 from refine.progress import Progress
+from refine.propagation.elastic import Network
+from refine.propagation.field import ROOM, heat_of
 from refine.propagation.propagate import propagate
+from refine.propagation.settings import NOISE
 from refine.report.page import REPORT_FILE, try_report
 from refine.run.citations import CITE_BIB
 from refine.run.current import Current
+from refine.run.evidence import described, summary
 from refine.run.folder import RUN_FILE, RunFolder
 from refine.run.model import Finished, write_model, write_structure, write_tables
 from refine.run.opening import done_before, opened, result_of
@@ -80,8 +87,13 @@ def refine_file(
             folder.json(RUN_FILE, done.record)
         return done
     prepared = prepared_for(path, settings)
+    evidence = evidence_for(prepared, settings)
+    if evidence is not None:
+        prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *evidence.notes))
+    if settings.heat:  # what it names is checked before anything is written
+        heat_of(settings.heat, prepared.protein, np.ones(len(prepared.protein)))
     tell_notes(prepared, progress or Progress())
-    engine = Engine(prepared.protein, networks or load_networks_of(settings), settings)
+    engine = Engine(prepared.protein, networks or load_networks_of(settings), settings, evidence)
     accuracy = accuracy_of(prepared, engine)
     (progress or Progress())("read", message=accuracy.sentence)
     with opened(folder, prepared, settings, progress) as (record, tell):
@@ -98,13 +110,20 @@ def refine_file(
     return result_of(folder, record.values)
 
 
+HEATED = 6
+"""Replicas of a run with temperatures of residues."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Propagated:
-    """What the propagation left: the engine it began from, its ensemble, and what confidence takes from both."""
+    """What the propagation left: the engine it began from, its ensemble, what confidence takes from both, and the
+    temperatures (L,) K of its residues where they differ.
+    """
 
     start: Engine
     ensemble: Ensemble
     context: Context
+    temperatures: NDArray[np.float64] | None = None
 
 
 def prepared_for(path: Path, settings: RunSettings) -> Prepared:
@@ -118,6 +137,11 @@ def accuracy_of(prepared: Prepared, engine: Engine) -> InputAccuracy:
     return input_accuracy(prepared.usual.replica(0), prepared.estimate, networks)
 
 
+def evidence_for(prepared: Prepared, settings: RunSettings) -> Evidence | None:
+    """What ``settings`` know of an input, None for nothing; errors as of ``read_evidence``."""
+    return read_evidence(settings.evidence, prepared.protein) if settings.evidence else None
+
+
 def tell_notes(prepared: Prepared, progress: Progress) -> None:
     """Repairs and losses of an input, a line each."""
     for line in summary_lines(prepared.notes):
@@ -128,7 +152,8 @@ class Run:
     """One run over a prepared input; ``go`` is the order of the stages.
 
     Args:
-        prepared: the input; engine: of the input as it came; accuracy: what is expected of it.
+        prepared: the input; engine: of the input as it came; accuracy: what is expected of it. Moves begin at
+            ``origin``, which is the same, or the input bent to the evidence.
         record: of the run, in its folder; progress: told of every step.
     """
 
@@ -137,6 +162,7 @@ class Run:
     ) -> None:
         self.prepared, self.engine, self.settings = prepared, engine, engine.settings
         self.accuracy = accuracy
+        self.origin = engine
         self.record, self.folder, self.progress = record, record.folder, progress
 
     def go(self, pool: FinishingPool) -> None:
@@ -147,23 +173,40 @@ class Run:
         self.record.add_files("input.cif")
         log.info("%s", self.accuracy.sentence)
         self.record.values["input_accuracy"] = self.accuracy.facts()
+        if self.engine.evidence is not None:
+            with self.record.timed("evidence"):
+                self.bend(self.engine.evidence)
         with self.record.timed("relax"):
             self.record.values["length"] = round(self.engine.length, 3)
             relaxed = self.relax(pool)
         with self.record.timed("propagate"):
-            propagated = self.propagate(self.prepared.protein if relaxed is None else relaxed.protein)
+            propagated = self.propagate(self.origin.protein if relaxed is None else relaxed.protein)
         with self.record.timed("ensemble"):
             self.write_ensemble(propagated)
         with self.record.timed("finish"):
-            result = relaxed or self.finish_input(pool)
+            same = relaxed if self.origin is self.engine else None
+            result = same or self.relaxed(pool, self.engine)
             score = self.score(result, propagated)
             finished_input = self.finished("input", result, score, score.estimate, propagated)
             candidates = self.finish(pool, propagated, score.estimate)
         with self.record.timed("write"):
             self.submit(propagated, finished_input, candidates)
 
+    def bend(self, evidence: Evidence) -> None:
+        """Let moves begin at the input bent to the evidence, where rows left out say that this is better."""
+        engine = self.engine
+        facts: dict[str, Any] = {"factor": 0.0, "held_out": None}
+        if len(evidence.pairs):
+            term = DistanceEvidence.of(evidence.pairs, engine.system)
+            error = engine.accuracy(engine.coords)[0].error
+            bent = Network(engine.system, engine.coords, error, self.prepared.mobile).chosen(term, self.settings.seed)
+            facts = {"factor": bent.factor, "held_out": list(bent.held_out)}
+            if bent.factor:
+                self.origin = engine.of(ride(engine.protein, bent.coords.cpu().numpy()))
+        self.record.values["evidence"] = facts
+
     def relax(self, pool: FinishingPool) -> FinishResult | None:
-        """The input finished, from which the propagation starts; None where that is switched off, or where little is
+        """The origin finished, from which the propagation starts; None where that is switched off, or where little is
         wrong: relaxing what is right costs more than any move gains (LOG, 35).
 
         Clashes and strain that a force field removes are no business of the learned terms, which lead further from a
@@ -172,14 +215,16 @@ class Run:
         if not self.settings.relaxes_first or self.engine.nearly_right:
             return None
         self.progress("relax", 0, 1)
-        result = self.finish_input(pool)
+        result = self.relaxed(pool, self.origin)
         self.progress("relax", 1, 1)
         return result
 
-    def finish_input(self, pool: FinishingPool) -> FinishResult:
-        """The input with side chains and minimisation alone; held where it is when little is wrong with it."""
+    def relaxed(self, pool: FinishingPool, engine: Engine) -> FinishResult:
+        """The protein of ``engine`` with side chains and minimisation alone; held where it is when little is wrong with
+        the input.
+        """
         held = self.engine.nearly_right
-        _, result = next(pool.finish([self.prepared.protein], refined=held, keep=held))
+        _, result = next(pool.finish([engine.protein], refined=held, keep=held))
         return result
 
     def propagate(self, protein: Protein) -> Propagated:
@@ -187,6 +232,10 @@ class Run:
         settings, start = self.settings, self.engine.of(protein, pull=True)
         plan = settings.propagation
         mobile = torch.from_numpy(self.prepared.mobile).to(start.system.device)
+        field = self.temperatures(start)
+        heat = None if field is None else torch.from_numpy(field / ROOM).to(start.coords)
+        if field is not None and plan.noise is None:  # temperatures are told by noise, and an average over it
+            plan = dataclasses.replace(plan, replicas=max(plan.replicas, HEATED), noise=NOISE)
         current, trace = Current(self.folder, start.protein), Trace(plan)
 
         def on_step(step: int, total: int, table: EnergyTable, at: torch.Tensor) -> None:
@@ -198,17 +247,25 @@ class Run:
                 current.write(at[table.total.argmin()].cpu().numpy())
 
         try:
-            trajectory = propagate(start.drift, start.coords, plan, settings.seed, mobile, start.constraints, on_step)
+            trajectory = propagate(
+                start.drift, start.coords, plan, settings.seed, mobile, start.constraints, on_step, heat
+            )
         finally:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.add_files(TRACE_FILE)
-        origin, length = self.engine.coords, self.engine.length
+        origin, length = self.origin.coords, self.engine.length
         ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, start.constraints, origin, length)
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)
-        return Propagated(start, ensemble.thinned(), start.context(ensemble.spread))
+        return Propagated(start, ensemble.thinned(), start.context(ensemble.spread), field)
+
+    def temperatures(self, start: Engine) -> NDArray[np.float64] | None:
+        """(L,) K of the residues while ``start`` is propagated, None where all have the same."""
+        if not self.settings.heat:
+            return None
+        return heat_of(self.settings.heat, start.protein, start.accuracy(start.coords)[0].error)
 
     def write_ensemble(self, propagated: Propagated) -> None:
         """ensemble.pdb and rpdd.npz; how well the snapshots sample goes into run.json."""
@@ -261,12 +318,14 @@ class Run:
     ) -> Finished:
         """A finished structure; its confidence is the input's and what the run sees change from ``start`` on."""
         moved = displacement(result.protein.coords[0, :, 1], self.prepared.protein.coords[0, :, 1])
-        spread = {"spread": propagated.ensemble.spread, "displacement": moved}
+        columns = {"spread": propagated.ensemble.spread, "displacement": moved}
+        if propagated.temperatures is not None:
+            columns["temperature"] = propagated.temperatures.astype(np.float32)
         return Finished(
             source=source,
             protein=dataclasses.replace(result.protein, name=self.prepared.protein.name),
             score=dataclasses.replace(score, estimate=self.accuracy.of_model(score.estimate, start)),
-            run_columns=spread | self.accuracy.columns(),
+            run_columns=columns | self.accuracy.columns(),
             report=dataclasses.asdict(result.report),
         )
 
@@ -286,6 +345,8 @@ class Run:
         score = self.engine.score(propagated.context)
         input_score = dataclasses.replace(score, estimate=self.accuracy.of_input)
         self.record.add_files(*write_tables(self.folder, input_score, finished_input, models))
+        if self.engine.evidence is not None:
+            values["evidence"] |= described(self.engine.evidence, self.engine.protein, models[0].protein)
         verdict = self.verdict(propagated, models[0].source, score.estimate.form, moved=ranking.improved)
         confidence = {"input": input_score.estimate.overall, "model_1": models[0].score.estimate.overall}
         values |= {"confidence": confidence, "improved": verdict.word == "better", "verdict": verdict.sentence}
@@ -316,6 +377,10 @@ class Run:
         if not moved:
             reason = "no model scores better than the input by the run's own score: model_1 is the input, finished."
             return Verdict("no better", reason)
+        if self.origin is not self.engine:
+            return Verdict(
+                "uncertain", f"{summary(self.record.values['evidence'])}; verdicts are not calibrated on this."
+            )
         if self.engine.nearly_right:
             wanted = f"the networks would move the input by {self.engine.wanted_move:.2f} Å only"
             return Verdict("uncertain", f"{wanted}: there is little to gain, and verdicts are calibrated on more.")
@@ -331,7 +396,7 @@ def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
     settings = settings or RunSettings()
     path = Path(path)
     prepared = prepared_for(path, settings)
-    engine = Engine(prepared.protein, load_networks_of(settings), settings)
+    engine = Engine(prepared.protein, load_networks_of(settings), settings, evidence_for(prepared, settings))
     score = dataclasses.replace(engine.score(), estimate=accuracy_of(prepared, engine).of_input)
     return score_row(path.name, "", "input", score)
 

@@ -32,6 +32,10 @@ class RunSettings:
         models: how many ranked models are written.
         model: which MODEL of the input file is read, by its number; None means the first.
         freeze: residues that do not move, ``"A:10-25,B"``.
+        evidence: files of what is known of the structure (``evidence.read``): rows of distances and contacts (.tsv,
+            .toml), distograms (.npz), expected errors (.json).
+        heat: temperatures of residues in the propagation, as ``"A:40-55=600"`` (K) or ``confidence``, smoothed over the
+            structure (``propagation.field``); empty for one noise everywhere.
         keep_hands: leave wrong hands of the input as they are (D centres, inverted CB, swapped names); notes name them
             in any case.
         bfactor: what the B column holds: ``score`` (confidence 0–100), ``error`` (Å) or ``b`` (Å²).
@@ -57,6 +61,8 @@ class RunSettings:
     models: int = 5
     model: int | None = None
     freeze: str = ""
+    evidence: tuple[str, ...] = ()
+    heat: str = ""
     keep_hands: bool = False
     bfactor: str = "score"
     workers: int = 1

@@ -28,6 +28,7 @@ STAGES = (
     ("structure",),
     ("assess",),
     ("physics",),
+    ("evidence",),
     ("networks",),
     ("energy",),
     ("propagation",),

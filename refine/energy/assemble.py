@@ -25,8 +25,9 @@ def assemble(
     pull: Tensor | None = None,
     learned: Sequence[Term] = (),
     learned_weights: Mapping[str, float] | None = None,
+    evidence: Sequence[Term] = (),
 ) -> FreeEnergy:
-    """F = learned terms + bonds, angles, omega, chirality, sterics, Ramachandran + pull towards the start.
+    """F = learned terms + bonds, angles, omega, chirality, sterics, Ramachandran + pull towards the start + evidence.
 
     Args:
         system: what the terms need to know.
@@ -34,6 +35,7 @@ def assemble(
         start: (L, 4, 3) Å, where the pull leads; without it nothing pulls.
         pull: (L,) stiffness per residue in kcal/mol/Å^2, instead of ``settings.start_pull``.
         learned: the terms of F_SR and F_MED; learned_weights: their factors, 1 unless given.
+        evidence: the terms of F_exp.
 
     Raises:
         InputError: weights or restraints that cannot be used.
@@ -43,4 +45,5 @@ def assemble(
         restraint = start_pull(system, start, settings.start_pull if pull is None else pull)
         if restraint is not None:
             terms.append(restraint)
+    terms += evidence
     return FreeEnergy(tuple(terms), {**settings.weights, **(learned_weights or {})})

@@ -34,6 +34,11 @@ def limited(drift: Tensor, longest: float) -> Tensor:
     return drift * (longest / length.clamp_min(longest))
 
 
+def _heated(noise: Tensor, heat: Tensor | None) -> Tensor:
+    """Noise (R, L, 4, 3) with the variance of residue i times ``heat`` (L,); None is 1 everywhere."""
+    return noise if heat is None else heat.sqrt()[:, None, None] * noise
+
+
 def _settled(
     state: State,
     moved: Tensor,
@@ -42,12 +47,13 @@ def _settled(
     mobile: Tensor,
     constraints: Constraints | None,
     sweeps: int,
+    heat: Tensor | None,
 ) -> State:
     """The end of an overdamped step: noise, what must not move put back, bonded geometry restored."""
     rng = state.rng
     if point.alpha_b > 0:
         noise, rng = normal(state.rng, state.coords)
-        moved = moved + math.sqrt(point.alpha_b) * noise
+        moved = moved + math.sqrt(point.alpha_b) * _heated(noise, heat)
     moved = hold(moved, state.coords, mobile)
     if constraints is not None:
         moved = hold(constraints.restore(moved, mobile, sweeps), state.coords, mobile)
@@ -55,7 +61,11 @@ def _settled(
 
 
 def overdamped(
-    mobile: Tensor, max_step: float = 0.3, constraints: Constraints | None = None, sweeps: int = 0
+    mobile: Tensor,
+    max_step: float = 0.3,
+    constraints: Constraints | None = None,
+    sweeps: int = 0,
+    heat: Tensor | None = None,
 ) -> Simulator:
     """X ← X − α_a ∂F/∂X + ε, ε ~ N(0, α_b) on every coordinate: equation (3), with independent α_a and α_b.
 
@@ -73,6 +83,7 @@ def overdamped(
         max_step: Å, see ``limited``; infinity switches the limit off.
         constraints: bonded distances to restore after each step; their terms become implicit.
         sweeps: how often; 0 is off.
+        heat: (L,) factor on the variance of each residue's noise, its temperature over that of the run; None is 1.
     """
     projected = constraints is not None and sweeps > 0
 
@@ -83,13 +94,19 @@ def overdamped(
 
     def step(state: State, point: Point, refresh: bool) -> State:
         drift = limited(point.alpha_a * state.forces, max_step)
-        return _settled(state, state.coords + drift, point, refresh, mobile, constraints if projected else None, sweeps)
+        bonds = constraints if projected else None
+        return _settled(state, state.coords + drift, point, refresh, mobile, bonds, sweeps, heat)
 
     return Simulator(init, step)
 
 
 def preconditioned(
-    mobile: Tensor, fraction: float, max_step: float = 0.3, constraints: Constraints | None = None, sweeps: int = 0
+    mobile: Tensor,
+    fraction: float,
+    max_step: float = 0.3,
+    constraints: Constraints | None = None,
+    sweeps: int = 0,
+    heat: Tensor | None = None,
 ) -> Simulator:
     """Equation (3) with the learned drift in every residue's own unit: X ← X + f M F_learned + α_a F_static + ε.
 
@@ -103,7 +120,7 @@ def preconditioned(
         mobile: (L,) bool; the others never move.
         fraction: f, in (0, 1].
         max_step: Å, limit on the learned shift and on the static drift of a residue in one step.
-        constraints, sweeps: as in ``overdamped``.
+        constraints, sweeps, heat: as in ``overdamped``.
     """
     projected = constraints is not None and sweeps > 0
 
@@ -123,13 +140,18 @@ def preconditioned(
             shorter = max_step / length.clamp_min(max_step)
             moved = moved_rigidly(moved, shorter * shift, shorter * turn)
         moved = moved + limited(point.alpha_a * state.forces, max_step)
-        return _settled(state, moved, point, refresh, mobile, constraints if projected else None, sweeps)
+        bonds = constraints if projected else None
+        return _settled(state, moved, point, refresh, mobile, bonds, sweeps, heat)
 
     return Simulator(init, step)
 
 
 def baoab(
-    mobile: Tensor, time_step: float = 0.001, friction: float = 5.0, masses: tuple[float, ...] = MASSES
+    mobile: Tensor,
+    time_step: float = 0.001,
+    friction: float = 5.0,
+    masses: tuple[float, ...] = MASSES,
+    heat: Tensor | None = None,
 ) -> Simulator:
     """Langevin dynamics with inertia, splitting BAOAB (Leimkuhler & Matthews 2013).
 
@@ -139,19 +161,20 @@ def baoab(
     Args:
         mobile: (L,) bool; the others have no velocity and never move.
         time_step: ps; friction: 1/ps; masses: g/mol of the four atoms.
+        heat: as in ``overdamped``, of velocities.
     """
     keep = math.exp(-friction * time_step)
 
     def inverse_mass(like: Tensor) -> Tensor:
         return (1.0 / torch.tensor(masses, dtype=like.dtype, device=like.device))[:, None]
 
-    def heat(state: State, temperature: float) -> Tensor:
+    def speed(state: State, temperature: float) -> Tensor:
         return (BOLTZMANN * temperature * ACCELERATION * inverse_mass(state.coords)).sqrt()
 
     def init(energy: FreeEnergy, coords: Tensor, rng: Tensor, point: Point) -> State:
         state = begin(energy, coords, rng)
         noise, rng = normal(rng, state.coords)
-        velocities = hold(heat(state, point.temperature) * noise, torch.zeros_like(noise), mobile)
+        velocities = hold(speed(state, point.temperature) * _heated(noise, heat), torch.zeros_like(noise), mobile)
         return dataclasses.replace(state, velocities=velocities, rng=rng)
 
     def step(state: State, point: Point, refresh: bool) -> State:
@@ -160,7 +183,12 @@ def baoab(
         kick = half * ACCELERATION * inverse_mass(state.coords)
         v = hold(state.velocities + kick * state.forces, still, mobile)  # B
         x = state.coords + half * v  # A
-        v = hold(keep * v + math.sqrt(1 - keep * keep) * heat(state, point.temperature) * noise, still, mobile)  # O
+        # O
+        v = hold(
+            keep * v + math.sqrt(1 - keep * keep) * speed(state, point.temperature) * _heated(noise, heat),
+            still,
+            mobile,
+        )
         x = hold(x + half * v, state.coords, mobile)  # A
         new = advance(state, x, rng, refresh, v)
         return dataclasses.replace(new, velocities=hold(new.velocities + kick * new.forces, still, mobile))  # B

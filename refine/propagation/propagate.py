@@ -41,13 +41,15 @@ class Trajectory:
     rejected: Tensor
 
 
-def simulator_of(settings: PropagationSettings, mobile: Tensor, constraints: Constraints | None) -> Simulator:
+def simulator_of(
+    settings: PropagationSettings, mobile: Tensor, constraints: Constraints | None, heat: Tensor | None = None
+) -> Simulator:
     """The simulator that ``settings`` name."""
     if settings.method == "baoab":
-        return baoab(mobile, settings.time_step, settings.friction)
+        return baoab(mobile, settings.time_step, settings.friction, heat=heat)
     if settings.method == "preconditioned":
-        return preconditioned(mobile, settings.fraction, settings.max_step, constraints, settings.sweeps)
-    return overdamped(mobile, settings.max_step, constraints, settings.sweeps)
+        return preconditioned(mobile, settings.fraction, settings.max_step, constraints, settings.sweeps, heat)
+    return overdamped(mobile, settings.max_step, constraints, settings.sweeps, heat)
 
 
 def propagate(
@@ -58,6 +60,7 @@ def propagate(
     mobile: Tensor,
     constraints: Constraints | None,
     on_step: OnStep | None = None,
+    heat: Tensor | None = None,
 ) -> Trajectory:
     """Propagate replicas of a structure.
 
@@ -72,6 +75,7 @@ def propagate(
         seed: of the noise; any integer.
         mobile: (L,) bool; the others keep every bit.
         constraints: bonded geometry that overdamped steps restore; None leaves it to the bonded terms.
+        heat: (L,) factor on the noise variance of each residue, None for 1.
         on_step: called after each step with the step from 1, the number of steps, the energies and the coordinates.
 
     Raises:
@@ -83,7 +87,7 @@ def propagate(
             f"{start.shape[0]} structures for {settings.replicas} replicas", remedy="Give one, or one per replica"
         )
     point_at = schedule_of(settings)
-    simulator = simulator_of(settings, mobile, constraints)
+    simulator = simulator_of(settings, mobile, constraints, heat)
     state = simulator.init(energy, start, seeded(seed), point_at(0))
     snapshots, energies = [], []
     for step in range(settings.steps):

@@ -88,6 +88,7 @@ def _values(run: Contents) -> dict[str, Any]:
         "comparison": run.comparison,
         "sampling": sampling if isinstance(sampling, dict) else {},
         "repairs": sections.repairs(record),
+        "evidence": sections.evidence(record),
         "finishing": sections.finishing_table(record.get("models") or []),
         "settings": sections.settings(record),
         "citation": CITE_BIB,

@@ -132,6 +132,14 @@ class FinishingTable:
 
 
 @dataclasses.dataclass(frozen=True)
+class EvidenceTables:
+    """Texts of the cells: of each file as a whole, and of each row that was measured by itself."""
+
+    files: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclasses.dataclass(frozen=True)
 class Settings:
     """Facts of the run, then its settings and versions in full, one a line."""
 
@@ -215,6 +223,38 @@ def repairs(record: Mapping[str, Any]) -> list[dict[str, str]]:
         {"where": _where(note), "kind": str(note.get("kind", "")), "message": str(note.get("message", ""))}
         for note in record.get("notes") or []
     ]
+
+
+def evidence(record: Mapping[str, Any]) -> EvidenceTables | None:
+    """What was known of distances, before and after; None for a run without evidence."""
+    facts = record.get("evidence") or {}
+    if "files" not in facts:
+        return None
+    files = [
+        [f["file"], f["kind"], f["rows"], f"{f['input_holds']} → {f['model_1_holds']}",
+         f"{number(f['input_violation'], 2)} → {number(f['model_1_violation'], 2)}"]
+        for f in facts["files"]
+    ]  # fmt: skip
+    rows = [
+        [f"{r['file']}:{r['line']}", r["kind"], r["first"], r["second"], _wanted(r), number(r["weight"], 2),
+         _distance(r, "input"), _distance(r, "model_1")]
+        for r in facts["rows"]
+    ]  # fmt: skip
+    return EvidenceTables([[str(c) for c in row] for row in files], rows)
+
+
+def _wanted(row: Mapping[str, Any]) -> str:
+    """``8.5 ± 1.0`` or bounds, in Å."""
+    low, high = float(row["lower"]), math.inf if row["upper"] is None else float(row["upper"])
+    if low == high or math.isinf(high):
+        bounds = ("" if low == high else "≥ ") + f"{low:.1f}"
+    else:
+        bounds = f"{low:.1f}–{high:.1f}" if low > 0 else f"≤ {high:.1f}"
+    return f"{bounds} ± {row['sigma']:.1f}"
+
+
+def _distance(row: Mapping[str, Any], name: str) -> str:
+    return number(float(row[name]), 1) + ("" if row[f"{name}_holds"] else " ✗")
 
 
 def finishing_table(models: Iterable[Mapping[str, Any]]) -> FinishingTable:

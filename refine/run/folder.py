@@ -125,8 +125,12 @@ class RunFolder:
 
         return self.write(name, save)
 
-    def finished(self, input_hash: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-        """run.json of a run that is done with the same input and settings, else None."""
+    def finished(
+        self, input_hash: str, settings: Mapping[str, Any], evidence: Mapping[str, str] | None = None
+    ) -> dict[str, Any] | None:
+        """run.json of a run that is done with the same input, settings and files of evidence (name → hash), else
+        None.
+        """
         damaged: list[str] = []
         try:
             record: dict[str, Any] = fitted(read_object(self.path / RUN_FILE), RECORD, RUN_FILE, damaged)
@@ -138,6 +142,7 @@ class RunFolder:
             record.get("status") == "done"
             and record.get("input_sha256") == input_hash
             and record.get("settings") == plain(settings)
+            and record.get("evidence_sha256", {}) == dict(evidence or {})
         )
         complete = same and all((self.path / name).is_file() for name in record.get("files", ()))
         return record if complete else None

@@ -23,8 +23,13 @@ def done_before(folder: RunFolder, path: Path, settings: RunSettings, *, resume:
         InputError: the folder cannot be used, or it holds something and ``resume`` is not set.
     """
     folder.check(resume=resume)
-    values = folder.finished(file_hash(path), settings.to_dict()) if resume else None
+    values = folder.finished(file_hash(path), settings.to_dict(), evidence_hashes(settings)) if resume else None
     return None if values is None else result_of(folder, values, skipped=True)
+
+
+def evidence_hashes(settings: RunSettings) -> dict[str, str]:
+    """File → SHA-256 of the evidence that ``settings`` name; raises InputError when one cannot be read."""
+    return {name: file_hash(Path(name)) for name in settings.evidence}
 
 
 @contextlib.contextmanager
@@ -35,7 +40,10 @@ def opened(
     device = device_name(choose_device(settings.device))
     folder.clear()
     with folder.open() as stream:
-        yield Record(folder, prepared, settings.to_dict(), device), (progress or Progress()).also(JsonLines(stream))
+        record = Record(folder, prepared, settings.to_dict(), device)
+        if settings.evidence:
+            record.values["evidence_sha256"] = evidence_hashes(settings)
+        yield record, (progress or Progress()).also(JsonLines(stream))
 
 
 def result_of(folder: RunFolder, values: dict[str, Any], *, skipped: bool = False) -> RunResult:
