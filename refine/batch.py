@@ -7,6 +7,7 @@ import os
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import torch
 
@@ -156,7 +157,8 @@ class Summary:
     COLUMNS = ("input", "folder", "exit_code", "message")
 
     def __init__(self, root: Path | None) -> None:
-        self._root, self._stream = root, None
+        self._root = root
+        self._stream: TextIO | None = None
 
     def __enter__(self) -> Summary:
         return self

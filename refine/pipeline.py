@@ -50,6 +50,9 @@ from refine.structure.write import fits_pdb, write_cif, write_ensemble_pdb
 
 log = logging.getLogger(__name__)
 
+HEATED = 6
+"""Replicas of a run with temperatures of residues."""
+
 
 def refine_file(
     path: Path,
@@ -108,10 +111,6 @@ def refine_file(
             record.values["report"] = try_report(folder.path)
             record.write()
     return result_of(folder, record.values)
-
-
-HEATED = 6
-"""Replicas of a run with temperatures of residues."""
 
 
 @dataclasses.dataclass(frozen=True)

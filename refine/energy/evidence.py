@@ -48,9 +48,10 @@ class DistanceEvidence:
     @classmethod
     def of(cls, pairs: Pairs, system: System) -> DistanceEvidence:
         """The rows ``pairs`` of ``system``."""
-        like = {"device": system.device, "dtype": system.dtype}
         names = ("lower", "upper", "sigma", "weight", "density")
-        values = {name: torch.as_tensor(getattr(pairs, name), **like) for name in names}
+        values = {
+            name: torch.as_tensor(getattr(pairs, name), device=system.device, dtype=system.dtype) for name in names
+        }
         values |= {name: torch.as_tensor(getattr(pairs, name), device=system.device) for name in ("residue", "slot")}
         for name, form in (("student", STUDENT), ("gaussian", GAUSSIAN), ("contact", CONTACT), ("dense", DENSITY)):
             values[name] = torch.as_tensor(np.flatnonzero(pairs.form == form), device=system.device)

@@ -82,9 +82,9 @@ def _isolated(task: Callable[..., T], name: str, settings: AppSettings, *argumen
             warm()
     if not answer:
         raise _too_much(name, f"needs more than {settings.read_mb:,} MB or {settings.read_seconds:g} s")
-    value, error = pickle.loads(answer)
-    if error is not None:
-        raise error
+    value, raised = pickle.loads(answer)
+    if raised is not None:
+        raise raised
     return value  # type: ignore[no-any-return]
 
 

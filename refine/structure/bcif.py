@@ -32,7 +32,7 @@ class _Damaged(ValueError):
 
 
 def read_category(
-    data: bytes, category: str, file: str, names: Collection[str], *, optional: bool = False
+    data: bytes, category: str, file: str, names: Collection[str] | None, *, optional: bool = False
 ) -> dict[str, Column]:
     """Columns of one category of the first data block that has it, by name in lower case; masked values are ``"."`` or
     ``"?"``. Where no block has an ``optional`` category there are no columns.
@@ -41,7 +41,7 @@ def read_category(
         data: the file.
         category: with its underscore.
         file: for messages.
-        names: the columns that are wanted, in lower case; no other is decoded.
+        names: the columns that are wanted, in lower case; no other is decoded. None: all.
 
     Returns:
         name → (rows,) integers, floats, or an object array (texts, or values with masked ones among them).
@@ -76,7 +76,7 @@ def _tables(data: bytes) -> Iterator[Mapping[str, Any]]:
         yield from _list(block, "categories")
 
 
-def _columns(table: Mapping[str, Any], names: Collection[str], most_rows: int) -> dict[str, Column]:
+def _columns(table: Mapping[str, Any], names: Collection[str] | None, most_rows: int) -> dict[str, Column]:
     rows = _integer(table, "rowCount", 0, 2**62)
     if rows > most_rows:
         raise _Damaged(f" declares {rows} rows, more than the file has bytes")
@@ -86,7 +86,7 @@ def _columns(table: Mapping[str, Any], names: Collection[str], most_rows: int) -
         if not isinstance(name, str):
             raise _Damaged(" has a column without a name")
         name = name.lower()
-        if name not in names:
+        if names is not None and name not in names:
             continue
         if name in columns:
             raise _Damaged(f" has the column {name} twice")

@@ -48,7 +48,7 @@ def read_header(source: Source) -> FileHeader:
         return _pdb_header(source.text.split("\n"))
     names = ("_exptl", "_ma_qa_metric", *_CIF_TEXTS)
     if source.format == "bcif":
-        columns = {n: read_category(source.data, n, source.path, optional=True) for n in names}
+        columns = {n: read_category(source.data, n, source.path, None, optional=True) for n in names}
         return _cif_header({n: {k: list(map(str, v)) for k, v in table.items()} for n, table in columns.items()})
     tables: dict[str, dict[str, list[str]]] = {}
     for block in gemmi.cif.read_string(source.text):

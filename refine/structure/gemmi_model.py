@@ -93,8 +93,8 @@ def _residue(protein: Protein, r: int, i: int, b: NDArray[np.float32], own: Sequ
     for k in np.flatnonzero(protein.mask[i]):
         name = ATOM14[letter][k]
         residue.add_atom(_atom(name, name[0], protein.coords[r, i, k], protein.occupancies[i, k], b[k]))
-    for k in own:
-        atom = protein.hetero[k]
+    for h in own:
+        atom = protein.hetero[h]
         residue.name, residue.het_flag = atom.residue_name, "H"
         residue.add_atom(_atom(atom.name, atom.element, atom.position, atom.occupancy, atom.b_factor))
         residue[-1].charge = atom.charge
