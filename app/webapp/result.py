@@ -17,6 +17,7 @@ from refine.queue.job import Job
 from refine.queue.request import RUN
 from refine.report.bands import Strips, input_strips
 from refine.report.comparison import METRICS
+from refine.report.glossary import GLOSSARY
 from refine.report.page import REPORT_FILE
 from refine.report.payload import contents
 from refine.report.render import render
@@ -44,6 +45,12 @@ METRIC_NAMES = {
     "lddt": "lDDT",
     "rmsd": "CA RMSD, Å",
 }
+BESIDE = (
+    ("clashscore", "Clashscore", 1, -1),
+    ("ramachandran_favoured", "Ramachandran favoured, %", 1, 1),
+    ("confidence", "Mean confidence, 0–100", 1, 1),
+)
+"""The numbers beside the verdict: column, words, digits, and 1 where more is better, -1 where less is."""
 NAMES = {"input": "Input", "input_finished": "Input, finished"}
 VERDICTS = {"better": (st.success, ":material/trending_up:"), "uncertain": (st.warning, ":material/help:")}
 """How a verdict is shown, by its word."""
@@ -76,26 +83,36 @@ def verdict(run: RunResult) -> None:
     say, icon = VERDICTS.get(word, (st.info, ":material/info:"))
     say(plain(run.verdict), icon=icon)
     before, after = run.scores.loc["input"], run.scores.loc["model_1"]
-    ours = run.per_residue[run.per_residue["model"] == "model_1"]
     with st.container(key="pairs_numbers"):
-        cells = st.columns(4)
-    cells[0].metric(
-        "Score, kcal/mol", f"{after['score']:.0f}", f"{after['score'] - before['score']:.0f}", delta_color="inverse"
+        cells = st.columns(len(BESIDE) + 1)
+    worse = []
+    for cell, (column, words, digits, better) in zip(cells[:-1], BESIDE, strict=True):
+        change = round(float(after[column]), digits) - round(float(before[column]), digits)
+        if change * better < 0:
+            worse.append(words.partition(",")[0])
+        cell.metric(
+            words,
+            f"{after[column]:.{digits}f}",
+            f"{change:+.{digits}f}" if round(change, digits) else None,
+            delta_color="normal" if better > 0 else "inverse",
+            help=GLOSSARY[column],
+        )
+    ours = run.per_residue[run.per_residue["model"] == "model_1"]
+    cells[-1].metric(
+        "Moved, Å", f"{ours['displacement'].mean():.2f}", help="Mean distance of the CA atoms from the input."
     )
-    cells[1].metric(
-        "Clashscore",
-        f"{after['clashscore']:.1f}",
-        f"{after['clashscore'] - before['clashscore']:.1f}",
-        delta_color="inverse",
+    st.caption(beside(word, worse))
+
+
+def beside(word: str, worse: list[str]) -> str:
+    """What the numbers under a verdict are, and why some may fall under a good one."""
+    text = (
+        "Model 1 and its change from the input. The verdict estimates how much nearer to the experiment the backbone "
+        "is, in points of CA lDDT (0–100, as the confidence); the numbers are of stereochemistry and say nothing of that."
     )
-    rama = "ramachandran_favoured"
-    cells[2].metric("Ramachandran favoured, %", f"{after[rama]:.1f}", f"{after[rama] - before[rama]:.1f}")
-    cells[3].metric("Mean confidence", f"{after['confidence']:.0f}")
-    moved = f"Its CA atoms moved by {ours['displacement'].mean():.2f} Å on average."
-    st.caption(
-        f"Model 1, and its change from the input. {moved} The score is the run's own, lower is better; it knows no "
-        "native structure."
-    )
+    if word == "better" and worse:
+        text += f" So {' and '.join(worse)} can be worse in a model that is expected to be nearer."
+    return text
 
 
 def confidence(run: RunResult) -> None:

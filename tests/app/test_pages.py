@@ -134,6 +134,13 @@ def test_the_input_of_an_ended_job_is_taken_again_under_another_name(store: Stor
     assert store.jobs()[0].file == "model.pdb"
 
 
+def test_the_words_under_a_verdict_say_why_numbers_may_fall(store: Store) -> None:
+    from webapp.result import beside
+
+    assert "can be worse" in beside("better", ["Clashscore"]) and "Clashscore" in beside("better", ["Clashscore"])
+    assert "can be worse" not in beside("better", []) + beside("uncertain", ["Clashscore"])
+
+
 def test_the_list_holds_ones_own_jobs_alone(store: Store) -> None:
     submitted(store, "cookie:someone", short_model())
     test = app(jobs="all")
