@@ -108,7 +108,7 @@ def beside(word: str, worse: list[str]) -> str:
     """What the numbers under a verdict are, and why some may fall under a good one."""
     text = (
         "Model 1 and its change from the input. The verdict estimates how much nearer to the experiment the backbone "
-        "is, in points of CA lDDT (0–100, as the confidence); the numbers are of stereochemistry and say nothing of that."
+        "is, in points of CA lDDT (0–100, as the confidence); the numbers are of stereochemistry and do not say that."
     )
     if word == "better" and worse:
         text += f" So {' and '.join(worse)} can be worse in a model that is expected to be nearer."
