@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from refine.assess.compare import Comparison, compare
+from refine.networks.checksums import write_checksums
 from refine.networks.weights import load_network, save_network
 from refine.pipeline import refine_file, score_file
 from refine.resources import models_dir
@@ -68,6 +69,7 @@ def test_exchanged_priors_and_a_damaged_weight_do_not_give_these_numbers(tmp_pat
         network, facts = load_network(folder / f"{name}.safetensors", name)
         network.trunk.edge_in.weight.mul_(1.2)
         save_network(network, folder / f"{name}.safetensors", facts)
+    write_checksums(folder)  # otherwise loading would refuse them
     damaged = numbers(score_file(MODEL, RunSettings(networks=str(folder))))
     for name, value in NUMBERS.items():
         assert damaged[name] != pytest.approx(value, rel=SAME), name

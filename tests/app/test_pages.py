@@ -82,7 +82,7 @@ def test_the_files_own_estimate_is_said(store: Store, given: bool) -> None:
     test.session_state["way"] = "Paste text"
     test.run()
     header = "TITLE     ESMFOLD V1 PREDICTION\n"
-    test.text_area(key="pasted").set_value(header + "\n".join(lines)).run()
+    test.text_area(key="pasted").set_value(header + "\n".join(lines))
     next(b for b in test.button if b.label == "Read the text").click().run()
     html = "\n".join(str(e.proto.body) for e in test.get("html"))
     assert not test.exception
