@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from refine.accuracy.confidence import AccuracyEstimate, displacement
 from refine.accuracy.features import Context
 from refine.accuracy.input_accuracy import InputAccuracy, confidence_networks, input_accuracy
-from refine.accuracy.verdict import Verdict, verdict_of
+from refine.accuracy.verdict import Verdict, nearly_right_verdict, verdict_of
 from refine.energy.evidence import DistanceEvidence
 from refine.energy.free_energy import EnergyTable
 from refine.engine import Engine, StructureScore, load_networks_of
@@ -381,8 +381,7 @@ class Run:
                 "uncertain", f"{summary(self.record.values['evidence'])}; verdicts are not calibrated on this."
             )
         if self.engine.nearly_right:
-            wanted = f"the networks would move the input by {self.engine.wanted_move:.2f} Å only"
-            return Verdict("uncertain", f"{wanted}: there is little to gain, and verdicts are calibrated on more.")
+            return nearly_right_verdict(self.engine.wanted_move)
         start, networks = propagated.start, self.engine.networks
         backbone = propagated.ensemble.proposal(source).backbone
         gain, room = start.expected_gain(backbone, self.engine.coords, propagated.context)

@@ -34,6 +34,37 @@ class Verdict:
         return f"{self.word.capitalize()}: {self.reason}"
 
 
+@dataclasses.dataclass(frozen=True)
+class SmallChange:
+    """What complete runs changed CA lDDT by where the networks hardly want to move the input, in points (0–100).
+
+    Attributes:
+        mean, deviation: of ``targets`` models with natives; least, most: the extremes.
+    """
+
+    mean: float
+    deviation: float
+    least: float
+    most: float
+    targets: int
+
+
+SMALL_CHANGE = SmallChange(0.07, 0.11, -0.09, 0.41, 27)
+"""Of the tune half of predicted.tsv (benchmarks/LOG.md, 44)."""
+
+
+def nearly_right_verdict(wanted: float, measured: SmallChange = SMALL_CHANGE) -> Verdict:
+    """Verdict on a run whose moves were shortened because the priors would move the input by ``wanted`` Å only: nothing
+    to gain that anybody would see.
+    """
+    reason = (
+        f"as good as the networks can tell, which would move it by {wanted:.2f} Å only. It is held where it is and its "
+        f"stereochemistry is mended: on {measured.targets} such models CA lDDT changed by {measured.mean:+.2f} ± "
+        f"{measured.deviation:.2f} points ({measured.least:+.2f} to {measured.most:+.2f})."
+    )
+    return Verdict("no better", reason, measured.mean / 100.0, measured.deviation / 100.0)
+
+
 def verdict_of(estimated: float, room: float, table: Change | None, *, fitting: bool = True) -> Verdict:
     """Verdict on a model.
 
