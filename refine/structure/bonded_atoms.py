@@ -34,6 +34,10 @@ SHORTEST = 1.1
 """Å below which two heavy atoms lie on each other rather than being bonded."""
 _ANGLES = 80.0, 155.0
 """Degrees between a bond and those beside it."""
+MOST_BONDS = 40
+"""Neighbours of an atom, alternate conformations counted, beyond which atoms lie in a heap."""
+_CROWD = 2.1
+"""Å within which they are counted, and hetero groups are bonded to each other."""
 _REACH = 2.6
 """Å, beyond every covalent bond that is looked for."""
 
@@ -95,6 +99,16 @@ class Atoms:
             if not is_hydrogen(atom.element):
                 groups.setdefault((atom.order, atom.residue_name), []).append(atom)
         return groups
+
+    @functools.cached_property
+    def heaped(self) -> frozenset[int]:
+        """Hetero atoms that lie in a heap, by their places: what bonds them cannot be told by distance."""
+        own = np.array([a for a, site in enumerate(self.sites) if site.residue < 0], np.int64)
+        if len(own) <= MOST_BONDS:
+            return frozenset()
+        tree = cKDTree(self.positions[own])
+        crowd = tree.query_ball_point(self.positions[own], _CROWD, return_length=True)
+        return frozenset(own[crowd > MOST_BONDS].tolist())
 
     def name(self, site: Site) -> str:
         if site.residue < 0:
@@ -322,7 +336,7 @@ def _between_groups(atoms: Atoms) -> Iterator[Connection]:
     groups = _bindable(atoms)
     if len(groups) < 2:
         return
-    pairs = cKDTree(atoms.positions[groups]).query_pairs(2.1, output_type="ndarray")
+    pairs = cKDTree(atoms.positions[groups]).query_pairs(_CROWD, output_type="ndarray")
     candidates = []
     hetero = atoms.protein.hetero
     for a, b in np.sort(pairs, axis=1).tolist():
@@ -348,6 +362,7 @@ def _bindable(atoms: Atoms) -> list[int]:
         and not is_hydrogen(atoms.elements[a])
         and not gemmi.Element(atoms.elements[a]).is_metal
         and not is_water(hetero[site.slot].residue_name)
+        and a not in atoms.heaped
     ]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refine.structure.bonded_atoms import Atoms, bonds_by_distance, leaving_atom, residue_of
+from refine.structure.bonded_atoms import MOST_BONDS, Atoms, bonds_by_distance, leaving_atom, residue_of
 from refine.structure.link_records import AtomAddress, StatedLink
 from refine.structure.notes import Note
 from refine.structure.protein import Connection, Protein, ResidueId, Site
@@ -25,8 +25,6 @@ from refine.structure.protein import Connection, Protein, ResidueId, Site
 STATED_SLACK = 1.2
 """Å beyond the sum of the covalent radii up to which a bond that the file states is believed: beyond it the atoms have
 come apart, or the record means a symmetry mate."""
-MOST_BONDS = 40
-"""Connections of an atom, alternate conformations counted, beyond which atoms lie in a heap."""
 
 
 def connections(protein: Protein, stated: Sequence[StatedLink] = ()) -> tuple[tuple[Connection, ...], list[Note]]:
@@ -51,6 +49,9 @@ def connections(protein: Protein, stated: Sequence[StatedLink] = ()) -> tuple[tu
             table.setdefault((one.first, one.second), one)
     for one in bonds_by_distance(atoms):
         table.setdefault((one.first, one.second), one)
+    if atoms.heaped:
+        text = f"{len(atoms.heaped)} atoms lie in heaps of more than {MOST_BONDS} each: no bonds of theirs are told"
+        notes.append(Note("link", text))
     return tuple(sorted(_without_heaps(table.values(), notes), key=lambda one: (one.first, one.second))), notes
 
 

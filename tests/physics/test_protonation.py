@@ -26,8 +26,8 @@ def described(topology: app.Topology) -> tuple[list[tuple[str, int]], list[tuple
 def test_the_same_hydrogens_as_openmm(ph: float) -> None:
     protein = prepare(EXAMPLE).protein
     included = _included(protein)
-    topology, positions = _heavy_topology(protein, included)
+    topology, positions = _heavy_topology(protein, included, {})
     modeller = app.Modeller(topology, np.asarray(positions) * 0.1 * unit.nanometer)
-    variants = _variants(protein, included)
+    variants = _variants(protein, topology, included)
     modeller.addHydrogens(pH=ph, variants=variants, platform=openmm.Platform.getPlatformByName("CPU"))
     assert described(protonated(topology, positions, ph, variants)) == described(modeller.topology)

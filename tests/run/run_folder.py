@@ -17,7 +17,7 @@ from refine.structure.protein import HeteroAtom, Protein, ResidueId
 from refine.structure.ride import ride
 from tests.proteins import chain_backbone, make_protein, torsions
 
-HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">&"
+HOSTILE = "</script><img src=x onerror=\"document.title='owned'\">&"
 
 
 def two_chains(length: int = 24, chain: str = "B") -> Protein:

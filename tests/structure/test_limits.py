@@ -187,7 +187,7 @@ def test_a_heap_of_atoms_beside_a_residue_is_no_heap_of_bonds(tmp_path: Path) ->
     result = read(tmp_path, "\n".join([*files.atom_lines(), *heap, "END", ""]))
     write_cif(result.protein, tmp_path / "x.cif")
     assert time.process_time() - start < 10 and not result.protein.connections
-    assert any("more than 40 each" in note.message for note in result.notes)
+    assert any("heaps of more than 40 each" in note.message for note in result.notes)
 
 
 def test_too_many_atoms_or_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
