@@ -34,9 +34,11 @@ LOG = ROOT / "benchmarks" / "LOG.md"
 BEGIN, END = "<!-- results: begin (benchmarks/make_readme_tables.py) -->", "<!-- results: end -->"
 COMPARED = ("oligo_gdtha", "oligo_gdtts", "bb_lddt", "lddt_no_stereochecks")
 LEVELS = ("clashscore", "ramachandran_favoured")
-MAIN_SET = "refined150-dev"
-"""The set whose controls stand in the short table."""
+MAIN_SETS = ("predicted-check", "refined150-dev")
+"""The sets whose controls stand in the short table, first in it."""
 SET_LABELS = {
+    "predicted-check": "models of today's predictors (predicted.tsv, check half, NMR natives apart)",
+    "predicted-tune": "models of today's predictors (predicted.tsv, tune half, NMR natives apart)",
     "refined150-dev": "server models of the 2010s (refined150-dev)",
     "perturbed-40-check": "crystal structures, backbone perturbed (perturbed-40, check half)",
     "natives-20": "crystal structures as they are (natives-20)",
@@ -154,9 +156,9 @@ def experiments(log: str) -> str:
 
 
 def short_table(results: Path) -> str:
-    """Model 1 of refine on every set, and the controls on the main set alone: the generated part of README.md."""
+    """Model 1 of refine on every set, and the controls on the main sets alone: the generated part of README.md."""
     names = sorted(path.stem.removeprefix("bench_") for path in results.glob("bench_*.json"))
-    names.sort(key=lambda name: name != MAIN_SET)
+    names.sort(key=lambda name: MAIN_SETS.index(name) if name in MAIN_SETS else len(MAIN_SETS))
     lines = [row for name in names for row in short_rows(name, read_json(results / f"bench_{name}.json"))]
     if not lines:
         return "No results yet."
@@ -166,7 +168,7 @@ def short_table(results: Path) -> str:
 def short_rows(name: str, summary: Mapping[str, Any]) -> Iterator[list[str]]:
     """The rows of one set in the short table; the set is named in the first of them."""
     label = SET_LABELS.get(name, name)
-    for method in METHOD_LABELS if name == MAIN_SET else ("ours",):
+    for method in METHOD_LABELS if name in MAIN_SETS else ("ours",):
         if method not in summary["methods"]:
             continue
         of = summary["methods"][method]
