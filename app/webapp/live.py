@@ -57,7 +57,7 @@ def show(job: Job, folder: Path) -> None:
     done = share(so_far[-1])
     spent = time.time() - (job.started or time.time())
     left = spent / done - spent if done > 0.2 else max(job.estimate - spent, 5.0)
-    st.progress(done, f"{duration(spent)} so far, about {duration(left)} left")
+    st.progress(done, f"{duration(spent)} so far, {f'about {duration(left)} left' if left >= 2 else 'nearly done'}")
     stages(so_far)
     left_column, right_column = st.columns([3, 2], gap="large")
     with left_column:
@@ -118,6 +118,7 @@ def movement(so_far: list[dict[str, Any]]) -> None:
     if len(points) > 1:
         charts.line("live_moved", steps, {"distance from the input": moved}, "step", "CA distance (Å)")
     st.caption(
-        "It rises while the networks find something to mend, and levels off. Whether the models are better is said at "
-        "the end, by an estimate that was measured against known structures."
+        "It rises while the networks find something to mend, and levels off; where little is wrong, the models go a "
+        "part of this way. Whether they are better is said at the end, by an estimate that was measured against known "
+        "structures."
     )
