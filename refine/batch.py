@@ -108,10 +108,7 @@ def run_all(
             except KeyboardInterrupt:
                 message = f"interrupted in {item.path.name}; continue with --resume"
                 outcomes.append(Outcome(item, error=message, exit_code=4, interrupted=True))
-            try:
-                summary.add(outcomes[-1])
-            except RefineError as error:
-                outcomes[-1] = outcomes[-1].noting(str(error))
+            outcomes[-1] = summary.noted(outcomes[-1])
             if outcomes[-1].interrupted:
                 break
     return outcomes
@@ -186,6 +183,14 @@ class Summary:
             self._stream.flush()
         except OSError as error:
             raise InputError(f"cannot write: {error.strerror}", file=str(path), remedy="Make room") from error
+
+    def noted(self, outcome: Outcome) -> Outcome:
+        """``add`` it; gives the outcome, which says so where that failed: the work on it is not lost by a full disk."""
+        try:
+            self.add(outcome)
+        except RefineError as error:
+            return outcome.noting(str(error))
+        return outcome
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write the whole table in the order of ``outcomes``."""

@@ -68,13 +68,11 @@ def run_many(
             if refused is None:
                 tasks.append(Task(BatchItem(item.path.resolve(), item.out.resolve()), settings))
             else:
-                outcomes[item.out.resolve()] = refused
-                summary.add(refused)
+                outcomes[item.out.resolve()] = summary.noted(refused)
         try:
             for ended in dispatch(refine_task, tasks, workers=workers, scheduler=scheduler):
                 outcome = ended.answer or Outcome(ended.task.item, error=ended.error, exit_code=1)
-                outcomes[ended.task.item.out] = outcome
-                summary.add(outcome)
+                outcomes[ended.task.item.out] = summary.noted(outcome)
                 tell(f"[{len(outcomes)}/{len(items)}] {stem(outcome.item.path)}: {outcome.error or 'done'}")
         except KeyboardInterrupt:
             tell("interrupted; continue with --resume")
