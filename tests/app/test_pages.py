@@ -14,10 +14,12 @@ import pytest
 pytest.importorskip("streamlit")
 from streamlit.testing.v1 import AppTest
 
+from refine.queue.isolated import read_upload
 from refine.queue.job import FAILED
 from refine.queue.settings import to_environment
 from refine.queue.store import Store
 from tests.queue.places import ROOT, quick_settings, short_model, submitted
+from tests.structure.test_connections import with_lines, zinc
 
 SCRIPT = "<script>alert(1)</script> [x](http://evil) ![y](http://evil/z.png) $a$ :red[b]"
 
@@ -208,3 +210,12 @@ def test_events_leave_out_a_line_that_is_being_written(store: Store, tmp_path: P
     line = json.dumps(dataclasses.asdict(store.settings))
     (tmp_path / "progress.jsonl").write_text(f"{line}\n{line[:20]}")
     assert len(events(tmp_path)) == 1
+
+
+def test_residues_around_a_metal_stay_at_a_click(store: Store) -> None:
+    from webapp.options import around
+
+    text = with_lines(zinc(400))
+    _, preview = read_upload("x.pdb", text.encode(), store.settings)
+    assert preview.hetero_places and "A:20" in around(preview, 3.0)  # its histidine
+    assert set(around(preview, 3.0)) < set(around(preview, 12.0))
