@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from refine.errors import InputError
-from refine.queue import isolated
+from refine.queue import isolated, uploads
 from refine.queue.settings import AppSettings
+from refine.queue.wire import packed, unpacked
 from tests.queue.places import example, short_model
 
 
@@ -60,3 +61,19 @@ def test_the_waiting_process_ends_with_its_parent(tmp_path: Path) -> None:
         assert time.monotonic() < end, "the reading process outlives its parent"
         time.sleep(0.1)
     assert os.getpid()
+
+
+def test_answers_are_data_and_never_code(tmp_path: Path) -> None:
+    upload = uploads.check_upload("model.pdb", short_model(), AppSettings(), tmp_path)
+    preview = uploads.examine(upload, AppSettings(), tmp_path)
+    again = unpacked(packed((upload, preview)))
+    assert again[0] == upload and again[1].protein.residue_ids == preview.protein.residue_ids
+    assert again[1].protein.coords.tobytes() == preview.protein.coords.tobytes() and again[1].chains == preview.chains
+    for hostile in (b'{"class": "Popen", "fields": {}}', b'{"array": "", "dtype": "|O", "shape": [0]}', b"\x80\x04."):
+        with pytest.raises(ValueError):
+            unpacked(hostile)
+
+
+def test_a_fault_of_ours_is_no_fault_of_the_file() -> None:
+    with pytest.raises(RuntimeError, match="a fault of refine"):
+        isolated._isolated("no such task", "model.pdb", AppSettings(), short_model())
