@@ -225,11 +225,11 @@ def test_upload_run_result_download(browser: sync_api.Browser, server: Server) -
     note = page.locator(".refine-viewer .view-note")
     result = read_run(server.store.folder(job_id) / "run")
     row = result.per_residue[result.per_residue["model"] == "model_1"].iloc[index - 1]
-    assert (
-        f"displacement {row['displacement']:.2f} Å" in note.inner_text() and f" {row['number']} " in note.inner_text()
-    )
+    sync_api.expect(note).to_contain_text(f"displacement {row['displacement']:.2f} Å")
+    sync_api.expect(note).to_contain_text(f" {row['number']} ")
     page.locator(".refine-viewer .stage").press(".")
-    assert f" {row['number'] + 1 if row['number'] != 170 else 151} " in note.inner_text()
+    following = row["number"] + 1 if row["number"] != 170 else 151
+    sync_api.expect(note).to_contain_text(f" {following} ")  # the page answers the key a moment later
     model_row = page.get_by_role("row").filter(has_text="Model 1").first
     assert f"{result.scores.loc['model_1', 'score']:.1f}" in model_row.inner_text()
     with page.expect_download() as got:
