@@ -1,11 +1,12 @@
 """Reliability measured: odd inputs, kills, full disks, damaged weights and folders; one table of how each ended.
 
-    python benchmarks/reliability.py                   # everything, hours; writes results/reliability.csv and .md
+    python benchmarks/reliability.py                   # everything, hours
     python benchmarks/reliability.py --quick           # a fiftieth of it, nothing written
-    python benchmarks/reliability.py --only readers
+    python benchmarks/reliability.py --only readers    # one section
 
-Sections are modules ``reliability_NAME.py`` with a function ``rows(seed, quick)``. Everything tried is generated from
-the seed; nothing is stored.
+Sections are modules ``reliability_NAME.py`` with a function ``rows(seed, quick)``; each writes
+results/reliability_NAME.csv when it ends, and the table of all that are there goes to results/reliability.md.
+Everything tried is generated from the seed; nothing is stored.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ from pathlib import Path
 from reliability_rows import Row
 
 from refine.bench.tables import table
-from refine.files import csv_text, write_text
+from refine.files import csv_rows, csv_text, write_text
 
 SECTIONS = ("readers", "processes")
 RESULTS = Path(__file__).parent / "results"
@@ -32,20 +32,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="a small part of each section; writes no results")
-    parser.add_argument("--only", choices=SECTIONS, help="one section; writes no results")
+    parser.add_argument("--only", choices=SECTIONS, help="one section")
     options = parser.parse_args()
-    rows: list[Row] = []
+    failed = False
     for name in [options.only] if options.only else SECTIONS:
-        if importlib.util.find_spec(f"reliability_{name}") is None:
-            sys.stderr.write(f"there is no section {name}\n")
-            continue
-        rows += importlib.import_module(f"reliability_{name}").rows(options.seed, options.quick)
-    text = markdown(rows)
-    sys.stdout.write(text)
-    if not options.quick and not options.only:
-        write_text(RESULTS / "reliability.md", text)
-        write_text(RESULTS / "reliability.csv", csv_text(*cells(rows)))
-    return int(any(row.crashed or row.hung for row in rows))
+        rows: list[Row] = importlib.import_module(f"reliability_{name}").rows(options.seed, options.quick)
+        failed = failed or any(row.crashed or row.hung for row in rows)
+        header, lines = cells(rows)
+        if options.quick:
+            sys.stdout.write(markdown(header, lines))
+        else:
+            write_text(RESULTS / f"reliability_{name}.csv", csv_text(header, lines))
+            write_text(RESULTS / "reliability.md", markdown(header, stored()))
+    if not options.quick:
+        sys.stdout.write((RESULTS / "reliability.md").read_text())
+    return int(failed)
+
+
+def stored() -> list[tuple[object, ...]]:
+    """The lines of the sections that have run."""
+    paths = [path for name in SECTIONS if (path := RESULTS / f"reliability_{name}.csv").is_file()]
+    return [tuple(row.values()) for path in paths for row in csv_rows(path.read_text().splitlines())]
 
 
 def cells(rows: Sequence[Row]) -> tuple[list[str], list[tuple[object, ...]]]:
@@ -53,10 +60,9 @@ def cells(rows: Sequence[Row]) -> tuple[list[str], list[tuple[object, ...]]]:
     return [field.name for field in dataclasses.fields(Row)], [dataclasses.astuple(row) for row in rows]
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
     """The table as text."""
-    header, lines = cells(rows)
-    return table(header, [[str(cell) for cell in line] for line in lines]) + "\n"
+    return table(list(header), [[str(cell) for cell in line] for line in lines]) + "\n"
 
 
 if __name__ == "__main__":

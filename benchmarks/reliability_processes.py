@@ -347,8 +347,12 @@ def queue_soak(place: Place, jobs: int) -> Row:
 
 
 def rows(seed: int, quick: bool) -> list[Row]:
-    """All rows; ``quick`` tries a few of each kind."""
-    return list(rows_one_by_one(seed, quick))
+    """All rows, told on standard error as they come; ``quick`` tries a few of each kind."""
+    rows = []
+    for row in rows_one_by_one(seed, quick):
+        sys.stderr.write(f"{row}\n")
+        rows.append(row)
+    return rows
 
 
 def rows_one_by_one(seed: int, quick: bool) -> Iterator[Row]:
