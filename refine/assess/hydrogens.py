@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from refine.constants import ATOM14
 from refine.structure.arrays import opposite, opposite_pair, place_atom
@@ -23,6 +24,8 @@ from refine.structure.protein import Protein
 
 LENGTH_ALIPHATIC, LENGTH_AROMATIC, LENGTH_N, LENGTH_AMMONIUM, LENGTH_O, LENGTH_S = 0.97, 0.93, 0.86, 0.89, 0.84, 1.20
 CONTACT = PROBE_RADIUS_H + PROBE_RADII["C"]
+_HYDROGEN_CONTACT = 2.12
+"""Å between hydrogens below which they overlap."""
 ROTOR_STEP = np.radians(15.0)
 
 # Recipes by residue: parent, shape, then the atoms that place it. Shapes: "ch" three heavy neighbours, "ch2" two,
@@ -215,29 +218,24 @@ class _Surroundings:
         """Add the candidate hydrogens (T, k, 3) with the most hydrogen bonding and the least overlap; ``bonded`` atoms
         do not count.
         """
-        scores = [sum(self._score(position, bonded) for position in group) for group in candidates]
+        scores = self._scores(candidates.reshape(-1, 3), bonded).reshape(candidates.shape[:2]).sum(1)
         best = int(np.argmax(scores))
         self.hydrogens = np.concatenate([self.hydrogens, candidates[best]])
         self.parent = np.concatenate([self.parent, parents[best]])
 
-    def _score(self, position: NDArray[np.float64], bonded: tuple[int, ...]) -> float:
-        score = 0.0
-        for k in self._heavy_tree.query_ball_point(position, CONTACT):
-            if self._index[k] in bonded:
-                continue
-            distance = float(np.linalg.norm(self._heavy[k] - position))
-            if self._acceptor[k]:
-                overlap = PROBE_RADIUS_H_POLAR + PROBE_RADII["O"] - distance
-                score += 4 * min(overlap, 0.6) if overlap > 0 else 0.0
-                score -= 10 * max(float(overlap) - 0.6, 0.0)
-            else:
-                score -= 10 * max(PROBE_RADIUS_H_POLAR + PROBE_RADII["C"] - distance - 0.1, 0.0)
-        near = (
-            self._hydrogen_tree.query_ball_point(position, PROBE_RADIUS_H_POLAR + PROBE_RADIUS_H)
-            if self._settled
-            else []
-        )
-        for k in (*near, *range(self._settled, len(self.hydrogens))):
-            if self.parent[k] not in bonded:
-                score -= 10 * max(1.05 + 1.17 - float(np.linalg.norm(self.hydrogens[k] - position)) - 0.1, 0.0)
-        return float(score)
+    def _scores(self, positions: NDArray[np.float64], bonded: tuple[int, ...]) -> NDArray[np.float64]:
+        """(P,) score of a hydrogen at each of ``positions`` (P, 3)."""
+        middle = positions.mean(0)
+        reach = float(np.linalg.norm(positions - middle, axis=1).max())
+        near = np.array(self._heavy_tree.query_ball_point(middle, CONTACT + reach), np.int64)
+        near = near[~np.isin(self._index[near], bonded)]
+        acceptor = self._acceptor[near]
+        distance = cdist(positions, self._heavy[near])
+        overlap = PROBE_RADIUS_H_POLAR + PROBE_RADII["O"] - distance
+        bond = 4 * np.clip(overlap, 0.0, 0.6) - 10 * np.maximum(overlap - 0.6, 0.0)
+        contact = -10 * np.maximum(PROBE_RADIUS_H_POLAR + PROBE_RADII["C"] - distance - 0.1, 0.0)
+        settled = self._hydrogen_tree.query_ball_point(middle, _HYDROGEN_CONTACT + reach) if self._settled else []
+        others = np.array([*settled, *range(self._settled, len(self.hydrogens))], np.int64)
+        others = others[~np.isin(self.parent[others], bonded)]
+        clash = 10 * np.maximum(_HYDROGEN_CONTACT - cdist(positions, self.hydrogens[others]), 0.0)
+        return np.asarray(np.where(acceptor, bond, contact).sum(1) - clash.sum(1))
