@@ -7,6 +7,7 @@ than ``LIMIT`` seconds of CPU (so that a busy machine hangs nobody), ten times a
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import multiprocessing
@@ -50,26 +51,26 @@ def rows(seed: int, quick: bool) -> list[Row]:
     """Odd structure files, mutants of each format, and odd settings, manifests and selections; ``quick``: one in 50."""
     step, count = (50, MUTANTS // 50) if quick else (1, MUTANTS)
     each = count // len(FORMATS) + 1
-    jobs = [
-        lambda: _row("odd structure files", _odd_files(seed, step)),
-        *(functools.partial(_mutant_row, seed, form, each) for form in FORMATS),
-        lambda: _row("odd settings, manifests, selections", odd_inputs(seed, 3000 // step)),
-    ]
-    with ThreadPoolExecutor(len(jobs)) as pool:  # each waits for a process of its own
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(FORMATS) + 2) as pool:
+        reader = stack.enter_context(Worker(attempt))  # processes are made before there are threads
+        mutants = {form: stack.enter_context(Worker(functools.partial(attempt_mutant, form))) for form in FORMATS}
+        jobs = [
+            lambda: _row("odd structure files", _odd_files(reader, seed, step)),
+            *(functools.partial(_mutant_row, worker, seed, form, each) for form, worker in mutants.items()),
+            lambda: _row("odd settings, manifests, selections", odd_inputs(seed, 3000 // step)),
+        ]
         return list(pool.map(lambda job: job(), jobs))
 
 
-def _odd_files(seed: int, step: int) -> Iterator[Outcome]:
-    with Worker(attempt) as worker:
-        for file in itertools.islice(odd_files(seed), 0, None, step):
-            yield file.name, *worker.ask(file.data)
+def _odd_files(worker: Worker, seed: int, step: int) -> Iterator[Outcome]:
+    for file in itertools.islice(odd_files(seed), 0, None, step):
+        yield file.name, *worker.ask(file.data)
 
 
-def _mutant_row(seed: int, form: str, count: int) -> Row:
+def _mutant_row(worker: Worker, seed: int, form: str, count: int) -> Row:
     """Mutants are made where they are tried, each from its own seed, which is its name."""
-    with Worker(functools.partial(attempt_mutant, form)) as worker:
-        names = (f"{form} {seed} {k}" for k in range(count))
-        return _row(f"mutants, {form}", ((name, *worker.ask(name.encode())) for name in names))
+    names = (f"{form} {seed} {k}" for k in range(count))
+    return _row(f"mutants, {form}", ((name, *worker.ask(name.encode())) for name in names))
 
 
 def attempt_mutant(form: str, name: bytes) -> tuple[str, str]:

@@ -112,3 +112,6 @@ OPENMM_DEVICES = ("auto", "cpu", "cuda", "opencl")
 """Where OpenMM may run; ``auto`` is the first of CUDA, OpenCL and CPU that works."""
 B_COLUMNS = ("score", "error", "b")
 """What the B column of a model may hold: confidence 0–100, predicted error in Å, or B factor in Å²."""
+
+WATERS = frozenset("HOH WAT DOD H2O SOL TIP TIP3 TP3 TIP4 TIP5 SPC SPCE OH2".split())
+"""Residue names of water in deposited files and in those of simulation programs."""

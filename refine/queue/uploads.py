@@ -12,7 +12,7 @@ import numpy as np
 
 from refine.assess.torsions import OUTLIER
 from refine.assess.validate import Validation, validate
-from refine.constants import ONE_TO_THREE
+from refine.constants import ONE_TO_THREE, WATERS
 from refine.errors import InputError, RefineError
 from refine.files import stem
 from refine.queue.settings import AppSettings
@@ -143,7 +143,7 @@ def examine(upload: Upload, settings: AppSettings, place: Path) -> Preview:
         InputError: it cannot be refined; names file, chain, residue and remedy.
     """
     read = read_checked(upload, settings, place)
-    dry = [k for k, h in enumerate(read.protein.hetero) if h.residue_name not in ("HOH", "DOD", "WAT")]
+    dry = [k for k, h in enumerate(read.protein.hetero) if h.residue_name not in WATERS]
     view = place / "view.cif"
     write_cif(read.protein.with_hetero(dry), view)
     cif = view.read_text(encoding="utf-8")

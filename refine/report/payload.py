@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from refine.accuracy.rpdd import RPDD
 from refine.assess.torsions import ramachandran_verdict, torsions
-from refine.constants import ATOM14, ONE_TO_THREE
+from refine.constants import ATOM14, ONE_TO_THREE, WATERS
 from refine.errors import InputError, RefineError
 from refine.files import original
 from refine.report.encode import in_steps, packed, short
@@ -31,7 +31,6 @@ from refine.structure.reference import ramachandran
 PARTS = ("structure", "traces", "rpdd", "ramachandran", "residues")
 """Parts of the page that are drawn; the others are text."""
 
-WATER = frozenset({"HOH", "WAT", "DOD"})
 MOST_HETERO = 3000
 """Atoms of ligands that are drawn."""
 
@@ -208,7 +207,7 @@ def _places(structures: Mapping[str, Protein]) -> tuple[dict[str, NDArray[np.flo
 
 def _hetero(protein: Protein | None, places: Mapping[str, NDArray[np.float64]], scale: float) -> dict[str, Any]:
     """Atoms of ligands of the input, without water, in the frame of ``_places``."""
-    atoms = [a for a in protein.hetero if a.residue_name not in WATER][:MOST_HETERO] if protein is not None else []
+    atoms = [a for a in protein.hetero if a.residue_name not in WATERS][:MOST_HETERO] if protein is not None else []
     if protein is None or not atoms:
         return {"elements": [], "xyz": ""}
     shift = places["input"][protein.mask][0] - protein.coords[0][protein.mask][0]

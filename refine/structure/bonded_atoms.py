@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from refine.constants import ATOM14, ONE_TO_THREE
+from refine.constants import ATOM14, ONE_TO_THREE, WATERS
 from refine.structure.chemistry import residue_bonds
 from refine.structure.link_records import AtomAddress
 from refine.structure.protein import Connection, HeteroAtom, Protein, ResidueId, Site
@@ -42,7 +42,6 @@ _REACH = 2.6
 """Å, beyond every covalent bond that is looked for."""
 
 _DONORS = frozenset("N O S SE".split())
-_WATERS = frozenset("HOH WAT DOD H2O SOL TIP TIP3 TP3 TIP4 TIP5 SPC SPCE OH2".split())
 _CARBONYLS = {"D": ("CG", "OD2"), "N": ("CG", "ND2"), "E": ("CD", "OE2"), "Q": ("CD", "NE2")}
 """Carbon of the side chain that is attacked, and the atom that leaves when it is."""
 _SIDE_CHAIN_PAIRS = (("K", "NZ", "DNEQ"), ("C", "SG", "DNEQ"), ("S", "OG", "DE"), ("T", "OG1", "DE"))
@@ -237,7 +236,7 @@ def is_hydrogen(element: str) -> bool:
 
 
 def is_water(residue_name: str) -> bool:
-    return residue_name.upper() in _WATERS
+    return residue_name.upper() in WATERS
 
 
 def bonds_by_distance(atoms: Atoms) -> Iterator[Connection]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from refine.constants import ATOM14, ONE_TO_THREE
+from refine.constants import ATOM14, ONE_TO_THREE, WATERS
 from refine.errors import InputError
 from refine.structure.notes import Note
 from refine.structure.protein import Protein
@@ -69,7 +69,8 @@ def lift_overlaps(
 
 
 def refuse_built_overlaps(protein: Protein, built: NDArray[np.bool_], file: str) -> None:
-    """Refuse a protein whose built atoms lie on top of others: no reader would take it, and no force part them.
+    """Refuse a protein whose built atoms lie on top of others, hetero atoms but waters included: no reader would take
+    it, and no force part them.
 
     Args:
         protein: R = 1, complete.
@@ -82,15 +83,21 @@ def refuse_built_overlaps(protein: Protein, built: NDArray[np.bool_], file: str)
     there = np.concatenate((protein.mask, protein.oxt_mask[:, None]), axis=1)
     points = np.concatenate((protein.coords[0], protein.oxt[0][:, None]), axis=1)[there].astype(np.float64)
     rows, slots = np.nonzero(there)
-    lying = np.flatnonzero(upon_another(points, COINCIDENT + _ROUNDING) & built[there])
+    hetero = [h for h in protein.hetero if h.residue_name not in WATERS]
+    points = np.concatenate((points, np.array([h.position for h in hetero], np.float64).reshape(-1, 3)))
+    lying = np.flatnonzero(upon_another(points, COINCIDENT + _ROUNDING)[: len(rows)] & built[there])
     if not len(lying):
         return
     a = lying[0]
     b = next(k for k in cKDTree(points).query_ball_point(points[a], COINCIDENT + _ROUNDING) if k != a)
-    one, two = ((_residue(protein, rows[k]), _atom(protein, rows[k], slots[k])) for k in (a, b))
+    if b < len(rows):
+        below = f"{_atom(protein, rows[b], slots[b])} of {_residue(protein, rows[b])}"
+    else:
+        atom = hetero[b - len(rows)]
+        below = f"{atom.name} of {atom.number}{atom.insertion} {atom.residue_name} of chain {atom.chain!r}"
     raise InputError(
-        f"{one[1]} of this residue is missing and would lie on {two[1]} of {two[0]}",
-        file=file or None, chain=protein.residue_ids[rows[a]].chain, residue=one[0],
+        f"{_atom(protein, rows[a], slots[a])} of this residue is missing and would lie on {below}",
+        file=file or None, chain=protein.residue_ids[rows[a]].chain, residue=_residue(protein, rows[a]),
         remedy="One of the two is no residue of its own, or stands in a wrong place: remove it",
     )  # fmt: skip
 

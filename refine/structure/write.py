@@ -30,13 +30,15 @@ def fits_pdb(protein: Protein) -> str | None:
 
     Serials above 99,999 and residue numbers above 9,999 do fit: they are written in hybrid-36.
     """
-    ids = [(r.chain, r.number, "") for r in protein.residue_ids]
-    ids += [(h.chain, h.number, h.residue_name) for h in protein.hetero]
-    for chain, number, name in ids:
+    ids = [(r.chain, r.number, r.insertion, "") for r in protein.residue_ids]
+    ids += [(h.chain, h.number, h.insertion, h.residue_name) for h in protein.hetero]
+    for chain, number, insertion, name in ids:
         if len(chain) > 1:
             return f"chain id {chain!r} is longer than one letter"
         if len(name) > 3:
             return f"residue name {name!r} is longer than three letters"
+        if insertion.isdigit():
+            return f"insertion code {insertion!r} after {number} of chain {chain!r} would be read as a longer number"
         if not -999 <= number <= _MAX_HYBRID36:
             return f"residue number {number} of chain {chain!r} does not fit four columns"
     points = [protein.coords[:, protein.mask]] + [np.array([[h.position for h in protein.hetero]])] * bool(

@@ -233,6 +233,17 @@ def test_an_atom_of_a_residue_of_its_own_is_refused_not_built_upon(tmp_path: Pat
     )
 
 
+def test_an_atom_of_another_chain_is_refused_not_built_upon(tmp_path: Path) -> None:
+    """Atoms of a residue that went to another chain by damage: the residue would be completed upon them."""
+
+    def moved(line: str) -> str:
+        return columns(line, 21, "Z") if files.number_of(line) == 7 and files.name_of(line) in ("C", "N") else line
+
+    text = files.edit(moved)
+    with pytest.raises(InputError, match="would lie on (N|C) of 7 ALA of chain 'Z'"):
+        repaired(tmp_path, text)
+
+
 @pytest.mark.parametrize("code", ["'", '"', "#", "_", "?"])
 def test_codes_that_no_mmcif_gives_back_are_refused(tmp_path: Path, code: str) -> None:
     text = files.edit(lambda line: columns(line, 16, code))

@@ -116,6 +116,8 @@ def test_what_does_not_fit_pdb() -> None:
     ids = list(base.residue_ids)
     assert fits_pdb(base) is None
     assert "number" in (fits_pdb(renamed(base, [ResidueId("A", -1000), *ids[1:]])) or "")
+    coded = renamed(base, [ResidueId("A", 1, "0"), *ids[1:]])  # 1 and 0 read as ten
+    assert "insertion code" in (fits_pdb(coded) or "")
     far = base.coords.copy()
     far[0, 0, 0, 0] = 12000.0
     assert "coordinate" in (fits_pdb(base.with_coords(far, oxt=base.oxt)) or "")
