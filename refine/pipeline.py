@@ -24,6 +24,7 @@ from refine.errors import EngineError
 from refine.evidence.read import Evidence, read_evidence
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
+from refine.memory import check_memory
 from refine.networks.weights import Networks
 from refine.progress import Progress
 from refine.propagation.elastic import Network
@@ -126,8 +127,10 @@ class Propagated:
 
 
 def prepared_for(path: Path, settings: RunSettings) -> Prepared:
-    """The input as a run with these settings takes it; errors as of ``prepare``."""
-    return prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
+    """The input as a run with these settings takes it; errors as of ``prepare`` and ``check_memory``."""
+    prepared = prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
+    check_memory(len(prepared.protein), str(path))
+    return prepared
 
 
 def accuracy_of(prepared: Prepared, engine: Engine) -> InputAccuracy:

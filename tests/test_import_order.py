@@ -24,6 +24,7 @@ STAGES = (
         "settings_checks",
         "settings_file",
         "device",
+        "memory",
     ),
     ("structure",),
     ("assess",),

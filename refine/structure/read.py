@@ -32,7 +32,8 @@ from refine.structure.residue_record import MAX_RESIDUE_ATOMS, ResidueRecord, ca
 from refine.structure.segids import separate_segments
 from refine.structure.source import Source, open_source
 
-MAX_RESIDUES = 5000
+MAX_RESIDUES = 50_000
+"""Bounds the work of reading; what a machine can refine is a matter of its memory (``refine.memory``)."""
 MIN_RESIDUES = 3
 _NO_CODE = "_#$'\"[];?."
 """Letters that mmCIF gives another meaning where they stand alone."""
@@ -181,7 +182,7 @@ def _check_count(protein: list[ResidueRecord], residues: list[ResidueRecord], ma
         )  # fmt: skip
     if len(protein) > max_residues:
         raise InputError(
-            f"The protein has {len(protein)} residues; the limit is {max_residues}",
+            f"The protein has {len(protein):,} residues; the limit is {max_residues:,}",
             file=file, remedy="Cut it into chains or domains and refine them one by one",
         )  # fmt: skip
 

@@ -90,15 +90,6 @@ def twice_as_b() -> str:
     return "\n".join(lines + [columns(line, 21, "B") for line in lines] + ["END", ""])
 
 
-def long_chain(residues: int) -> str:
-    return "\n".join(
-        files.atom_line(
-            i % 99999, "CA", "ALA", "A", str(i + 1), (3.8 * (i % 100), 3.8 * (i // 100 % 100), 3.8 * (i // 10000))
-        )
-        for i in range(residues)
-    )
-
-
 BAD = [
     Bad("empty", lambda: "", "empty", "again"),
     Bad("white space", lambda: " \n\n\t\n", "empty", "again"),
@@ -146,7 +137,6 @@ BAD = [
     Bad("all at the origin", pdb(lambda line: xyz(line, (0, 0, 0))), "all alike", "predict again"),
     Bad("nanometres", pdb(nanometres), "nanometres", "by 10"),
     Bad("one chain upon another", twice_as_b, "on top of each other", "Remove one copy", "A", "1 MET"),
-    Bad("6,000 residues", lambda: long_chain(6000), "6000 residues; the limit is 5000", "chains or domains"),
     Bad("no such model", files.base_pdb, "no model 3; the file has only model 1", "--model", model=3),
     Bad("small-molecule CIF", lambda: "data_x\n_cell_length_a 5.0\n_atom_site_label C1\n", "no atoms", "mmCIF"),
     Bad("mmCIF without atoms", lambda: "data_x\n_entry.id x\n", "no atoms", "mmCIF"),
