@@ -1,4 +1,4 @@
-"""Memory that a run needs and that there is: a protein too large for this machine is refused before anything is done."""
+"""Memory that a run needs and that there is: a protein too large for the machine is refused before anything is done."""
 
 from __future__ import annotations
 
