@@ -120,8 +120,10 @@ def our_run(path: Path, settings: RunSettings, folder: Path) -> tuple[dict[str, 
     return numbers, folder / "model_1.pdb"
 
 
-def ratios(md: dict[str, Any], ours: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """For each protocol: days of MD here, and how many of our runs fit into that."""
+def ratios(md: dict[str, Any], ours: dict[str, Any], gain: float | None) -> dict[str, dict[str, float]]:
+    """For each protocol: days of MD here, how many of our runs fit into that, and the ratio of CPU time for each point
+    of GDT-HA, ``gain`` being ours and CASP13's best group's that of MD.
+    """
     table = {}
     for name, length in PROTOCOLS.items():
         days = length / md["ns_per_day"]
@@ -132,18 +134,20 @@ def ratios(md: dict[str, Any], ours: dict[str, Any]) -> dict[str, dict[str, floa
             "ratio_wall": days * 86_400 / ours["wall_seconds"],
             "ratio_cpu": cpu_days * 86_400 / ours["cpu_seconds"],
         }
+        if gain is not None:
+            table[name]["ratio_cpu_per_point"] = table[name]["ratio_cpu"] * gain / CASP13_BEST[0]
     return table
 
 
-def our_gain(summary: Path | None) -> str:
-    """Our mean change of GDT-HA as a benchmark's summary has it."""
+def our_gain(summary: Path | None) -> tuple[float | None, str]:
+    """Our mean change of GDT-HA as a benchmark's summary has it, and in words."""
     if summary is None:
-        return "not given (--ours summary.json of refine bench)"
+        return None, "not given (--ours summary.json of refine bench)"
     values = json.loads(summary.read_text(encoding="utf-8"))
     of = values["methods"]["ours"]["metrics"]["oligo_gdtha"]
     mean = of["delta_mean"]
     interval = f"[{mean['low']:+.2f}, {mean['high']:+.2f}]"
-    return f"{mean['value']:+.2f} {interval} on {of['n']} targets ({values['bench']['label']})"
+    return float(mean["value"]), f"{mean['value']:+.2f} {interval} on {of['n']} targets ({values['bench']['label']})"
 
 
 def main() -> None:
@@ -166,14 +170,15 @@ def main() -> None:
         f"MD: {md['atoms']} atoms, {md['steps']} steps of {STEP_FS:.0f} fs on {md['platform']}: "
         f"{md['ns_per_day']:.2f} ns/day"
     )
-    table = ratios(md, ours)
+    gain, told = our_gain(options.ours)
+    table = ratios(md, ours, gain)
     for name, of in table.items():
         print(
             f"{name}: {of['ns']:.0f} ns = {of['days']:.0f} days here, {of['ratio_wall']:.0f} of our runs "
-            f"({of['ratio_cpu']:.0f} by CPU)"
+            f"({of['ratio_cpu']:.0f} by CPU, {of.get('ratio_cpu_per_point', float('nan')):.0f} per point gained)"
         )
     best = ", ".join(f"{v:+.2f}" for v in CASP13_BEST)
-    print(f"mean change of GDT-HA: ours {our_gain(options.ours)}; best groups of CASP13 {best} on its 29 targets")
+    print(f"mean change of GDT-HA: ours {told}; best groups of CASP13 {best} on its 29 targets")
     if options.out:
         machine = {
             "system": platform.platform(),
@@ -188,6 +193,7 @@ def main() -> None:
             "md": md,
             "ours": ours,
             "protocols": table,
+            "our_delta_gdtha": gain,
         }
         numbers["casp13_best_groups_delta_gdtha"] = list(CASP13_BEST)
         options.out.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
