@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import openmm
@@ -26,6 +27,11 @@ PEPTIDE_FORCE_FIELD = ("amber99sbildn.xml", "amber99_obc.xml")
 _BEGIN_ITERATIONS = 200
 
 
+def rigid_hydrogens() -> dict[str, Any]:
+    """Options of ``ForceField.createSystem`` for steps of ``STEP_FS``."""
+    return {"constraints": app.HBonds, "hydrogenMass": HYDROGEN_MASS * unit.amu}
+
+
 def peptide_system(
     topology: app.Topology, forcefield: Sequence[str] = PEPTIDE_FORCE_FIELD, *, rigid: bool = True
 ) -> openmm.System:
@@ -34,7 +40,7 @@ def peptide_system(
     Raises:
         EngineError: the force field does not know a residue.
     """
-    options = {"constraints": app.HBonds, "hydrogenMass": HYDROGEN_MASS * unit.amu} if rigid else {}
+    options = rigid_hydrogens() if rigid else {}
     try:
         return app.ForceField(*forcefield).createSystem(
             topology, nonbondedMethod=app.NoCutoff, removeCMMotion=False, **options
@@ -78,8 +84,7 @@ class Dynamics:
     Args:
         system: of OpenMM; it owns the bias forces, whose tables may change between blocks.
         temperature: K; friction: 1/ps; seed: of the noise.
-        device: ``cpu`` or a platform's name; small systems are computed on Reference.
-        threads: of the CPU platform.
+        threads: of the CPU platform; small systems are computed on Reference.
         groups: force groups that act.
 
     Raises:
