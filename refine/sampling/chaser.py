@@ -60,9 +60,7 @@ class Chaser:
         self.bias = followed(self.bias, self.leaders.free_energy, self.settings)
 
 
-def followed(
-    bias: NDArray[np.float64], leaders: NDArray[np.float64], settings: ChaserSettings
-) -> NDArray[np.float64]:
+def followed(bias: NDArray[np.float64], leaders: NDArray[np.float64], settings: ChaserSettings) -> NDArray[np.float64]:
     """The bias (…grid) after one limited step towards its goal, given what the leaders (M, …grid) say."""
     mean, spread = leaders.mean(0), leaders.std(0)
     depth = settings.cap - np.minimum(mean - mean.min(), settings.cap)
