@@ -1,9 +1,10 @@
 """Metastable states of trajectories by mutual information between a frame and the frame a lag later, without a metric
 and without the number of states (IDM).
 
-Soft states χ_c(x) maximise I_b = Σ_cc' P_cc' ln [P_cc' / (P_c P_c')^b], P_cc' = ⟨χ_c(x_t) χ_c'(x_{t+τ})⟩ made symmetric.
-With b = 1 no state is ever given up; below 1 their number emerges: halving a state pays only where its halves mix
-slower than the lag. b falls during the training, from above 1, so that it does not stay in one state for all.
+Soft states χ_c(x) maximise I_b = Σ_cc' P_cc' ln [P_cc' / (P_c P_c')^b], where P_cc' = ⟨χ_c(x_t) χ_c'(x_{t+τ})⟩ is made
+symmetric. With b = 1 no state is ever given up; below 1 their number emerges: halving a state pays only where its
+halves mix slower than the lag. b falls during the training, from above 1, so that it does not stay in one state for
+all.
 """
 
 from __future__ import annotations
