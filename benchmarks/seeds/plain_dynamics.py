@@ -23,7 +23,7 @@ PHI, PSI = (4, 6, 8, 10), (6, 8, 10, 16)
 
 
 def trajectory(temperature: float, ns: float, seed: int, keep: Path | None = None) -> NDArray[np.float32]:
-    """Frames (F, 22, 3) Å, one in 0.2 ps; the first 100 ps are left out; kept in, and taken from, the folder ``keep``."""
+    """Frames (F, 22, 3) Å, one in 0.2 ps, the first 100 ps left out; kept in and taken from the folder ``keep``."""
     path = None if keep is None else keep / f"ala_{temperature:g}K_{ns:g}ns_{seed}.npy"
     if path is not None and path.is_file():
         return np.load(path)
