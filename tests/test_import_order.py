@@ -41,6 +41,7 @@ STAGES = (
     ("selftest",),
     ("run",),
     ("report",),
+    ("explore",),
     ("training",),
     ("pipeline",),
     ("batch", "many", "doctor"),

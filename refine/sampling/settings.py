@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any
 
 from refine.sampling.chaser import ChaserSettings
+from refine.sampling.kinds import BIASES
 from refine.settings_checks import above, at_least, at_most, one_of, within
 
-BIASES = ("chaser", "adversary", "none")
 BLOCK_STEPS, FRAME_STEPS = 1250, 25
 """Steps of 4 fs of a block, after which learners learn and the bias moves (5 ps), and between two frames (0.1 ps)."""
 BLOCK_NS = 0.005
