@@ -16,12 +16,14 @@ import refine
 from refine.bench.command import add_commands, teller
 from refine.constants import DEVICES
 from refine.errors import RefineError
+from refine.explore.options import explore_options, states_options
 from refine.files import write_output
 from refine.parent import end_with_input
 from refine.progress import Bar, PlainLines, Progress
 
 if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help is quick
     from refine.batch import Outcome
+    from refine.run.result import RunResult
     from refine.settings import RunSettings
 
 EXIT_CODES = "exit codes: 0 all done, 1 a bug, 2 bad input, 3 some of several inputs failed, 4 nothing produced"
@@ -91,6 +93,11 @@ def parser() -> argparse.ArgumentParser:
     inputs(score)
     score.add_argument("--out", type=Path, help="csv file (default: standard output)")
     common(score)
+
+    explore = command(commands, "explore", "find other states of a model or a peptide, by dynamics", explore_command)
+    explore_options(explore)
+    states = command(commands, "states", "find metastable states of a trajectory or an ensemble", states_command)
+    states_options(states)
 
     page = command(commands, "report", "write report.html of a run folder anew", report_command)
     page.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
@@ -205,6 +212,37 @@ def score_command(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(text)
     return report(outcomes, quiet=True)
+
+
+def explore_command(options: argparse.Namespace) -> int:
+    from refine import batch
+    from refine.explore.input import default_out
+    from refine.explore.run import explore_file, settings_with
+
+    out = options.out or default_out(options.input, options.sequence, "explored")
+    names = ("ns", "bias", "loop", "temperature", "models", "seed")
+    settings = settings_with(options.settings, {name: getattr(options, name) for name in names})
+    given = {name: getattr(options, name) for name in ("sequence", "variables", "towards", "resume")}
+
+    def work(item: batch.BatchItem, progress: Progress) -> RunResult:
+        return explore_file(options.input, item.out, settings, progress, **given)
+
+    items = [batch.BatchItem(options.input or Path(options.sequence or "peptide"), out)]
+    return report(batch.run_all(items, work, progress_for(options)))
+
+
+def states_command(options: argparse.Namespace) -> int:
+    from refine import batch
+    from refine.explore.input import default_out
+    from refine.explore.states import states_of
+
+    out = options.out or default_out(options.input, None, "states")
+    given = {name: getattr(options, name) for name in ("lag", "most", "seed", "resume")}
+
+    def work(item: batch.BatchItem, progress: Progress) -> RunResult:
+        return states_of(item.path, item.out, progress, **given)
+
+    return report(batch.run_all([batch.BatchItem(options.input, out)], work, progress_for(options)))
 
 
 def report_command(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import IO, TextIO
 
-STAGES = ("read", "repair", "energy", "relax", "propagate", "ensemble", "finish", "write")
+STAGES = ("read", "repair", "energy", "relax", "propagate", "sample", "ensemble", "finish", "write")
 
 
 @dataclasses.dataclass(frozen=True)

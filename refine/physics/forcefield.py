@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from refine.constants import ATOM14, ONE_TO_THREE
 from refine.errors import EngineError
 from refine.physics.caps import CAP_NAMES, Cap, caps, closed
+from refine.physics.dynamics import rigid_hydrogens
 from refine.physics.forces import BONDED, NONBONDED, SOLVENT, Nonbonded, scalable_charges, silence, soft_spheres
 from refine.physics.hydrogens import HydrogenPlacer
 from refine.physics.platform import open_context
@@ -52,6 +53,8 @@ class ForceFieldSystem:
             besides peptides and disulfides, must be among those (``connections.held_residues``).
         ph: at which hydrogens are added.
         solvent: add generalised Born solvent (OBC).
+        dynamic: for dynamics of 4 fs a step, not for minimisation: bonds to hydrogen are constrained, hydrogens have
+            ``HYDROGEN_MASS``, and no atom of a residue that is not mobile moves.
 
     Attributes:
         topology: of OpenMM, with hydrogens and without obstacles; system: of OpenMM, obstacles last.
@@ -70,6 +73,7 @@ class ForceFieldSystem:
         *,
         ph: float = 7.0,
         solvent: bool = True,
+        dynamic: bool = False,
     ) -> None:
         self.included = _included(protein)
         if not self.included.any():
@@ -79,7 +83,11 @@ class ForceFieldSystem:
             topology, start = _heavy_topology(protein, self.included, dict(self._caps))
             self.topology = protonated(topology, start, ph, _variants(protein, topology, self.included))
             self.system = _amber14().createSystem(
-                self.topology, nonbondedMethod=app.CutoffNonPeriodic, nonbondedCutoff=_CUTOFF_NM, removeCMMotion=False
+                self.topology,
+                nonbondedMethod=app.CutoffNonPeriodic,
+                nonbondedCutoff=_CUTOFF_NM,
+                removeCMMotion=False,
+                **(rigid_hydrogens() if dynamic else {}),
             )
         except (ValueError, KeyError, ZeroDivisionError, openmm.OpenMMException) as error:
             raise EngineError(f"OpenMM could not set up {protein.name}: {error}") from error
@@ -87,6 +95,22 @@ class ForceFieldSystem:
         self._hydrogens = HydrogenPlacer(self.topology)
         self._find_obstacles(protein)
         self._add_forces(protein, mobile, solvent)
+        if dynamic:
+            self._hold_hydrogens(mobile)
+
+    def _hold_hydrogens(self, mobile: NDArray[np.bool_]) -> None:
+        """Hold hydrogens of residues that do not move; constraints of atoms without mass are none."""
+        for particle in np.flatnonzero((self.residue_of >= 0) & ~mobile[self.residue_of]).tolist():
+            self.system.setParticleMass(particle, 0.0)
+        for n in reversed(range(self.system.getNumConstraints())):
+            first, second, _ = self.system.getConstraintParameters(n)
+            if 0.0 in (self.system.getParticleMass(first)._value, self.system.getParticleMass(second)._value):
+                self.system.removeConstraint(n)
+
+    def add_solvent(self) -> None:
+        """Give the system its solvent, for callers that make a context of their own; ``open`` does it itself."""
+        if self._solvent_force is not None:
+            self.system.addForce(self._solvent_force)
 
     def _add_forces(self, protein: Protein, mobile: NDArray[np.bool_], solvent: bool) -> None:
         """Fixed atoms, obstacles, soft spheres; the solvent is kept back until ``open``."""
@@ -121,8 +145,7 @@ class ForceFieldSystem:
         for force in restraints:
             force.setForceGroup(BONDED)
             self.system.addForce(force)
-        if self._solvent_force is not None:
-            self.system.addForce(self._solvent_force)
+        self.add_solvent()
         return open_context(self.system, device, threads)
 
     def coordinates(self, x: NDArray[np.float64], protein: Protein) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import openmm
 from openmm import unit
 
-BONDED, NONBONDED, SOFT, SOLVENT = 0, 1, 2, 3
-"""Force groups: bonded terms and restraints, Lennard-Jones and charges, soft spheres, generalised Born solvent."""
+BONDED, NONBONDED, SOFT, SOLVENT, BIAS = 0, 1, 2, 3, 4
+"""Force groups: bonded terms and restraints, Lennard-Jones and charges, soft spheres, generalised Born solvent, what
+steers dynamics.
+"""
 _SOFT_K = 1.0e4
 """kJ/(mol nm^2)."""
 

@@ -179,6 +179,16 @@ class RunFolder:
 def _is_result(name: str) -> bool:
     own = _OWN_FILES | {"ensemble.pdb", "scores.csv", "per_residue.csv", "rpdd.npz", "cite.bib", "report.html"}
     own |= {"input.cif", "trace.csv", "comparison.json", "native.cif"}
+    own |= {
+        "pmf.npz",
+        "pmf.png",
+        "states.csv",
+        "states.npz",
+        "states.png",
+        "ensemble.csv",
+        "trajectory.npz",
+        "explore.html",
+    }
     return name in own or name.startswith((PARTIAL, "model_", "finished."))
 
 

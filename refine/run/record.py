@@ -48,11 +48,16 @@ def versions() -> dict[str, str]:
 
 def new_record(path: Path, settings: Mapping[str, Any], device: str) -> dict[str, Any]:
     """The part of run.json that is known before work starts; status is ``running``."""
+    return begun(path.name, file_hash(path), settings, device)
+
+
+def begun(name: str, digest: str, settings: Mapping[str, Any], device: str) -> dict[str, Any]:
+    """``new_record`` of an input that need not be a file, with its SHA-256."""
     return {
         "format": FORMAT,
         "status": "running",
-        "input": path.name,
-        "input_sha256": file_hash(path),
+        "input": name,
+        "input_sha256": digest,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
@@ -140,3 +145,15 @@ class Record:
     def add_files(self, *names: str) -> None:
         """Note files of this run, so that ``resume`` can see that they are all there."""
         self.values["files"] += names
+
+
+class ExplorationRecord(Record):
+    """run.json of an exploration.
+
+    Args:
+        folder: of the run; values: as ``begun`` gives them.
+    """
+
+    def __init__(self, folder: RunFolder, values: dict[str, Any]) -> None:
+        self.folder = folder
+        self.values = values | {"timings": {}, "models": [], "files": []}

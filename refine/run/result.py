@@ -137,6 +137,12 @@ def read_record(folder: Path, taken_out: list[str] | None = None) -> dict[str, A
             remedy="Give the folder of refine run --out",
         ) from error
     record: dict[str, Any] = fitted(values, RECORD, RUN_FILE, names)
+    if record.get("kind") in ("exploration", "states"):
+        raise InputError(
+            "the folder is that of refine explore or refine states, not of a run",
+            file=str(folder),
+            remedy="Look at its explore.html, or give the folder of refine run --out",
+        )
     if not isinstance(record.get("models"), list):
         raise InputError(
             f"{RUN_FILE} is not that of a run", file=str(folder), remedy="Give the folder of refine run --out"

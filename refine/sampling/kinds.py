@@ -1,0 +1,3 @@
+"""Names that the command line knows before anything else is loaded."""
+
+BIASES = ("chaser", "adversary", "none")

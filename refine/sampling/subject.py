@@ -1,0 +1,176 @@
+"""What is simulated: a peptide of a sequence, or a model with all or some of its residues free; and its structures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm import app
+
+from refine.errors import InputError
+from refine.files import write_text
+from refine.physics.dynamics import peptide_system
+from refine.physics.forcefield import ForceFieldSystem
+from refine.physics.forces import BIAS, BONDED, NONBONDED, SOLVENT
+from refine.physics.peptide import peptide
+from refine.structure.arrays import superpose, transformed
+from refine.structure.prepare import Prepared
+from refine.structure.protein import Protein, ResidueId
+from refine.structure.selection import parse_selection
+from refine.structure.write import write_cif, write_ensemble_pdb, write_pdb
+
+AROUND = 16.0
+"""Å from a CA of the free residues within which others are simulated, at rest; beyond it they are left out."""
+MOST_ATOMS = 20_000
+
+
+class Subject:
+    """What is simulated.
+
+    Attributes:
+        name: short; topology, system: of OpenMM; start: (n, 3) Å of all particles.
+        labels: author identity of each residue of the topology, None of caps that stand for what is not simulated.
+        groups: force groups that act, None for all; force_field: in words.
+    """
+
+    name: str
+    topology: app.Topology
+    system: openmm.System
+    start: NDArray[np.float64]
+    labels: tuple[ResidueId | None, ...]
+    groups: frozenset[int] | None
+    force_field: str
+
+    def write(self, frames: NDArray[np.floating], path: Path, remarks: Sequence[str] = ()) -> None:
+        """Write frames (F, n, 3) Å as MODELs of a PDB file, in the frame of the start."""
+        raise NotImplementedError
+
+    def write_state(self, frame: NDArray[np.floating], name: str, folder: Path, remarks: Sequence[str]) -> list[str]:
+        """Write one frame (n, 3) Å as NAME.pdb, and .cif where the subject has that; gives the names."""
+        raise NotImplementedError
+
+
+class PeptideSubject(Subject):
+    """A peptide of a sequence such as ``ACE-ALA-NME``; all atoms are written, hydrogens too.
+
+    Raises:
+        InputError: the sequence cannot be read; EngineError: OpenMM cannot set it up.
+    """
+
+    def __init__(self, sequence: str) -> None:
+        built = peptide(sequence)
+        self.name, self.topology, self.start = sequence, built.topology, built.positions
+        self.system, self.groups = peptide_system(built.topology), None
+        self.labels = tuple(ResidueId("A", int(residue.id)) for residue in built.topology.residues())
+        self.force_field = "ff99SB-ILDN with OBC solvent (amber99sbildn, amber99_obc), no cutoff"
+
+    def write(self, frames: NDArray[np.floating], path: Path, remarks: Sequence[str] = ()) -> None:
+        structure = gemmi.Structure()
+        structure.raw_remarks = [f"REMARK  99 {text}" for text in remarks]
+        heavy = [atom.index for atom in self.topology.atoms() if atom.element.symbol != "H"]
+        for number, frame in enumerate(frames, start=1):
+            x = transformed(frame, *superpose(frame[heavy], self.start[heavy]))
+            structure.add_model(self._model(number, x))
+        structure.setup_entities()
+        text = structure.make_pdb_string(gemmi.PdbWriteOptions(cryst1_record=False, seqres_records=False))
+        if len(frames) == 1:
+            text = "".join(t for t in text.splitlines(True) if not t.startswith(("MODEL", "ENDMDL")))
+        write_text(path, text)
+
+    def write_state(self, frame: NDArray[np.floating], name: str, folder: Path, remarks: Sequence[str]) -> list[str]:
+        self.write(frame[None], folder / f"{name}.pdb", remarks)
+        return [f"{name}.pdb"]
+
+    def _model(self, number: int, x: NDArray[np.float64]) -> gemmi.Model:
+        model, chain = gemmi.Model(number), gemmi.Chain("A")
+        for residue in self.topology.residues():
+            new = gemmi.Residue()
+            new.name, new.seqid = residue.name, gemmi.SeqId(int(residue.id), " ")
+            for atom in residue.atoms():
+                one = gemmi.Atom()
+                one.name, one.element = atom.name, gemmi.Element(atom.element.symbol)
+                one.pos = gemmi.Position(*x[atom.index].tolist())
+                new.add_atom(one)
+            chain.add_residue(new)
+        model.add_chain(chain)
+        return model
+
+
+class ModelSubject(Subject):
+    """A model of a protein; heavy atoms are written, with numbering, chains and hetero atoms of the input.
+
+    Args:
+        prepared: the input.
+        loop: residues that are free, as ``parse_selection`` reads them; empty for all. The others are at rest.
+
+    Raises:
+        InputError: the selection cannot be used, or there are too many atoms; EngineError: OpenMM cannot set it up.
+    """
+
+    def __init__(self, prepared: Prepared, loop: str = "") -> None:
+        self._protein, mobile = prepared.protein.replica(0), prepared.mobile.copy()
+        keep = np.arange(len(self._protein))
+        if loop:
+            mobile &= parse_selection(loop, self._protein)
+            keep = _around(self._protein, mobile)
+        if not mobile.any():
+            raise InputError(
+                "no residue is free to move", file=str(prepared.path), remedy="Give another --loop or --freeze"
+            )
+        self._keep, self._part = keep, self._protein.select(keep)
+        self._anchored = not mobile[keep].all()
+        self._forcefield = ForceFieldSystem(self._part, mobile[keep], dynamic=True)
+        self._forcefield.add_solvent()
+        self.system, self.topology = self._forcefield.system, self._forcefield.topology
+        if self.system.getNumParticles() > MOST_ATOMS:
+            raise InputError(
+                f"the simulation would have {self.system.getNumParticles():,} atoms",
+                file=str(prepared.path),
+                remedy=f"{MOST_ATOMS:,} are the most; free a part of it with --loop",
+            )
+        self.name, self.start = self._protein.name, self._forcefield.positions(self._part)
+        self.groups = frozenset((BONDED, NONBONDED, SOLVENT, BIAS))
+        self.labels = tuple(self._labels())
+        self.force_field = "ff14SB with OBC solvent, cutoff 10 Å"
+
+    def write(self, frames: NDArray[np.floating], path: Path, remarks: Sequence[str] = ()) -> None:
+        write_ensemble_pdb(self.protein(frames), path, remarks=remarks)
+
+    def write_state(self, frame: NDArray[np.floating], name: str, folder: Path, remarks: Sequence[str]) -> list[str]:
+        protein = self.protein(frame[None])
+        write_pdb(protein, folder / f"{name}.pdb", remarks=remarks)
+        write_cif(protein, folder / f"{name}.cif")
+        return [f"{name}.pdb", f"{name}.cif"]
+
+    def protein(self, frames: NDArray[np.floating]) -> Protein:
+        """Frames (F, n, 3) Å as replicas of the input."""
+        coords = np.repeat(self._protein.coords, len(frames), 0)
+        oxt = np.repeat(self._protein.oxt, len(frames), 0)
+        for k, x in enumerate(np.asarray(frames, np.float64)):
+            part, ends = self._forcefield.coordinates(x, self._part)
+            if not self._anchored:
+                turn = superpose(part[:, 1], self._part.coords[0, :, 1])
+                laid = transformed(part.reshape(-1, 3), *turn).reshape(part.shape)
+                part = np.where(self._part.mask[..., None], laid, 0.0)
+                ends = transformed(ends, *turn)
+            coords[k, self._keep], oxt[k, self._keep] = part, ends
+        return self._protein.with_coords(coords, oxt)
+
+    def _labels(self) -> list[ResidueId | None]:
+        """Author identity of each residue of the topology."""
+        ids: list[ResidueId | None] = []
+        for residue in self.topology.residues():
+            i = int(self._forcefield.residue_of[next(residue.atoms()).index])
+            ids.append(self._part.residue_ids[i] if i >= 0 else None)
+        return ids
+
+
+def _around(protein: Protein, free: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Residues with a CA within ``AROUND`` of that of a free one."""
+    ca = protein.coords[0, :, 1]
+    apart = np.linalg.norm(ca[:, None] - ca[None, free], axis=2)
+    return np.flatnonzero((apart < AROUND).any(1) | free)
