@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import refine
 from refine.bench.command import add_commands, teller
 from refine.constants import DEVICES
-from refine.errors import RefineError
+from refine.errors import InputError, RefineError
 from refine.files import write_output
 from refine.parent import end_with_input
 from refine.progress import Bar, PlainLines, Progress
@@ -63,6 +63,17 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         metavar="FILE",
         help="what is known of distances: rows (.tsv, .toml), distogram (.npz), expected errors (.json); repeatable",
+    )
+    run.add_argument(
+        "--template",
+        action="append",
+        metavar="FILE",
+        help="structure of a relative, whose distances become evidence; repeatable",
+    )
+    run.add_argument(
+        "--together",
+        action="store_true",
+        help="the inputs are models of one protein: each is refined with the others as evidence, and all are ranked",
     )
     run.add_argument(
         "--heat",
@@ -160,8 +171,9 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
         settings = fast(settings)
     values = {name: getattr(options, name, None) for name in SAME_NAME}
     settings = dataclasses.replace(settings, **{k: v for k, v in values.items() if v is not None})
-    if getattr(options, "evidence", None):
-        settings = dataclasses.replace(settings, evidence=tuple(options.evidence))
+    for name in ("evidence", "template"):
+        if getattr(options, name, None):
+            settings = dataclasses.replace(settings, **{name: tuple(getattr(options, name))})
     if getattr(options, "steps", None) is not None:
         settings = dataclasses.replace(
             settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps)
@@ -173,6 +185,17 @@ def run_command(options: argparse.Namespace) -> int:
     from refine import batch, pipeline
 
     settings, items = settings_of(options), batch.plan(options.inputs, options.out, "refined")
+    if options.together:
+        from refine.together import run_together
+
+        if options.workers != 1 or options.scheduler:
+            raise InputError(
+                "--together refines one model after the other", remedy="Leave --workers and --scheduler out"
+            )
+        outcomes, lines = run_together(items, settings, progress_for(options), resume=options.resume)
+        code = report(outcomes)
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        return code
     if options.workers != 1 or options.scheduler:
         from refine.many import run_many
 

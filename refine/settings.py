@@ -34,6 +34,8 @@ class RunSettings:
         freeze: residues that do not move, ``"A:10-25,B"``.
         evidence: files of what is known of the structure (``evidence.read``): rows of distances and contacts (.tsv,
             .toml), distograms (.npz), expected errors (.json).
+        template: structures of relatives, whose distances become evidence, weighted by the identity around residues.
+        together: other models of the same protein, whose distances become evidence, weighted by expected errors.
         heat: temperatures of residues in the propagation, as ``"A:40-55=600"`` (K) or ``confidence``, smoothed over the
             structure (``propagation.field``); empty for one noise everywhere.
         keep_hands: leave wrong hands of the input as they are (D centres, inverted CB, swapped names); notes name them
@@ -62,6 +64,8 @@ class RunSettings:
     model: int | None = None
     freeze: str = ""
     evidence: tuple[str, ...] = ()
+    template: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
     heat: str = ""
     keep_hands: bool = False
     bfactor: str = "score"
@@ -92,6 +96,11 @@ class RunSettings:
     def relaxes_first(self) -> bool:
         """Whether the propagation starts from the finished input."""
         return self.relax_first and self.finishing.relax
+
+    @property
+    def evidence_files(self) -> tuple[str, ...]:
+        """All files that say something of the structure besides the input."""
+        return (*self.evidence, *self.template, *self.together)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as written to run.json and as ``from_dict`` reads them."""

@@ -43,6 +43,7 @@ STAGES = (
     ("training",),
     ("pipeline",),
     ("batch", "many", "doctor"),
+    ("together",),
     ("queue",),
     ("bench",),
     ("cli",),
