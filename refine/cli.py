@@ -80,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="RESIDUES=K",
         help='temperatures of the noise, e.g. "A:40-55=600", several separated by semicolons, or "confidence"',
     )
+    conditions(run)
     run.add_argument(
         "--bfactor", choices=("score", "error", "b"), help="B column: confidence 0-100, error in Å, or B factor"
     )
@@ -95,11 +96,13 @@ def parser() -> argparse.ArgumentParser:
     inputs(finish)
     finish.add_argument("--out", type=Path, help="folder (default NAME_finished)")
     finish.add_argument("--freeze", metavar="RESIDUES", help='residues that do not move, e.g. "A:10-25,B"')
+    finish.add_argument("--ph", type=float, metavar="PH", help="of the hydrogens (default 7)")
     finish.add_argument("--resume", action="store_true", help="skip inputs that are done, start the others again")
     common(finish)
 
     score = command(commands, "score", "energy terms and quality as a table", score_command)
     inputs(score)
+    conditions(score)
     score.add_argument("--out", type=Path, help="csv file (default: standard output)")
     common(score)
 
@@ -156,6 +159,12 @@ def inputs(to: argparse.ArgumentParser) -> None:
     )
 
 
+def conditions(to: argparse.ArgumentParser) -> None:
+    to.add_argument("--temperature", type=float, metavar="K", help="of the protein as it is meant")
+    to.add_argument("--ph", type=float, metavar="PH", help="charges of the term electrostatics, and hydrogens")
+    to.add_argument("--ionic", type=float, metavar="M", help="ionic strength in mol/l, which screens charges")
+
+
 def common(to: argparse.ArgumentParser) -> None:
     to.add_argument("--device", choices=DEVICES, help="default auto: a GPU when there is one")
     to.add_argument("--settings", type=Path, metavar="FILE.toml", help="settings; options given here win")
@@ -174,6 +183,9 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
     for name in ("evidence", "template"):
         if getattr(options, name, None):
             settings = dataclasses.replace(settings, **{name: tuple(getattr(options, name))})
+    given = {name: getattr(options, name, None) for name in ("temperature", "ph", "ionic")}
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = dataclasses.replace(settings, conditions=dataclasses.replace(settings.conditions, **given))
     if getattr(options, "steps", None) is not None:
         settings = dataclasses.replace(
             settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps)

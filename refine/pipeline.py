@@ -34,6 +34,7 @@ from refine.propagation.fitting import EnsembleFit, ensemble_plan, with_term
 from refine.propagation.propagate import propagate
 from refine.propagation.settings import NOISE
 from refine.report.page import REPORT_FILE, try_report
+from refine.run.charges import charge_facts
 from refine.run.citations import CITE_BIB
 from refine.run.current import Current
 from refine.run.evidence import described, described_ensemble, summary
@@ -45,7 +46,7 @@ from refine.run.result import RunResult
 from refine.run.tables import ScoreRow, score_row
 from refine.run.trace import TRACE_FILE, Trace
 from refine.settings import RunSettings
-from refine.structure.notes import summary_lines
+from refine.structure.notes import Note, summary_lines
 from refine.structure.prepare import Prepared, prepare
 from refine.structure.protein import Protein
 from refine.structure.ride import ride
@@ -55,6 +56,11 @@ log = logging.getLogger(__name__)
 
 HEATED = 6
 """Replicas of a run with temperatures of residues."""
+NO_LAW = Note(
+    "conditions",
+    "the temperature changes no noise: the propagation 'preconditioned' samples no temperature; propagation.method "
+    "'overdamped' and 'baoab' do",
+)
 
 
 def refine_file(
@@ -85,7 +91,7 @@ def refine_file(
         ModelError: trained files cannot be read; nothing has been written.
         EngineError: the calculation or writing failed; what was done is in ``out``, run.json says how far.
     """
-    path, settings, folder = Path(path), settings or RunSettings(), RunFolder(Path(out))
+    path, settings, folder = Path(path), (settings or RunSettings()).at_conditions, RunFolder(Path(out))
     done = done_before(folder, path, settings, resume=resume)
     if done is not None:
         if report and not (folder.path / REPORT_FILE).is_file():  # stopped or out of space in its last act
@@ -98,6 +104,8 @@ def refine_file(
     evidence = evidence_for(prepared, settings, networks)
     if evidence is not None:
         prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *evidence.notes))
+    if settings.conditions.temperature is not None and settings.propagation.method == "preconditioned":
+        prepared = dataclasses.replace(prepared, notes=(*prepared.notes, NO_LAW))
     if settings.heat:  # what it names is checked before anything is written
         heat_of(settings.heat, prepared.protein, np.ones(len(prepared.protein)))
     if evidence is not None and evidence.ensemble:
@@ -109,6 +117,8 @@ def refine_file(
     with opened(folder, prepared, settings, progress) as (record, tell):
         if engine.networks is not None:
             record.values["networks"] = engine.networks.facts
+        if engine.groups is not None:
+            record.values["charges"] = charge_facts(engine.groups, engine.pka_source, settings, prepared.protein)
         with (
             record.kept(),
             FinishingPool(settings.workers, prepared.protein, settings.finishing, prepared.mobile) as pool,
@@ -438,7 +448,7 @@ class Run:
 
 def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
     """Energy terms and quality of a structure file as it is (repaired, not finished); errors as of ``refine_file``."""
-    settings = settings or RunSettings()
+    settings = (settings or RunSettings()).at_conditions
     path = Path(path)
     prepared = prepared_for(path, settings)
     networks = load_networks_of(settings)
@@ -459,7 +469,7 @@ def finish_file(
 
     The B column keeps what the input has. Arguments and errors as of ``refine_file``.
     """
-    path, settings, folder = Path(path), settings or RunSettings(), RunFolder(Path(out))
+    path, settings, folder = Path(path), (settings or RunSettings()).at_conditions, RunFolder(Path(out))
     done = done_before(folder, path, settings, resume=resume)
     if done is not None:
         return done

@@ -24,9 +24,9 @@ EVERY, UPDATES = 5, 200
 """Steps from update to update, and how many there are."""
 KEPT_STEPS = 200
 """Steps after the last update, at least."""
-_RATE, _SLOWING = 0.1, 50.0
+_RATE, _SLOWING = 0.1, 200.0
 """First step in kT of a knot that nothing lies at and something should; updates after which steps are half of it."""
-_FLOOR = 0.5 / KNOTS
+_FLOOR = 0.2 / KNOTS
 """Added to the measured share of a knot, so that one at which nothing should lie has a finite step."""
 _LEAST_VARIANCE = 0.01
 """Å^2 of a distance over the replicas, at least, by which the steps of a mean are scaled."""
