@@ -28,9 +28,7 @@ from evidence import table
 from stages import SETS, tune_cases
 
 from refine.assess.compare import compare
-from refine.assess.matching import match_residues
-from refine.errors import InputError
-from refine.evidence.structures import template_rows
+from refine.evidence.structures import alignments
 from refine.networks.weights import Networks, load_networks
 from refine.pipeline import refine_file
 from refine.settings import RunSettings
@@ -89,17 +87,11 @@ def relatives(bench: Path) -> Iterator[tuple[str, Path, Path, Path]]:
     cases = [case.target for chosen in SETS for case in tune_cases(bench, chosen)]
     natives = {case.name: prepare(case.native).protein for case in cases}
     for case in sorted(cases, key=lambda c: len(natives[c.name])):
-        found = []
-        for other in cases:
-            if other.name == case.name or len(natives[case.name]) > LONGEST:
-                continue
-            try:
-                template_rows(prepare(case.model).protein, other.native)
-            except InputError:
-                continue
-            alike = match_residues(natives[case.name], natives[other.name]).identity
-            if alike < SAME:
-                found.append((alike, other.native))
+        own, found = natives[case.name], []
+        for other in cases if len(own) <= LONGEST else ():
+            (best,) = alignments(own, natives[other.name])[:1]
+            if other.name != case.name and best.trusted and best.identity < SAME:
+                found.append((best.identity, other.native))
         if found:
             yield case.name, case.model, case.native, max(found)[1]
 

@@ -75,7 +75,7 @@ def template_rows(protein: Protein, path: Path) -> tuple[Pairs, Note]:
             Proteins 9:56) for the alignment to be believed.
     """
     template = prepare(path).protein
-    parts = [_aligned(protein, chain, template) for chain in protein.chains]
+    parts = alignments(protein, template)
     trusted = [part for part in parts if part.trusted]
     if not trusted:
         best = max(parts, key=lambda part: part.identity)
@@ -99,8 +99,10 @@ def threshold(aligned: int) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Aligned:
-    """A chain on its relative: (n,) residues of either and the Å by which the second is expected to differ."""
+class Aligned:
+    """A chain on its relative: (n,) residues of either, the Å by which the second is expected to differ, and the share
+    of equal residues; ``trusted`` where that is enough.
+    """
 
     own: NDArray[np.int64]
     other: NDArray[np.int64]
@@ -112,6 +114,11 @@ class _Aligned:
         return len(self.own) >= _FEWEST and self.identity >= threshold(len(self.own))
 
 
+def alignments(protein: Protein, template: Protein) -> list[Aligned]:
+    """Each chain of ``protein`` on the chain of ``template`` that it resembles most."""
+    return [_aligned(protein, chain, template) for chain in protein.chains]
+
+
 @functools.cache
 def _aligner() -> PairwiseAligner:
     aligner = PairwiseAligner(mode="global", open_gap_score=-11.0, extend_gap_score=-1.0)
@@ -120,7 +127,7 @@ def _aligner() -> PairwiseAligner:
     return aligner
 
 
-def _aligned(protein: Protein, chain: str, template: Protein) -> _Aligned:
+def _aligned(protein: Protein, chain: str, template: Protein) -> Aligned:
     """``chain`` on the chain of ``template`` that it resembles most."""
     rows = _residues(protein, chain)
     sequence = "".join(protein.sequence[i] for i in rows)
@@ -134,7 +141,7 @@ def _aligned(protein: Protein, chain: str, template: Protein) -> _Aligned:
     columns = every[k]
     same[own] = [protein.sequence[rows[i]] == template.sequence[columns[j]] for i, j in zip(own, other, strict=True)]
     error = _ERROR * np.exp(_GROWTH * (1.0 - _local(same)[own]))
-    return _Aligned(rows[own], columns[other], error, float(same[own].mean()) if len(own) else 0.0)
+    return Aligned(rows[own], columns[other], error, float(same[own].mean()) if len(own) else 0.0)
 
 
 def _local(same: NDArray[np.float64]) -> NDArray[np.float64]:
