@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import refine
 from refine.bench.command import add_commands, teller
 from refine.constants import DEVICES
-from refine.errors import RefineError
+from refine.errors import InputError, RefineError
 from refine.explore.options import explore_options, states_options
 from refine.files import write_output
 from refine.parent import end_with_input
@@ -67,10 +67,22 @@ def parser() -> argparse.ArgumentParser:
         help="what is known of distances: rows (.tsv, .toml), distogram (.npz), expected errors (.json); repeatable",
     )
     run.add_argument(
+        "--template",
+        action="append",
+        metavar="FILE",
+        help="structure of a relative, whose distances become evidence; repeatable",
+    )
+    run.add_argument(
+        "--together",
+        action="store_true",
+        help="the inputs are models of one protein: each is refined with the others as evidence, and all are ranked",
+    )
+    run.add_argument(
         "--heat",
         metavar="RESIDUES=K",
         help='temperatures of the noise, e.g. "A:40-55=600", several separated by semicolons, or "confidence"',
     )
+    conditions(run)
     run.add_argument(
         "--bfactor", choices=("score", "error", "b"), help="B column: confidence 0-100, error in Å, or B factor"
     )
@@ -86,11 +98,13 @@ def parser() -> argparse.ArgumentParser:
     inputs(finish)
     finish.add_argument("--out", type=Path, help="folder (default NAME_finished)")
     finish.add_argument("--freeze", metavar="RESIDUES", help='residues that do not move, e.g. "A:10-25,B"')
+    finish.add_argument("--ph", type=float, metavar="PH", help="of the hydrogens (default 7)")
     finish.add_argument("--resume", action="store_true", help="skip inputs that are done, start the others again")
     common(finish)
 
     score = command(commands, "score", "energy terms and quality as a table", score_command)
     inputs(score)
+    conditions(score)
     score.add_argument("--out", type=Path, help="csv file (default: standard output)")
     common(score)
 
@@ -152,6 +166,12 @@ def inputs(to: argparse.ArgumentParser) -> None:
     )
 
 
+def conditions(to: argparse.ArgumentParser) -> None:
+    to.add_argument("--temperature", type=float, metavar="K", help="of the protein as it is meant")
+    to.add_argument("--ph", type=float, metavar="PH", help="charges of the term electrostatics, and hydrogens")
+    to.add_argument("--ionic", type=float, metavar="M", help="ionic strength in mol/l, which screens charges")
+
+
 def common(to: argparse.ArgumentParser) -> None:
     to.add_argument("--device", choices=DEVICES, help="default auto: a GPU when there is one")
     to.add_argument("--settings", type=Path, metavar="FILE.toml", help="settings; options given here win")
@@ -167,8 +187,12 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
         settings = fast(settings)
     values = {name: getattr(options, name, None) for name in SAME_NAME}
     settings = dataclasses.replace(settings, **{k: v for k, v in values.items() if v is not None})
-    if getattr(options, "evidence", None):
-        settings = dataclasses.replace(settings, evidence=tuple(options.evidence))
+    for name in ("evidence", "template"):
+        if getattr(options, name, None):
+            settings = dataclasses.replace(settings, **{name: tuple(getattr(options, name))})
+    given = {name: getattr(options, name, None) for name in ("temperature", "ph", "ionic")}
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = dataclasses.replace(settings, conditions=dataclasses.replace(settings.conditions, **given))
     if getattr(options, "steps", None) is not None:
         settings = dataclasses.replace(
             settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps)
@@ -180,6 +204,17 @@ def run_command(options: argparse.Namespace) -> int:
     from refine import batch, pipeline
 
     settings, items = settings_of(options), batch.plan(options.inputs, options.out, "refined")
+    if options.together:
+        from refine.together import run_together
+
+        if options.workers != 1 or options.scheduler:
+            raise InputError(
+                "--together refines one model after the other", remedy="Leave --workers and --scheduler out"
+            )
+        outcomes, lines = run_together(items, settings, progress_for(options), resume=options.resume)
+        code = report(outcomes)
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        return code
     if options.workers != 1 or options.scheduler:
         from refine.many import run_many
 

@@ -19,12 +19,15 @@ from refine.accuracy.rpdd import RPDD, pair_distances, reference_points, rpdd
 from refine.assess.validate import validate
 from refine.device import choose_device
 from refine.energy.assemble import assemble
+from refine.energy.electrostatics import Electrostatics
 from refine.energy.evidence import evidence_terms
 from refine.energy.learned import AppliedNetworks, learned_terms
 from refine.energy.system import System
+from refine.energy.term import Term
 from refine.ensemble.ensemble import Ensemble
 from refine.evidence.read import Evidence
 from refine.networks.weights import Networks, load_networks
+from refine.physics.titration import Group, predicted
 from refine.propagation.constraints import Constraints
 from refine.settings import RunSettings
 from refine.structure.protein import Protein
@@ -62,6 +65,7 @@ class Engine:
         networks: None for a free energy without learned terms.
         settings: of the run; both are kept as attributes.
         evidence: what is known of the protein, None for nothing.
+        groups: what can be charged, where that is known already.
         pull: add the pull towards ``protein``, which drives a propagation and which no score contains.
 
     Attributes:
@@ -69,6 +73,8 @@ class Engine:
         coords: (1, L, 4, 3) Å, its N, CA, C, O on the run's device.
         applied: the networks applied to it, None without.
         calibration: what their estimates are worth.
+        groups: what can be charged, None where nothing asks for it; pka_source: where their pKa values are from, in
+            words, empty where they were given.
 
     Raises:
         InputError: the device is absent.
@@ -81,6 +87,7 @@ class Engine:
         networks: Networks | None,
         settings: RunSettings,
         evidence: Evidence | None = None,
+        groups: tuple[Group, ...] | None = None,
         *,
         pull: bool = False,
     ) -> None:
@@ -94,16 +101,32 @@ class Engine:
         weights = {term.name: settings.learned.get(term.name, 1.0) for term in terms}
         start = self.coords[0] if pull else None
         known = () if evidence is None else evidence_terms(evidence, self.system)
+        self.pka_source, self.groups = "", groups
         self.energy = assemble(
-            self.system, settings.energy, start, learned=terms, learned_weights=weights, evidence=known
+            self.system,
+            settings.energy,
+            start,
+            learned=terms,
+            learned_weights=weights,
+            evidence=known,
+            long_range=self._long_range(),
+            long_range_weight=settings.electrostatics,
         )
         unfelt = frozenset() if settings.likelihood_moves else frozenset({"likelihood"})
         self.drift = self.energy.without(unfelt)
         self.constraints = Constraints.of(self.system)
 
     def of(self, protein: Protein, *, pull: bool = False) -> Engine:
-        """The engine of another structure, with the same networks, settings and evidence."""
-        return Engine(protein, self.networks, self.settings, self.evidence, pull=pull)
+        """The engine of another structure, with the same networks, settings, evidence and titratable groups."""
+        return Engine(protein, self.networks, self.settings, self.evidence, self.groups, pull=pull)
+
+    def _long_range(self) -> tuple[Term, ...]:
+        """The terms of F_LR; what can be charged is found once, in the input."""
+        if self.settings.electrostatics == 0.0:
+            return ()
+        if self.groups is None:
+            self.groups, self.pka_source = predicted(self.protein)
+        return (Electrostatics.of(self.protein, self.groups, self.settings.conditions, self.system),)
 
     def accuracy(self, coords: Tensor, context: Context | None = None) -> list[AccuracyEstimate]:
         """Confidence and error of R structures (R, L, 4, 3) Å; ``context`` is that of the run they come from."""

@@ -15,6 +15,7 @@ from refine.accuracy.confidence import AccuracyEstimate, displacement
 from refine.accuracy.features import Context
 from refine.accuracy.input_accuracy import InputAccuracy, confidence_networks, input_accuracy
 from refine.accuracy.verdict import Verdict, nearly_right_verdict, verdict_of
+from refine.energy.ensemble_evidence import EnsembleEvidence
 from refine.energy.evidence import DistanceEvidence
 from refine.energy.free_energy import EnergyTable
 from refine.engine import Engine, StructureScore, load_networks_of
@@ -22,6 +23,7 @@ from refine.ensemble.candidates import LEAST_APART, distinct, finishing_order, r
 from refine.ensemble.ensemble import Ensemble, ensemble_of
 from refine.errors import EngineError
 from refine.evidence.read import Evidence, read_evidence
+from refine.evidence.structures import OtherModel
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
 from refine.memory import check_memory
@@ -29,12 +31,14 @@ from refine.networks.weights import Networks
 from refine.progress import Progress
 from refine.propagation.elastic import Network
 from refine.propagation.field import ROOM, heat_of
+from refine.propagation.fitting import EnsembleFit, ensemble_plan, with_term
 from refine.propagation.propagate import propagate
 from refine.propagation.settings import NOISE
 from refine.report.page import REPORT_FILE, try_report
+from refine.run.charges import charge_facts
 from refine.run.citations import CITE_BIB
 from refine.run.current import Current
-from refine.run.evidence import described, summary
+from refine.run.evidence import described, described_ensemble, summary
 from refine.run.folder import RUN_FILE, RunFolder
 from refine.run.model import Finished, write_model, write_structure, write_tables
 from refine.run.opening import done_before, opened, result_of
@@ -43,7 +47,7 @@ from refine.run.result import RunResult
 from refine.run.tables import ScoreRow, score_row
 from refine.run.trace import TRACE_FILE, Trace
 from refine.settings import RunSettings
-from refine.structure.notes import summary_lines
+from refine.structure.notes import Note, summary_lines
 from refine.structure.prepare import Prepared, prepare
 from refine.structure.protein import Protein
 from refine.structure.ride import ride
@@ -53,6 +57,11 @@ log = logging.getLogger(__name__)
 
 HEATED = 6
 """Replicas of a run with temperatures of residues."""
+NO_LAW = Note(
+    "conditions",
+    "the temperature changes no noise: the propagation 'preconditioned' samples no temperature; propagation.method "
+    "'overdamped' and 'baoab' do",
+)
 
 
 def refine_file(
@@ -83,7 +92,7 @@ def refine_file(
         ModelError: trained files cannot be read; nothing has been written.
         EngineError: the calculation or writing failed; what was done is in ``out``, run.json says how far.
     """
-    path, settings, folder = Path(path), settings or RunSettings(), RunFolder(Path(out))
+    path, settings, folder = Path(path), (settings or RunSettings()).at_conditions, RunFolder(Path(out))
     done = done_before(folder, path, settings, resume=resume)
     if done is not None:
         if report and not (folder.path / REPORT_FILE).is_file():  # stopped or out of space in its last act
@@ -91,11 +100,17 @@ def refine_file(
             folder.json(RUN_FILE, done.record)
         return done
     prepared = prepared_for(path, settings)
-    evidence = evidence_for(prepared, settings)
+    if settings.together:  # their expected errors take the networks
+        networks = networks or load_networks_of(settings)
+    evidence = evidence_for(prepared, settings, networks)
     if evidence is not None:
         prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *evidence.notes))
+    if settings.conditions.temperature is not None and settings.propagation.method == "preconditioned":
+        prepared = dataclasses.replace(prepared, notes=(*prepared.notes, NO_LAW))
     if settings.heat:  # what it names is checked before anything is written
         heat_of(settings.heat, prepared.protein, np.ones(len(prepared.protein)))
+    if evidence is not None and evidence.ensemble:
+        ensemble_plan(settings.propagation)
     tell_notes(prepared, progress or Progress())
     engine = Engine(prepared.protein, networks or load_networks_of(settings), settings, evidence)
     accuracy = accuracy_of(prepared, engine)
@@ -103,6 +118,8 @@ def refine_file(
     with opened(folder, prepared, settings, progress) as (record, tell):
         if engine.networks is not None:
             record.values["networks"] = engine.networks.facts
+        if engine.groups is not None:
+            record.values["charges"] = charge_facts(engine.groups, engine.pka_source, settings, prepared.protein)
         with (
             record.kept(),
             FinishingPool(settings.workers, prepared.protein, settings.finishing, prepared.mobile) as pool,
@@ -139,9 +156,19 @@ def accuracy_of(prepared: Prepared, engine: Engine) -> InputAccuracy:
     return input_accuracy(prepared.usual.replica(0), prepared.estimate, networks)
 
 
-def evidence_for(prepared: Prepared, settings: RunSettings) -> Evidence | None:
+def evidence_for(prepared: Prepared, settings: RunSettings, networks: Networks | None) -> Evidence | None:
     """What ``settings`` know of an input, None for nothing; errors as of ``read_evidence``."""
-    return read_evidence(settings.evidence, prepared.protein) if settings.evidence else None
+    if not settings.evidence_files:
+        return None
+    models = [other_model(Path(path), settings, networks) for path in settings.together]
+    return read_evidence(settings.evidence, prepared.protein, settings.template, models)
+
+
+def other_model(path: Path, settings: RunSettings, networks: Networks | None) -> OtherModel:
+    """A model of the same protein as the input's, with what is expected of it; errors as of ``prepare``."""
+    prepared = prepare(path)
+    accuracy = accuracy_of(prepared, Engine(prepared.protein, networks, settings))
+    return OtherModel(path, prepared.protein, accuracy.error)
 
 
 def tell_notes(prepared: Prepared, progress: Progress) -> None:
@@ -200,7 +227,9 @@ class Run:
         facts: dict[str, Any] = {"factor": 0.0, "held_out": None}
         if len(evidence.pairs):
             term = DistanceEvidence.of(evidence.pairs, engine.system)
-            error = engine.accuracy(engine.coords)[0].error
+            # other models are weighed by their files' own estimates, too, and so must the input be
+            own = self.settings.together
+            error = self.accuracy.error if own else engine.accuracy(engine.coords)[0].error
             bent = Network(engine.system, engine.coords, error, self.prepared.mobile).chosen(term, self.settings.seed)
             facts = {"factor": bent.factor, "held_out": list(bent.held_out)}
             if bent.factor:
@@ -238,6 +267,10 @@ class Run:
         heat = None if field is None else torch.from_numpy(field / ROOM).to(start.coords)
         if field is not None and plan.noise is None:  # temperatures are told by noise, and an average over it
             plan = dataclasses.replace(plan, replicas=max(plan.replicas, HEATED), noise=NOISE)
+        fit = self.fitting(start)
+        if fit is not None:
+            plan = ensemble_plan(plan)
+        energy = start.drift if fit is None else with_term(start.drift, fit.term)
         current, trace = Current(self.folder, start.protein), Trace(plan)
 
         def on_step(step: int, total: int, table: EnergyTable, at: torch.Tensor) -> None:
@@ -250,18 +283,43 @@ class Run:
 
         try:
             trajectory = propagate(
-                start.drift, start.coords, plan, settings.seed, mobile, start.constraints, on_step, heat
+                energy, start.coords, plan, settings.seed, mobile, start.constraints, on_step, heat, fit
             )
         finally:
             current.remove()
         self.folder.text(TRACE_FILE, trace.text())
         self.record.add_files(TRACE_FILE)
+        if fit is not None:
+            trajectory = trajectory.since(fit.steps // plan.keep_every)
         origin, length = self.origin.coords, self.engine.length
         ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, start.constraints, origin, length)
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)
+        if fit is not None:
+            self.tell_ensemble(fit.term, ensemble.snapshots)
         return Propagated(start, ensemble.thinned(), start.context(ensemble.spread), field)
+
+    def fitting(self, start: Engine) -> EnsembleFit | None:
+        """What fits the ensemble to measured means and distributions, None without any."""
+        known = self.engine.evidence
+        if known is None or not known.ensemble:
+            return None
+        return EnsembleFit(EnsembleEvidence.of(known.ensemble, start.system))
+
+    def tell_ensemble(self, term: EnsembleEvidence, snapshots: NDArray[np.float32]) -> None:
+        """What (F, L, 4, 3) Å show of the means and distributions that they were fitted to, in run.json."""
+        known = self.engine.evidence
+        assert known is not None
+        shown = term.distances(torch.from_numpy(snapshots).to(self.engine.coords)).cpu().numpy()
+        rows = described_ensemble(known.ensemble, known.pairs.files, shown, self.engine.protein)
+        self.record.values["evidence"]["ensemble"] = rows
+
+    @property
+    def first(self) -> str:
+        """What is model 1: of an ensemble that was fitted, no average, which may lie between its states."""
+        known = self.engine.evidence
+        return "energy" if known is not None and known.ensemble else self.settings.first
 
     def temperatures(self, start: Engine) -> NDArray[np.float64] | None:
         """(L,) K of the residues while ``start`` is propagated, None where all have the same."""
@@ -292,7 +350,7 @@ class Run:
         """
         ensemble = propagated.ensemble
         names = [p.name for p in ensemble.proposals]
-        order = finishing_order(ensemble.proposals, ensemble.energies, self.settings.models, self.settings.first)
+        order = finishing_order(ensemble.proposals, ensemble.energies, self.settings.models, self.first)
         total = 1 + len(order)  # the input is finished by now
         self.progress("finish", 1, total)
         candidates: dict[int, Finished] = {}
@@ -334,7 +392,7 @@ class Run:
     def submit(self, propagated: Propagated, finished_input: Finished, candidates: list[Finished]) -> None:
         """Rank, write the models under their final names, the tables and the verdict."""
         names, totals = [c.source for c in candidates], [c.score.total for c in candidates]
-        ranking = rank(names, totals, finished_input.score.total, self.settings.first)
+        ranking = rank(names, totals, finished_input.score.total, self.first)
         models = [candidates[i] for i in ranking.order]
         if not ranking.improved:
             models = [finished_input, *models]
@@ -379,10 +437,9 @@ class Run:
         if not moved:
             reason = "no model scores better than the input by the run's own score: model_1 is the input, finished."
             return Verdict("no better", reason)
-        if self.origin is not self.engine:
-            return Verdict(
-                "uncertain", f"{summary(self.record.values['evidence'])}; verdicts are not calibrated on this."
-            )
+        facts = self.record.values.get("evidence") or {}
+        if self.origin is not self.engine or "ensemble" in facts:
+            return Verdict("uncertain", f"{summary(facts)}; verdicts are not calibrated on this.")
         if self.engine.nearly_right:
             return nearly_right_verdict(self.engine.wanted_move)
         start, networks = propagated.start, self.engine.networks
@@ -394,10 +451,11 @@ class Run:
 
 def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:
     """Energy terms and quality of a structure file as it is (repaired, not finished); errors as of ``refine_file``."""
-    settings = settings or RunSettings()
+    settings = (settings or RunSettings()).at_conditions
     path = Path(path)
     prepared = prepared_for(path, settings)
-    engine = Engine(prepared.protein, load_networks_of(settings), settings, evidence_for(prepared, settings))
+    networks = load_networks_of(settings)
+    engine = Engine(prepared.protein, networks, settings, evidence_for(prepared, settings, networks))
     score = dataclasses.replace(engine.score(), estimate=accuracy_of(prepared, engine).of_input)
     return score_row(path.name, "", "input", score)
 
@@ -414,7 +472,7 @@ def finish_file(
 
     The B column keeps what the input has. Arguments and errors as of ``refine_file``.
     """
-    path, settings, folder = Path(path), settings or RunSettings(), RunFolder(Path(out))
+    path, settings, folder = Path(path), (settings or RunSettings()).at_conditions, RunFolder(Path(out))
     done = done_before(folder, path, settings, resume=resume)
     if done is not None:
         return done

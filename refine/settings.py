@@ -13,6 +13,7 @@ from refine.ensemble.candidates import FIRST
 from refine.ensemble.length import LengthSettings
 from refine.finishing.settings import FinishSettings
 from refine.networks.weights import DEFAULT_MODEL
+from refine.physics.conditions import Conditions
 from refine.propagation.settings import PropagationSettings
 from refine.settings_checks import at_least, at_most, finite, one_of
 from refine.settings_file import build_settings, read_toml
@@ -34,8 +35,11 @@ class RunSettings:
         freeze: residues that do not move, ``"A:10-25,B"``.
         evidence: files of what is known of the structure (``evidence.read``): rows of distances and contacts (.tsv,
             .toml), distograms (.npz), expected errors (.json).
+        template: structures of relatives, whose distances become evidence, weighted by the identity around residues.
+        together: other models of the same protein, whose distances become evidence, weighted by expected errors.
         heat: temperatures of residues in the propagation, as ``"A:40-55=600"`` (K) or ``confidence``, smoothed over the
             structure (``propagation.field``); empty for one noise everywhere.
+        conditions: temperature, pH and ionic strength under which the protein is meant (``at_conditions``).
         keep_hands: leave wrong hands of the input as they are (D centres, inverted CB, swapped names); notes name them
             in any case.
         bfactor: what the B column holds: ``score`` (confidence 0–100), ``error`` (Å) or ``b`` (Å²).
@@ -62,7 +66,10 @@ class RunSettings:
     model: int | None = None
     freeze: str = ""
     evidence: tuple[str, ...] = ()
+    template: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
     heat: str = ""
+    conditions: Conditions = dataclasses.field(default_factory=Conditions)
     keep_hands: bool = False
     bfactor: str = "score"
     workers: int = 1
@@ -92,6 +99,30 @@ class RunSettings:
     def relaxes_first(self) -> bool:
         """Whether the propagation starts from the finished input."""
         return self.relax_first and self.finishing.relax
+
+    @property
+    def electrostatics(self) -> float:
+        """Factor of the charges beyond the learned cutoff."""
+        given = self.conditions.ph is not None or self.conditions.ionic is not None
+        weight = self.energy.electrostatics
+        return float(given) if weight is None else weight
+
+    @property
+    def at_conditions(self) -> RunSettings:
+        """The same with the stages at the conditions that are given: hydrogens of finishing at the pH, and noise at the
+        temperature where the propagation has a sampling law.
+        """
+        finishing, propagation = self.finishing, self.propagation
+        if self.conditions.ph is not None:
+            finishing = dataclasses.replace(finishing, ph=self.conditions.ph)
+        if self.conditions.temperature is not None:
+            propagation = propagation.at_temperature(self.conditions.temperature)
+        return dataclasses.replace(self, finishing=finishing, propagation=propagation)
+
+    @property
+    def evidence_files(self) -> tuple[str, ...]:
+        """All files that say something of the structure besides the input."""
+        return (*self.evidence, *self.template, *self.together)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as written to run.json and as ``from_dict`` reads them."""

@@ -46,6 +46,7 @@ STAGES = (
     ("training",),
     ("pipeline",),
     ("batch", "many", "doctor"),
+    ("together",),
     ("queue",),
     ("bench",),
     ("cli",),

@@ -26,8 +26,11 @@ def assemble(
     learned: Sequence[Term] = (),
     learned_weights: Mapping[str, float] | None = None,
     evidence: Sequence[Term] = (),
+    long_range: Sequence[Term] = (),
+    long_range_weight: float = 1.0,
 ) -> FreeEnergy:
-    """F = learned terms + bonds, angles, omega, chirality, sterics, Ramachandran + pull towards the start + evidence.
+    """F = learned terms + bonds, angles, omega, chirality, sterics, Ramachandran + pull towards the start + long range
+    + evidence.
 
     Args:
         system: what the terms need to know.
@@ -35,7 +38,7 @@ def assemble(
         start: (L, 4, 3) Å, where the pull leads; without it nothing pulls.
         pull: (L,) stiffness per residue in kcal/mol/Å^2, instead of ``settings.start_pull``.
         learned: the terms of F_SR and F_MED; learned_weights: their factors, 1 unless given.
-        evidence: the terms of F_exp.
+        evidence: the terms of F_exp; long_range: those of F_LR; long_range_weight: their factor.
 
     Raises:
         InputError: weights or restraints that cannot be used.
@@ -45,5 +48,6 @@ def assemble(
         restraint = start_pull(system, start, settings.start_pull if pull is None else pull)
         if restraint is not None:
             terms.append(restraint)
-    terms += evidence
-    return FreeEnergy(tuple(terms), {**settings.weights, **(learned_weights or {})})
+    terms += [*long_range, *evidence]
+    weights = {**settings.weights, **(learned_weights or {}), **{term.name: long_range_weight for term in long_range}}
+    return FreeEnergy(tuple(terms), weights)

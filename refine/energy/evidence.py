@@ -89,7 +89,7 @@ class DistanceEvidence:
         energy = energy.index_copy(1, contact, torch.nn.functional.softplus(beyond))
         outside = (d[:, dense] - _GRID_END).clamp_min(0) + (d[:, dense] - GRID_START).clamp_max(0)
         tail = 0.5 * (FREEDOM + 1) * torch.log1p(outside**2 / FREEDOM)
-        energy = energy.index_copy(1, dense, _interpolated(v["density"], d[:, dense]) + tail)
+        energy = energy.index_copy(1, dense, interpolated(v["density"], (d[:, dense] - GRID_START) / GRID_STEP) + tail)
         return KT * v["weight"] * energy
 
     def __call__(self, coords: Tensor) -> Tensor:
@@ -127,11 +127,14 @@ def evidence_terms(evidence: Evidence, system: System) -> tuple[Term, ...]:
     return (DistanceEvidence.of(evidence.pairs, system),) if len(evidence.pairs) else ()
 
 
-def _interpolated(values: Tensor, d: Tensor) -> Tensor:
-    """Cubic splines (Catmull–Rom) through ``values`` (K, 64) of the grid at distances (R, K); flat beyond its ends."""
-    x = ((d - GRID_START) / GRID_STEP).clamp(0, GRID_POINTS - 1 - 1e-4)
+def interpolated(values: Tensor, place: Tensor) -> Tensor:
+    """Cubic splines (Catmull–Rom) through ``values`` (K, G) at places (R, K) in steps of their grids; flat beyond
+    the ends.
+    """
+    points = values.shape[1]
+    x = place.clamp(0, points - 1 - 1e-4)
     left = x.detach().floor().long()
     t = x - left
-    near = [(left + k).clamp(0, GRID_POINTS - 1) for k in (-1, 0, 1, 2)]
+    near = [(left + k).clamp(0, points - 1) for k in (-1, 0, 1, 2)]
     a, b, c, e = (values[torch.arange(values.shape[0], device=values.device), index] for index in near)
     return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - e + t * (3 * (b - c) + e - a)))

@@ -13,6 +13,8 @@ class EnergySettings:
 
     Attributes:
         bonds, angles, omega, chirality, sterics, ramachandran: factors of the terms; 0 leaves one out.
+        electrostatics: factor of the charges beyond the learned cutoff; None is 1 where pH or ionic strength are given,
+            else 0, which leaves the term out.
         start_pull: kcal/mol/Å^2 on every backbone atom; 0 is none. A per-residue pull is given to ``assemble``.
     """
 
@@ -22,13 +24,15 @@ class EnergySettings:
     chirality: float = 1.0
     sterics: float = 1.0
     ramachandran: float = 0.1
+    electrostatics: float | None = None
     start_pull: float = 0.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            at_least(f"energy.{field.name}", getattr(self, field.name), 0)
+            if getattr(self, field.name) is not None:
+                at_least(f"energy.{field.name}", getattr(self, field.name), 0)
 
     @property
     def weights(self) -> dict[str, float]:
-        """Factors by term name, without the pull, whose stiffness is its weight."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name != "start_pull"}
+        """Factors by term name, of the terms that every free energy has."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in ("start_pull", "electrostatics")}

@@ -80,6 +80,23 @@ def longest(protein: Protein, first: Site, second: Site) -> float:
     return _PER_RESIDUE * (high - low) + arms
 
 
+def shortest(protein: Protein, first: Site, second: Site) -> float:
+    """Å, the shortest distance that two atoms can have: more than a bond unless they are of one residue or bonded."""
+    apart = abs(first.residue - second.residue)
+    low = min(first.residue, second.residue)
+    if first.slot == second.slot == 1 and protein.bonded[low : low + apart].all():
+        return _CA_APART.get(apart, _CA_NEAREST)
+    linked = apart <= 1 or any({one.first, one.second} == {first, second} for one in protein.connections)
+    if linked:
+        return SHORTEST
+    return _CA_NEAREST if first.slot == second.slot == 1 else _NOT_BONDED
+
+
+SHORTEST = 1.0
+"""Å: no two atoms that are not hydrogens are closer."""
+_NOT_BONDED = 2.0  # Å between heavy atoms that nothing joins
+_CA_APART, _CA_NEAREST = {1: 2.7, 2: 4.3}, 3.0
+"""Å between CA atoms: of neighbours (cis peptides), over one residue, and of others."""
 _PER_RESIDUE = 3.85  # Å from CA to CA of an extended chain, with some strain
 
 

@@ -57,7 +57,9 @@ def distogram(path: Path, protein: Protein, name: str) -> tuple[Pairs, float]:
     energy, best, sigma = _splined(log_p, edges.astype(np.float64))
     glycine = np.array([aa == "G" for aa in protein.sequence])
     slot = np.where(glycine, 1, 4)
-    pairs = _table("distogram", np.stack((i, j), 1), np.stack((slot[i], slot[j]), 1), best, sigma, length, name, energy)
+    pairs = matrix_rows(
+        "distogram", np.stack((i, j), 1), np.stack((slot[i], slot[j]), 1), best, sigma, length, name, energy
+    )
     now = pairs.measured(protein)
     return pairs, float(np.median(np.abs(now - best))) if len(pairs) else float("inf")
 
@@ -119,11 +121,13 @@ def pae(path: Path, protein: Protein, name: str) -> Pairs:
     i, j = _apart(protein)
     expected = 0.5 * (matrix[i, j] + matrix[j, i])
     slot = np.ones((len(i), 2), np.int64)
-    pairs = _table("pae", np.stack((i, j), 1), slot, np.ones(len(i)), np.maximum(expected, PAE_LEAST), length, name)
+    pairs = matrix_rows(
+        "pae", np.stack((i, j), 1), slot, np.ones(len(i)), np.maximum(expected, PAE_LEAST), length, name
+    )
     now = pairs.measured(protein)
     near = (expected <= PAE_MOST) & (now <= PAE_REACH)
     chosen, held = np.stack((i, j), 1)[near], now[near]
-    return _table("pae", chosen, slot[near], held, np.maximum(expected[near], PAE_LEAST), length, name)
+    return matrix_rows("pae", chosen, slot[near], held, np.maximum(expected[near], PAE_LEAST), length, name)
 
 
 def _pae_matrix(content: Any) -> NDArray[np.float64]:
@@ -145,11 +149,15 @@ def _pae_matrix(content: Any) -> NDArray[np.float64]:
     return matrix
 
 
-def _table(
+def matrix_rows(
     kind: str, residue: NDArray[np.int64], slot: NDArray[np.int64], best: NDArray[np.float64],
     sigma: NDArray[np.float64], length: int, name: str, density: NDArray[np.float64] | None = None,
 ) -> Pairs:  # fmt: skip
-    """K pairs of a matrix, with weights that sum to ``BUDGET`` for a residue, and at most 1."""
+    """K pairs of a matrix or a whole structure, with weights that sum to ``BUDGET`` for a residue, and at most 1.
+
+    Args:
+        residue, slot: (K, 2); best, sigma: (K,) Å; length: residues of the protein; density: (K, 64) of a distogram.
+    """
     count = len(residue)
     weight = min(1.0, BUDGET * length / (2.0 * max(count, 1)))
     return Pairs(

@@ -17,7 +17,7 @@ bound), −ln p of a distogram.
 STUDENT, GAUSSIAN, CONTACT, DENSITY = range(len(FORMS))
 GRID_START, GRID_STEP, GRID_POINTS = 2.15625, 0.3125, 64
 """Å: the even grid on which densities are kept, the middles of AlphaFold's bins."""
-MATRICES = ("distogram", "pae")
+MATRICES = ("distogram", "pae", "model", "template")
 """Kinds whose rows are not measured one by one."""
 
 

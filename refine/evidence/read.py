@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from refine.errors import InputError
+from refine.evidence.contradictions import refuse_contradictions
+from refine.evidence.ensembles import EnsembleRow
 from refine.evidence.matrices import SAME, distogram, pae
 from refine.evidence.pairs import Pairs, Row, joined, pairs_of
 from refine.evidence.rows import COLUMNS, KINDS, row_of
+from refine.evidence.structures import OtherModel, structure_rows
 from refine.structure.notes import Note
 from refine.structure.protein import Protein
 
@@ -27,21 +30,38 @@ class Evidence:
     """What the user knows of one protein.
 
     Attributes:
-        pairs: rows on distances; notes: what was left out, for the record.
+        pairs: rows on distances of one structure; notes: what was left out, for the record.
+        ensemble: rows on means and distributions over many structures.
     """
 
     pairs: Pairs
     notes: tuple[Note, ...] = ()
+    ensemble: tuple[EnsembleRow, ...] = ()
 
 
-def read_evidence(paths: Sequence[str | Path], protein: Protein) -> Evidence:
+def read_evidence(
+    paths: Sequence[str | Path],
+    protein: Protein,
+    templates: Sequence[str | Path] = (),
+    models: Sequence[OtherModel] = (),
+) -> Evidence:
     """All files, in their order, for ``protein`` (R = 1, as the run begins with it).
 
+    Args:
+        paths: files of rows, distograms and expected errors; protein: what they are on.
+        templates: structures of relatives; models: other models of the same protein.
+
     Raises:
-        InputError: a file cannot be read, or a row of it is wrong; names file and line.
+        InputError: a file cannot be read, a row of it is wrong, or two contradict one another; names file and line.
     """
     files = [_file(Path(path), protein) for path in paths]
-    return Evidence(joined([one.pairs for one in files]), tuple(note for one in files for note in one.notes))
+    notes = tuple(note for one in files for note in one.notes)
+    ensemble = tuple(dataclasses.replace(row, source=k) for k, one in enumerate(files) for row in one.ensemble)
+    structures = structure_rows(protein, templates, models)
+    tables = [*(one.pairs for one in files), *(pairs for pairs, _ in structures)]
+    evidence = Evidence(joined(tables), (*notes, *(note for _, note in structures)), ensemble)
+    refuse_contradictions(evidence.pairs, evidence.ensemble, protein, [str(path) for path in paths])
+    return evidence
 
 
 def _file(path: Path, protein: Protein) -> Evidence:
@@ -147,10 +167,11 @@ def _evidence(rows: Iterator[Values], protein: Protein, path: Path) -> Evidence:
     ]
     if not found:
         raise InputError("the file holds no rows of evidence")
-    return Evidence(pairs_of(found, path.name))
+    ensemble = tuple(row for row in found if isinstance(row, EnsembleRow))
+    return Evidence(pairs_of([row for row in found if isinstance(row, Row)], path.name), ensemble=ensemble)
 
 
-def _numbered(make: Callable[[], Row], line: int) -> Row:
+def _numbered(make: Callable[[], Row | EnsembleRow], line: int) -> Row | EnsembleRow:
     try:
         return make()
     except InputError as error:

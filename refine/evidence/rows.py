@@ -6,25 +6,32 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from refine.errors import InputError
-from refine.evidence.atoms import longest, parse_atom
+from refine.evidence.atoms import longest, parse_atom, shortest
+from refine.evidence.ensembles import DISTRIBUTION, MEAN, EnsembleRow, deconvolved
 from refine.evidence.pairs import CONTACT, GAUSSIAN, STUDENT, Row
 from refine.structure.protein import Protein, Site
 
-KINDS = ("distance", "contact")
+KINDS = ("distance", "contact", MEAN, DISTRIBUTION)
 FORM_NAMES = {"student": STUDENT, "gaussian": GAUSSIAN}
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "distance": ("first", "second", "value", "sigma", "lower", "upper", "weight", "form"),
     "contact": ("first", "second", "upper", "sigma", "weight"),
+    MEAN: ("first", "second", "value", "sigma"),
+    DISTRIBUTION: ("first", "second", "edges", "probabilities", "sigma"),
 }
 """What each kind takes; ``first`` and ``second`` always, of a distance ``value`` or a bound."""
 CONTACT_UPPER = 8.0
 """Å, what a contact means when the row does not say."""
-_SHORTEST = 1.0
-"""Å: no two atoms that are not hydrogens are closer."""
 
 
-def row_of(kind: str, values: Mapping[str, Any], protein: Protein, line: int) -> Row:
+_MOST_BINS = 1000
+
+
+def row_of(kind: str, values: Mapping[str, Any], protein: Protein, line: int) -> Row | EnsembleRow:
     """One row; values are text or numbers, by name of ``COLUMNS``.
 
     Raises:
@@ -36,6 +43,8 @@ def row_of(kind: str, values: Mapping[str, Any], protein: Protein, line: int) ->
     if unknown:
         raise InputError(f"a {kind} has no {unknown[0]!r}", remedy=f"It takes {', '.join(COLUMNS[kind])}")
     first, second = _sites(values, protein)
+    if kind in (MEAN, DISTRIBUTION):
+        return _ensemble_row(kind, values, protein, line)
     weight = _number(values, "weight", 1.0)
     if weight < 0:
         raise InputError(f"the weight {weight:g} is negative", remedy="0 leaves a row out")
@@ -47,8 +56,51 @@ def row_of(kind: str, values: Mapping[str, Any], protein: Protein, line: int) ->
     else:
         lower, upper = _bounds(values)
         form = _form(values)
-    _possible(lower, upper, longest(protein, first, second))
+    _possible(lower, upper, shortest(protein, first, second), longest(protein, first, second))
     return Row(kind, first, second, lower, upper, sigma, weight, form, line)
+
+
+def _ensemble_row(kind: str, values: Mapping[str, Any], protein: Protein, line: int) -> EnsembleRow:
+    first, second = _sites(values, protein)
+    sigma = _number(values, "sigma", 1.0 if kind == MEAN else 0.0)
+    if sigma < 0 or (kind == MEAN and sigma == 0):
+        raise InputError(f"sigma = {sigma:g} must be above 0", remedy="Give the uncertainty in Å")
+    edges, probabilities = np.zeros(0), np.zeros(0)
+    if kind == MEAN:
+        value = _number(values, "value", math.nan)
+        if math.isnan(value):
+            raise InputError("a mean needs a value")
+    else:
+        edges, probabilities = _histogram(values)
+        probabilities = deconvolved(probabilities, edges, sigma)
+        value = float(probabilities @ (edges[1:] + edges[:-1])) / 2.0
+    row = EnsembleRow(kind, first, second, value, sigma, edges, probabilities, line)
+    _possible(*row.bounds, shortest(protein, first, second), longest(protein, first, second))
+    return row
+
+
+def _histogram(values: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Edges (B + 1,) Å and probabilities or counts (B,)."""
+    edges, probabilities = (_numbers(values, name) for name in ("edges", "probabilities"))
+    if not 2 <= len(probabilities) <= _MOST_BINS or len(edges) != len(probabilities) + 1:
+        raise InputError(
+            f"{len(edges)} edges do not bound {len(probabilities)} probabilities",
+            remedy=f"Give 2 to {_MOST_BINS} probabilities, and one edge more",
+        )
+    if not (np.diff(edges) > 0).all() or edges[0] < 0:
+        raise InputError("the edges of a distribution must ascend from 0 Å or more")
+    if (probabilities < 0).any() or probabilities.sum() <= 0:
+        raise InputError("the probabilities of a distribution must be 0 or more, and not all 0")
+    return edges, probabilities
+
+
+def _numbers(values: Mapping[str, Any], name: str) -> NDArray[np.float64]:
+    """Finite numbers: a list, or text with commas."""
+    given = values.get(name, "")
+    parts = given.split(",") if isinstance(given, str) else given
+    if not isinstance(parts, Sequence) or not given:
+        raise InputError(f"a distribution needs {name}", remedy="Give numbers, in tables separated by commas")
+    return np.array([_number({name: part}, name, math.nan) for part in parts], np.float64)
 
 
 def _sites(values: Mapping[str, Any], protein: Protein) -> tuple[Site, Site]:
@@ -81,10 +133,12 @@ def _bounds(values: Mapping[str, Any]) -> tuple[float, float]:
     return 0.0 if math.isnan(lower) else lower, math.inf if math.isnan(upper) else upper
 
 
-def _possible(lower: float, upper: float, most: float) -> None:
-    if lower < 0 or upper < _SHORTEST:
+def _possible(lower: float, upper: float, least: float, most: float) -> None:
+    if lower < 0 or upper < least:
         worst = lower if lower < 0 else upper
-        raise InputError(f"a distance of {worst:g} Å is impossible", remedy=f"Atoms are {_SHORTEST:g} Å or more apart")
+        raise InputError(
+            f"a distance of {worst:g} Å is impossible", remedy=f"These atoms are {least:g} Å or more apart"
+        )
     if lower > upper:
         raise InputError(f"the lower bound {lower:g} is above the upper bound {upper:g}")
     if lower > most:

@@ -15,11 +15,12 @@ from refine.propagation.constraints import Constraints
 from refine.propagation.langevin import baoab, overdamped, preconditioned
 from refine.propagation.schedules import schedule_of
 from refine.propagation.settings import PropagationSettings
-from refine.propagation.state import Simulator, seeded
+from refine.propagation.state import Simulator, State, seeded
 
 log = logging.getLogger(__name__)
 
 OnStep = Callable[[int, int, EnergyTable, Tensor], None]
+Adapt = Callable[[int, State], State]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Trajectory:
     final: Tensor
     table: EnergyTable
     rejected: Tensor
+
+    def since(self, snapshot: int) -> Trajectory:
+        """The same without what comes before ``snapshot``, of which at least the last is kept."""
+        first = min(snapshot, len(self.snapshots) - 1)
+        return dataclasses.replace(self, snapshots=self.snapshots[first:], energies=self.energies[first:])
 
 
 def simulator_of(
@@ -61,6 +67,7 @@ def propagate(
     constraints: Constraints | None,
     on_step: OnStep | None = None,
     heat: Tensor | None = None,
+    adapt: Adapt | None = None,
 ) -> Trajectory:
     """Propagate replicas of a structure.
 
@@ -77,6 +84,7 @@ def propagate(
         constraints: bonded geometry that overdamped steps restore; None leaves it to the bonded terms.
         heat: (L,) factor on the noise variance of each residue, None for 1.
         on_step: called after each step with the step from 1, the number of steps, the energies and the coordinates.
+        adapt: called after each step with the step from 1 and the state; gives the state from which the next begins.
 
     Raises:
         EngineError: the number of replicas does not fit, or energies are not finite.
@@ -93,6 +101,8 @@ def propagate(
     for step in range(settings.steps):
         refresh = (step + 1) % settings.refresh_every == 0
         state = simulator.step(state, point_at(step), refresh)
+        if adapt is not None:
+            state = adapt(step + 1, state)
         if (step + 1) % settings.keep_every == 0 or step + 1 == settings.steps:
             snapshots.append(state.coords)
             energies.append(state.table.total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from refine.constants import BOLTZMANN
 from refine.settings_checks import above, at_least, at_most, one_of, within
 
 METHODS = ("preconditioned", "overdamped", "baoab")
@@ -75,3 +76,11 @@ class PropagationSettings:
         if self.noise is not None:
             return self.noise
         return NOISE if self.replicas > 1 else 0.0
+
+    def at_temperature(self, kelvin: float) -> PropagationSettings:
+        """The same at a temperature: ``baoab`` at that, ``overdamped`` with the noise of its equilibrium, 2 alpha_a kT;
+        ``preconditioned`` has no sampling law and stays as it is.
+        """
+        if self.method == "overdamped":
+            return dataclasses.replace(self, noise=2.0 * self.step_size * BOLTZMANN * kelvin)
+        return dataclasses.replace(self, temperature=kelvin) if self.method == "baoab" else self

@@ -133,10 +133,13 @@ class FinishingTable:
 
 @dataclasses.dataclass(frozen=True)
 class EvidenceTables:
-    """Texts of the cells: of each file as a whole, and of each row that was measured by itself."""
+    """Texts of the cells: of each file as a whole, of each row that was measured by itself, and of each that the
+    ensemble was fitted to.
+    """
 
     files: Sequence[Sequence[str]]
     rows: Sequence[Sequence[str]]
+    ensemble: Sequence[Sequence[str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,7 +243,13 @@ def evidence(record: Mapping[str, Any]) -> EvidenceTables | None:
          _distance(r, "input"), _distance(r, "model_1")]
         for r in facts["rows"]
     ]  # fmt: skip
-    return EvidenceTables([[str(c) for c in row] for row in files], rows)
+    ensemble = [
+        [f"{r['file']}:{r['line']}", r["kind"], r["first"], r["second"],
+         f"{number(r['value'], 1)} ± {number(r['sigma'], 1)}", f"{number(r['mean'], 1)} ± {number(r['spread'], 1)}",
+         "–" if r["variation"] is None else number(r["variation"], 2)]
+        for r in facts.get("ensemble", ())
+    ]  # fmt: skip
+    return EvidenceTables([[str(c) for c in row] for row in files], rows, ensemble)
 
 
 def _wanted(row: Mapping[str, Any]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from refine.evidence.ensembles import MEAN, EnsembleRow
 from refine.evidence.pairs import FORMS, Pairs
 from refine.evidence.read import Evidence
 from refine.structure.protein import Protein
@@ -39,8 +40,7 @@ def _held(pairs: Pairs, chosen: np.ndarray, distances: Mapping[str, np.ndarray])
 
 def _row(pairs: Pairs, k: int, protein: Protein, distances: Mapping[str, np.ndarray]) -> dict[str, Any]:
     first, second = (
-        f"{protein.residue_ids[i]} {protein.atom_names(i)[s]}"
-        for i, s in zip(pairs.residue[k].tolist(), pairs.slot[k].tolist(), strict=True)
+        _atom(protein, i, s) for i, s in zip(pairs.residue[k].tolist(), pairs.slot[k].tolist(), strict=True)
     )
     upper = float(pairs.upper[k])
     row: dict[str, Any] = {
@@ -54,7 +54,35 @@ def _row(pairs: Pairs, k: int, protein: Protein, distances: Mapping[str, np.ndar
     return row
 
 
+def described_ensemble(
+    rows: Sequence[EnsembleRow], files: Sequence[str], shown: np.ndarray, protein: Protein
+) -> list[dict[str, Any]]:
+    """Rows on the ensemble, from the distances (F, K) Å that it ``shown``: mean, spread, and for distributions how far
+    (total variation, 0–1) the marginal is from the measured one; ``files`` by name.
+    """
+    return [
+        {
+            "file": files[row.source], "line": row.line, "kind": row.kind,
+            "first": _atom(protein, row.first.residue, row.first.slot),
+            "second": _atom(protein, row.second.residue, row.second.slot),
+            "value": round(row.value, 3), "sigma": row.sigma,
+            "mean": round(float(shown[:, k].mean()), 3), "spread": round(float(shown[:, k].std()), 3),
+            "variation": None if row.kind == MEAN else round(row.variation(shown[:, k]), 3),
+        }
+        for k, row in enumerate(rows)
+    ]  # fmt: skip
+
+
+def _atom(protein: Protein, residue: int, slot: int) -> str:
+    return f"{protein.residue_ids[residue]} {protein.atom_names(residue)[slot]}"
+
+
 def summary(facts: Mapping[str, Any]) -> str:
-    """One clause: how many rows hold, before and after."""
+    """One clause: how many rows hold, before and after; and how many the ensemble was fitted to."""
     rows, before, after = (sum(f[key] for f in facts["files"]) for key in ("rows", "input_holds", "model_1_holds"))
-    return f"the input was bent to the evidence, of which {after} of {rows} rows hold ({before} before)"
+    fitted = len(facts.get("ensemble", ()))
+    bent = f"the input was bent to the evidence, of which {after} of {rows} rows hold ({before} before)"
+    if not fitted:
+        return bent
+    clause = f"the ensemble was fitted to {fitted} measured means and distributions"
+    return f"{bent}; {clause}" if rows else clause

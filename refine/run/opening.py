@@ -29,7 +29,7 @@ def done_before(folder: RunFolder, path: Path, settings: RunSettings, *, resume:
 
 def evidence_hashes(settings: RunSettings) -> dict[str, str]:
     """File → SHA-256 of the evidence that ``settings`` name; raises InputError when one cannot be read."""
-    return {name: file_hash(Path(name)) for name in settings.evidence}
+    return {name: file_hash(Path(name)) for name in settings.evidence_files}
 
 
 @contextlib.contextmanager
@@ -41,7 +41,7 @@ def opened(
     folder.clear()
     with folder.open() as stream:
         record = Record(folder, prepared, settings.to_dict(), device)
-        if settings.evidence:
+        if settings.evidence_files:
             record.values["evidence_sha256"] = evidence_hashes(settings)
         yield record, (progress or Progress()).also(JsonLines(stream))
 

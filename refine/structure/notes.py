@@ -15,7 +15,7 @@ class Note:
             ``protonation``, ``hydrogens``, ``occupancy``, ``b_factor``, ``element``, ``duplicate``, ``overlap``,
             ``unknown_atom``, ``unknown``, ``hetero``, ``gap``, ``stretched``, ``segment``, ``misplaced``, ``box``.
             Bonds: ``link``, ``connections``. Output: ``format``, ``atom_names``. Repair: ``rebuilt``, ``backbone``,
-            ``chirality``, ``peptide``.
+            ``chirality``, ``peptide``. What was given besides: ``evidence``, ``conditions``.
         message: one sentence for people.
         chain: author chain id, ``""`` when the note concerns the file (or a blank chain).
         residue: author number with insertion code and name, e.g. ``"52B GLY"``.

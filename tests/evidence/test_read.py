@@ -11,10 +11,13 @@ import pytest
 
 from refine.errors import InputError
 from refine.evidence.atoms import parse_atom
+from refine.evidence.ensembles import deconvolved
 from refine.evidence.pairs import CONTACT, GAUSSIAN, STUDENT
 from refine.evidence.read import read_evidence
 from refine.structure.protein import Protein, ResidueId, Site
 from tests.proteins import chain_backbone, make_protein, small_protein, torsions
+
+HISTOGRAM = b'[[distribution]]\nfirst = "A:1"\nsecond = "A:9"\n'
 
 
 def odd_numbers() -> Protein:
@@ -92,6 +95,14 @@ def test_a_table_and_toml_say_the_same(tmp_path: Path) -> None:
         ("contact\tA:3 CA\tA:12 CA\t8", "line 2: a contact has no 'value'"),
         ("distance\tA:3 CA\t\t8", "line 2: the second atom is missing"),
         ("distance\tA:3 CA\tA:12 CA\t8\t1\t\t\t1\t5", "line 2: 9 cells for 8 columns"),
+        ("distance\tA:3 CA\tA:5 CA\t3.9\t1", "line 2: a distance of 3.9 Å is impossible .*4.3 Å or more apart"),
+        ("distance\tA:3 CA\tA:12 CB\t1.5\t1", "line 2: a distance of 1.5 Å is impossible .*2 Å or more apart"),
+        ("contact\tA:3 CA\tA:4 CA\t\t1\t\t2", "line 2: a distance of 2 Å is impossible .*2.7 Å or more apart"),
+        ("mean\tA:3 CA\tA:12 CA\t\t1", "line 2: a mean needs a value"),
+        ("mean\tA:3 CA\tA:12 CA\t8\t0", "line 2: sigma = 0 must be above 0"),
+        ("mean\tA:3 CA\tA:6 CA\t30\t1", "line 2: 30 Å is impossible"),
+        ("distribution\tA:3 CA\tA:12 CA\t8", "line 2: a distribution has no 'value'"),
+        ("distribution\tA:3 CA\tA:12 CA", "line 2: a distribution needs edges"),
     ],
 )
 def test_a_wrong_row_names_its_line(tmp_path: Path, row: str, words: str) -> None:
@@ -103,6 +114,76 @@ def test_a_wrong_row_names_its_line(tmp_path: Path, row: str, words: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("A:3 CA\tA:12 CA\t5\t1\n\nA:12 CA\tA:3 CA\t20\t1", "line 4: .* at 20 ± 1 Å contradicts line 2"),
+        ("A:3 CA\tA:12 CA\t5\t1\nA:3 CA\tA:12 CA\t\t1\t18", "line 3: .* 18 to inf ± 1 Å contradicts line 2, 5 ± 1"),
+    ],
+)  # fmt: skip
+def test_rows_that_contradict_one_another_name_both_lines(tmp_path: Path, rows: str, words: str) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text(f"first\tsecond\tvalue\tsigma\tlower\n{rows}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=words) as error:
+        read_evidence([path], small_protein(30))
+    assert error.value.file == str(path)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "A:3 CA\tA:12 CA\t5\t3\t1\nA:3 CA\tA:12 CA\t20\t3\t1",  # unsure enough
+        "A:3 CA\tA:12 CA\t5\t1\t1\nA:3 CA\tA:12 CA\t20\t1\t0",  # one is left out
+        "A:3 CA\tA:12 CA\t5\t1\t1\nA:3 CA\tA:12 CB\t20\t1\t1",  # other atoms
+    ],
+)
+def test_rows_that_may_be_true_together_are_taken(tmp_path: Path, rows: str) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text(f"first\tsecond\tvalue\tsigma\tweight\n{rows}\n", encoding="utf-8")
+    assert len(read_evidence([path], small_protein(30)).pairs) == 2
+
+
+def test_files_may_contradict_one_another_too(tmp_path: Path) -> None:
+    """A mean of one file and a distance of another."""
+    (tmp_path / "a.tsv").write_text("first\tsecond\tvalue\nA:3 CA\tA:12 CA\t6\n", encoding="utf-8")
+    (tmp_path / "b.toml").write_text('[[mean]]\nfirst = "A:3 CA"\nsecond = "A:12 CA"\nvalue = 25\n', encoding="utf-8")
+    with pytest.raises(InputError, match="line 1: .* contradicts line 2 of .*a.tsv, 6 ± 1 Å") as error:
+        read_evidence([tmp_path / "a.tsv", tmp_path / "b.toml"], small_protein(30))
+    assert error.value.file == str(tmp_path / "b.toml")
+
+
+def test_means_and_distributions_are_rows_of_the_ensemble(tmp_path: Path) -> None:
+    table, toml = tmp_path / "rows.tsv", tmp_path / "rows.toml"
+    table.write_text(
+        "kind\tfirst\tsecond\tvalue\tsigma\tedges\tprobabilities\n"
+        "mean\tA:3 CA\tA:20 CA\t15\t0.5\n"
+        "distribution\tA:3 CA\tA:25 CA\t\t\t10, 12, 14\t1, 3\n",
+        encoding="utf-8",
+    )
+    toml.write_text(
+        '[[distribution]]\nfirst = "A:3 CA"\nsecond = "A:25 CA"\nedges = [10, 12, 14]\nprobabilities = [1, 3]\n',
+        encoding="utf-8",
+    )
+    found = read_evidence([table, toml], small_protein(30))
+    assert len(found.pairs) == 0 and [row.kind for row in found.ensemble] == ["mean", "distribution", "distribution"]
+    assert [row.source for row in found.ensemble] == [0, 0, 1] and [row.line for row in found.ensemble] == [2, 3, 1]
+    for row in found.ensemble[1:]:
+        np.testing.assert_allclose(row.probabilities, [0.25, 0.75])
+        assert row.value == 12.5 and row.bounds == (10.0, 14.0)
+
+
+def test_the_noise_of_a_histogram_is_taken_out() -> None:
+    """Two sharp distances, measured with 2 Å of noise."""
+    edges = np.arange(10.0, 41.0)
+    middles = 0.5 * (edges[1:] + edges[:-1])
+    measured = sum(0.5 * np.exp(-0.5 * ((middles - at) / 2.0) ** 2) for at in (20.5, 29.5))
+    found = deconvolved(measured, edges, 2.0)
+    assert found.sum() == pytest.approx(1.0) and (found >= 0).all()
+    near = [found[np.abs(middles - at) <= 1.1].sum() for at in (20.5, 29.5)]
+    assert min(near) > 0.45
+    np.testing.assert_allclose(deconvolved(measured, edges, 0.0), measured / measured.sum())
+
+
+@pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("rows.csv", b"", "is not read from .csv"), ("absent.tsv", None, "No such file"),
@@ -110,6 +191,9 @@ def test_a_wrong_row_names_its_line(tmp_path: Path, row: str, words: str) -> Non
         ("rows.tsv", b"from\tto\n", "line 1: unknown column 'from'"), ("rows.tsv", b"\xff\xfe\x00", "it is no text"),
         ("rows.toml", b"[[distance]", "is not TOML"), ("rows.toml", b"distance = 3", "unknown key 'distance'"),
         ("p.json", b"{}", "no matrix of expected errors"), ("p.json", b"{", "cannot read the expected errors"),
+        ("rows.toml", HISTOGRAM + b"edges=[1,2,3]\nprobabilities=[1]", "3 edges"),
+        ("rows.toml", HISTOGRAM + b"edges=[4,3,9]\nprobabilities=[1,1]", "must ascend"),
+        ("rows.toml", HISTOGRAM + b"edges=[4,5,9]\nprobabilities=[0,0]", "not all 0"),
         ("d.npz", b"junk", "cannot read the distogram"),
     ],
 )  # fmt: skip

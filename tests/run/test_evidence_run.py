@@ -69,3 +69,30 @@ def test_evidence_is_in_the_score_and_on_the_command_line(case: tuple[Path, Path
     with pytest.raises(InputError, match="cannot read"):
         refine_file(model, tmp_path / "out", quick(tmp_path / "absent.tsv"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_fits_its_ensemble_to_a_mean_and_a_distribution(case: tuple[Path, Path], tmp_path: Path) -> None:
+    """Without networks the chain is soft: the mean moves to what was measured, with sixteen replicas."""
+    model, table = case
+    distance = float(np.linalg.norm(np.subtract(*bent_chain(45.0).coords[0, [4, 34], 1].astype(np.float64))))
+    edges = [round(distance + k, 2) for k in (-2.0, -1.0, 0.0, 1.0, 2.0)]
+    table = tmp_path / "rows.toml"
+    table.write_text(
+        f'[[mean]]\nfirst = "A:8 CA"\nsecond = "A:30 CA"\nvalue = 20\n[[distribution]]\nfirst = "A:5 CA"\n'
+        f'second = "A:35 CA"\nedges = {edges}\nprobabilities = [1, 4, 4, 1]\n',
+        encoding="utf-8",
+    )
+    result = refine_file(model, tmp_path / "out", quick(table))
+    facts = result.record["evidence"]
+    assert facts["factor"] == 0.0 and facts["files"] == []
+    assert result.record["judgement"]["word"] in ("uncertain", "no better")
+    mean, distribution = facts["ensemble"]
+    assert mean["variation"] is None and 0.0 <= distribution["variation"] <= 1.0
+    assert result.record["sampling"]["replicas"] == 16
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "total variation" in page and "rows.toml:1" in page
+    few = quick(table)
+    few = dataclasses.replace(few, propagation=dataclasses.replace(few.propagation, replicas=6))
+    with pytest.raises(InputError, match="16 replicas or more"):
+        refine_file(model, tmp_path / "few", few)
+    assert not (tmp_path / "few").exists()
