@@ -35,6 +35,7 @@ STAGES = (
     ("ensemble",),
     ("accuracy",),
     ("finishing",),
+    ("sampling",),
     ("settings",),
     ("engine",),
     ("selftest",),
