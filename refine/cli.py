@@ -92,6 +92,11 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("--out", type=Path, help="csv file (default: standard output)")
     common(score)
 
+    embed = command(commands, "embed", "a CA trace from distances alone, for run or finish", embed_command)
+    embed.add_argument("distances", type=Path, metavar="DISTANCES.npz", help="distances (L, L) in Å between CA atoms")
+    embed.add_argument("--sequence", required=True, metavar="LETTERS|FASTA", help="one-letter codes, or a FASTA file")
+    embed.add_argument("--out", type=Path, help="PDB file (default NAME_trace.pdb)")
+
     page = command(commands, "report", "write report.html of a run folder anew", report_command)
     page.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
     compared = command(
@@ -205,6 +210,17 @@ def score_command(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(text)
     return report(outcomes, quiet=True)
+
+
+def embed_command(options: argparse.Namespace) -> int:
+    from refine.files import stem
+    from refine.structure.distance_file import trace_of_file
+    from refine.structure.write import write_pdb
+
+    out = options.out or Path(f"{stem(options.distances)}_trace.pdb")
+    write_pdb(trace_of_file(options.distances, options.sequence), out)
+    sys.stdout.write(f"{out}\n")
+    return 0
 
 
 def report_command(options: argparse.Namespace) -> int:

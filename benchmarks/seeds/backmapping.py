@@ -22,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from record import record
+from limits import write_result
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from native_manifest import natives  # noqa: E402
@@ -159,13 +159,11 @@ def embedded(proteins: list[Protein], noise: float = 1.0) -> dict[str, float]:
 
 
 LIMITS = {
-    "ours_ca_backbone_rmsd_median": (None, 0.6),
-    "ours_ca_chi1": (0.6, None),
-    "ours_backbone_chi1": (0.6, None),
-    "ours_centres_chi1": (0.6, None),
-    **{f"ours_{kind}_{error}": (None, 0) for kind in KINDS for error in ("cis_errors", "chirality_errors", "failed")},
-    "distances_ca_rmsd_largest": (None, 1.0),
-    "distances_wrong_hand": (None, 0),
+    "ours_ca_backbone_rmsd_median": ("<=", 0.6),
+    **{f"ours_{kind}_chi1": (">=", 0.6) for kind in KINDS},
+    **{f"ours_{kind}_{error}": ("<=", 0) for kind in KINDS for error in ("cis_errors", "chirality_errors", "failed")},
+    "distances_ca_rmsd_largest": ("<=", 1.0),
+    "distances_wrong_hand": ("<=", 0),
 }
 
 
@@ -186,7 +184,8 @@ def main() -> None:
     for k, (name, _, kind) in enumerate(methods):
         found = measure(rows[k * len(paths) : (k + 1) * len(paths)])
         numbers |= {f"{name}_{kind}_{key}": value for key, value in found.items()}
-    record("backmapping", numbers, LIMITS)
+    how = {"natives": len(paths), "peers": [name for name, command, _ in methods if command]}
+    write_result("backmapping", numbers, LIMITS, how)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.func import jacfwd, jacrev, vmap
+from torch.func import jacrev, vmap
 
 Coordinates = Callable[[Tensor], Tensor]
 """From one configuration (N, 3) to its K coordinates (K,); differentiable twice."""
@@ -44,7 +44,8 @@ def mean_force(coordinates: Coordinates, x: Tensor, masses: Tensor, gradient: Te
         return torch.linalg.solve((j / weights) @ j.T, j / weights)
 
     def divergence(one: Tensor) -> Tensor:
-        return torch.einsum("kaa->k", jacfwd(lambda flat: projector(flat.view_as(one)))(one.flatten()))
+        # Not jacfwd: the forward derivative of linalg.solve is wrong under vmap (torch 2.13).
+        return torch.einsum("kaa->k", jacrev(lambda flat: projector(flat.view_as(one)))(one.flatten()))
 
     b = vmap(projector)(x)
     return (b @ gradient.flatten(-2).unsqueeze(-1)).squeeze(-1) - kt * vmap(divergence)(x)

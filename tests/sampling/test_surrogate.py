@@ -62,7 +62,7 @@ def test_a_gaussian_and_its_ln_z_are_found() -> None:
     def energy(x: Tensor) -> Tensor:
         return 0.5 * (x[:, 0] ** 2 + 4 * x[:, 1] ** 2) - 2 * x[:, 0]
 
-    model = Surrogate(2, SurrogateSettings(hidden=24, samples=300, rate=5e-3, box=6.0), seed=0)
+    model = Surrogate(2, SurrogateSettings(hidden=24, samples=300, rate=1.5e-2, box=6.0), seed=0)
     tempering = TemperingSettings(first=1e-3, first_updates=120, updates=15, most_updates=30, kept=0.7)
     history = fit(model, energy, tempering, seed=1, final_updates=150)
     x, z = model.sample(4000, torch.Generator().manual_seed(2))
