@@ -337,11 +337,16 @@ def latent_torsions(time_step: float, friction_rate: float, steps: int) -> Tenso
     metric = inverse_metric(lambda one: dihedral(*one.unbind(0))[None], x, masses)[0]
     system = LatentSystem(lambda q: torsion_energy(q[:, 0]), metric, KT)
     simulator = latent_langevin(system, time_step, friction_rate / float(metric[0, 0]))
-    state, out = simulator.init(torch.full((256, 1), math.pi, dtype=torch.float64), seeded(5)), []
+    state, out = simulator.init(even_torsions()[:, None], seeded(5)), []
     for _ in range(steps):
         state = simulator.step(state)
         out.append(state.q[:, 0])
     return torch.stack(out)
+
+
+def even_torsions() -> Tensor:
+    """Where the walkers (256,) of both methods begin: all around."""
+    return torch.linspace(0, 2 * math.pi, 257, dtype=torch.float64)[:256]
 
 
 def ideal_chain(phi: Tensor) -> Tensor:
@@ -354,7 +359,7 @@ def ideal_chain(phi: Tensor) -> Tensor:
 
 def cartesian_torsions(time_step: float, friction_rate: float, steps: int) -> Tensor:
     """Torsions (steps, W) by BAOAB of the four beads."""
-    x, rng = ideal_chain(torch.full((256,), math.pi, dtype=torch.float64)), seeded(6)
+    x, rng = ideal_chain(even_torsions()), seeded(6)
     speed, keep = (KT / BEAD) ** 0.5, math.exp(-friction_rate * time_step)
 
     def force(x: Tensor) -> Tensor:

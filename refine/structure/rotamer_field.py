@@ -20,7 +20,7 @@ from refine.structure.conformers import ideal_residue, likely_rotamers, set_chi
 
 Array = NDArray[np.float64]
 
-_WELL_DEPTH, _NARROWER = 0.15, 0.9
+_WELL_DEPTH, _NARROWER = 0.15, 1.0
 """kcal/mol, and the factor on radii: rotamers are stiff and the backbone may be a rebuilt one."""
 _WORST_PAIR = 4.0
 """kcal/mol at which the repulsion of two atoms ends."""
