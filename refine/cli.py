@@ -112,6 +112,10 @@ def parser() -> argparse.ArgumentParser:
     explore_options(explore)
     states = command(commands, "states", "find metastable states of a trajectory or an ensemble", states_command)
     states_options(states)
+    embed = command(commands, "embed", "a CA trace from distances alone, for run or finish", embed_command)
+    embed.add_argument("distances", type=Path, metavar="DISTANCES.npz", help="distances (L, L) in Å between CA atoms")
+    embed.add_argument("--sequence", required=True, metavar="LETTERS|FASTA", help="one-letter codes, or a FASTA file")
+    embed.add_argument("--out", type=Path, help="PDB file (default NAME_trace.pdb)")
 
     page = command(commands, "report", "write report.html of a run folder anew", report_command)
     page.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
@@ -278,6 +282,17 @@ def states_command(options: argparse.Namespace) -> int:
         return states_of(item.path, item.out, progress, **given)
 
     return report(batch.run_all([batch.BatchItem(options.input, out)], work, progress_for(options)))
+
+
+def embed_command(options: argparse.Namespace) -> int:
+    from refine.files import stem
+    from refine.structure.distance_file import trace_of_file
+    from refine.structure.write import write_pdb
+
+    out = options.out or Path(f"{stem(options.distances)}_trace.pdb")
+    write_pdb(trace_of_file(options.distances, options.sequence), out)
+    sys.stdout.write(f"{out}\n")
+    return 0
 
 
 def report_command(options: argparse.Namespace) -> int:

@@ -13,7 +13,8 @@ class Note:
     Attributes:
         kind: a stable word for programs. Reading: ``model``, ``numbering``, ``order``, ``altloc``, ``modified``,
             ``protonation``, ``hydrogens``, ``occupancy``, ``b_factor``, ``element``, ``duplicate``, ``overlap``,
-            ``unknown_atom``, ``unknown``, ``hetero``, ``gap``, ``stretched``, ``segment``, ``misplaced``, ``box``.
+            ``unknown_atom``, ``unknown``, ``hetero``, ``gap``, ``stretched``, ``segment``, ``misplaced``, ``box``,
+            ``bead``.
             Bonds: ``link``, ``connections``. Output: ``format``, ``atom_names``. Repair: ``rebuilt``, ``backbone``,
             ``chirality``, ``peptide``. What was given besides: ``evidence``, ``conditions``.
         message: one sentence for people.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ class ReadResult:
         estimate: what the B column says of the model's accuracy.
         path: the file, for messages.
         links: bonds that the file states.
+        centres: residue → centre of its side chain (Å), where the file gives that in place of atoms (coarse models).
     """
 
     protein: Protein
@@ -60,6 +62,7 @@ class ReadResult:
     estimate: FileEstimate
     path: str = ""
     links: tuple[StatedLink, ...] = ()
+    centres: Mapping[int, tuple[float, float, float]] = dataclasses.field(default_factory=dict)
 
 
 def read_structure(path: Path, *, model: int | None = None, max_residues: int = MAX_RESIDUES) -> ReadResult:
@@ -100,7 +103,21 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
     protein = dataclasses.replace(protein, connections=table)
     notes = [*notes, *more, *parted, *breaks(protein), *interpenetrating_chains(protein)]
     estimate = file_estimate(protein, read_header(source))
-    return ReadResult(protein, tuple(notes), source.format, len(models), estimate, source.path, links)
+    centres, more = _side_chain_centres(chain_residues)
+    notes += more
+    return ReadResult(protein, tuple(notes), source.format, len(models), estimate, source.path, links, centres)
+
+
+def _side_chain_centres(
+    residues: list[ResidueRecord],
+) -> tuple[dict[int, tuple[float, float, float]], list[Note]]:
+    """Beads that stand for side chains, by residue."""
+    beads = {i: bead for i, residue in enumerate(residues) if (bead := residue.bead) and residue.letter != "G"}
+    if not beads:
+        return {}, []
+    names = " ".join(sorted({bead.name for bead in beads.values()}))
+    text = f"{len(beads)} side chains are given as their centres ({names}): they are built around these"
+    return {i: bead.position for i, bead in beads.items()}, [Note("bead", text)]
 
 
 def _parse(source: Source) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
@@ -279,7 +296,10 @@ def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
     """Heavy atoms under their standard names (and OXT); what was dropped or converted goes to ``log``."""
     atoms: dict[str, AtomRecord] = {}
     dropped: list[AtomRecord] = []
+    bead = residue.bead
     for atom in residue.atoms:
+        if atom is bead:
+            continue
         name = atom_name(atom.name, residue.name, residue.letter)
         if is_modified(residue.name) and name != atom.name and residue.find(name):
             name = ""  # an O1 beside the O of a formyl group is no carbonyl oxygen

@@ -35,11 +35,11 @@ class RepairResult:
 def repair(result: ReadResult, keep_hands: Mask | None = None) -> RepairResult:
     """Place the heavy atoms that a file lacks, and mend wrong hands.
 
-    Backbones are laid by ideal geometry (from CA atoms alone if need be), side chains built from pdbfixer's templates,
-    OXT placed at chain ends. Atoms that are there keep every bit, unless their hand is wrong (see ``mend_hands``) or
-    that of a side chain built upon them. No residue is added, no gap is closed, the network is never used, hetero atoms
-    stay and keep built atoms out. Atoms placed get occupancy 1 and the B factor of their residue's CA. A complete
-    protein comes back as it is.
+    Backbones are laid by ideal geometry (from CA atoms alone if need be), side chains built from pdbfixer's templates
+    (around their centres where the file has these), OXT placed at chain ends. Atoms that are there keep every bit,
+    unless their hand is wrong (see ``mend_hands``) or that of a side chain built upon them. No residue is added, no gap
+    is closed, the network is never used, hetero atoms stay and keep built atoms out. Atoms placed get occupancy 1 and
+    the B factor of their residue's CA. A complete protein comes back as it is.
 
     Args:
         result: what was read.
@@ -58,7 +58,8 @@ def repair(result: ReadResult, keep_hands: Mask | None = None) -> RepairResult:
     handed = mend_hands(traced, keep_hands)
     notes += [*handed.notes, *peptide_notes(traced)]
     protein = dataclasses.replace(protein, b_factors=handed.protein.b_factors, occupancies=handed.protein.occupancies)
-    completion = complete_side_chains(handed.protein, handed.d_residues)
+    centres = {i: np.array(place) for i, place in result.centres.items()}
+    completion = complete_side_chains(handed.protein, handed.d_residues, centres)
     coords, new_mask = completion.protein.coords[0].astype(np.float64), completion.protein.mask
     for i in map(int, np.flatnonzero((new_mask & ~mask)[:, 4:].any(1))):
         names = [ATOM14[sequence[i]][slot] for slot in np.flatnonzero(new_mask[i] & ~mask[i]) if slot > 3]

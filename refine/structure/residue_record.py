@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from refine.constants import MAX_PEPTIDE_BOND
+from refine.constants import ATOM14, MAX_PEPTIDE_BOND
 from refine.structure.atom_record import AtomRecord
 from refine.structure.modified_residues import is_d_amino_acid, is_hydrogen, parent
 from refine.structure.notes import Note
@@ -20,6 +20,10 @@ MAX_RESIDUE_ATOMS = 5000
 """Most atoms of a residue; the largest ligands have some hundred."""
 _SAME_PLACE = 0.01
 """Å up to which an atom that is given twice is the same."""
+SIDE_CHAIN_BEADS = ("SC", "SCM", "CEN")
+"""Names under which coarse models give the centre of a side chain as one atom."""
+_BEAD_REACH = 8.0
+"""Å from CA within which the centre of a side chain lies; that of arginine reaches 5."""
 _SEPARATE = 1.0
 """Å: a second N (or lone CA) of the same number farther than this from the first begins another residue."""
 
@@ -51,6 +55,16 @@ class ResidueRecord:
     def identity(self) -> tuple[str, int, str, str]:
         first = self.atoms[0]
         return first.chain, first.number, first.insertion, first.residue_name
+
+    @property
+    def bead(self) -> AtomRecord | None:
+        """The centre of the side chain, where that is given in place of its atoms."""
+        beads = [a for a in self.atoms if a.name.upper() in SIDE_CHAIN_BEADS]
+        ca = self.find("CA")
+        heavy = {a.name for a in self.atoms if not is_hydrogen(a.name, a.element)}
+        if not self.letter or len(beads) != 1 or ca is None or heavy & (set(ATOM14[self.letter][5:])):
+            return None
+        return beads[0] if math.dist(beads[0].position, ca.position) <= _BEAD_REACH else None
 
     def find(self, name: str) -> AtomRecord | None:
         return next((a for a in self.atoms if a.name == name), None)

@@ -1,12 +1,15 @@
 """Missing side-chain atoms, built from templates in the rotamer that has most room.
 
 The template of a residue is right-handed and keeps its bonds and angles; it is turned to the rotamers that the
-backbone makes likely and laid over the atoms that are there. Nothing is minimised: that is left to the finishing.
+backbone makes likely and laid over the atoms that are there. Where hardly any side chain is there (coarse models) the
+rotamers are chosen together (``rotamer_field``), else one after the other. Nothing is minimised: that is left to the
+finishing.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +17,11 @@ from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14
 from refine.structure.arrays import chiral_volume, dihedral, superpose, transformed
-from refine.structure.chemistry import chi_slots, chiral_centres, residue_bonds
+from refine.structure.chemistry import chi_slots, chiral_centres, elements, radii, residue_bonds
 from refine.structure.conformers import backbone_angles, ideal_residue, likely_rotamers, set_chi
 from refine.structure.connections import left_atoms
 from refine.structure.protein import Protein
+from refine.structure.rotamer_field import Bare, Surroundings, packed
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -30,6 +34,9 @@ _JUNCTION = 10.0
 """How much more an atom that missing ones hang on counts when a conformer is laid over the atoms that are there."""
 _MISFIT = 10.0
 """How much more Å² at atoms that are there count than Å² of overlap."""
+
+_MOSTLY_BARE = 0.5
+"""Share of the residues with rotatable side chains that lack theirs from which on they are chosen together."""
 
 _MIRROR = np.array([1.0, 1.0, -1.0])
 
@@ -50,13 +57,21 @@ class Completion:
     replaced: tuple[int, ...]
 
 
-def complete_side_chains(protein: Protein, d_residues: frozenset[int] = frozenset()) -> Completion:
+def complete_side_chains(
+    protein: Protein, d_residues: frozenset[int] = frozenset(), centres: Mapping[int, Array] | None = None
+) -> Completion:
     """Build the side-chain atoms, and a missing O of the backbone, that replica 0 lacks where N, CA and C are there.
 
     Atoms that are there stay where they are, but for side chains that are ``replaced``. A chi angle whose atoms are
     there is kept; of the others the rotamer is taken that runs least into other atoms of the protein and its heavy
     hetero atoms. What left when a bond was made (``connections.left_atoms``) stays away. A whole protein comes back as
     it is. What ``d_residues`` lack is built with their hand.
+
+    Args:
+        protein: its replica 0 is completed.
+        d_residues: those with a D-handed CA.
+        centres: mean positions (3,) of the side-chain heavy atoms of residues that have no atom beyond CB, where they
+            are known (beads of coarse models).
     """
     counts = np.array([len(ATOM14[aa]) for aa in protein.sequence])
     wanted = (np.arange(14) < counts[:, None]) & ~left_atoms(protein)
@@ -72,8 +87,11 @@ def complete_side_chains(protein: Protein, d_residues: frozenset[int] = frozense
             template = ideal_residue(protein.sequence[i])
             coords[i, 4] = transformed(template, *superpose(template[:3], coords[i, :3]))[4]
             mask[i, 4] = True
+    together = _chosen_together(protein, due, d_residues, centres or {})
     replaced: list[int] = []
-    for i in due:
+    for i in [i for i in due if i not in together] + together:
+        if i == next(iter(together), None):
+            _pack(protein, together, coords, mask, angles, centres or {})
         aa = protein.sequence[i]
         others = coords[mask & (np.arange(len(protein)) != i)[:, None]]
         around = others[np.linalg.norm(others - coords[i, 1], axis=1) < _REACH]
@@ -89,6 +107,38 @@ def complete_side_chains(protein: Protein, d_residues: frozenset[int] = frozense
         coords[i], mask[i] = built, wanted[i]
     complete = protein.with_coords(coords[None].astype(np.float32), oxt=protein.oxt, mask=mask)
     return Completion(complete, tuple(due), tuple(replaced))
+
+
+def _chosen_together(
+    protein: Protein, due: Sequence[int], d_residues: frozenset[int], centres: Mapping[int, Array]
+) -> list[int]:
+    """Residues whose rotatable side chain is missing beyond CB as a whole, when they are most of those that have one,
+    or where the centre of the side chain is known.
+    """
+    rotatable = sum(bool(chi_slots(aa)) for aa in protein.sequence)
+    bare = [i for i in due if chi_slots(protein.sequence[i]) and not protein.mask[i, 5:].any() and i not in d_residues]
+    return bare if len(bare) > _MOSTLY_BARE * rotatable else [i for i in bare if i in centres]
+
+
+def _pack(
+    protein: Protein, due: Sequence[int], coords: Array, mask: Mask, angles: Array, centres: Mapping[int, Array]
+) -> None:
+    """Put the side chains of ``due`` into ``coords`` (L, 14, 3) and ``mask`` (L, 14), chosen together."""
+    residue, slot = np.nonzero(mask)
+    symbols = [elements(protein.sequence[i])[k] for i, k in zip(residue.tolist(), slot.tolist(), strict=True)]
+    hetero = [h for h in protein.hetero if h.element not in ("H", "D", "X")]
+    symbols += [h.element for h in hetero]
+    around = Surroundings(
+        positions=np.concatenate((coords[residue, slot], np.array([h.position for h in hetero]).reshape(-1, 3))),
+        radius=radii(symbols),
+        polar=np.isin([s.upper() for s in symbols], ("N", "O", "S")),
+        residue=np.concatenate((residue, np.full(len(hetero), -1))),
+    )
+    unknown = np.full(3, np.nan)
+    bare = {i: Bare(protein.sequence[i], coords[i], *angles[i], centres.get(i, unknown)) for i in due}
+    for i, atoms in packed(bare, around).items():
+        coords[i] = atoms
+        mask[i, 5 : len(ATOM14[protein.sequence[i]])] = True
 
 
 def _built(aa: str, residue: Array, there: Mask, around: Array, angles: Array) -> Array:
