@@ -10,6 +10,7 @@ import time
 import numpy as np
 import openmm
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from refine.errors import EngineError
 from refine.finishing.checks import CheckReport, compare_stereo, spoiled_residues, stereo
@@ -24,6 +25,8 @@ from refine.structure.side_chains import complete_side_chains
 
 log = logging.getLogger(__name__)
 
+_REACH = 10.0
+"""Å from the protein within which hetero atoms count: side chains turn by up to 6, and clash at up to 4."""
 _ROUNDS = 2
 """How often residues that relaxing spoils are put back and the others relaxed around them."""
 
@@ -100,8 +103,10 @@ class Finisher:
         self.settings = settings
         self.mobile = np.ones(len(reference), dtype=np.bool_) if mobile is None else np.array(mobile, dtype=np.bool_)
         assert self.mobile.shape == (len(reference),), self.mobile.shape
-        self.reference = complete_side_chains(reference).protein if settings.side_chains else reference
         self.mobile &= ~held_residues(reference)
+        self._near = _near_hetero(reference)
+        reference = reference.with_hetero(self._near)
+        self.reference = complete_side_chains(reference).protein if settings.side_chains else reference
         self._relaxer: Relaxer | None = None
         self._problem = ""
 
@@ -135,6 +140,7 @@ class Finisher:
             settled: its side chains are those of a finished model nearby, see ``Relaxer.relax``.
         """
         assert protein.replicas == 1 and protein.sequence == self.reference.sequence
+        whole, protein = protein, protein.with_hetero(self._near)
         setup = self._set_up()
         begun = time.monotonic()
         deadline = begun + self.settings.max_seconds
@@ -174,7 +180,8 @@ class Finisher:
             setup_seconds=setup,
             notes=notes,
         )
-        return FinishResult(chosen, report)
+        finished = dataclasses.replace(chosen, hetero=whole.hetero, connections=whole.connections)
+        return FinishResult(finished, report)
 
     def _kept(self, protein: Protein, made: set[int]) -> frozenset[int]:
         """Residues none of whose atoms clash; those whose side chains have just been ``made`` are left out."""
@@ -270,6 +277,19 @@ class Finisher:
         if failure:
             return "partial"
         return "complete" if level == stages[-1].name else "partial"
+
+
+def _near_hetero(protein: Protein) -> NDArray[np.int64]:
+    """Indices of the heavy hetero atoms within ``_REACH`` of the protein; their hydrogens count with them, as those of
+    the protein do.
+    """
+    if not protein.hetero:
+        return np.zeros(0, np.int64)
+    heavy = np.array([atom.element.strip().upper() not in ("H", "D") for atom in protein.hetero])
+    points = np.array([atom.position for atom in protein.hetero])
+    own = protein.coords[0][protein.mask].astype(np.float64)
+    near = np.isfinite(cKDTree(own).query(points, distance_upper_bound=_REACH)[0])
+    return np.flatnonzero(heavy & near)
 
 
 def _restored(protein: Protein, source: Protein, region: frozenset[int]) -> Protein:

@@ -12,11 +12,9 @@ import pytest
 from refine.constants import ATOM14
 from refine.structure.arrays import place_atom
 from refine.structure.connections import connections, described, disulfide_pairs, held_residues, left_atoms
-from refine.structure.link_records import stated_links
 from refine.structure.prepare import prepare
 from refine.structure.protein import Connection, HeteroAtom, Protein, ResidueId
 from refine.structure.read import read_structure
-from refine.structure.source import open_source
 from refine.structure.write import write_cif, write_ensemble_pdb, write_pdb
 from tests.conftest import ROOT
 from tests.proteins import chain_backbone, make_protein, torsions
@@ -258,7 +256,7 @@ def test_conect_records_of_serials_beyond_99999_are_those_of_the_atoms(tmp_path:
     write_pdb(crowded, tmp_path / "out.pdb")
     serial = serials(tmp_path / "out.pdb")["ZN", "ZN"]
     assert serial.startswith("A") and sum(one == serial for one, _ in conect_pairs(tmp_path / "out.pdb")) == 3
-    links = stated_links(open_source(tmp_path / "out.pdb"))
+    links = read_structure(tmp_path / "out.pdb").links
     assert {link.second.name for link in links if link.record == "CONECT" and link.first.name != "ZN"} == {"ZN"}
 
 
