@@ -26,6 +26,9 @@ COVALENT_SLACK = 0.25
 STRETCHED_SLACK = 0.7
 """The same for sugars on Asn, Ser and Thr and for peptides to caps and other residues of the chain: what they are
 leaves no doubt, and builders leave them stretched."""
+_THIOETHER_SLACK = 0.15
+"""Å around the sum of the radii within which a sulfur is bonded to a carbon of a side chain: no atom that left tells
+so, and clashes of models come as near."""
 SHORTEST = 1.1
 """Å below which two heavy atoms lie on each other rather than being bonded."""
 _REACH = 2.6
@@ -36,6 +39,8 @@ _CARBONYLS = {"D": ("CG", "OD2"), "N": ("CG", "ND2"), "E": ("CD", "OE2"), "Q": (
 """Carbon of the side chain that is attacked, and the atom that leaves when it is."""
 _SIDE_CHAIN_PAIRS = (("K", "NZ", "DNEQ"), ("C", "SG", "DNEQ"), ("S", "OG", "DE"), ("T", "OG1", "DE"))
 """Isopeptides, thioesters and esters: attacking residue and atom, attacked residues."""
+_THIOETHERS = {"A": ("CB",), "W": ("CD1",), "Y": ("CE1", "CE2"), "H": ("CE1", "CD2")}
+"""Carbons that a cysteine's sulfur is bonded to: of lanthionines, and beside the rings of oxidases."""
 _SUGAR_BEARERS = {("N", "ND2"), ("S", "OG"), ("T", "OG1")}
 
 
@@ -47,6 +52,7 @@ def bonds_by_distance(atoms: Atoms) -> Iterator[Connection]:
     yield from _to_hetero(atoms)
     yield from _between_groups(atoms)
     yield from _between_residues(atoms)
+    yield from _thioethers(atoms)
 
 
 def leaving_atom(protein: Protein, site: Site) -> Site | None:
@@ -235,3 +241,22 @@ def _bonded_pairs(
             bonded = SHORTEST < one.distance and atoms.gap(one) <= slack
             if bonded and not atoms.within_one_group(first[a], goal) and not atoms.is_peptide(one):
                 yield one
+
+
+def _thioethers(atoms: Atoms) -> Iterator[Connection]:
+    """Sulfurs of cysteines on carbons of side chains, with the lengths and angles of such bonds, each atom once."""
+    sequence = atoms.protein.sequence
+    sulfurs = [Site(i, ATOM14["C"].index("SG")) for i, aa in enumerate(sequence) if aa == "C"]
+    carbons = [Site(i, ATOM14[aa].index(name)) for i, aa in enumerate(sequence) for name in _THIOETHERS.get(aa, ())]
+    sulfurs, carbons = ([site for site in sites if site in atoms.index] for sites in (sulfurs, carbons))
+    if not sulfurs or not carbons:
+        return
+    places = atoms.positions[[atoms.index[site] for site in carbons]]
+    near = cKDTree(places).query_ball_point(atoms.positions[[atoms.index[site] for site in sulfurs]], _REACH)
+    candidates = []
+    for sulfur, found in zip(sulfurs, near, strict=True):
+        for k in found:
+            one = atoms.connection(sulfur, carbons[k], "distance")
+            if abs(atoms.gap(one)) <= _THIOETHER_SLACK and atoms.bends_well(one):
+                candidates.append((abs(atoms.gap(one)), one))
+    yield from _each_once(candidates)
