@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from refine.errors import InputError
 from refine.evidence.pairs import DENSITY, GRID_POINTS, GRID_START, GRID_STEP, STUDENT, Pairs
@@ -86,6 +85,8 @@ def _splined(
     """−ln of the density (K, 64) on the grid, its most likely distance (K,) and the spread about it (K,), Å."""
     width = np.diff(edges)
     middles = np.concatenate(([edges[0] - 0.5 * width[0]], edges[:-1] + 0.5 * width))  # the last, open bin has none
+    from scipy.interpolate import CubicSpline  # slow to import, and only distograms need it
+
     density = log_p[:, :-1] - np.log(np.concatenate((width[:1], width)))
     grid = GRID_START + GRID_STEP * np.arange(GRID_POINTS)
     inside = np.clip(grid, middles[0], middles[-1])

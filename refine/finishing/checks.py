@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from refine.structure.bonded_atoms import residue_of
+from refine.structure.atom_sites import residue_of
 from refine.structure.chemistry import DISULFIDE_MAX, chiral_volumes
 from refine.structure.connections import position_of
 from refine.structure.peptides import cis_peptides

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import openmm
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from refine.errors import EngineError
 from refine.finishing.checks import CheckReport, compare_stereo, spoiled_residues, stereo
@@ -24,6 +25,8 @@ from refine.structure.side_chains import complete_side_chains
 
 log = logging.getLogger(__name__)
 
+_REACH = 10.0
+"""Å from the protein within which hetero atoms count: side chains turn by up to 6, and clash at up to 4."""
 _ROUNDS = 2
 """How often residues that relaxing spoils are put back and the others relaxed around them."""
 
@@ -100,9 +103,12 @@ class Finisher:
         self.settings = settings
         self.mobile = np.ones(len(reference), dtype=np.bool_) if mobile is None else np.array(mobile, dtype=np.bool_)
         assert self.mobile.shape == (len(reference),), self.mobile.shape
-        self.reference = complete_side_chains(reference).protein if settings.side_chains else reference
         self.mobile &= ~held_residues(reference)
+        self._near = _near_hetero(reference)
+        reference = reference.with_hetero(self._near)
+        self.reference = complete_side_chains(reference).protein if settings.side_chains else reference
         self._relaxer: Relaxer | None = None
+        self._lists: dict[bytes, AtomList] = {}
         self._problem = ""
 
     def _set_up(self) -> float:
@@ -135,6 +141,7 @@ class Finisher:
             settled: its side chains are those of a finished model nearby, see ``Relaxer.relax``.
         """
         assert protein.replicas == 1 and protein.sequence == self.reference.sequence
+        whole, protein = protein, protein.with_hetero(self._near)
         setup = self._set_up()
         begun = time.monotonic()
         deadline = begun + self.settings.max_seconds
@@ -174,11 +181,12 @@ class Finisher:
             setup_seconds=setup,
             notes=notes,
         )
-        return FinishResult(chosen, report)
+        finished = dataclasses.replace(chosen, hetero=whole.hetero, connections=whole.connections)
+        return FinishResult(finished, report)
 
     def _kept(self, protein: Protein, made: set[int]) -> frozenset[int]:
         """Residues none of whose atoms clash; those whose side chains have just been ``made`` are left out."""
-        atoms = AtomList.from_protein(protein)
+        atoms = self._atoms(protein)
         pairs, _ = atoms.overlaps(atoms.positions(protein), CLASH_OVERLAP)
         clashing = set(atoms.residue[pairs].ravel().tolist())
         return frozenset(range(len(protein))) - clashing - made
@@ -225,7 +233,7 @@ class Finisher:
         """Residues whose atoms clash ``after`` and did not ``before``; none when there are no more clashes than there
         were.
         """
-        atoms = AtomList.from_protein(before)
+        atoms = self._atoms(before)
         old, new = (atoms.overlaps(atoms.positions(p), CLASH_OVERLAP)[0] for p in (before, after))
         if len(new) <= len(old):
             return frozenset()
@@ -238,8 +246,15 @@ class Finisher:
         after = {i + 1 for i in residues if bonded[i]}
         return residues | after | {i - 1 for i in residues if i > 0 and bonded[i - 1]}
 
+    def _atoms(self, protein: Protein) -> AtomList:
+        """The atoms of a model, listed once for all models that have the same."""
+        key = protein.mask.tobytes() + protein.oxt_mask.tobytes()
+        if key not in self._lists:
+            self._lists[key] = AtomList.from_protein(protein)
+        return self._lists[key]
+
     def _clashes(self, protein: Protein) -> int:
-        atoms = AtomList.from_protein(protein)
+        atoms = self._atoms(protein)
         return len(atoms.overlaps(atoms.positions(protein), CLASH_OVERLAP)[1])
 
     def _choose(self, protein: Protein, start: Protein, stages: list[Stage]) -> tuple[str, Protein, CheckReport]:
@@ -270,6 +285,19 @@ class Finisher:
         if failure:
             return "partial"
         return "complete" if level == stages[-1].name else "partial"
+
+
+def _near_hetero(protein: Protein) -> list[int]:
+    """Indices of the heavy hetero atoms within ``_REACH`` of the protein; their hydrogens count with them, as those of
+    the protein do.
+    """
+    if not protein.hetero:
+        return []
+    heavy = np.array([atom.element.strip().upper() not in ("H", "D") for atom in protein.hetero])
+    points = np.array([atom.position for atom in protein.hetero])
+    own = protein.coords[0][protein.mask].astype(np.float64)
+    near = np.isfinite(cKDTree(own).query(points, distance_upper_bound=_REACH)[0])
+    return np.flatnonzero(heavy & near).tolist()
 
 
 def _restored(protein: Protein, source: Protein, region: frozenset[int]) -> Protein:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ATOM14
-from refine.structure.bonded_atoms import COVALENT_SLACK, Atoms
+from refine.structure.atom_sites import Atoms
+from refine.structure.bonded_atoms import COVALENT_SLACK
 from refine.structure.connections import position_of
 from refine.structure.protein import Protein, Site
 

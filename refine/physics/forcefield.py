@@ -20,6 +20,7 @@ from refine.physics.forces import BONDED, NONBONDED, SOLVENT, Nonbonded, scalabl
 from refine.physics.hydrogens import HydrogenPlacer
 from refine.physics.platform import open_context
 from refine.physics.protonation import protonated
+from refine.structure.atom_sites import is_water
 from refine.structure.backbone import place_oxt
 from refine.structure.chemistry import radii
 from refine.structure.connections import disulfide_pairs
@@ -30,6 +31,8 @@ NM_PER_ANGSTROM = 0.1
 _CUTOFF_NM = 1.0
 _HETERO_REACH = 5.5
 """Å from the protein within which hetero atoms are obstacles: beyond it they act by about 0.01 kcal/mol."""
+_WATER_REACH = 4.2
+"""The same for waters: those of the first shell, behind which the others stand. Each costs as much as an atom."""
 # OBC radii in Å and scales by element (Onufriev, Bashford & Case 2004; mbondi2: hydrogen on nitrogen 1.3).
 _GB = {"H": (1.2, 0.85), "C": (1.7, 0.72), "N": (1.55, 0.79), "O": (1.5, 0.85), "S": (1.8, 0.96)}
 _GB_POLAR_HYDROGEN = 1.3
@@ -222,7 +225,9 @@ class ForceFieldSystem:
         points = np.concatenate((protein.coords[0][left[:, 0], left[:, 1]].astype(np.float64), hetero))
         symbols = [ATOM14[protein.sequence[i]][k][0] for i, k in left] + [h.element for h in carried]
         own = protein.coords[0][protein.mask & self.included[:, None]].astype(np.float64)
-        near = cKDTree(own).query(points)[0] < _HETERO_REACH if len(points) else np.zeros(0, dtype=np.bool_)
+        reach = np.full(len(points), _HETERO_REACH)
+        reach[len(left) :][[is_water(h.residue_name) for h in carried]] = _WATER_REACH
+        near = cKDTree(own).query(points)[0] < reach if len(points) else np.zeros(0, dtype=np.bool_)
         self._left = left[near[: len(left)]]
         self._hetero = hetero[near[len(left) :]]
         self._obstacle_radii = radii(symbols)[near]

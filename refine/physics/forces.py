@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from xml.etree import ElementTree
 
 import openmm
-from openmm import unit
 
 BONDED, NONBONDED, SOFT, SOLVENT, BIAS = 0, 1, 2, 3, 4
 """Force groups: bonded terms and restraints, Lennard-Jones and charges, soft spheres, generalised Born solvent, what
@@ -18,7 +18,8 @@ _SOFT_K = 1.0e4
 
 @dataclasses.dataclass(frozen=True)
 class Nonbonded:
-    """Particles and exceptions of a ``NonbondedForce`` as plain numbers, read once: OpenMM's units make reading slow.
+    """Particles and exceptions of a ``NonbondedForce`` as plain numbers, read once, from their XML,
+    since OpenMM's units make reading slow.
 
     Attributes:
         particles: charge (e), sigma (nm) and depth (kJ/mol) of each.
@@ -31,19 +32,15 @@ class Nonbonded:
     @classmethod
     def of(cls, force: openmm.NonbondedForce) -> Nonbonded:
         """What ``force`` holds now."""
-        units = (unit.elementary_charge, unit.nanometer, unit.kilojoule_per_mole)
-        pair_units = (unit.elementary_charge**2, *units[1:])
+        root = ElementTree.fromstring(openmm.XmlSerializer.serialize(force))
 
-        def plain(values: Sequence[unit.Quantity], wanted: tuple[unit.Unit, ...]) -> tuple[float, ...]:
-            same = all(value.unit == one for value, one in zip(values, wanted, strict=True))
-            return tuple(v._value if same else v.value_in_unit(u) for v, u in zip(values, wanted, strict=True))
+        def values(node: ElementTree.Element) -> tuple[float, float, float]:
+            return float(node.attrib["q"]), float(node.attrib["sig"]), float(node.attrib["eps"])
 
-        particles = [plain(force.getParticleParameters(i), units) for i in range(force.getNumParticles())]
-        exceptions = []
-        for n in range(force.getNumExceptions()):
-            a, b, *values = force.getExceptionParameters(n)
-            exceptions.append((a, b, *plain(values, pair_units)))
-        return cls(particles, exceptions)  # type: ignore[arg-type]
+        exceptions = [
+            (int(node.attrib["p1"]), int(node.attrib["p2"]), *values(node)) for node in root.iter("Exception")
+        ]
+        return cls([values(node) for node in root.iter("Particle")], exceptions)
 
 
 def soft_spheres(values: Nonbonded) -> openmm.CustomNonbondedForce:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
+if TYPE_CHECKING:
+    import jinja2
 
 PART_SCRIPTS = ("page.js", "charts.js", "maps.js", "structures.js", "tracks.js", "main.js")
 STRICT = "'use strict';\n"
@@ -23,6 +24,8 @@ def render(template: str, **values: Any) -> str:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
+    import jinja2  # a run without a report does not need it
+
     loader = jinja2.FunctionLoader(lambda name: _text("templates", name))
     return jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

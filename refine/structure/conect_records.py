@@ -13,7 +13,8 @@ import gemmi
 import numpy as np
 from scipy.spatial import cKDTree
 
-from refine.structure.bonded_atoms import COVALENT_SLACK, METAL_SLACK, SHORTEST, is_hydrogen, is_water
+from refine.structure.atom_sites import is_hydrogen, is_water
+from refine.structure.bonded_atoms import COVALENT_SLACK, METAL_SLACK, SHORTEST
 
 _TO_HYDROGEN = 1.45
 """Å, longer than any bond to hydrogen."""

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refine.structure.bonded_atoms import MOST_BONDS, Atoms, bonds_by_distance, leaving_atom, residue_of
+from refine.structure.atom_sites import MOST_BONDS, Atoms, is_water, residue_of
+from refine.structure.bonded_atoms import bonds_by_distance, leaving_atom
 from refine.structure.link_records import AtomAddress, StatedLink
 from refine.structure.notes import Note
 from refine.structure.protein import Connection, Protein, ResidueId, Site
@@ -34,7 +35,8 @@ def connections(protein: Protein, stated: Sequence[StatedLink] = ()) -> tuple[tu
         protein: R = 1, as read or repaired; peptides along the chains are its ``bonded``.
         stated: links of its file.
     """
-    atoms = Atoms(protein)
+    waters = any(is_water(end.residue_name) for link in stated for end in (link.first, link.second))
+    atoms = Atoms(protein, waters=waters)
     table: dict[tuple[Site, Site], Connection] = {}
     notes: list[Note] = []
     for link in stated:

@@ -28,12 +28,12 @@ def breaks(protein: Protein) -> list[Note]:
         if i in linked or (protein.bonded[i] and gap <= MAX_PEPTIDE_BOND):
             continue  # linked: the chain goes on with a residue that is carried along
         label = f"{one.number}{one.insertion} {ONE_TO_THREE[protein.sequence[i]]}"
-        where = f"C to N of {two.number}{two.insertion}: {gap:.1f} Å"
+        to = f"C to N of {two.number}{two.insertion}"
         if protein.bonded[i]:
-            text = f"consecutive numbers, {gap:.1f} Å apart ({where}): read as a stretched peptide bond, to be closed"
+            text = f"consecutive numbers, {gap:.1f} Å apart ({to}): read as a stretched peptide bond, to be closed"
             notes.append(Note("stretched", text, one.chain, label))
             continue
-        text = f"the chain is broken after this residue ({where}); the gap stays"
+        text = f"the chain is broken after this residue ({to}: {gap:.1f} Å); the gap stays"
         if gap > JUMP and are_consecutive(one, two):
             text += " (consecutive numbers: wrapped into a periodic box? Make it whole first, or keep CRYST1)"
         notes.append(Note("gap", text, one.chain, label))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ATOM14, ONE_TO_THREE
-from refine.structure.bonded_atoms import Atoms, modifications
+from refine.structure.atom_sites import Atoms, modifications
 from refine.structure.protein import Connection, HeteroAtom, Protein, Site
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gemmi
 
-from refine.structure.atom_record import hybrid36
+from refine.structure.atom_record import AtomRecord, hybrid36
 from refine.structure.bcif import read_category
 from refine.structure.source import Source
 
@@ -61,13 +61,17 @@ class StatedLink:
     record: str
 
 
-def stated_links(source: Source) -> tuple[StatedLink, ...]:
+def stated_links(source: Source, records: Sequence[AtomRecord]) -> tuple[StatedLink, ...]:
     """Links of a file, in its order; records that cannot be read are passed over, as they state nothing.
 
     Links to symmetry mates are left out: the mate is not in the file.
+
+    Args:
+        source: the file.
+        records: the atoms that were read of it, to which the serials of CONECT records lead.
     """
     if source.format == "pdb":
-        return tuple(_pdb_links(source.text.split("\n")))
+        return tuple(_pdb_links(source.text.split("\n"), records))
     if source.format == "mmcif":
         table = functools.partial(_category, source.text)
     else:
@@ -78,15 +82,11 @@ def stated_links(source: Source) -> tuple[StatedLink, ...]:
     return tuple(_cif_links(links))
 
 
-def _pdb_links(lines: Sequence[str]) -> Iterator[StatedLink]:
-    serials: dict[str, AtomAddress] = {}
+def _pdb_links(lines: Sequence[str], records: Sequence[AtomRecord]) -> Iterator[StatedLink]:
+    atoms = _atoms_by_serial(lines, records)
     for line in lines:
         record = line[:6].rstrip()
-        if record in ("ATOM", "HETATM"):
-            address = _address(line[21:22], line[22:26], line[26:27], line[12:16], line[17:20])
-            if address is not None:
-                serials.setdefault(line[6:11].strip(), address)
-        elif record == "LINK" and _in_the_file(line):
+        if record == "LINK" and _in_the_file(line):
             first = _address(line[21:22], line[22:26], line[26:27], line[12:16], line[17:20])
             second = _address(line[51:52], line[52:56], line[56:57], line[42:46], line[47:50])
             if first is not None and second is not None:
@@ -97,10 +97,28 @@ def _pdb_links(lines: Sequence[str]) -> Iterator[StatedLink]:
             if first is not None and second is not None:
                 yield StatedLink(first, second, "disulfide", "SSBOND")
         elif record == "CONECT":
-            fields = [line[k : k + 5].strip() for k in range(6, min(len(line.rstrip()), 31), 5)]
-            for other in fields[1:]:
-                if fields[0] in serials and other in serials:
-                    yield StatedLink(serials[fields[0]], serials[other], "", "CONECT")
+            serial, *others = _bonded_serials(line)
+            for other in others:
+                if serial in atoms and other in atoms:
+                    yield StatedLink(atoms[serial], atoms[other], "", "CONECT")
+
+
+def _bonded_serials(line: str) -> list[str]:
+    """Serials of a CONECT record, the first is bonded to the others."""
+    return [line[k : k + 5].strip() for k in range(6, min(max(len(line.rstrip()), 7), 31), 5)]
+
+
+def _atoms_by_serial(lines: Sequence[str], records: Sequence[AtomRecord]) -> dict[str, AtomAddress]:
+    """Addresses, as they were read, of the atoms that CONECT records name. Serials of six digits do not fit these."""
+    wanted = {serial for line in lines if line.startswith("CONECT") for serial in _bonded_serials(line)}
+    atoms: dict[str, AtomAddress] = {}
+    for atom in records if wanted else ():
+        line = lines[int(atom.place.removeprefix("line ")) - 1]
+        serial = line[6:11].strip()
+        if serial in wanted and not (line[5:6].isdigit() or line[11:12].isdigit()):
+            address = AtomAddress(atom.chain, atom.number, atom.insertion, atom.name, atom.residue_name)
+            atoms.setdefault(serial, address)
+    return atoms
 
 
 def _in_the_file(line: str) -> bool:

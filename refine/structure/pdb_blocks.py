@@ -57,10 +57,10 @@ def models_of(blocks: list[Block]) -> tuple[dict[int, list[AtomRecord]], list[No
         open_part = block.model is None and block.ended_by_end
     notes = []
     if joined:
-        text = f"END stands {joined} times between residues that do not repeat: they are read as one model"
+        text = f"END stands between residues that do not repeat ({joined}×): they are read as one model"
         notes.append(Note("model", text))
     if repeated:
-        text = f"after END the same residues come again ({repeated} times): they are read as further models"
+        text = f"after END the same residues come again ({repeated}×): they are read as further models"
         notes.append(Note("model", text))
     return models, notes
 

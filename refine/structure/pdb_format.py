@@ -9,8 +9,10 @@ writing go through gemmi.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
+from typing import NoReturn
 
 import gemmi
 
@@ -65,12 +67,26 @@ def parse_pdb(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list[N
 
 
 @dataclasses.dataclass(frozen=True)
+class _Residue:
+    """What stands in columns 18-27 of a line, and what it means."""
+
+    field: str
+    name: str
+    chain: str
+    number: int
+    insertion: str
+
+
+@dataclasses.dataclass
 class _Columns:
-    """What the reading of one line needs to know of its file: name, two-letter chain ids, numbers so far."""
+    """What the reading of one line needs to know of its file: name, two-letter chain ids, numbers so far, and the
+    residue of the line before.
+    """
 
     file: str
     two_letter_chains: frozenset[str]
     numbers: ResidueNumbers
+    residue: _Residue | None = None
 
 
 def _aligned(line: str) -> str:
@@ -96,50 +112,69 @@ def _has_decimal_points(line: str) -> bool:
 
 
 def _atom(line: str, row: int, segment: int, columns: _Columns, last: bool) -> AtomRecord:
-    file = columns.file
-    residue_name, chain = line[17:20].strip(), line[21:22].strip()
+    if len(line) < 54 or (line[53] == " " and len(line.rstrip()) < 54):
+        _refuse_short(line, row, columns, last)
+    residue = columns.residue
+    if residue is None or line[17:27] != residue.field:
+        residue = columns.residue = _residue(line, row, columns)
+    try:
+        x, y, z = float(line[30:38]), float(line[38:46]), float(line[46:54])
+    except ValueError:
+        x = math.nan
+    if not (abs(x) <= MAX_COORDINATE and abs(y) <= MAX_COORDINATE and abs(z) <= MAX_COORDINATE):
+        label = _label(line, residue.name)
+        x, y, z = (_coordinate(line[c : c + 8], row, residue.chain, label, columns.file) for c in (30, 38, 46))
+    name, element, charge = line[12:16], line[76:78].strip(), line[78:80]
+    return AtomRecord(
+        name=name.strip(),
+        altloc=line[16:17].strip(),
+        residue_name=residue.name,
+        chain=residue.chain,
+        number=residue.number,
+        insertion=residue.insertion,
+        position=(x, y, z),
+        occupancy=between(line[54:60], OCCUPANCIES),
+        b_factor=between(line[60:66], B_FACTORS),
+        element=_element(element, name, residue.name),
+        element_stated=bool(element),
+        charge=_charge(charge) if charge.strip() else 0,
+        is_hetatm=line[0] == "H",
+        segment=segment,
+        place=f"line {row}",
+        segid=line[72:76].strip(),
+    )
+
+
+def _residue(line: str, row: int, columns: _Columns) -> _Residue:
+    """Name, chain and number in columns 18-27, which the atoms of a residue share."""
+    name, chain = line[17:20].strip(), line[21:22].strip()
     if line[20:21].strip():
         if line[20:22] in columns.two_letter_chains:
             chain = line[20:22].strip()
         else:
-            residue_name = line[17:21]
-    label = f"{line[22:27].strip()} {residue_name}".strip()
-    if len(line.rstrip()) < 54:
-        cut = "The file ends in the middle of" if last else "There are columns missing in"
-        raise InputError(
-            f"{cut} line {row}: {line.strip()[:54]!r}",
-            file=file,
-            chain=chain or None,
-            residue=label or None,
-            remedy="The file may be cut off: copy it again",
-        )
+            name = line[17:21]
     try:
-        chain, number, insertion = columns.numbers.read(chain, line[22:27])
+        return _Residue(line[17:27], name, *columns.numbers.read(chain, line[22:27]))
     except ValueError:
         raise InputError(
-            f"Line {row} has no residue number in columns 23-26: {line[22:26]!r}", file=file, chain=chain,
-            residue=label,
+            f"Line {row} has no residue number in columns 23-26: {line[22:26]!r}", file=columns.file, chain=chain,
+            residue=_label(line, name),
             remedy="Number the residues, or save the file as mmCIF",
         ) from None  # fmt: skip
-    x, y, z = (_coordinate(line[c : c + 8], row, chain, label, file) for c in (30, 38, 46))
-    name = line[12:16]
-    return AtomRecord(
-        name=name.strip(),
-        altloc=line[16:17].strip(),
-        residue_name=residue_name,
-        chain=chain,
-        number=number,
-        insertion=insertion,
-        position=(x, y, z),
-        occupancy=between(line[54:60], OCCUPANCIES),
-        b_factor=between(line[60:66], B_FACTORS),
-        element=_element(line[76:78].strip(), name, residue_name),
-        element_stated=bool(line[76:78].strip()),
-        charge=_charge(line[78:80]),
-        is_hetatm=line.startswith("HETATM"),
-        segment=segment,
-        place=f"line {row}",
-        segid=line[72:76].strip(),
+
+
+def _label(line: str, residue_name: str) -> str:
+    return f"{line[22:27].strip()} {residue_name}".strip()
+
+
+def _refuse_short(line: str, row: int, columns: _Columns, last: bool) -> NoReturn:
+    cut = "The file ends in the middle of" if last else "There are columns missing in"
+    raise InputError(
+        f"{cut} line {row}: {line.strip()[:54]!r}",
+        file=columns.file,
+        chain=line[21:22].strip() or None,
+        residue=_label(line, line[17:20].strip()) or None,
+        remedy="The file may be cut off: copy it again",
     )
 
 
@@ -174,6 +209,7 @@ def _charge(field: str) -> int:
     return int(sign + digit)
 
 
+@functools.lru_cache(4096)
 def _element(column: str, name: str, residue_name: str) -> str:
     """Element symbol from its column, else from the name columns (13-14 hold it right-justified)."""
     if column and gemmi.Element(column) != gemmi.Element("X"):

@@ -154,9 +154,12 @@ class Protein:
     def with_hetero(self, keep: Sequence[int]) -> Protein:
         """The protein with those of its hetero atoms (ascending indices), and the connections among what is left."""
         place = {Site(-1, int(k)): Site(-1, n) for n, k in enumerate(keep)}
-        left = [one for one in self.connections if one.second.residue >= 0 or one.second in place]
-        moved = tuple(dataclasses.replace(one, second=place.get(one.second, one.second)) for one in left)
-        return dataclasses.replace(self, hetero=tuple(self.hetero[k] for k in keep), connections=moved)
+        left = tuple(
+            dataclasses.replace(one, first=place.get(one.first, one.first), second=place.get(one.second, one.second))
+            for one in self.connections
+            if all(site.residue >= 0 or site in place for site in (one.first, one.second))
+        )
+        return dataclasses.replace(self, hetero=tuple(self.hetero[k] for k in keep), connections=left)
 
     def select(self, keep: Sequence[int] | NDArray[np.int64]) -> Protein:
         """The residues ``keep`` (ascending indices); peptide bonds across removed residues are gone."""

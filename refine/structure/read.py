@@ -98,7 +98,7 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
     chain_residues = [r for r in residues if r.letter]
     _check_count(chain_residues, residues, max_residues, source.path)
     protein, more = _assemble(residues, source)
-    links = stated_links(source)
+    links = stated_links(source, models[number])
     table, parted = connections(protein, links)
     protein = dataclasses.replace(protein, connections=table)
     notes = [*notes, *more, *parted, *breaks(protein), *interpenetrating_chains(protein)]

@@ -239,12 +239,13 @@ def carried_along(residues: list[ResidueRecord]) -> list[Note]:
     count = Counter(r.name for r in residues if not r.letter)
     if count:
         most = ", ".join(f"{n} {name or '(no name)'}" for name, n in count.most_common(8))
-        notes.append(
-            Note(
-                "hetero",
-                f"{count.total()} residues that are no refinable amino acids are carried along unmoved: {most}",
-            )
+        several = count.total() > 1
+        what = (
+            "residues that are no refinable amino acids are"
+            if several
+            else "residue that is no refinable amino acid is"
         )
+        notes.append(Note("hetero", f"{count.total()} {what} carried along unmoved: {most}"))
     for residue in residues:
         if residue.letter or not (parent(residue.name) or {"N", "CA", "C"} <= {a.name for a in residue.atoms}):
             continue

@@ -159,6 +159,20 @@ def test_nucleotides_beside_a_protein_are_neither_bonded_nor_moved(tmp_path: Pat
     assert finish(prepared.protein, SETTINGS).protein.hetero == prepared.protein.hetero
 
 
+def test_far_waters_and_hydrogens_of_waters_change_nothing(tmp_path: Path) -> None:
+    x, y, z = outward(ASN, "ND2", 3.0)
+    near = files.water(400, xyz=(x, y, z))
+    hydrogen = files.atom_line(901, "H1", "HOH", "A", "400", (x, y, z + 0.96), het=True)
+    far = [files.water(500 + k, xyz=(60.0 + 3 * k, 0.0, 0.0)) for k in range(5)]
+    finished = []
+    for name, lines in (("dry", (near,)), ("wet", (near, hydrogen, *far))):
+        (tmp_path / f"{name}.pdb").write_text(with_lines(*lines))
+        protein = prepare(tmp_path / f"{name}.pdb").protein
+        finished.append(finish(protein, SETTINGS).protein)
+        assert finished[-1].hetero == protein.hetero and len(protein.hetero) == len(lines)
+    assert np.array_equal(finished[0].coords, finished[1].coords)
+
+
 def test_energies_of_what_is_held_do_not_drown_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "model.pdb"
     path.write_text(INPUTS["caps"])

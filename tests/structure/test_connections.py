@@ -8,15 +8,14 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pytest
+from biotite.structure.io import pdbx
 
 from refine.constants import ATOM14
 from refine.structure.arrays import place_atom
 from refine.structure.connections import connections, described, disulfide_pairs, held_residues, left_atoms
-from refine.structure.link_records import stated_links
 from refine.structure.prepare import prepare
 from refine.structure.protein import Connection, HeteroAtom, Protein, ResidueId
 from refine.structure.read import read_structure
-from refine.structure.source import open_source
 from refine.structure.write import write_cif, write_ensemble_pdb, write_pdb
 from tests.conftest import ROOT
 from tests.proteins import chain_backbone, make_protein, torsions
@@ -84,6 +83,68 @@ def test_a_sugar_is_linked_whatever_says_so(record: str, tmp_path: Path) -> None
     assert table(protein) == [("covalent", "A:16 ASN ND2", "A:501 NAG C1")]
     assert protein.connections[0].source == (record or "distance")
     assert np.flatnonzero(held_residues(protein)).tolist() == [ASN - 1]
+
+
+def test_a_water_on_a_metal_is_bonded_where_the_file_says_so(tmp_path: Path) -> None:
+    x, y, z = outward(HIS, "NE2", 2.1)
+    water = files.water(400, xyz=(x + 1.2, y + 1.2, z + 1.2))
+    link = "LINK        ZN    ZN A 301                 O   HOH A 400     1555   1555  2.08"
+    assert len(table(read(tmp_path, with_lines(zinc(), water)))) == 1
+    protein = read(tmp_path, with_lines(zinc(), water, records=(link,)))
+    assert ("metal", "A:301 ZN ZN", "A:400 HOH O") in table(protein)
+    for writer, name in ((write_pdb, "out.pdb"), (write_cif, "out.cif")):
+        writer(protein, tmp_path / name)
+        assert ("metal", "A:301 ZN ZN", "A:400 HOH O") in table(read_structure(tmp_path / name).protein)
+
+
+def test_conect_records_hold_where_segment_names_become_chains(tmp_path: Path) -> None:
+    def segment(line: str, segid: str, shift: float = 0.0) -> str:
+        line = f"{line[:21]} {line[22:30]}{float(line[30:38]) + shift:8.3f}{line[38:]}"
+        return f"{line[:72].ljust(72)}{segid}{line[76:]}"
+
+    own = [segment(line, "PROA") for line in files.atom_lines()]
+    others = [segment(line, "PROB", 60.0) for line in files.atom_lines()]
+    serial = next(int(s[6:11]) for s in own if files.number_of(s) == ASN and files.name_of(s) == "ND2")
+    sugar = files.atom_line(950, "C1", "NAG", " ", "501", outward(ASN, "ND2", 2.2), het=True)
+    conect = f"CONECT  950{serial:5d}"
+    lines = [*own, *[f"{line[:6]} 1{line[8:]}" for line in others], segment(sugar, "CARA"), conect, "END", ""]
+    (bond,) = table(read(tmp_path, "\n".join(lines)))
+    assert bond == ("covalent", "A:16 ASN ND2", "C:501 NAG C1")
+
+
+def test_a_lanthionine_is_a_bond_and_a_sulfur_in_contact_is_none(tmp_path: Path) -> None:
+    """Ala 5 in place of a cysteine of the conotoxin, its CB and that of Cys 21 drawn to the sulfur."""
+    text = (DATA / "conotoxin.pdb").read_text()
+    at = {
+        (files.number_of(line), files.name_of(line)): np.array([float(line[k : k + 8]) for k in (30, 38, 46)])
+        for line in files.atom_lines(text)
+    }
+    along = at[21, "CB"] - at[5, "CB"]
+    width = np.linalg.norm(along)
+    along /= width
+    middle = (at[21, "CB"] + at[5, "CB"]) / 2
+    aside = at[21, "SG"] - middle - ((at[21, "SG"] - middle) @ along) * along
+    aside /= np.linalg.norm(aside)
+
+    def lanthionine(length: float) -> Protein:
+        places = {
+            (5, "CB"): middle - 1.5 * along,
+            (21, "CB"): middle + 1.5 * along,
+            (21, "SG"): middle + np.sqrt(length**2 - 1.5**2) * aside,
+        }
+
+        def change(line: str) -> str | None:
+            key = files.number_of(line), files.name_of(line)
+            if key == (5, "SG"):
+                return None
+            line = f"{line[:17]}ALA{line[20:]}" if key[0] == 5 else line
+            return line if key not in places else line[:30] + "".join(f"{v:8.3f}" for v in places[key]) + line[54:]
+
+        return read(tmp_path, files.edit(change, text))
+
+    bond = ("covalent", "A:5 ALA CB", "A:21 CYS SG")
+    assert bond in table(lanthionine(1.81)) and held_residues(lanthionine(1.81))[[4, 20]].all()
+    assert bond not in table(lanthionine(2.4))
 
 
 def test_a_stated_bond_that_has_come_apart_is_told_and_not_believed(tmp_path: Path) -> None:
@@ -208,6 +269,22 @@ def test_selected_residues_keep_the_bonds_among_them() -> None:
     assert kept.residue_ids[0] == ResidueId("A", 3)
 
 
+def test_bonds_of_binary_cif_are_those_of_mmcif(tmp_path: Path) -> None:
+    write_cif(prepare(DATA / "zinc.pdb").protein, tmp_path / "model.cif")
+    text, binary = pdbx.CIFFile.read(tmp_path / "model.cif"), pdbx.BinaryCIFFile()
+    for name, block in text.items():
+        binary[name] = pdbx.BinaryCIFBlock(
+            {
+                category: pdbx.BinaryCIFCategory({column: data.as_array() for column, data in table.items()})
+                for category, table in block.items()
+            }
+        )
+    binary.write(tmp_path / "model.bcif")
+    one, two = (read_structure(tmp_path / f"model.{kind}").protein for kind in ("cif", "bcif"))
+    assert one.connections == two.connections and {bond.source for bond in two.connections} == {"struct_conn"}
+    assert len(two.connections) == 3
+
+
 # CONECT.
 
 
@@ -258,7 +335,7 @@ def test_conect_records_of_serials_beyond_99999_are_those_of_the_atoms(tmp_path:
     write_pdb(crowded, tmp_path / "out.pdb")
     serial = serials(tmp_path / "out.pdb")["ZN", "ZN"]
     assert serial.startswith("A") and sum(one == serial for one, _ in conect_pairs(tmp_path / "out.pdb")) == 3
-    links = stated_links(open_source(tmp_path / "out.pdb"))
+    links = read_structure(tmp_path / "out.pdb").links
     assert {link.second.name for link in links if link.record == "CONECT" and link.first.name != "ZN"} == {"ZN"}
 
 
