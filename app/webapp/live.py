@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import streamlit as st
 
 from refine.queue.folder import plain_files
 from refine.queue.job import Job
+from refine.queue.request import from_dict
 from refine.run.folder import CURRENT_FILE, PROGRESS_FILE
-from webapp import charts, viewer
+from webapp import charts, frozen, viewer
 from webapp.text import duration
 
 TITLES = {
@@ -61,7 +63,7 @@ def show(job: Job, folder: Path) -> None:
     stages(so_far)
     left_column, right_column = st.columns([3, 2], gap="large")
     with left_column:
-        structure(folder)
+        structure(folder, from_dict(job.options).freeze)
     with right_column:
         movement(so_far)
 
@@ -84,14 +86,16 @@ def stages(so_far: list[dict[str, Any]]) -> None:
     st.caption(" &nbsp; ".join(texts))
 
 
-def structure(folder: Path) -> None:
+def structure(folder: Path, freeze: str) -> None:
     """The structure the run is at: the moving backbone, then the models as they are finished."""
+    stays: Sequence[str] = ()
     files = {path.name: path for path in plain_files(folder)}
     models = sorted(name for name in files if name.startswith("model_") and name.endswith(".cif"))
     name = CURRENT_FILE if CURRENT_FILE in files else models[-1] if models else ""
     wanted = [(name, "Now", "#2f7ed8")] if name else []
     if "input.cif" in files:
         wanted.append(("input.cif", "Input", "#9aa3ad"))
+        stays = frozen.of_file(str(files["input.cif"]), freeze)
     structures = []
     for file, title, colour in wanted:
         try:
@@ -100,7 +104,7 @@ def structure(folder: Path) -> None:
             continue
         structures.append(viewer.Structure(title.lower(), title, text, colour, faint=title == "Input"))
     if structures:
-        viewer.show("live", "The structure as it moves", structures)
+        viewer.show("live", "The structure as it moves", structures, frozen=stays)
 
 
 def movement(so_far: list[dict[str, Any]]) -> None:
