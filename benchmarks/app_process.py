@@ -31,8 +31,8 @@ relax = false
 
 
 @contextlib.contextmanager
-def served(folder: Path, run_settings: str = "") -> Iterator[tuple[int, Store]]:
-    """The app in ``folder`` on a free port, and its queue; jobs that still run at the end are cancelled.
+def served(folder: Path, run_settings: str = "") -> Iterator[tuple[int, Store, int]]:
+    """Port, queue and process id of the app in ``folder``; jobs that still run at the end are cancelled.
 
     Args:
         folder: empty; the jobs are in ``jobs``, what the app says in ``app.txt``.
@@ -50,7 +50,7 @@ def served(folder: Path, run_settings: str = "") -> Iterator[tuple[int, Store]]:
     try:
         _wait_until_up(port, app)
         store = Store(AppSettings(folder=str(jobs), base=str(base)))
-        yield port, store
+        yield port, store, app.pid
         for job in store.jobs():
             store.cancel(job.id, job.user)
         while any(job.active for job in store.jobs()):

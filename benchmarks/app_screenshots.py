@@ -303,7 +303,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     expect.set_options(timeout=PATIENCE)
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (port, store), sync_playwright() as player:
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (port, store, _), sync_playwright() as player:
         app = App(f"http://127.0.0.1:{port}", store, jobs_of_every_state(store))
         browser = player.chromium.launch(executable_path=options.chromium, args=FLAGS, timeout=PATIENCE)
         for width, theme, context in visitors(browser, app, options.widths, options.themes):

@@ -82,9 +82,12 @@ def part(run: RunResult, name: str, model: str) -> None:
         _parts[name](key=f"{name}_{which}", data={"drawing": drawings[name], "model": model})
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False)
 def _drawings(folder: str, changed: int) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """The payload of each part of a run that is done, and what parts lack; ``changed`` tells when a native came."""
+    """The payload of each part of a run that is done, and what parts lack; ``changed`` tells when a native came.
+
+    As a resource, which nobody changes: data would be copied for each part at each run of the page.
+    """
     run = contents(read_run(Path(folder)))
     return {name: payload(run, (name,)) for name in PARTS}, run.missing
 

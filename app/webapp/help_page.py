@@ -122,4 +122,4 @@ def sample() -> None:
             places.go(places.HELP, "all")
         if st.button("Refine a model of your own", icon=":material/upload_file:"):
             places.go(places.NEW)
-    result.show(SAMPLE / "run", "1a8o_model")
+    result.show(SAMPLE / "run", "1a8o_model", None)

@@ -84,7 +84,7 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> Asked:
     except RefineError as error:
         return Asked(Request(), {}, str(error))
     st.caption("The same in a terminal:")
-    st.code(request.shown(upload.file, settings().base), language="bash", wrap_lines=True)
+    st.code(request.shown(upload.file, settings().base), language=None, wrap_lines=True)
     return Asked(request, what.files, problem)
 
 

@@ -71,6 +71,8 @@ def _isolated(
     with _at_once, tempfile.TemporaryDirectory(prefix="refine-upload-") as place:
         with _lock:
             process = _waiting.pop() if _waiting else _start()
+        assert process.stdout is not None
+        process.stdout.read(1)  # it has its modules: what takes time from now on is the file
         try:
             asked = [task, name, dataclasses.asdict(settings), place, [len(data) for data in files], more or {}]
             answer, _ = process.communicate(

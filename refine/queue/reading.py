@@ -41,6 +41,8 @@ def _known(name: str, settings: AppSettings, place: Path, files: Files, more: Mo
     return check_known(upload, evidence, request.from_dict(more["request"]), settings, place)
 
 
+READY = b"\n"
+"""What the process says when its modules are there."""
 TASKS: dict[str, Callable[[str, AppSettings, Path, Files, More], Any]] = {
     "read": _read,
     "compare": _compare,
@@ -52,6 +54,8 @@ def serve() -> None:
     """The process: one of ``TASKS``, within its limits; it ends when its parent does."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
+    answers.write(READY)
+    answers.flush()
     asked = sys.stdin.buffer.read()
     if not asked:
         return
@@ -75,7 +79,8 @@ def serve() -> None:
 
 def _limit(settings: AppSettings) -> None:
     """Bound memory beyond what the imported modules hold, and processor time; macOS knows no bound of memory."""
-    seconds = int(settings.read_seconds) + 1
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(spent.ru_utime + spent.ru_stime + settings.read_seconds) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     status = Path("/proc/self/status")
     if status.exists():

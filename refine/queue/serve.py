@@ -104,5 +104,6 @@ def options(settings: AppSettings) -> list[str]:
         "client.toolbarMode": "minimal",
         "theme.light.primaryColor": "#1f5fbf",
         "theme.dark.primaryColor": "#7db3f2",
+        "theme.dark.backgroundColor": "#171716",  # as in webapp/style.css
     }
     return [f"--{name}={str(value).lower()}" for name, value in values.items()]

@@ -22,7 +22,7 @@ function drawTraces() {
   show('replicas');
   const heat = part('trace-temperature');
   const values = DATA.trace.temperature;
-  if (values && values.some((v) => v !== null)) {
+  if (values && values.some((v) => v)) {
     const labels = { x: 'step', y: 'temperature of the noise (K)' };
     lineChart(heat, steps, [{ name: 'temperature', values, paint: SERIES[1] }], labels, 170);
   } else heat.replaceChildren(element('p', { class: 'note' }, 'No temperature: the steps of this run have no noise.'));
