@@ -406,7 +406,8 @@ class Run:
         input_score = dataclasses.replace(score, estimate=self.accuracy.of_input)
         self.record.add_files(*write_tables(self.folder, input_score, finished_input, models))
         if self.engine.evidence is not None:
-            values["evidence"] |= described(self.engine.evidence, self.engine.protein, models[0].protein)
+            both = {"input": self.engine.protein, "model_1": models[0].protein}
+            values["evidence"] |= described(self.engine.evidence, both)
         verdict = self.verdict(propagated, models[0].source, score.estimate.form, moved=ranking.improved)
         confidence = {"input": input_score.estimate.overall, "model_1": models[0].score.estimate.overall}
         values |= {"confidence": confidence, "improved": verdict.word == "better", "verdict": verdict.sentence}

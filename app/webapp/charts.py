@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,17 @@ def part(run: RunResult, name: str, model: str) -> None:
     if name in missing:
         st.info(f"The run folder holds no usable {missing[name]}.")
     else:
-        _parts[name](key=f"{name}_{run.out.parent.name}_{changed}", data={"drawing": drawings[name], "model": model})
+        # The key goes to the browser, where the folder would tell the job's address to whom it is shared with.
+        which = hashlib.sha256(f"{run.out} {changed}".encode()).hexdigest()[:16]
+        _parts[name](key=f"{name}_{which}", data={"drawing": drawings[name], "model": model})
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False)
 def _drawings(folder: str, changed: int) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """The payload of each part of a run that is done, and what parts lack; ``changed`` tells when a native came."""
+    """The payload of each part of a run that is done, and what parts lack; ``changed`` tells when a native came.
+
+    As a resource, which nobody changes: data would be copied for each part at each run of the page.
+    """
     run = contents(read_run(Path(folder)))
     return {name: payload(run, (name,)) for name in PARTS}, run.missing
 

@@ -12,7 +12,7 @@ from refine.queue.job import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
 from refine.queue.request import RUN, from_dict
 from refine.queue.supervisor import delete
 from refine.queue.worker import CONSOLE
-from webapp import live, places, result
+from webapp import live, places, result, share
 from webapp.identity import user
 from webapp.server import settings, store
 from webapp.text import counted, duration, plain, size
@@ -30,22 +30,54 @@ def page(job_id: str) -> None:
             places.go(places.JOBS, "all")
         return
     head(job)
+    if job.user == user():
+        actions(job)
     if job.active:
         watch(job)
     else:
         ended(job)
-    st.caption("This page can be bookmarked, and shared with people who reach this server.")
+    if job.user == user():
+        st.caption("The address of this page opens the job again, from any browser: keep it. To show others, share it.")
+
+
+def shared(token: str) -> None:
+    """The page behind a link to a job: what it shows, and nothing that could change it or tell its address."""
+    job = store().shared(token)
+    if job is None:
+        st.title("This link leads nowhere")
+        st.write("It was taken back, or the job has been deleted. Ask who gave it to you.")
+        return
+    head(job)
+    if job.active:
+        watch(job, token)
+    else:
+        outcome(job, to_others=True)
+    st.caption("Somebody shares this job with you: you can look and download.")
 
 
 def head(job: Job) -> None:
-    """Name, state, and what can be done."""
+    """Name and state."""
     st.title(plain(job.name))
     st.markdown(
         f":{COLOURS[job.state]}-badge[{job.state}] &nbsp; {counted(job.residues, 'residue')} · "
         f"submitted {time.strftime('%d %B %Y, %H:%M', time.localtime(job.submitted))}"
     )
-    if job.active and job.user == user() and not job.cancel and st.button("Cancel", icon=":material/stop_circle:"):
-        ask_to_cancel(job)
+    if job.mail and job.active and job.user == user():
+        st.caption(f"{plain(job.mail)} gets an e-mail when it has ended.")
+
+
+def actions(job: Job) -> None:
+    """What the owner of a job can do while it is there."""
+    with st.container(horizontal=True, key="actions"):
+        if job.active and not job.cancel and st.button("Cancel", icon=":material/stop_circle:"):
+            ask_to_cancel(job)
+        if st.button("Share", icon=":material/share:"):
+            share.ask(job)
+        if not job.active:
+            if st.button("Run again with other options", icon=":material/replay:"):
+                places.go(places.AGAIN, job.id)
+            if st.button("Delete this job", icon=":material/delete:"):
+                ask_to_delete(job)
 
 
 @st.dialog("Cancel this job?")
@@ -77,55 +109,53 @@ def act(what: Callable[[], None]) -> None:
 
 
 @st.fragment(run_every=2.0)
-def watch(before: Job) -> None:
+def watch(before: Job, token: str = "") -> None:
     """A job that waits or runs, every two seconds anew; the whole page when its state is no longer that of ``before``,
-    which the head of the page shows.
+    which the head of the page shows, or when the link of ``token`` was taken back.
     """
-    job = store().find(before.id)
+    job = store().shared(token) if token else store().find(before.id)
     if job is None or (job.state, job.cancel) != (before.state, before.cancel):
         st.rerun()
     elif job.state == QUEUED:
-        ahead = store().place(job)
-        st.info(
-            f"Waiting: {counted(ahead, 'job')} before this one. You can close this page and come back.",
-            icon=":material/hourglass:",
-        )
+        st.info(f"{waiting(job)} You can close this page and come back.", icon=":material/hourglass:")
     elif job.cancel:
         st.info("Being cancelled …", icon=":material/stop_circle:")
     else:
         live.show(job, store().root / "jobs" / job.id / RUN)
 
 
+def waiting(job: Job) -> str:
+    """The place of a job in the queue, in words."""
+    ahead = store().place(job)
+    if ahead:
+        return f"Waiting: {counted(ahead, 'job')} before this one."
+    running = len(store().jobs(states=(RUNNING,)))
+    return "Next in the queue: it starts when a running job has ended." if running else "It starts in a moment."
+
+
 def ended(job: Job) -> None:
-    """A job that has ended: what came of it first."""
+    """A job that has ended: what came of it first, then how."""
+    outcome(job)
+    log = store().root / "jobs" / job.id / CONSOLE
+    with st.expander("Log and command", expanded=job.state == FAILED):
+        st.code(from_dict(job.options).shown(job.file, settings().base), language=None, wrap_lines=True)
+        if log.is_file() and not log.is_symlink():
+            text = log.read_text(encoding="utf-8", errors="replace")[-20_000:] or "(nothing)"
+            st.code(text, language=None, wrap_lines=True, height=240 if text.count("\n") > 8 else "content")
+
+
+def outcome(job: Job, to_others: bool = False) -> None:
+    """What came of a job that has ended."""
     try:
         folder = store().folder(job.id)
+        if job.state == FAILED:
+            st.error(plain(job.message), icon=":material/error:")
+        elif job.state == CANCELLED:
+            st.warning("This job was cancelled.", icon=":material/stop_circle:")
+        else:
+            result.show(folder / RUN, job.file.rpartition(".")[0], None if to_others else job)
     except RefineError as error:
-        st.error(plain(str(error)))
-        return
-    if job.state == FAILED:
-        st.error(plain(job.message), icon=":material/error:")
-    elif job.state == CANCELLED:
-        st.warning("This job was cancelled.", icon=":material/stop_circle:")
-    else:
-        try:
-            result.show(job, folder)
-        except RefineError as error:
-            st.error(plain(str(error)), icon=":material/error:")
-    log = folder / CONSOLE
-    with st.expander("Log and command", expanded=job.state == FAILED):
-        st.code(from_dict(job.options).shown(job.file, settings().base), language="bash", wrap_lines=True)
-        if log.is_file() and not log.is_symlink():
-            st.code(
-                log.read_text(encoding="utf-8", errors="replace")[-20_000:] or "(nothing)",
-                language=None,
-                wrap_lines=True,
-                height=240,
-            )
-    if st.button("Run again with other options", icon=":material/replay:"):
-        places.go(places.AGAIN, job.id)
-    if job.user == user() and st.button("Delete this job", icon=":material/delete:"):
-        ask_to_delete(job)
+        st.error(plain(str(error)), icon=":material/error:")
 
 
 def listing() -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from refine.errors import InputError
+from refine.propagation.settings import PropagationSettings
 from refine.queue.folder import plain_files
 from refine.queue.job import Job
+from refine.queue.request import from_dict
 from refine.run.folder import CURRENT_FILE, PROGRESS_FILE
-from webapp import charts, viewer
+from webapp import charts, frozen, viewer
+from webapp.options import server_settings
 from webapp.text import duration
 
 TITLES = {
@@ -26,17 +31,18 @@ TITLES = {
     "write": "Ranking and writing",
     "done": "Done",
 }
-SHARE = {
-    "read": (0.01, 0.02),
-    "repair": (0.02, 0.03),
-    "energy": (0.03, 0.05),
-    "relax": (0.05, 0.15),
-    "propagate": (0.15, 0.4),
-    "ensemble": (0.4, 0.45),
-    "finish": (0.45, 0.97),
-    "done": (1.0, 1.0),
+WEIGHT = {
+    "read": 1.0,
+    "repair": 1.0,
+    "energy": 2.0,
+    "relax": 10.0,
+    "propagate": 25.0,
+    "ensemble": 5.0,
+    "finish": 52.0,
+    "write": 4.0,
 }
-"""Where in the bar a stage begins and ends."""
+"""Share of a stage, in percent of a run of ``USUAL_STEPS``."""
+USUAL_STEPS = PropagationSettings().steps
 
 
 def events(folder: Path) -> list[dict[str, Any]]:
@@ -54,22 +60,34 @@ def show(job: Job, folder: Path) -> None:
     if not so_far:
         st.progress(0.02, "Starting …")
         return
-    done = share(so_far[-1])
+    done = share(so_far[-1], from_dict(job.options).steps or server_settings().propagation.steps)
     spent = time.time() - (job.started or time.time())
-    left = spent / done - spent if done > 0.2 else max(job.estimate - spent, 5.0)
+    left = remaining(done, spent, job.estimate)
     st.progress(done, f"{duration(spent)} so far, {f'about {duration(left)} left' if left >= 2 else 'nearly done'}")
     stages(so_far)
     left_column, right_column = st.columns([3, 2], gap="large")
     with left_column:
-        structure(folder)
+        structure(folder, from_dict(job.options).freeze)
     with right_column:
         movement(so_far)
 
 
-def share(event: dict[str, Any]) -> float:
-    """How much of the run is done (0–1) at an event."""
-    begin, end = SHARE.get(event["stage"], (0.02, 0.05))
-    return begin + (event["step"] / event["total"] if event["total"] else 0.0) * (end - begin)
+def share(event: dict[str, Any], steps: int) -> float:
+    """How much of a run of so many steps is done (0–1) at an event."""
+    if event["stage"] == "done":
+        return 1.0
+    weights = WEIGHT | {"propagate": WEIGHT["propagate"] * steps / USUAL_STEPS}
+    order = list(weights)
+    at = order.index(event["stage"]) if event["stage"] in order else 0
+    within = event["step"] / event["total"] if event["total"] else 0.0
+    done = sum(weights[stage] for stage in order[:at]) + within * weights[order[at]]
+    return min(max(done / sum(weights.values()), 0.01), 1.0)
+
+
+def remaining(done: float, spent: float, estimate: float) -> float:
+    """Seconds to the end of a run of which ``done`` took ``spent``: by that, and at first by the estimate before it."""
+    trust = min(1.0, done / 0.2)
+    return trust * spent / done + (1.0 - trust) * max(estimate, spent) - spent
 
 
 def stages(so_far: list[dict[str, Any]]) -> None:
@@ -84,8 +102,9 @@ def stages(so_far: list[dict[str, Any]]) -> None:
     st.caption(" &nbsp; ".join(texts))
 
 
-def structure(folder: Path) -> None:
+def structure(folder: Path, freeze: str) -> None:
     """The structure the run is at: the moving backbone, then the models as they are finished."""
+    stays: Sequence[str] = ()
     files = {path.name: path for path in plain_files(folder)}
     models = sorted(name for name in files if name.startswith("model_") and name.endswith(".cif"))
     name = CURRENT_FILE if CURRENT_FILE in files else models[-1] if models else ""
@@ -96,11 +115,13 @@ def structure(folder: Path) -> None:
     for file, title, colour in wanted:
         try:
             text = files[file].read_text(encoding="utf-8")
-        except FileNotFoundError:  # taken away between the listing and now
+            if title == "Input":
+                stays = frozen.of_file(str(files[file]), freeze)
+        except (FileNotFoundError, InputError):  # taken away between the listing and now
             continue
         structures.append(viewer.Structure(title.lower(), title, text, colour, faint=title == "Input"))
     if structures:
-        viewer.show("live", "The structure as it moves", structures)
+        viewer.show("live", "The structure as it moves", structures, frozen=stays)
 
 
 def movement(so_far: list[dict[str, Any]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from refine.errors import RefineError
 from refine.queue.folder import read_plain
 from refine.queue.isolated import read_upload
 from refine.queue.job import QUEUED, Job, new_id
-from refine.queue.request import RUN
+from refine.queue.mail import checked_address
+from refine.queue.request import RUN, from_dict
 from refine.queue.uploads import MAX_NAME, Preview, Problem, Upload, estimate, shown_name
 from refine.report.bands import file_strips
 from refine.report.render import render
-from webapp import options, places, viewer
+from webapp import frozen, known, options, places, viewer
 from webapp.identity import user
 from webapp.server import settings, store
 from webapp.text import counted, duration, plain
@@ -53,6 +53,8 @@ def again(job_id: str) -> None:
             take(f"{file.rpartition('.')[0]}_{asked[1]}.cif", read_plain(folder / RUN, f"{asked[1]}.cif"))
         else:
             take(file, read_plain(folder, file))
+        evidence = from_dict(job.options).evidence if job else ()
+        st.session_state[known.EARLIER] = {name: read_plain(folder, name) for name in evidence}
     except RefineError as error:
         st.error(plain(str(error)))
 
@@ -92,7 +94,7 @@ def source() -> None:
 
 def forget() -> None:
     """Leave nothing of the model that was taken before."""
-    for key in ("upload", "preview", "refused", "file_taken"):
+    for key in ("upload", "preview", "refused", "file_taken", known.EARLIER):
         st.session_state.pop(key, None)
 
 
@@ -112,56 +114,88 @@ def prepared() -> None:
     """What was read, the options, and the button."""
     upload: Upload = st.session_state["upload"]
     preview: Preview = st.session_state["preview"]
+    view = f"input_{st.session_state['number']}"
     st.header("What was read")
     left, right = st.columns([3, 2], gap="medium")
-    with left:
-        facts: dict[str, list[str]] = {}
-        for problem in preview.problems:
-            facts.setdefault(at(problem), []).append(problem.text)
-        marks = {at(p): p.kind for p in reversed(preview.problems)}
-        picked = viewer.show(
-            f"input_{st.session_state['number']}",
-            "The input in 3-D",
-            [viewer.Structure("input", "Input", preview.cif)],
-            facts=facts,
-            marks=marks,
-            pick=True,
-        )
-        st.caption(
-            "Click a residue to keep it fixed in the run. On the keyboard, full stop and comma go along the chain "
-            "and Enter picks."
-        )
     with right:
         summary(upload, preview)
     st.header("Options")
-    request, refusal = options.ask(upload, preview, picked)
-    base = options.server_settings()
+    asked = options.ask(upload, preview, viewer.picked(view))
+    with left:
+        structure(view, preview, asked.request.freeze)
+    submission(upload, preview, asked)
+
+
+def structure(view: str, preview: Preview, freeze: str) -> None:
+    """The model in 3-D, with what is wrong with it and what stays fixed."""
+    facts: dict[str, list[str]] = {}
+    for problem in preview.problems:
+        facts.setdefault(at(problem), []).append(problem.text)
+    viewer.show(
+        view,
+        "The input in 3-D",
+        [viewer.Structure("input", "Input", preview.cif)],
+        facts=facts,
+        marks={at(p): p.kind for p in reversed(preview.problems)},
+        frozen=frozen.of_protein(preview.protein, freeze),
+        pick=True,
+    )
+    st.caption(
+        "Click a residue to keep it fixed in the run. On the keyboard, full stop and comma go along the chain "
+        "and Enter picks."
+    )
+
+
+def submission(upload: Upload, preview: Preview, asked: options.Asked) -> None:
+    """The name of the job, the time it will take, and the button."""
+    base, request = options.server_settings(), asked.request
     seconds = estimate(preview.residues, request.steps or base.propagation.steps, request.models or base.models)
-    name = st.text_input("Name of the job", value=upload.name, max_chars=MAX_NAME, key=f"name_{upload.name}")
+    name, address, refusal = named(upload)
+    refusal = asked.refusal or refusal
     with st.container(key="go"):
         if refusal:
             st.error(plain(refusal), icon=":material/error:")
-        left, right = st.columns([1, 3], vertical_alignment="center")
-        pressed = left.button("Refine", type="primary", icon=":material/play_arrow:", disabled=bool(refusal))
-        right.markdown(f"Estimated time: **about {duration(seconds)}** on one core{queue()}.")
-    if pressed:
-        job = Job(
-            new_id(),
-            user(),
-            shown_name(name),
-            upload.file,
-            QUEUED,
-            dataclasses.asdict(request),
-            preview.residues,
-            seconds,
-            time.time(),
-        )
-        try:
-            store().submit(job, upload.data)
-        except RefineError as error:
-            st.error(plain(str(error)), icon=":material/error:")
-        else:
-            places.go(places.JOB, job.id)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            pressed = st.button("Refine", type="primary", icon=":material/play_arrow:", disabled=bool(refusal))
+            st.markdown(f"Estimated time: **about {duration(seconds)}** on one core{queue()}.", width="content")
+    if not pressed:
+        return
+    job = Job(
+        new_id(),
+        user(),
+        shown_name(name),
+        upload.file,
+        QUEUED,
+        request.to_dict(),
+        preview.residues,
+        seconds,
+        time.time(),
+        mail=address,
+    )
+    try:
+        store().submit(job, {upload.file: upload.data, **asked.files})
+    except RefineError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    else:
+        places.go(places.JOB, job.id)
+
+
+def named(upload: Upload) -> tuple[str, str, str]:
+    """The job's name, the address that is told of its end, and what is wrong with that."""
+    mailing = bool(settings().smtp_host)
+    left, right = st.columns(2) if mailing else (st.container(), None)
+    name = left.text_input("Name of the job", value=upload.name, max_chars=MAX_NAME, key=f"name_{upload.name}")
+    if right is None:
+        return name, "", ""
+    text = right.text_input(
+        "E-mail at the end (optional)",
+        key="mail",
+        help="One e-mail, with the verdict and the address of the job. The address is deleted when it has been sent.",
+    )
+    try:
+        return name, checked_address(text, settings()), ""
+    except RefineError as error:
+        return name, "", str(error)
 
 
 def queue() -> str:

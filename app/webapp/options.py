@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from refine.queue.request import B_COLUMNS, BOUNDS, DEVICES, Request
 from refine.queue.uploads import Preview, Upload
 from refine.settings import RunSettings, read_settings
 from refine.structure.selection import parse_selection
+from webapp import known
 from webapp.server import settings
 from webapp.text import plain
 
@@ -22,8 +25,17 @@ LENGTHS = {"Short": STEPS // 2, "Standard": None, "Long": 3 * STEPS}
 MEANING = {"score": "confidence, 0–100", "error": "predicted error, Å", "b": "B factor, Å²"}
 
 
-def ask(upload: Upload, preview: Preview, picked: list[str]) -> tuple[Request, str]:
-    """Show the widgets; gives the request and what is wrong with it, or an empty text."""
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What was chosen: the request, files that go with it, and what is wrong with it, or an empty text."""
+
+    request: Request
+    files: Mapping[str, bytes]
+    refusal: str
+
+
+def ask(upload: Upload, preview: Preview, picked: list[str]) -> Asked:
+    """Show the widgets."""
     base = server_settings()
     with st.container(key="pairs_options"):
         one, two, three, four = st.columns(4)
@@ -36,9 +48,9 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> tuple[Request, s
     )
     device = four.selectbox("Device", DEVICES, help="auto takes a GPU when the server has one.")
     freeze = fixed(preview, picked)
-    if freeze:
-        st.caption("Fixed:")
-        st.code(freeze, language=None, wrap_lines=True)
+    if freeze and freeze != st.session_state[f"freeze_{st.session_state['number']}"].strip():
+        st.markdown(f"Fixed in all: {plain(freeze)}")
+    what = known.ask()
     with st.expander("Advanced"):
         one, two, three = st.columns(3)
         usual = LENGTHS[length] or base.propagation.steps
@@ -65,13 +77,15 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> tuple[Request, s
             device=device,
             bfactor=bfactor,
             model=model,
+            heat=what.heat,
+            evidence=tuple(what.files),
         )
-        problem = check(request, preview)
+        problem = check(request, preview) or known.checked(upload, what, request)
     except RefineError as error:
-        return Request(), str(error)
+        return Asked(Request(), {}, str(error))
     st.caption("The same in a terminal:")
-    st.code(request.shown(upload.file, settings().base), language="bash", wrap_lines=True)
-    return request, problem
+    st.code(request.shown(upload.file, settings().base), language=None, wrap_lines=True)
+    return Asked(request, what.files, problem)
 
 
 @st.cache_data(show_spinner=False)

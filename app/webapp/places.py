@@ -10,12 +10,12 @@ from typing import NoReturn
 
 import streamlit as st
 
-NEW, JOBS, JOB, AGAIN = "new", "jobs", "job", "again"
+NEW, JOBS, JOB, AGAIN, SHARED, HELP, SAMPLE = "new", "jobs", "job", "again", "s", "help", "sample"
 
 
 def here() -> tuple[str, str]:
-    """The place of this address and what it names: the id of a job, or nothing."""
-    for place in (JOB, JOBS, AGAIN):
+    """The place of this address and what it names: the id of a job, the token of a link, or nothing of meaning."""
+    for place in (JOB, JOBS, AGAIN, SHARED, HELP, SAMPLE):
         if place in st.query_params:
             return place, st.query_params[place]
     return NEW, ""
@@ -28,13 +28,14 @@ def go(place: str, name: str = "", **more: str) -> NoReturn:
 
 
 def menu() -> None:
-    """The two places that are always there, above every page."""
+    """The places that are always there, above every page."""
     at, _ = here()
     with st.container(horizontal=True, key="menu"):
         for place, title, icon in (
             (NEW, "Refine a model", ":material/upload_file:"),
             (JOBS, "Jobs", ":material/list_alt:"),
+            (HELP, "Help", ":material/help:"),
         ):
-            inside = at == place or (place, at) in ((NEW, AGAIN), (JOBS, JOB))
+            inside = at == place or (place, at) in ((NEW, AGAIN), (JOBS, JOB), (HELP, SAMPLE))
             if st.button(title, icon=icon, type="secondary" if inside else "tertiary", key=f"to_{place}"):
-                go(place, "all" if place == JOBS else "")
+                go(place, "" if place == NEW else "all")

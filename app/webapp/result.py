@@ -14,16 +14,17 @@ from refine.errors import RefineError
 from refine.queue.folder import plain_files, read_plain, zipped
 from refine.queue.isolated import compare_upload
 from refine.queue.job import Job
-from refine.queue.request import RUN
 from refine.report.bands import Strips, input_strips
 from refine.report.comparison import METRICS
 from refine.report.glossary import GLOSSARY
 from refine.report.page import REPORT_FILE
 from refine.report.payload import contents
 from refine.report.render import render
+from refine.report.sections import evidence as evidence_of
 from refine.run.result import COMPARISON_FILE, RunResult, read_run
 from webapp import charts, places
 from webapp.identity import user
+from webapp.known import show_tables
 from webapp.server import settings
 from webapp.text import plain, size
 
@@ -56,9 +57,9 @@ VERDICTS = {"better": (st.success, ":material/trending_up:"), "uncertain": (st.w
 """How a verdict is shown, by its word."""
 
 
-def show(job: Job, folder: Path) -> None:
-    """Show the result in the job's ``folder``."""
-    run = read_run(folder / RUN)
+def show(folder: Path, stem: str, job: Job | None) -> None:
+    """Show the result in the run ``folder``; downloads begin with ``stem``. Without ``job`` there is nothing to do."""
+    run = read_run(folder)
     verdict(run)
     names = [name for name in run.scores.index if name.startswith("model_")]
     model = st.selectbox("Model", names, format_func=title, key="model") if len(names) > 1 else names[0]
@@ -66,12 +67,13 @@ def show(job: Job, folder: Path) -> None:
     with left:
         charts.part(run, "structure", model)
     with right:
-        downloads(job, run, model)
-        if st.button("Refine again from this model", icon=":material/replay:"):
+        downloads(stem, run, model)
+        if job is not None and st.button("Refine again from this model", icon=":material/replay:"):
             places.go(places.AGAIN, job.id, model=model)
     confidence(run)
     st.header("Ranked models")
     table(run)
+    evidence(run)
     charts.show(run, model)
     native(job, run)
     report(run)
@@ -133,10 +135,9 @@ def title(name: str) -> str:
     return NAMES.get(name, name.replace("model_", "Model "))
 
 
-def downloads(job: Job, run: RunResult, model: str) -> None:
+def downloads(stem: str, run: RunResult, model: str) -> None:
     """Files to take along."""
     st.markdown("**Downloads**")
-    stem = job.file.rpartition(".")[0]
     files = {path.name: path.stat().st_size for path in plain_files(run.out)}
     for ending in ("pdb", "cif"):
         name = f"{model}.{ending}"
@@ -170,21 +171,30 @@ def table(run: RunResult) -> None:
     )
 
 
+def evidence(run: RunResult) -> None:
+    """What was known of distances, and whether it holds before and after."""
+    tables = evidence_of(run.record)
+    if tables is not None:
+        st.header("Evidence")
+        show_tables(tables, ("input", "model_1"))
+
+
 def report(run: RunResult) -> None:
     """The report inside the page; its own policy lets no text of the input become a script."""
     if (run.out / REPORT_FILE).is_file() and st.toggle("Show the full report here"):
         st.iframe(read_plain(run.out, REPORT_FILE).decode("utf-8"), height=900, alt="The report of this run")
 
 
-def native(job: Job, run: RunResult) -> None:
+def native(job: Job | None, run: RunResult) -> None:
     """Compare with an experimental structure; the comparison stays with the job."""
     compared = (run.out / COMPARISON_FILE).is_file()
-    if job.user != user() and not compared:
+    own = job is not None and job.user == user()
+    if not (own or compared):
         return
     with st.expander("Compare with a native structure", expanded=compared):
         if compared:
             comparison(run)
-        if job.user != user():
+        if not own:
             return
         st.write("Is the experimental structure known? Upload it: input and models are measured against it.")
         file = st.file_uploader("Native, PDB or mmCIF", key="native", max_upload_size=settings().max_upload_mb)

@@ -70,9 +70,10 @@ def show(
     *,
     facts: Mapping[str, Sequence[str]] | None = None,
     marks: Mapping[str, str] | None = None,
+    frozen: Sequence[str] = (),
     pick: bool = False,
-) -> list[str]:
-    """Show structures; gives the residues that were clicked (``A:152``) where ``pick`` allows that.
+) -> None:
+    """Show structures. Residues (``A:152``) that are clicked where ``pick`` allows that are ``picked`` from then on.
 
     Args:
         key: of the component.
@@ -80,6 +81,7 @@ def show(
         structures: the first one is gone along with the keyboard.
         facts: residue → lines to show when it is clicked.
         marks: residue → one of ``KINDS``.
+        frozen: residues that stay where they are.
         pick: whether a click picks the residue.
     """
     data: dict[str, Any] = {
@@ -90,10 +92,15 @@ def show(
         "facts": dict(facts or {}),
         "marks": dict(marks or {}),
         "kinds": KINDS,
+        "frozen": list(frozen),
         "pick": pick,
     }
-    result = _view(key=key, data=data, default={"picked": []}, on_picked_change=_nothing)
-    return list(result.picked or [])
+    _view(key=key, data=data, default={"picked": []}, on_picked_change=_nothing)
+
+
+def picked(key: str) -> list[str]:
+    """Residues (``A:152``) that were clicked in the view ``key``."""
+    return list((st.session_state.get(key) or {}).get("picked") or [])
 
 
 def _nothing() -> None:

@@ -31,6 +31,7 @@ class Job:
         cancel: whether its user wants it stopped.
         message: what a user of the command line would have been told at the end.
         bytes: disk space of its folder.
+        mail: address that is still to be told how it ended; empty for none.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Job:
     cancel: bool = False
     message: str = ""
     bytes: int = 0
+    mail: str = ""
 
     @property
     def active(self) -> bool:
@@ -60,6 +62,11 @@ class Job:
 def new_id() -> str:
     """A fresh job id."""
     return secrets.token_hex(10)
+
+
+def new_token() -> str:
+    """A fresh secret for a link that shows a job."""
+    return secrets.token_urlsafe(12)
 
 
 def is_id(text: str) -> bool:

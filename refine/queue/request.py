@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,8 @@ class Request:
         device: auto, cpu or cuda.
         bfactor: what the B column holds: score, error or b.
         model: which MODEL of the file; None: the first.
+        heat: temperatures of residues, as ``refine run --heat`` takes them.
+        evidence: names of files in the job's folder, as ``uploads.evidence_names`` makes them.
     """
 
     models: int | None = None
@@ -39,6 +42,8 @@ class Request:
     device: str = "auto"
     bfactor: str = "score"
     model: int | None = None
+    heat: str = ""
+    evidence: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, (least, most) in BOUNDS.items():
@@ -53,6 +58,13 @@ class Request:
             raise InputError(
                 "the selection of frozen residues cannot be read", remedy='Write chains and ranges, e.g. "A:10-25,B"'
             )
+        if len(self.heat) > MAX_SELECTION or not self.heat.isprintable():
+            raise InputError("the temperatures cannot be read", remedy='Write ranges and K, e.g. "A:40-55=600"')
+        assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name) for name in self.evidence)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that ``from_dict`` takes, as JSON gives them back."""
+        return {**dataclasses.asdict(self), "evidence": list(self.evidence)}
 
     def arguments(self, file: str, base: str = "") -> list[str]:
         """Arguments of ``refine`` that run this on ``file``; ``base`` is a settings file or empty."""
@@ -61,9 +73,10 @@ class Request:
             value = getattr(self, name)
             options += [] if value is None else [f"--{name}={value}"]
         options += [f"--seed={self.seed}"]
-        for name, default in (("freeze", ""), ("device", "auto"), ("bfactor", "score")):
+        for name, default in (("freeze", ""), ("heat", ""), ("device", "auto"), ("bfactor", "score")):
             value = getattr(self, name)
             options += [] if value == default else [f"--{name}={value}"]
+        options += [f"--evidence=./{name}" for name in self.evidence]
         return ["run", f"./{file}", f"--out={RUN}", *options]
 
     def shown(self, file: str, base: str = "") -> str:

@@ -32,6 +32,10 @@ def settings_with(config: Path | None, options: Mapping[str, Any]) -> AppSetting
     settings = read_app_settings(config) if config else AppSettings()
     changed: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}
     settings = dataclasses.replace(settings, **changed)
+    if settings.smtp_password_file:
+        settings = dataclasses.replace(settings, smtp_password_file=str(Path(settings.smtp_password_file).resolve()))
+        if not Path(settings.smtp_password_file).is_file():
+            raise InputError("there is no smtp_password_file", file=settings.smtp_password_file)
     if settings.base:
         read_settings(Path(settings.base))
         settings = dataclasses.replace(settings, base=str(Path(settings.base).resolve()))
@@ -100,5 +104,6 @@ def options(settings: AppSettings) -> list[str]:
         "client.toolbarMode": "minimal",
         "theme.light.primaryColor": "#1f5fbf",
         "theme.dark.primaryColor": "#7db3f2",
+        "theme.dark.backgroundColor": "#171716",  # as in webapp/style.css
     }
     return [f"--{name}={str(value).lower()}" for name, value in values.items()]

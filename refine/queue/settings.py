@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from refine.settings_checks import above, within
+from refine.errors import InputError
+from refine.settings_checks import above, one_of, within
 from refine.settings_file import build_settings, read_toml
 
 ENVIRONMENT = "REFINE_APP"
@@ -19,6 +20,7 @@ POSITIVE = (
     "all_mb", "keep_days", "read_seconds", "read_mb",
 )  # fmt: skip
 """Settings that must be above 0."""
+SECURITY = ("starttls", "tls", "none")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,11 @@ class AppSettings:
         user_jobs: jobs of one user that wait or run; all_jobs: of all users.
         user_mb: disk space of one user's jobs; all_mb: of all users' jobs. No job starts above them.
         keep_days: jobs are deleted so long after they ended.
+        smtp_host: mail server by which users who want that are told that a job has ended; empty: no e-mail.
+        smtp_port: its port; smtp_security: ``starttls``, ``tls`` (from the first byte) or ``none``.
+        smtp_user: who logs in there, empty for no login; smtp_password_file: file that holds nothing but the password.
+        mail_from: sender of the e-mails; mail_domains: e-mail goes to addresses of these domains alone, if any.
+        address: under which users reach the app, as ``https://refine.lab.org``; links in e-mails begin with it.
     """
 
     folder: str = "refine_jobs"
@@ -58,11 +65,30 @@ class AppSettings:
     user_mb: int = 2000
     all_mb: int = 20_000
     keep_days: float = 14.0
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: str = "starttls"
+    smtp_user: str = ""
+    smtp_password_file: str = ""
+    mail_from: str = ""
+    mail_domains: tuple[str, ...] = ()
+    address: str = ""
 
     def __post_init__(self) -> None:
+        one_of("smtp_security", self.smtp_security, SECURITY)
+        if self.smtp_host and not (self.mail_from and self.address):
+            raise InputError(
+                "e-mail needs more than smtp_host", remedy="Set mail_from and address, too; see app/README.md"
+            )
+        if self.smtp_user and (not self.smtp_password_file or self.smtp_security == "none"):
+            raise InputError(
+                "smtp_user needs a password and a connection that nobody can listen to",
+                remedy="Set smtp_password_file, and smtp_security to starttls or tls",
+            )
         for name in POSITIVE:
             above(name, getattr(self, name), 0)
-        within("port", self.port, 0, 65535)
+        for name in ("port", "smtp_port"):
+            within(name, getattr(self, name), 0, 65535)
 
     @property
     def root(self) -> Path:

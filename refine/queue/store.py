@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from refine.errors import InputError
-from refine.queue.job import ACTIVE, CANCELLED, FAILED, QUEUED, RUNNING, Job, is_id
+from refine.queue.job import ACTIVE, CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, is_id, new_token
 from refine.queue.settings import AppSettings
 
 DATABASE = "jobs.sqlite"
@@ -25,8 +26,9 @@ CREATE TABLE IF NOT EXISTS jobs (
     options TEXT NOT NULL, residues INTEGER NOT NULL, estimate REAL NOT NULL,
     submitted REAL NOT NULL, started REAL, ended REAL, pid INTEGER, pid_start TEXT,
     attempts INTEGER NOT NULL DEFAULT 0, cancel INTEGER NOT NULL DEFAULT 0,
-    message TEXT NOT NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0
+    message TEXT NOT NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0, mail TEXT NOT NULL DEFAULT ''
 );
+CREATE TABLE IF NOT EXISTS shares (token TEXT PRIMARY KEY, job TEXT NOT NULL UNIQUE);
 CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state);
 CREATE INDEX IF NOT EXISTS jobs_user ON jobs (user);
 """
@@ -63,6 +65,8 @@ class Store:
             make_private(self.root, self.root / "jobs", self.root / DATABASE)
             with self._change() as database:
                 database.executescript(_SCHEMA)
+                if "mail" not in {row["name"] for row in database.execute("PRAGMA table_info(jobs)")}:
+                    database.execute("ALTER TABLE jobs ADD COLUMN mail TEXT NOT NULL DEFAULT ''")
         except (OSError, sqlite3.Error) as error:
             raise InputError(
                 f"the job folder cannot be used: {error}", file=str(self.root), remedy="Give another --folder"
@@ -102,29 +106,31 @@ class Store:
             rows = database.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY submitted DESC", values).fetchall()
         return [_job(row) for row in rows]
 
-    def submit(self, job: Job, data: bytes) -> None:
-        """Take a job in: its folder with the input file, then its row, so that no row is without a folder.
+    def submit(self, job: Job, files: Mapping[str, bytes]) -> None:
+        """Take a job in: its folder with the input and other ``files``, then its row: no row is without a folder.
 
         Raises:
             InputError: a limit of jobs or of disk space is reached; nothing was kept.
         """
-        assert is_id(job.id) and Path(job.file).name == job.file and not job.file.startswith(".")
+        assert is_id(job.id) and job.file in files
+        assert all(Path(name).name == name and not name.startswith(".") for name in files)
+        size = sum(map(len, files.values()))
         path = self.root / "jobs" / job.id
         path.mkdir(mode=0o700)
         try:
-            (path / job.file).write_bytes(data)
+            for name, data in files.items():
+                (path / name).write_bytes(data)
             with self._change() as database:
-                self._check_limits(database, job, len(data))
+                self._check_limits(database, job, size)
                 row = {
                     name: getattr(job, name)
-                    for name in ("id", "user", "name", "file", "residues", "estimate", "submitted")
+                    for name in ("id", "user", "name", "file", "residues", "estimate", "submitted", "mail")
                 }
-                row |= {"state": QUEUED, "options": json.dumps(job.options), "bytes": len(data)}
+                row |= {"state": QUEUED, "options": json.dumps(job.options), "bytes": size}
                 names = ", ".join(row)
                 database.execute(f"INSERT INTO jobs ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
         except BaseException:
-            (path / job.file).unlink(missing_ok=True)
-            path.rmdir()
+            shutil.rmtree(path)
             raise
 
     def _check_limits(self, database: sqlite3.Connection, job: Job, size: int) -> None:
@@ -217,6 +223,45 @@ class Store:
         """Remove the row of a job that is not active."""
         with self._change() as database:
             database.execute(f"DELETE FROM jobs WHERE id = ? AND state NOT IN {ACTIVE}", (job_id,))
+            database.execute("DELETE FROM shares WHERE job NOT IN (SELECT id FROM jobs)")
+
+    def share(self, job_id: str, user: str) -> str:
+        """The token of a link that shows a job of ``user`` to others, made when there is none.
+
+        Raises:
+            InputError: it is not a job of ``user``.
+        """
+        self._own(job_id, user)
+        with self._change() as database:
+            database.execute("INSERT OR IGNORE INTO shares (token, job) VALUES (?, ?)", (new_token(), job_id))
+        return self.token_of(job_id)
+
+    def unshare(self, job_id: str, user: str) -> None:
+        """Let the link that shows a job of ``user`` lead nowhere; raises as ``share``."""
+        self._own(job_id, user)
+        with self._change() as database:
+            database.execute("DELETE FROM shares WHERE job = ?", (job_id,))
+
+    def token_of(self, job_id: str) -> str:
+        """The token of the link that shows a job; empty when there is none."""
+        with self._read() as database:
+            row = database.execute("SELECT token FROM shares WHERE job = ?", (job_id,)).fetchone()
+        return "" if row is None else str(row["token"])
+
+    def shared(self, token: str) -> Job | None:
+        """The job that a link shows, or None; any text may be asked for."""
+        with self._read() as database:
+            row = database.execute("SELECT job FROM shares WHERE token = ?", (token,)).fetchone()
+        return None if row is None else self.find(row["job"])
+
+    def to_be_told(self) -> list[Job]:
+        """Jobs that have ended and whose users are still to be told by e-mail."""
+        return [job for job in self.jobs(states=(DONE, FAILED, CANCELLED)) if job.mail]
+
+    def told(self, job_id: str) -> None:
+        """Forget the address of a job: its user knows, or could not be told."""
+        with self._change() as database:
+            database.execute("UPDATE jobs SET mail = '' WHERE id = ?", (job_id,))
 
     def _own(self, job_id: str, user: str) -> Job:
         job = self.find(job_id)
@@ -272,4 +317,4 @@ def _job(row: sqlite3.Row) -> Job:
     return Job(**values | {"options": json.loads(values["options"]), "cancel": bool(values["cancel"])})
 
 
-__all__ = ["ACTIVE", "CANCELLED", "DATABASE", "FAILED", "MAX_ATTEMPTS", "QUEUED", "RUNNING", "Store"]
+__all__ = ["ACTIVE", "CANCELLED", "DATABASE", "DONE", "FAILED", "MAX_ATTEMPTS", "QUEUED", "RUNNING", "Store"]

@@ -15,6 +15,7 @@ from typing import IO
 from refine.errors import RefineError
 from refine.queue.folder import remove, size_of
 from refine.queue.job import CANCELLED, DONE, FAILED, RUNNING, Job, is_id
+from refine.queue.mail import Postman
 from refine.queue.process import alive, stop_group
 from refine.queue.settings import to_environment
 from refine.queue.store import Store
@@ -39,6 +40,7 @@ class Supervisor:
         self._workers: list[subprocess.Popen[bytes]] = []
         self._asked: dict[tuple[str, int], float] = {}
         self._next_cleaning = 0.0
+        self._postman = Postman(store)
         self._lock: IO[str] | None = None
 
     def lock(self) -> bool:
@@ -66,6 +68,7 @@ class Supervisor:
             self._look_after(job)
         while (ready := self.store.start_next()) is not None:
             self._start(ready)
+        self._postman.tick()
         if time.time() >= self._next_cleaning:
             self._next_cleaning = time.time() + CLEAN_EVERY
             self.clean()

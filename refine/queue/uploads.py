@@ -24,6 +24,7 @@ from refine.structure.source import open_source
 from refine.structure.write import write_cif
 
 ENDINGS = {"pdb": ".pdb", "mmcif": ".cif", "bcif": ".bcif"}
+EVIDENCE_ENDINGS = (".tsv", ".tab", ".txt", ".toml", ".npz", ".json")
 MAX_NAME = 60
 PROPAGATION, FINISHING, OVERHEAD = 0.0022, 0.029, 4.0
 """Seconds on one core: per residue and step, per residue and finished structure (medians of 42 models of predicted.tsv
@@ -181,6 +182,25 @@ def read_checked(upload: Upload, settings: AppSettings, place: Path) -> ReadResu
         raise InputError(
             error.message, file=upload.name, chain=error.chain, residue=error.residue, remedy=error.remedy
         ) from error
+
+
+def evidence_name(name: str) -> str:
+    """A file name for the disk of a file of evidence; its ending says what it holds."""
+    ending = Path(shown_name(name)).suffix.lower()
+    if ending not in EVIDENCE_ENDINGS:
+        raise InputError(
+            f"evidence is not read from {ending or 'a file without ending'}",
+            file=shown_name(name),
+            remedy=f"Give {', '.join(EVIDENCE_ENDINGS)}",
+        )
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(shown_name(name)).stem).strip("._-")[:MAX_NAME]
+    return f"evidence_{safe or 'file'}{ending}"
+
+
+def too_much(name: str, what: str) -> InputError:
+    """The error of a file that takes more than it may."""
+    remedy = "Cut out the chains you want to refine, or use the refine command on your own machine"
+    return InputError(f"reading this file {what}, the limit of this server", file=shown_name(name), remedy=remedy)
 
 
 def estimate(residues: int, steps: int, models: int) -> float:

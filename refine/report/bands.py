@@ -15,6 +15,9 @@ from refine.structure.protein import ResidueId
 FAR = 20.0
 """Points by which the file's own estimate and ours differ where the page says so."""
 NOTE = "Expected lDDT of Cα × 100 of the input as it came, whatever the options of the run"
+ROUND = (5, 10, 20, 50, 100, 200, 500, 1000)
+APART = 0.1
+"""Least distance of two numbers of the axis, in lengths of the strip."""
 MOST_NAMED = 15
 """Residues that are named."""
 
@@ -61,6 +64,7 @@ class Strips:
     Attributes:
         sentence, note: what they are; strips: best first; apart: what is to be said of where they differ.
         borders: residues before which a chain begins, without the first; chains: their names and first and last number.
+        ticks: residues whose author number stands below the strips, and that number.
     """
 
     sentence: str
@@ -70,6 +74,7 @@ class Strips:
     apart: str
     borders: Sequence[int]
     chains: Sequence[str]
+    ticks: Sequence[tuple[int, str]]
     bands: Sequence[Band] = BANDS
 
 
@@ -106,7 +111,18 @@ def _strips(
     chains = [f"{residues[a].chain or '(blank)'}: {_number(residues[a])} to {_number(residues[b])}"
               for a, b in zip(starts, ends, strict=True)]  # fmt: skip
     strips = [_strip(words, values, residues) for words, values in estimates.items()]
-    return Strips(sentence, note, len(residues), strips, apart, starts[1:], chains)
+    return Strips(sentence, note, len(residues), strips, apart, starts[1:], chains, _ticks(residues, len(starts) > 1))
+
+
+def _ticks(residues: Sequence[ResidueId], many: bool) -> list[tuple[int, str]]:
+    """Residues with round numbers, as many as there is room for; ``many``: there are several chains."""
+    least = APART * len(residues)
+    step = next((s for s in ROUND if s >= least), ROUND[-1])
+    ticks: list[tuple[int, str]] = []
+    for i, residue in enumerate(residues):
+        if residue.number % step == 0 and not residue.insertion and (not ticks or i - ticks[-1][0] >= least):
+            ticks.append((i, f"{residue.chain[:2]}:{residue.number}" if many else str(residue.number)))
+    return ticks
 
 
 def _strip(words: str, values: NDArray[np.float64], residues: Sequence[ResidueId]) -> Strip:

@@ -25,6 +25,7 @@ from refine.run.result import COMPARISON_FILE, RunResult
 from refine.run.shape import COMPARISON, NUMBER, fitted, read_object
 from refine.run.trace import TRACE_FILE
 from refine.structure.arrays import superpose, transformed
+from refine.structure.prepare import immobile
 from refine.structure.protein import Protein, ResidueId
 from refine.structure.reference import ramachandran
 
@@ -129,6 +130,7 @@ def payload(run: Contents, parts: Collection[str] = PARTS, model: str | None = N
             "chains": chains,
             "chain": [chains.index(r.chain) for r in run.residues],
             "numbers": [f"{r.number}{r.insertion}" for r in run.residues],
+            "frozen": _frozen(run),
         },
         "names": ONE_TO_THREE,
         "structures": [_structure(name, run) for name in names],
@@ -146,6 +148,19 @@ def payload(run: Contents, parts: Collection[str] = PARTS, model: str | None = N
         for name, structure in zip(names, drawing["structures"], strict=True):
             structure |= _torsions(run.structures[name])
     return drawing
+
+
+def _frozen(run: Contents) -> list[int]:
+    """Indices of the residues that the run left where they are."""
+    start = run.structures.get("input")
+    if start is None:
+        return []
+    selection = str((run.record.get("settings") or {}).get("freeze") or "")
+    try:
+        mask = immobile(start, selection)
+    except InputError:  # run.json is not as a run wrote it
+        mask = immobile(start, "")
+    return [int(i) for i in np.flatnonzero(mask)]
 
 
 def _display_order(structures: Mapping[str, Protein]) -> list[str]:

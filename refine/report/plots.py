@@ -4,6 +4,7 @@ nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +14,12 @@ from refine.assess.torsions import torsions
 from refine.errors import InputError
 from refine.report.maps import point_distances
 from refine.run.result import RunResult
+from refine.structure.protein import ResidueId
 from refine.structure.reference import ramachandran
 
 if TYPE_CHECKING:  # matplotlib is imported when a figure is made
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 MAPS = ("mean", "spread", "difference")
@@ -38,7 +41,7 @@ def plot_trace(result: RunResult) -> Figure:
 
 
 def plot_rpdd(result: RunResult, kind: str = "mean") -> Figure:
-    """Residue-pair map (Å) of the ensemble, by residue index from 0.
+    """Residue-pair map (Å) of the ensemble, by author numbers, with lines between chains.
 
     Args:
         result: of a run.
@@ -59,8 +62,12 @@ def plot_rpdd(result: RunResult, kind: str = "mean") -> Figure:
     image = ax.imshow(values, cmap=colours, vmin=low, vmax=limit, interpolation="nearest")
     canvas.colorbar(image, ax=ax, label="Å", shrink=0.85)
     ax.set_title({"mean": "mean distance", "spread": "standard deviation", "difference": "mean − input"}[kind])
-    ax.set_xlabel("residue index")
-    ax.set_ylabel("residue index")
+    residues = result.structure("input").residue_ids
+    _author_numbers(ax.xaxis, residues)
+    _author_numbers(ax.yaxis, residues)
+    for border in _borders(residues):
+        ax.axvline(border - 0.5, color="white", linewidth=0.8)
+        ax.axhline(border - 0.5, color="white", linewidth=0.8)
     return canvas
 
 
@@ -106,7 +113,10 @@ def plot_residues(result: RunResult, column: str = "confidence", model: str = "m
     for name, colour in (("input_finished", INPUT), (model, MODEL)):
         values = table.loc[table["model"] == name, column].to_numpy(float)
         ax.plot(np.arange(len(values)), values, color=colour, linewidth=1.3, label=name.replace("_", " "))
-    ax.set_xlabel("residue index")
+    residues = result.structure("input").residue_ids
+    _author_numbers(ax.xaxis, residues)
+    for border in _borders(residues):
+        ax.axvline(border - 0.5, color=INPUT, linewidth=0.8, linestyle="--")
     ax.set_ylabel(column.replace("_", " "))
     ax.legend(frameon=False)
     return canvas
@@ -129,7 +139,29 @@ def plot_ramachandran(result: RunResult, model: str = "model_1") -> Figure:
         ax.set_ylabel("ψ (°)")
         ax.set_xlim(-180, 180)
         ax.set_ylim(-180, 180)
+        ax.set_aspect("equal")
     return canvas
+
+
+def _borders(residues: Sequence[ResidueId]) -> list[int]:
+    """Indices of residues before which another chain begins."""
+    return [i for i in range(1, len(residues)) if residues[i].chain != residues[i - 1].chain]
+
+
+def _author_numbers(axis: Axis, residues: Sequence[ResidueId]) -> None:
+    """Label an axis of residue indices with author numbers, with the chain where there are several."""
+    many = bool(_borders(residues))
+
+    def text(value: float, _: int) -> str:
+        i = round(value)
+        if not 0 <= i < len(residues):
+            return ""
+        one = residues[i]
+        return f"{one.chain + ':' if many else ''}{one.number}{one.insertion}"
+
+    axis.set_major_formatter(text)
+    axis.get_major_locator().set_params(integer=True)
+    axis.set_label_text("residue (author number)")
 
 
 def figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:

@@ -231,16 +231,19 @@ def repairs(record: Mapping[str, Any]) -> list[dict[str, str]]:
 def evidence(record: Mapping[str, Any]) -> EvidenceTables | None:
     """What was known of distances, before and after; None for a run without evidence."""
     facts = record.get("evidence") or {}
-    if "files" not in facts:
-        return None
+    return evidence_tables(facts) if "files" in facts else None
+
+
+def evidence_tables(facts: Mapping[str, Any], structures: Sequence[str] = ("input", "model_1")) -> EvidenceTables:
+    """Tables of what ``run.evidence.described`` says of ``structures``."""
     files = [
-        [f["file"], f["kind"], f["rows"], f"{f['input_holds']} → {f['model_1_holds']}",
-         f"{number(f['input_violation'], 2)} → {number(f['model_1_violation'], 2)}"]
+        [f["file"], f["kind"], f["rows"], " → ".join(str(f[f"{name}_holds"]) for name in structures),
+         " → ".join(number(f[f"{name}_violation"], 2) for name in structures)]
         for f in facts["files"]
     ]  # fmt: skip
     rows = [
         [f"{r['file']}:{r['line']}", r["kind"], r["first"], r["second"], _wanted(r), number(r["weight"], 2),
-         _distance(r, "input"), _distance(r, "model_1")]
+         *(_distance(r, name) for name in structures)]
         for r in facts["rows"]
     ]  # fmt: skip
     ensemble = [
@@ -299,7 +302,7 @@ def settings(record: Mapping[str, Any]) -> Settings:
     seconds = ", ".join(f"{stage} {seconds} s" for stage, seconds in (record.get("timings") or {}).items())
     facts = {
         "Input": f"{record.get('input', '')}, SHA-256 {str(record.get('input_sha256', ''))[:16]}…",
-        "Command": shlex.join(map(str, record.get("command") or [])),
+        "Command": _command(record.get("command") or []),
         "Started": str(record.get("started") or ""),
         "Time": f"{record['seconds']} s ({seconds})" if "seconds" in record else "",
         "Device": "; ".join(str(v) for v in (record.get("device"), (record.get("machine") or {}).get("system")) if v),
@@ -308,6 +311,12 @@ def settings(record: Mapping[str, Any]) -> Settings:
     versions = "\n".join(f"{name} {version}" for name, version in (record.get("versions") or {}).items())
     every = "\n".join(_flat("", record.get("settings") or {}))
     return Settings({name: text for name, text in facts.items() if text}, every, versions)
+
+
+def _command(words: Sequence[Any]) -> str:
+    """The command line as one types it, however the program was started."""
+    line = [str(word) for word in words]
+    return shlex.join(["refine", *line[1:]] if line[:1] == ["__main__.py"] else line)
 
 
 def verdict(record: Mapping[str, Any]) -> Verdict:

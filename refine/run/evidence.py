@@ -13,20 +13,20 @@ from refine.evidence.read import Evidence
 from refine.structure.protein import Protein
 
 
-def described(evidence: Evidence, before: Protein, after: Protein) -> dict[str, Any]:
-    """Rows and files with their satisfaction in the input ``before`` and in model 1 ``after``.
+def described(evidence: Evidence, structures: Mapping[str, Protein]) -> dict[str, Any]:
+    """Rows and files with their satisfaction in ``structures``: ``input``, and ``model_1`` where there is one.
 
-    ``files``: name, kind, rows, and of both structures how many hold (within 2 sigma) and the median violation in Å.
+    ``files``: name, kind, rows, and of each structure how many hold (within 2 sigma) and the median violation in Å.
     ``rows``: those measured one by one; entries of matrices are counted in ``files`` alone.
     """
     pairs = evidence.pairs
-    distances = {"input": pairs.measured(before), "model_1": pairs.measured(after)}
+    distances = {name: pairs.measured(protein) for name, protein in structures.items()}
     files = []
     for number, name in enumerate(pairs.files):
         for kind in dict.fromkeys(k for k, s in zip(pairs.kinds, pairs.source, strict=True) if s == number):
             chosen = (pairs.source == number) & (np.array(pairs.kinds) == kind)
             files.append({"file": name, "kind": kind, "rows": int(chosen.sum())} | _held(pairs, chosen, distances))
-    rows = [_row(pairs, k, before, distances) for k in np.flatnonzero(pairs.single).tolist()]
+    rows = [_row(pairs, k, structures["input"], distances) for k in np.flatnonzero(pairs.single).tolist()]
     return {"files": files, "rows": rows}
 
 

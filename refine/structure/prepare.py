@@ -62,6 +62,14 @@ def prepare(path: Path, *, model: int | None = None, freeze: str = "", keep_hand
     return Prepared(path, protein, notes, ~(frozen | held), read.estimate, usual)
 
 
+def immobile(protein: Protein, freeze: str) -> NDArray[np.bool_]:
+    """(L,) residues of a repaired protein that a run leaves where they are: those of the selection ``freeze``, as
+    ``parse_selection`` reads it, and those held by their bonds.
+    """
+    held = held_residues(protein)
+    return held | parse_selection(freeze, protein) if freeze else held
+
+
 def _held_notes(protein: Protein, held: NDArray[np.bool_]) -> list[Note]:
     """What is bonded besides the chain, and which residues stay for it."""
     if not protein.connections:

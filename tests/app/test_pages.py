@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("streamlit")
 from streamlit.testing.v1 import AppTest
 
+from refine.files import file_hash
 from refine.queue.isolated import read_upload
 from refine.queue.job import FAILED
 from refine.queue.settings import to_environment
@@ -40,7 +41,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 def app(**query: str) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=120)
+    test = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=600)
     test.session_state["user"] = "0" * 32  # there is no browser with a cookie
     for name, value in query.items():
         test.query_params[name] = value
@@ -153,6 +154,82 @@ def test_the_example_is_that_of_the_checkout() -> None:
     assert (ROOT / "app" / "example" / "1a8o_model.pdb").read_bytes() == (
         ROOT / "examples" / "1a8o_model.pdb"
     ).read_bytes()
+
+
+def test_the_sample_is_a_run_of_the_example_and_names_no_machine(store: Store) -> None:
+    folder = ROOT / "app" / "example" / "run"
+    record = json.loads((folder / "run.json").read_text())
+    assert record["input_sha256"] == file_hash(ROOT / "app" / "example" / "1a8o_model.pdb")
+    assert record["status"] == "done" and record["settings"]["networks"] == "small"
+    for path in folder.iterdir():
+        if path.suffix != ".npz":
+            assert not re.search(r"/(home|root|tmp|work|Users)/", path.read_text(encoding="utf-8")), path
+    test = app(sample="1a8o")
+    assert not test.exception and record["verdict"] in words(test).replace("\\", "")
+    assert not any(b.label in ("Share", "Refine again from this model") for b in test.button)
+
+
+def test_the_help_page_leads_to_the_sample(store: Store) -> None:
+    test = app(help="all")
+    assert not test.exception and "How to read a result" in [h.value for h in test.header]
+    next(b for b in test.button if b.label == "See a finished result").click().run()
+    assert not test.exception and test.title[0].value.startswith("A finished result")
+
+
+@pytest.mark.parametrize("text", ["nonsense", "", "../..", SCRIPT])
+def test_a_link_that_leads_nowhere(store: Store, text: str) -> None:
+    test = app(s=text)
+    assert not test.exception and test.title[0].value == "This link leads nowhere"
+
+
+def test_a_shared_job_can_only_be_looked_at_even_by_its_owner(store: Store) -> None:
+    user = "cookie:" + "0" * 32
+    job = submitted(store, user, short_model())
+    token = store.share(job.id, user)
+    with store._change() as database:
+        database.execute("UPDATE jobs SET state = ?, message = ? WHERE id = ?", (FAILED, "it failed", job.id))
+    test = app(s=token)
+    assert not test.exception and "it failed" in words(test)
+    assert {b.label for b in test.button} == {"Refine a model", "Jobs", "Help"}
+    store.unshare(job.id, user)
+    assert test.run().title[0].value == "This link leads nowhere"
+
+
+def test_an_address_is_asked_for_where_there_is_a_mail_server(store: Store) -> None:
+    test = app(again=submitted(store, "cookie:" + "0" * 32, short_model()).id)
+    assert not [t for t in test.text_input if t.label.startswith("E-mail")]
+    mailing = {"smtp_host": "mail", "mail_from": "refine@lab.org", "address": "refine", "mail_domains": ("lab.org",)}
+    to_environment(dataclasses.replace(store.settings, **mailing))
+    from webapp import server
+
+    server.store.clear()
+    test = app(again=store.jobs()[0].id)
+    field = next(t for t in test.text_input if t.label.startswith("E-mail"))
+    field.set_value("anna@elsewhere.org").run()
+    assert "sends no e-mail" in words(test).replace("\\", "")
+    assert next(b for b in test.button if b.label == "Refine").disabled
+    next(t for t in test.text_input if t.label.startswith("E-mail")).set_value("anna@lab.org").run()
+    next(b for b in test.button if b.label == "Refine").click().run()
+    assert store.jobs()[0].mail == "anna@lab.org"
+
+
+def test_temperatures_are_checked_and_go_into_the_command(store: Store) -> None:
+    test = app(again=submitted(store, "cookie:" + "0" * 32, short_model()).id)
+    field = next(t for t in test.text_input if t.label.startswith("Temperatures"))
+    field.set_value("A:151-160=hot").run()
+    assert "gives no temperature" in words(test) and next(b for b in test.button if b.label == "Refine").disabled
+    next(t for t in test.text_input if t.label.startswith("Temperatures")).set_value("A:151-160=600").run()
+    assert any("--heat=A:151-160=600" in c.value for c in test.code)
+
+
+def test_time_left_follows_the_steps_that_were_asked_for(store: Store) -> None:
+    from webapp.live import USUAL_STEPS, remaining, share
+
+    moving = {"stage": "propagate", "step": 95, "total": 5000}
+    assert share(moving, 5000) < 0.05 and share({"stage": "read", "step": 0, "total": 0}, 14) > 0
+    assert 0.2 < share({"stage": "propagate", "step": USUAL_STEPS, "total": USUAL_STEPS}, USUAL_STEPS) < 0.5
+    assert share({"stage": "done", "step": 0, "total": 0}, 14) == 1.0
+    assert remaining(0.5, 60.0, 10.0) == pytest.approx(60.0) and remaining(0.01, 1.0, 100.0) == pytest.approx(99, abs=1)
 
 
 def test_picked_residues_become_ranges(store: Store) -> None:

@@ -49,9 +49,9 @@ def submitted(
     store: Store, user: str = "anna", data: bytes = b"ATOM", request: Request | None = None, file: str = "model.pdb"
 ) -> Job:
     """A job that was taken in."""
-    options = dataclasses.asdict(request or Request())
+    options = (request or Request()).to_dict()
     job = Job(new_id(), user, file, file, QUEUED, options, 20, 1.0, time.time())
-    store.submit(job, data)
+    store.submit(job, {file: data})
     return job
 
 

@@ -76,4 +76,4 @@ def test_answers_are_data_and_never_code(tmp_path: Path) -> None:
 
 def test_a_fault_of_ours_is_no_fault_of_the_file() -> None:
     with pytest.raises(RuntimeError, match="a fault of refine"):
-        isolated._isolated("no such task", "model.pdb", AppSettings(), short_model())
+        isolated._isolated("no such task", "model.pdb", AppSettings(), [short_model()])

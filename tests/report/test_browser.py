@@ -22,6 +22,7 @@ api = pytest.importorskip("playwright.sync_api", reason="no playwright")
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
+CONTRAST = Path(__file__).parent.parent / "app" / "contrast.js"
 SOFTWARE = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
 
 
@@ -149,6 +150,23 @@ def test_charts_and_tracks_hold_the_residues(desktop: tuple[Any, list[str]]) -> 
     assert view.get_by_label("model 2").is_checked() and not view.get_by_label("model 1").is_checked()
     view.locator(".stage").press(".")  # from residue 14A to the next one
     assert "model 2" in view.locator(".view-note").inner_text() and " 15 " in view.locator(".view-note").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read(browser: Any, report: Path, scheme: str) -> None:
+    page, _ = opened(browser, report, 1280, scheme)
+    for details in page.locator("details").all():
+        details.evaluate("node => { node.open = true; }")
+    assert page.evaluate(CONTRAST.read_text(encoding="utf-8"), 4.5) == []
+    page.close()
+
+
+def test_charts_have_author_numbers_and_chain_borders_and_squares_are_square(desktop: tuple[Any, list[str]]) -> None:
+    page, _ = desktop
+    api.expect(page.locator("#tracks svg line.border")).to_have_count(1)
+    api.expect(page.locator(".strip-axis").first).to_contain_text("A:20")
+    box = page.locator("#rama-after rect.axis")
+    assert box.get_attribute("width") == box.get_attribute("height")
 
 
 def test_a_phone_in_the_dark(browser: Any, report: Path) -> None:

@@ -34,6 +34,15 @@ def test_maps_and_the_pair(result: RunResult) -> None:
     assert len(bars) == 64 and sum(bars) == pytest.approx(1, abs=1e-3)
 
 
+def test_residues_have_author_numbers_and_chains_borders(result: RunResult) -> None:
+    for ax in (plots.plot_residues(result).axes[0], plots.plot_rpdd(result).axes[0]):
+        write = ax.xaxis.get_major_formatter()
+        assert [write(k, 0) for k in (0, 5, 24, 47, 48)] == ["A:10", "A:14A", "B:10", "B:33", ""]
+        borders = [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1]
+        assert borders == [23.5]
+    assert plots.plot_ramachandran(result).axes[0].get_aspect() == 1.0
+
+
 def test_each_gives_a_figure_and_refuses_what_is_not_there(result: RunResult) -> None:
     assert isinstance(plots.plot_ramachandran(result, "model_2"), Figure)
     with pytest.raises(InputError, match="no map"):

@@ -22,7 +22,7 @@ function drawTraces() {
   show('replicas');
   const heat = part('trace-temperature');
   const values = DATA.trace.temperature;
-  if (values && values.some((v) => v !== null)) {
+  if (values && values.some((v) => v)) {
     const labels = { x: 'step', y: 'temperature of the noise (K)' };
     lineChart(heat, steps, [{ name: 'temperature', values, paint: SERIES[1] }], labels, 170);
   } else heat.replaceChildren(element('p', { class: 'note' }, 'No temperature: the steps of this run have no noise.'));
@@ -53,9 +53,9 @@ function ramaPlot(holder, width, structure, background, chosen) {
     holder.replaceChildren(element('p', { class: 'note' }, 'This structure is not in the run folder.'));
     return;
   }
-  const box = frame(width, width, 44);
+  const box = frame(width, width - 2, 44); // square inside its margins
   const name = structureLabel(structure.name);
-  const svg = shape('svg', { width, height: width, role: 'img', 'aria-label': `Ramachandran plot of ${name}` });
+  const svg = shape('svg', { width, height: width - 2, role: 'img', 'aria-label': `Ramachandran plot of ${name}` });
   const sx = linear(-180, 180, box.left, box.right);
   const sy = linear(-180, 180, box.bottom, box.top);
   ramaRegions(svg, box, background, chosen === 'all' ? 0 : Number(chosen));

@@ -143,7 +143,7 @@ function lineChart(holder, x, series, labels, height) {
   const values = series.flatMap((s) => s.values.filter((v) => v !== null)).sort((a, b) => a - b);
   if (!values.length) return;
   const low = values[0];
-  const high = Math.max(values[Math.floor((values.length - 1) * 0.98)], low + 1e-6);
+  const high = Math.max(values[Math.ceil((values.length - 1) * 0.98)], low + 1e-6);
   const pad = (high - low) * 0.06 || 1;
   drawn(plot, (width) => {
     const box = frame(width, height, 52);

@@ -206,7 +206,8 @@ function drawHistogram(maps) {
   if (maps.start) facts.push(`input ${fixed(maps.start[k])} Å`);
   if (maps.native) facts.push(`native ${fixed(maps.native[k])} Å`);
   const title = element('h3', {}, pairName([i, j]));
-  const worth = DATA.maps.effective ? `, as good as ${DATA.maps.effective} independent ones` : '';
+  const { effective } = DATA.maps;
+  const worth = effective ? `, as good as ${effective} independent one${effective === 1 ? '' : 's'}` : '';
   const note = () => element('p', { class: 'note' }, `${facts.join(' · ')}. ${DATA.maps.frames} snapshots${worth}.`);
   if (!maps.histograms) {
     const long = 'Histograms of so long a protein are not in this page; rpdd.npz has what there is.';

@@ -26,7 +26,7 @@ const LABELS = {
   displacement: ['Displacement', 'Å'], clashes: ['Clashes', ''], native_lddt: ['lDDT to native', ''],
   native_distance: ['CA to native', 'Å'], disagreement: ['Network disagreement', ''],
   input_confidence: ['Confidence of input', ''], input_confidence_file: ['Input: the file’s own', ''],
-  input_confidence_ours: ['Input: refine’s own', ''],
+  input_confidence_ours: ['Input: refine’s own', ''], temperature: ['Temperature', 'K'],
 };
 
 function label(column) {

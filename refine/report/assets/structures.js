@@ -92,6 +92,7 @@ async function viewData() {
     modes: [{ id: 'structure', label: 'Structure' }, ...columns.map(modeOf)],
     mode: columns.includes('confidence') ? 'confidence' : 'structure',
     facts: {}, marks: {}, kinds: {}, pick: false,
+    frozen: RESIDUES.frozen.map((i) => `${LETTERS[RESIDUES.chain[i] % 52]}:${i + 1}`),
   };
 }
 

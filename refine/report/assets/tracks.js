@@ -21,6 +21,19 @@ function trackRange(column) {
   return isConfidence(column) ? [0, 100] : column === 'native_lddt' ? [0, 1] : [low, Math.max(high, 0)];
 }
 
+// Bands behind the letters of residues that stay fixed, and a line before each chain but the first.
+function sequenceGround(svg, height) {
+  for (const i of RESIDUES.frozen) {
+    svg.append(shape('rect', { class: 'frozen', x: i * TRACK.cell, y: 31, width: TRACK.cell, height: 14 },
+      shape('title', {}, `${residueName(i)} stays fixed`)));
+  }
+  for (let i = 1; i < LENGTH; i += 1) {
+    if (RESIDUES.chain[i] === RESIDUES.chain[i - 1]) continue;
+    const x = i * TRACK.cell;
+    svg.append(shape('line', { class: 'border', x1: x, x2: x, y1: 0, y2: height }));
+  }
+}
+
 function sequenceHead(svg) {
   const xs = Array.from({ length: LENGTH }, (_, i) => (i + 0.5) * TRACK.cell);
   svg.append(shape('text', { class: 'letters', x: xs.join(' '), y: 42, 'text-anchor': 'middle' }, RESIDUES.sequence));
@@ -117,10 +130,11 @@ function trackPicture(names, columns) {
   svg.append(shape('rect', {
     class: 'marker', y: 30, width: TRACK.cell, height: height - 30, style: 'fill:var(--native);fill-opacity:.28',
   }));
+  sequenceGround(svg, height);
   sequenceHead(svg);
   const row = (high, title, text, small) =>
     element('div', { style: `height:${high}px`, title }, text, element('small', {}, small));
-  names.replaceChildren(row(TRACK.head, '', 'Sequence', 'author numbers'));
+  names.replaceChildren(row(TRACK.head, '', 'Sequence', RESIDUES.frozen.length ? 'violet: stays fixed' : 'author numbers'));
   columns.forEach((column, k) => {
     const [low, high] = drawTrackRow(svg, column, TRACK.head + k * (TRACK.height + TRACK.gap) + TRACK.gap);
     const { name, unit } = label(column);

@@ -24,6 +24,7 @@ function residueKey(atom) {
 //               `fixed`: always shown as sticks, without a box; `values`: mode → values of the residues numbered from 1
 //   modes       [{id, label, ramp of RAMPS, low, high, unit}], `mode`: the first one; values are coloured by it
 //   facts       residue → lines, marks: residue → kind, kinds: kind → {colour, label}; pick: whether clicks pick
+//   frozen      residues that stay where they are
 //   main        the structure that is gone along and marked; without it the first one
 // handlers: picked(residues), clicked(atom, id), describe(atom, id) → lines; all optional.
 class StructureView {
@@ -42,6 +43,7 @@ class StructureView {
     this.picked = new Set();
     this.style = STYLES[0];
     this.marked = true;
+    this.frozenSeen = true;
     this.selected = null;
     this.stage.addEventListener('keydown', (event) => this.key(event));
     this.tameWheel();
@@ -161,7 +163,10 @@ class StructureView {
       if (!this.hidden.has(item.id)) this.showHetero(model, item);
     }
     const main = this.models.get(this.mainId())?.model;
-    if (main && !this.hidden.has(this.mainId())) this.mark(main);
+    if (main && !this.hidden.has(this.mainId())) {
+      this.showFrozen(main);
+      this.mark(main);
+    }
     this.showBonds();
     this.viewer.render();
     this.showLegend(mode);
@@ -226,6 +231,14 @@ class StructureView {
 
   mainId() {
     return this.data.main ?? this.data.structures[0]?.id;
+  }
+
+  // Beads on the residues that stay: the colours of the chain remain to be seen.
+  showFrozen(model) {
+    if (!this.frozenSeen || !this.data.frozen.length) return;
+    const stay = new Set(this.data.frozen);
+    const beads = { atom: 'CA', hetflag: false, predicate: (atom) => stay.has(residueKey(atom)) };
+    model.setStyle(beads, { sphere: { radius: 0.75, color: PICKED } }, true);
   }
 
   mark(model) {
@@ -350,6 +363,12 @@ class StructureView {
       box.checked = this.marked;
       this.bar.append(element('label', {}, box, 'Marks'));
     }
+    if (this.data.frozen.length) {
+      const box = element('input', { type: 'checkbox' });
+      box.addEventListener('change', () => { this.frozenSeen = box.checked; this.paint(); });
+      box.checked = this.frozenSeen;
+      this.bar.append(element('label', {}, box, 'Fixed residues'));
+    }
     const listed = structures.filter((item) => !item.fixed);
     this.boxes.replaceChildren(...(listed.length > 1 ? listed.map((item) => this.box(item)) : []));
   }
@@ -374,6 +393,7 @@ class StructureView {
     const present = new Set(this.marked ? Object.values(marks) : []);
     const items = Object.keys(kinds).filter((kind) => present.has(kind)).map((k) => [kinds[k].label, kinds[k].colour]);
     if (pick) items.push(['picked: stays fixed', PICKED]);
+    else if (this.data.frozen.length && this.frozenSeen) items.push(['stays fixed', PICKED]);
     const title = mode?.unit ? `${mode.label} (${mode.unit})` : mode?.label;
     this.legend.replaceChildren(
       items.length ? swatches(items) : '',

@@ -1,0 +1,115 @@
+"""What a user knows besides the model: files of evidence and temperatures of residues, checked before the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from refine.errors import RefineError
+from refine.queue.isolated import read_known
+from refine.queue.request import Request
+from refine.queue.uploads import EVIDENCE_ENDINGS, Upload, evidence_name
+from refine.report.sections import EvidenceTables, evidence_tables
+from webapp.server import settings
+from webapp.text import counted, plain
+
+MOST_FILES = 10
+MOST_ROWS = 200
+"""Rows of evidence that are shown."""
+EARLIER = "earlier_evidence"
+"""Files of the job that is run again, in the session."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """What is known: files by their names on the disk, temperatures as ``refine run --heat`` takes them."""
+
+    files: Mapping[str, bytes]
+    heat: str
+    refusal: str = ""
+
+
+def ask() -> Known:
+    """Show the widgets."""
+    number = st.session_state["number"]
+    earlier: dict[str, bytes] = st.session_state.get(EARLIER, {})
+    with st.expander("What you know: evidence and temperatures", expanded=bool(earlier), key=f"known_{number}"):
+        files: dict[str, bytes] = {}
+        if earlier and st.checkbox(f"Evidence of the earlier run: {plain(', '.join(earlier))}", value=True):
+            files |= earlier
+        uploads = st.file_uploader(
+            "Evidence on distances",
+            type=[ending.removeprefix(".") for ending in EVIDENCE_ENDINGS],
+            accept_multiple_files=True,
+            key=f"evidence_{number}",
+            max_upload_size=settings().max_upload_mb,
+            help="Tables of distances and contacts, AlphaFold's expected errors or a distogram. The help page has an "
+            "example.",
+        )
+        heat = st.text_input(
+            "Temperatures of residues, K",
+            placeholder="A:40-55=600; B=350",
+            help="Residues that move more. Others are at room temperature; the word confidence lets the temperature "
+            "follow the predicted error.",
+            key=f"heat_{number}",
+        ).strip()
+    try:
+        files |= {evidence_name(upload.name): upload.getvalue() for upload in uploads}
+    except RefineError as error:
+        return Known({}, heat, str(error))
+    if len(files) > MOST_FILES:
+        return Known({}, heat, f"these are {len(files)} files of evidence; give {MOST_FILES} at most")
+    return Known(files, heat)
+
+
+def checked(upload: Upload, known: Known, request: Request) -> str:
+    """Hold what is known against the upload and show the rows; gives what is wrong, or an empty text."""
+    if known.refusal or not (known.files or known.heat):
+        return known.refusal
+    asked = Request(model=request.model, heat=request.heat)
+    digests = [hashlib.sha256(data).hexdigest() for data in (upload.data, *known.files.values())]
+    before = (*digests, *known.files, asked.model, asked.heat)
+    if st.session_state.get("known_for") != before:
+        with st.spinner("Reading the evidence …" if known.files else "Reading the temperatures …"):
+            st.session_state["known"] = _read(upload, known.files, asked)
+        st.session_state["known_for"] = before
+    facts, refusal = st.session_state["known"]
+    if facts:
+        _show(facts)
+    return str(refusal)
+
+
+def _read(upload: Upload, files: Mapping[str, bytes], request: Request) -> tuple[dict[str, Any], str]:
+    try:
+        return read_known(upload, files, request, settings()), ""
+    except RefineError as error:
+        return {}, str(error)
+
+
+def _show(facts: Mapping[str, Any]) -> None:
+    """Every row with its weight, and whether it holds in the input."""
+    for note in facts["notes"]:
+        st.warning(plain(note), icon=":material/rule:")
+    show_tables(evidence_tables(facts, ("input",)), ("input",))
+
+
+def show_tables(tables: EvidenceTables, structures: tuple[str, ...]) -> None:
+    """Evidence file by file and row by row, as it holds in ``structures``."""
+    names = " → ".join({"input": "input", "model_1": "model 1"}[name] for name in structures)
+    st.table(
+        pd.DataFrame(tables.files, columns=["file", "kind", "rows", f"hold, {names}", f"median violation, Å, {names}"]),
+        hide_index=True, border="horizontal",
+    )  # fmt: skip
+    if not tables.rows:
+        return
+    columns = ["line", "kind", "first", "second", "distance, Å", "weight", *(f"{n}, Å" for n in names.split(" → "))]
+    with st.expander(f"Every row ({len(tables.rows):,})", expanded=len(tables.rows) <= 20):
+        st.table(pd.DataFrame(tables.rows[:MOST_ROWS], columns=columns), hide_index=True, border="horizontal")
+        if len(tables.rows) > MOST_ROWS:
+            st.caption(f"and {counted(len(tables.rows) - MOST_ROWS, 'row')} more, in run.json of the result")
+    st.caption("A row holds when its distance is met to within 2 sigma; ✗ marks one that does not.")

@@ -1,0 +1,40 @@
+"""The app and a browser, started once for all tests of the pages."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.queue.places import wait_for
+
+if TYPE_CHECKING:
+    from tests.app.browser import Server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    from tests.app.browser import CHROMIUM, FLAGS, SECONDS, sync_api
+
+    if CHROMIUM is None:
+        pytest.skip("no chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=SECONDS * 1000)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    from tests.app.browser import CHROMIUM, Server
+
+    if CHROMIUM is None:
+        pytest.skip("no chromium")
+    server = Server(tmp_path_factory.mktemp("app"))
+    yield server
+    for job in server.store.jobs():
+        server.store.cancel(job.id, job.user)
+    wait_for(lambda: not any(job.active for job in server.store.jobs()), 60)
+    server.kill(signal.SIGTERM)

@@ -1,0 +1,88 @@
+"""Evidence and temperatures are held against an upload before anything runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refine.errors import InputError
+from refine.queue import isolated
+from refine.queue.request import Request, from_dict
+from refine.queue.settings import AppSettings
+from refine.queue.uploads import Upload, check_upload, evidence_name
+from tests.queue.places import short_model
+
+ROWS = b"kind\tfirst\tsecond\tvalue\tupper\tweight\ndistance\tA:152 CA\tA:165 CA\t12\t\t0.5\ncontact\tA:151\tA:168\n"
+
+
+@pytest.fixture
+def upload(tmp_path: Path) -> Upload:
+    return check_upload("short.pdb", short_model(), AppSettings(), tmp_path)
+
+
+def test_rows_come_with_weights_and_with_what_the_input_has(upload: Upload) -> None:
+    facts = isolated.read_known(upload, {"evidence_a.tsv": ROWS}, Request(), AppSettings())
+    first, second = facts["rows"]
+    assert (first["kind"], first["first"], first["weight"], first["line"]) == ("distance", "A:152 CA", 0.5, 2)
+    assert second["upper"] == 8.0 and first["input"] > 0 and isinstance(first["input_holds"], bool)
+    assert facts["files"][0]["rows"] == 1 and "model_1" not in first
+
+
+def test_a_distogram_is_read_without_pickle(upload: Upload, tmp_path: Path) -> None:
+    np.savez(tmp_path / "evil.npz", logits=np.array([{"a": 1}], dtype=object), bin_edges=np.arange(3.0))
+    with pytest.raises(InputError, match="cannot read the distogram") as error:
+        isolated.read_known(upload, {"evidence_d.npz": (tmp_path / "evil.npz").read_bytes()}, Request(), AppSettings())
+    assert error.value.file == "evidence_d.npz"
+
+
+@pytest.mark.parametrize(
+    ("files", "heat", "words"),
+    [
+        ({"evidence_a.tsv": ROWS.replace(b"A:165", b"A:999")}, "", "line 2: there is no such residue"),
+        ({"evidence_p.json": b"{}"}, "", "no matrix of expected errors"),
+        ({"evidence_t.toml": b"[[distance]]\nfirst = 1\n"}, "", "line 1"),
+        ({}, "A:151-155=hot", "no temperature"),
+        ({}, "Z:1=600", "names no chain"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_place(
+    upload: Upload, files: dict[str, bytes], heat: str, words: str
+) -> None:
+    with pytest.raises(InputError, match=words) as error:
+        isolated.read_known(upload, files, Request(heat=heat), AppSettings())
+    assert "/" not in str(error.value.file or "")
+
+
+def test_temperatures_alone_are_checked(upload: Upload) -> None:
+    assert isolated.read_known(upload, {}, Request(heat="A:151-155=600"), AppSettings()) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("a b.tsv", "evidence_a_b.tsv"),
+        ("../../x.NPZ", "evidence_x.npz"),
+        ("--out=.json", "evidence_out.json"),
+        ("ä.toml", "evidence_file.toml"),
+    ],
+)
+def test_names_on_the_disk_are_harmless(name: str, kept: str) -> None:
+    assert evidence_name(name) == kept
+
+
+@pytest.mark.parametrize("name", ["a.pdb", "tsv", "a.tsv.exe"])
+def test_other_files_are_no_evidence(name: str) -> None:
+    with pytest.raises(InputError, match="evidence is not read"):
+        evidence_name(name)
+
+
+def test_the_command_names_evidence_and_temperatures() -> None:
+    request = Request(heat="A:40-55=600", evidence=("evidence_a.tsv", "evidence_p.json"))
+    assert from_dict(json.loads(json.dumps(request.to_dict()))) == request
+    arguments = request.arguments("model.pdb")
+    assert "--heat=A:40-55=600" in arguments and "--evidence=./evidence_a.tsv" in arguments
+    with pytest.raises(AssertionError):
+        Request(evidence=("../jobs.sqlite",))
