@@ -310,7 +310,9 @@ def soak(place: Place, runs: int) -> Row:
     row = Row("soak: runs in one process")
     toml = place.folder / "quick.toml"
     toml.write_text(QUICK)
-    settings, before = read_settings(toml), set(os.listdir(tempfile.gettempdir()))
+    temporary = place.folder / "temporary"  # of this process alone: others of the machine write to the common one
+    temporary.mkdir()
+    before, settings, tempfile.tempdir = tempfile.tempdir, read_settings(toml), str(temporary)
     base = 0.0
     for k in range(runs):
         out = place.new()
@@ -318,7 +320,7 @@ def soak(place: Place, runs: int) -> Row:
         shutil.rmtree(out)
         base = memory() if k + 1 == max(runs // 10, 2) else base
     growth = memory() / base - 1
-    left = set(os.listdir(tempfile.gettempdir())) - before
+    left, tempfile.tempdir = list(temporary.iterdir()), before
     row.note = f"memory {base:.0f} MB, {growth:+.1%} at the end; temporary files left: {len(left)}"
     if growth > 0.05:
         row.accepted, row.crashed = row.accepted - 1, 1
