@@ -6,6 +6,8 @@ here.
 
 from __future__ import annotations
 
+import functools
+
 import gemmi
 
 from refine.constants import AMINO_ACIDS, ATOM14, THREE_TO_ONE
@@ -50,6 +52,7 @@ def _standard(name: str) -> str:
     return inner if ends and (inner in THREE_TO_ONE or inner in _PROTONATION) else name
 
 
+@functools.lru_cache(4096)
 def parent(name: str) -> str | None:
     """One-letter code out of the standard 20 that stands for residue ``name``; None when it is no L-amino acid of an
     alpha-peptide.
