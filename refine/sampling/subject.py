@@ -90,6 +90,7 @@ class PeptideSubject(Subject):
         for residue in self.topology.residues():
             new = gemmi.Residue()
             new.name, new.seqid = residue.name, gemmi.SeqId(int(residue.id), " ")
+            new.het_flag = "A"  # caps too: viewers bond no HETATM to the chain
             for atom in residue.atoms():
                 one = gemmi.Atom()
                 one.name, one.element = atom.name, gemmi.Element(atom.element.symbol)
