@@ -169,9 +169,9 @@ def test_of_a_model_only_the_loop_moves_and_the_rest_is_written_as_it_was(exampl
     shift = np.abs(moved.coords - prepared.protein.coords).max((0, 2, 3))
     free = np.array([174 <= r.number <= 177 for r in prepared.protein.residue_ids])
     assert (shift[free] > 0.05).all() and (shift[~free] < 1e-3).all()
-    names = subject.write_state(block.frames[-1], "model_1", tmp_path, ["x"])
-    assert names == ["model_1.pdb", "model_1.cif"]
-    assert len(prepare(tmp_path / "model_1.pdb").protein) == len(prepared.protein)
+    for ending, writer in subject.writers(block.frames[-1], ["x"]).items():
+        writer(tmp_path / f"model_1.{ending}")
+        assert len(prepare(tmp_path / f"model_1.{ending}").protein) == len(prepared.protein)
 
 
 def test_a_block_is_five_picoseconds() -> None:
