@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,9 @@ from refine.physics.peptide import peptide
 from refine.sampling.states import States, StateSettings, learn_states, overlap
 
 LAGS = {"2ps": 10, "20ps": 100}
+"""In frames."""
+RUNS = {500: (2.5, 4), 300: (5.0, 2)}
+"""Temperature (K) → nanoseconds of a run, and how many."""
 LIMITS = {
     "states_500K_20ps": ("==", 2),
     "states_500K_2ps": ("==", 3),
@@ -85,44 +90,46 @@ def describe(states: States, angles: NDArray[np.floating]) -> dict[str, Any]:
 
 
 def measure(
-    temperature: int, runs: Sequence[NDArray[np.float32]], settings: StateSettings, lags: dict[str, int]
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, States]]:
-    """Numbers of the limits, what was found at each lag, and the states themselves."""
+    temperature: int, runs: Sequence[NDArray[np.float32]], settings: StateSettings, name: str, lag: int
+) -> tuple[dict[str, Any], dict[str, Any], NDArray[np.int64]]:
+    """Numbers of the limits at one lag, what was found, and the label of each frame."""
     angles = [torsions(run) for run in runs]
-    features, together = [heavy_distances(run) for run in runs], np.concatenate(angles)
-    numbers: dict[str, Any] = {}
-    found: dict[str, Any] = {}
-    learned: dict[str, States] = {}
-    for name, lag in lags.items():
-        states = learn_states(features, lag, settings)
-        key = f"{temperature}K_{name}"
-        learned[name], found[key] = states, describe(states, together)
-        count = len(states.population)
-        numbers[f"states_{key}"] = count
-        numbers[f"agreement_{key}"] = sum(one == count for one in states.agreement)
-        if count > 1:
-            by_psi = count > 2 or name == "2ps"
-            core = np.concatenate([core_sets(a, by_psi) for a in angles])
-            numbers[f"ami_core_sets_{key}"] = adjusted_mutual_info_score(core, states.label)
-            coarse = markov_labels(angles, lag, count)
-            seen = coarse >= 0
-            numbers[f"ami_markov_{key}"] = adjusted_mutual_info_score(coarse[seen], states.label[seen])
-        print(key, numbers, found[key], flush=True)
-    return numbers, found, learned
+    states = learn_states([heavy_distances(run) for run in runs], lag, settings)
+    key, count = f"{temperature}K_{name}", len(states.population)
+    numbers: dict[str, Any] = {f"states_{key}": count}
+    numbers[f"agreement_{key}"] = sum(one == count for one in states.agreement)
+    if count > 1:
+        core = np.concatenate([core_sets(a, name == "2ps") for a in angles])
+        numbers[f"ami_core_sets_{key}"] = adjusted_mutual_info_score(core, states.label)
+        coarse = markov_labels(angles, lag, count)
+        seen = coarse >= 0
+        numbers[f"ami_markov_{key}"] = adjusted_mutual_info_score(coarse[seen], states.label[seen])
+    return numbers, {key: describe(states, np.concatenate(angles))}, states.label
+
+
+def measured(
+    temperature: int, name: str, keep: Path | None
+) -> tuple[dict[str, Any], dict[str, Any], NDArray[np.int64]]:
+    """``measure`` of the runs at a temperature, in a process of its own."""
+    torch.set_num_threads(1)
+    ns, count = RUNS[temperature]
+    runs = [trajectory(float(temperature), ns, seed, keep) for seed in range(count)]
+    return measure(temperature, runs, StateSettings(seeds=5), name, LAGS[name])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=Path, help="folder of plain trajectories, taken from there if present")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    settings = StateSettings(seeds=5)
-    hot = [trajectory(500.0, 2.5, seed, options.keep) for seed in range(4)]
-    numbers, found, learned = measure(500, hot, settings, LAGS)
-    entropy = overlap(learned["2ps"].label, learned["20ps"].label)[1]
-    room = [trajectory(300.0, 5.0, seed, options.keep) for seed in range(2)]
-    for part, into in zip(measure(300, room, settings, LAGS), (numbers, found), strict=False):
-        into |= part
+    for temperature, (ns, count) in RUNS.items() if options.keep else ():  # each is made once, before all need it
+        for seed in range(count):
+            trajectory(float(temperature), ns, seed, options.keep)
+    tasks = [(temperature, name, options.keep) for temperature in RUNS for name in LAGS]
+    with ProcessPoolExecutor(len(tasks), get_context("spawn")) as pool:
+        results = list(pool.map(measured, *zip(*tasks, strict=True)))
+    numbers, found = ({k: v for one in results for k, v in one[n].items()} for n in (0, 1))
+    label = {task[:2]: one[2] for task, one in zip(tasks, results, strict=True)}
+    entropy = overlap(label[500, "2ps"], label[500, "20ps"])[1]
     numbers["hierarchy_entropy_500K"] = entropy
     numbers["seeds_that_agree"] = min(v for k, v in numbers.items() if k.startswith("agreement_"))
     how = {"command": "python benchmarks/seeds/metastable_states.py", "found": found}

@@ -88,6 +88,7 @@ def explore_file(
         record.values |= _facts(given)
         with record.kept():
             _go(given, settings, record, Chunks(folder, mark), tell.also(JsonLines(stream)))
+    Chunks(folder, mark).remove()
     tell("done")
     return _result(folder, record.values)
 
@@ -109,7 +110,6 @@ def _go(given: Explored, settings: ExploreSettings, record: ExplorationRecord, c
         found = profile(run, given.variables, BOLTZMANN * settings.temperature)
     with record.timed("write"):
         _write(given, settings, run, found, record)
-    chunks.remove()
 
 
 def _write(given: Explored, settings: ExploreSettings, run: Sampled, found: Profile, record: ExplorationRecord) -> None:
@@ -119,9 +119,11 @@ def _write(given: Explored, settings: ExploreSettings, run: Sampled, found: Prof
     for k, state in enumerate(states, start=1):
         frame = run.frames[np.searchsorted(run.kept, state.frame)]
         facts = state_facts(state, k, run, variables, settings.temperature)
-        files = given.subject.write_state(frame, f"model_{k}", folder.path, [facts["source"]])
-        models.append(facts | {Path(name).suffix[1:]: name for name in files})
-        record.add_files(*files)
+        files = {}
+        for ending, writer in given.subject.writers(frame, [facts["source"]]).items():
+            files[ending] = folder.write(f"model_{k}.{ending}", writer).name
+        models.append(facts | files)
+        record.add_files(*files.values())
     record.values["models"] = models
     shown = _shown(run, settings.snapshots)
     remarks = [f"ensemble of refine explore, {len(shown)} snapshots under the frozen bias; weights are in ensemble.csv"]

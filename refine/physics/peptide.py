@@ -70,6 +70,10 @@ def _check(codes: list[str], sequence: str) -> None:
             f"the sequence {sequence[:60]!r} names {fault}",
             remedy='Write three-letter codes of the 20 residues, e.g. "ACE-ALA-NME"; ACE first and NME or NH2 last',
         )
+    if len(codes) == 1:
+        raise InputError(
+            f"{codes[0]} alone has no force field with both ends free", remedy=f'Cap it: "ACE-{codes[0]}-NME"'
+        )
     if len(inner) > MOST_RESIDUES:
         raise InputError(f"the sequence has {len(inner)} residues", remedy=f"Give {MOST_RESIDUES} at most")
 

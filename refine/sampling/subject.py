@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gemmi
@@ -21,7 +21,7 @@ from refine.structure.arrays import superpose, transformed
 from refine.structure.prepare import Prepared
 from refine.structure.protein import Protein, ResidueId
 from refine.structure.selection import parse_selection
-from refine.structure.write import write_cif, write_ensemble_pdb, write_pdb
+from refine.structure.write import fits_pdb, write_cif, write_ensemble_pdb, write_pdb
 
 AROUND = 16.0
 """Å from a CA of the free residues within which others are simulated, at rest; beyond it they are left out."""
@@ -29,7 +29,7 @@ MOST_ATOMS = 20_000
 
 
 class Subject:
-    """What is simulated.
+    """What is simulated, once: an exploration adds its biases to the system.
 
     Attributes:
         name: short; topology, system: of OpenMM; start: (n, 3) Å of all particles.
@@ -49,8 +49,8 @@ class Subject:
         """Write frames (F, n, 3) Å as MODELs of a PDB file, in the frame of the start."""
         raise NotImplementedError
 
-    def write_state(self, frame: NDArray[np.floating], name: str, folder: Path, remarks: Sequence[str]) -> list[str]:
-        """Write one frame (n, 3) Å as NAME.pdb, and .cif where the subject has that; gives the names."""
+    def writers(self, frame: NDArray[np.floating], remarks: Sequence[str]) -> dict[str, Callable[[Path], None]]:
+        """What writes one frame (n, 3) Å, by format: ``pdb``, and ``cif`` where the subject has that."""
         raise NotImplementedError
 
 
@@ -81,15 +81,15 @@ class PeptideSubject(Subject):
             text = "".join(t for t in text.splitlines(True) if not t.startswith(("MODEL", "ENDMDL")))
         write_text(path, text)
 
-    def write_state(self, frame: NDArray[np.floating], name: str, folder: Path, remarks: Sequence[str]) -> list[str]:
-        self.write(frame[None], folder / f"{name}.pdb", remarks)
-        return [f"{name}.pdb"]
+    def writers(self, frame: NDArray[np.floating], remarks: Sequence[str]) -> dict[str, Callable[[Path], None]]:
+        return {"pdb": lambda path: self.write(frame[None], path, remarks)}
 
     def _model(self, number: int, x: NDArray[np.float64]) -> gemmi.Model:
         model, chain = gemmi.Model(number), gemmi.Chain("A")
         for residue in self.topology.residues():
             new = gemmi.Residue()
             new.name, new.seqid = residue.name, gemmi.SeqId(int(residue.id), " ")
+            new.het_flag = "A"  # caps too: viewers bond no HETATM to the chain
             for atom in residue.atoms():
                 one = gemmi.Atom()
                 one.name, one.element = atom.name, gemmi.Element(atom.element.symbol)
@@ -113,6 +113,13 @@ class ModelSubject(Subject):
 
     def __init__(self, prepared: Prepared, loop: str = "") -> None:
         self._protein, mobile = prepared.protein.replica(0), prepared.mobile.copy()
+        unfit = fits_pdb(self._protein)
+        if unfit:
+            raise InputError(
+                f"explorations are written as PDB files, which this model does not fit: {unfit}",
+                file=str(prepared.path),
+                remedy="Give it chain ids of one letter and small numbers",
+            )
         keep = np.arange(len(self._protein))
         if loop:
             mobile &= parse_selection(loop, self._protein)
@@ -140,11 +147,12 @@ class ModelSubject(Subject):
     def write(self, frames: NDArray[np.floating], path: Path, remarks: Sequence[str] = ()) -> None:
         write_ensemble_pdb(self.protein(frames), path, remarks=remarks)
 
-    def write_state(self, frame: NDArray[np.floating], name: str, folder: Path, remarks: Sequence[str]) -> list[str]:
+    def writers(self, frame: NDArray[np.floating], remarks: Sequence[str]) -> dict[str, Callable[[Path], None]]:
         protein = self.protein(frame[None])
-        write_pdb(protein, folder / f"{name}.pdb", remarks=remarks)
-        write_cif(protein, folder / f"{name}.cif")
-        return [f"{name}.pdb", f"{name}.cif"]
+        return {
+            "pdb": lambda path: write_pdb(protein, path, remarks=remarks),
+            "cif": lambda path: write_cif(protein, path),
+        }
 
     def protein(self, frames: NDArray[np.floating]) -> Protein:
         """Frames (F, n, 3) Å as replicas of the input."""

@@ -1,0 +1,179 @@
+"""``refine explore`` and ``refine states`` from end to end, on a peptide of 22 atoms."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import pytest
+
+from refine import cli
+from refine.errors import InputError
+from refine.explore.chunks import Chunks
+from refine.explore.run import explore_file
+from refine.explore.states import states_of
+from refine.explore.trajectory import read_trajectory
+from refine.physics.dynamics import Dynamics
+from refine.run.folder import RunFolder
+from refine.run.result import read_run
+from refine.sampling import exploration
+from refine.sampling.settings import BLOCK_STEPS, ExploreSettings
+from refine.sampling.subject import ModelSubject, PeptideSubject
+from refine.sampling.variables import backbone_torsions, read_variables
+from refine.structure.prepare import prepare
+
+ALANINE = "ACE-ALA-NME"
+SHORT = ExploreSettings(ns=0.1, bias="none", seed=3)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short exploration without a bias."""
+    out = tmp_path_factory.mktemp("plain") / "run"
+    result = explore_file(None, out, SHORT, sequence=ALANINE)
+    assert result.record["status"] == "done"
+    return out
+
+
+def test_a_folder_has_what_the_guide_says(plain: Path) -> None:
+    names = {path.name for path in plain.iterdir()}
+    assert {"run.json", "pmf.npz", "pmf.png", "states.csv", "ensemble.pdb", "ensemble.csv", "explore.html",
+            "trajectory.npz", "model_1.pdb", "log.txt", "progress.jsonl"} <= names  # fmt: skip
+    assert not any(name.startswith("sampled_") for name in names)
+    with (plain / "ensemble.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == len(gemmi.read_structure(str(plain / "ensemble.pdb")))
+    assert sum(float(row["weight"]) for row in rows) == pytest.approx(1.0, abs=1e-3)
+    with (plain / "states.csv").open() as stream:
+        population = [float(row["population"]) for row in csv.DictReader(stream)]
+    assert population == sorted(population, reverse=True) and sum(population) == pytest.approx(1.0, abs=1e-3)
+    page = (plain / "explore.html").read_text(encoding="utf-8")
+    assert "http://" not in page.partition("<!-- The 3-D view")[0] and "drawExploration(" in page
+
+
+def test_the_landscape_is_that_of_the_samples(plain: Path) -> None:
+    with np.load(plain / "pmf.npz") as pmf, np.load(plain / "trajectory.npz") as run:
+        learned, weighted, samples = (pmf[f"grid1_{n}"] for n in ("free_energy", "free_energy_weighted", "samples"))
+        assert samples.sum() == len(run["q"]) == 1000
+        assert not run["biased"] and run["frozen"].all()
+        assert np.all(pmf["grid1_bias"] == 0)
+    assert np.nanmin(learned) == 0 and np.isfinite(weighted[samples > 0]).all()
+    assert np.isnan(learned[np.isnan(learned)]).all() and np.isnan(learned).any()
+
+
+def test_an_interrupted_exploration_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exploration, "CHUNK", 4)
+    settings = ExploreSettings(ns=0.1, seed=5)
+    whole = explore_file(None, tmp_path / "whole", settings, sequence=ALANINE)
+    run, blocks = Dynamics.run, []
+
+    def stopped(self: Dynamics, begin: object, number: int, steps: int, every: int) -> object:
+        blocks.append(number)
+        if number == 10 and len(blocks) < 20:
+            raise KeyboardInterrupt
+        return run(self, begin, number, steps, every)
+
+    monkeypatch.setattr(Dynamics, "run", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        explore_file(None, tmp_path / "cut", settings, sequence=ALANINE)
+    assert Chunks(RunFolder(tmp_path / "cut"), "of another run").read() == []
+    monkeypatch.setattr(Dynamics, "run", run)
+    explore_file(None, tmp_path / "cut", settings, sequence=ALANINE, resume=True)
+    for name in ("trajectory.npz", "pmf.npz"):
+        with np.load(tmp_path / "whole" / name) as one, np.load(tmp_path / "cut" / name) as two:
+            assert all(np.array_equal(one[key], two[key], equal_nan=one[key].dtype.kind == "f") for key in one)
+    assert np.ptp(np.load(tmp_path / "whole" / "pmf.npz")["grid1_bias"]) > 0.5
+    again = explore_file(None, tmp_path / "whole", settings, sequence=ALANINE, resume=True)
+    assert again.skipped and again.verdict == whole.verdict
+
+
+def test_states_of_an_exploration_without_a_bias(plain: Path, tmp_path: Path) -> None:
+    result = states_of(plain, tmp_path / "states", lag="0.5,2")
+    assert result.record["lag_unit"] == "ps" and "ps" in result.verdict
+    with (tmp_path / "states" / "states.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["lag"] for row in rows} == {"0.5", "2"}
+    for row in rows:
+        assert (tmp_path / "states" / row["file"]).is_file() and float(row["population"]) > 0
+    with pytest.raises(InputError, match="no times of this trajectory"):
+        states_of(plain, tmp_path / "none", lag="0.01")
+    with pytest.raises(InputError, match="not of a run"):
+        read_run(plain)
+
+
+def test_models_of_a_file_have_frames_and_no_time(plain: Path) -> None:
+    trajectory = read_trajectory(plain / "ensemble.pdb")
+    assert trajectory.unit == "frames" and trajectory.features.shape == (len(trajectory.models), 4)
+    with np.load(plain / "trajectory.npz") as run:
+        q = run["q"][read_trajectory(plain).places]
+    expected = np.concatenate((np.sin(q), np.cos(q)), 1)
+    assert np.abs(np.sort(trajectory.features) - np.sort(expected)).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--sequence", "ACE-XXX-NME"], "names the residue"),
+        ([], "give an input or --sequence"),
+        (["--sequence", ALANINE, "--ns", "1e9"], "ns"),
+        (["--sequence", ALANINE, "--loop", "A:1"], "no --loop"),
+        (["nothing.pdb"], "nothing.pdb"),
+        (["--sequence", ALANINE, "--towards", "x.pdb"], "--towards is for"),
+    ],
+)
+def test_bad_input_is_told_before_anything_is_written(
+    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["explore", *arguments, "--out", str(tmp_path / "out"), "--quiet"]) == 2
+    assert words in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("torsion A:2 chi1", "it has no torsion chi1"),
+        ("torsion A:9 phi", "no such residue"),
+        ("distance A:1 C A:1 C", "an atom is named twice"),
+        ("distance A:1 C A:3 C 50 60", "outside of"),
+        ("angle A:1 C", "is no variable"),
+        ("", "names 0 variables"),
+        ("torsion A:2 phi\n" * 2, "names a variable twice"),
+    ],
+)
+def test_a_bad_variable_names_its_line(line: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "variables.txt").write_text(line)
+    with pytest.raises(InputError, match=words) as caught:
+        read_variables(tmp_path / "variables.txt", PeptideSubject(ALANINE))
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_variables_of_a_file_are_those_of_the_peptide(tmp_path: Path) -> None:
+    subject = PeptideSubject(ALANINE)
+    text = "torsion 2 phi  # of the only chain\n\ntorsion A:2 N A:2 CA A:2 C A:3 N\ndistance A:1 C A:3 N\n"
+    (tmp_path / "variables.txt").write_text(text)
+    phi, psi, apart = read_variables(tmp_path / "variables.txt", subject)
+    assert [phi.axis, psi.axis] == [v.axis for v in backbone_torsions(subject)]
+    assert apart.axis.low < apart.of(subject.start[None])[0] < apart.axis.high
+
+
+def test_of_a_model_only_the_loop_moves_and_the_rest_is_written_as_it_was(example_model: Path, tmp_path: Path) -> None:
+    prepared = prepare(example_model)
+    subject = ModelSubject(prepared, "A:174-177")
+    dynamics = Dynamics(subject.system, groups=subject.groups)
+    block = dynamics.run(dynamics.begin(subject.start), 0, 20, 10)
+    moved = subject.protein(block.frames)
+    shift = np.abs(moved.coords - prepared.protein.coords).max((0, 2, 3))
+    free = np.array([174 <= r.number <= 177 for r in prepared.protein.residue_ids])
+    assert (shift[free] > 0.05).all() and (shift[~free] < 1e-3).all()
+    for ending, writer in subject.writers(block.frames[-1], ["x"]).items():
+        writer(tmp_path / f"model_1.{ending}")
+        assert len(prepare(tmp_path / f"model_1.{ending}").protein) == len(prepared.protein)
+
+
+def test_a_block_is_five_picoseconds() -> None:
+    assert BLOCK_STEPS * 0.004 == pytest.approx(5.0)
+    assert SHORT.blocks == 20 and SHORT.frozen_from == 0 and ExploreSettings(ns=0.1).frozen_from == 12
