@@ -1,12 +1,10 @@
 """Choosing what is simulated: the choice, its weights, and a campaign under kills.
 
-    python benchmarks/seeds/promotion.py [--jobs 200] [--snapshots RUN/ensemble.pdb]
+    python benchmarks/seeds/promotion.py [--jobs 200]
 
 5,000 points of one common mode and five rare ones of 1 %, of which 32 are chosen, beside random choices. Then a
 campaign of jobs that only wait (0.5 to 2 s) on two processes: one of them is killed, then the driver, and it is
-resumed; every job must be there once, and the choices must be those of one process that nobody disturbs. With
-``--snapshots`` 6 conformations are chosen from the MODELs of an ensemble by their pair distances; their spread (mean
-CA RMSD of pairs) is held against that of 10 random choices. Nothing is simulated.
+resumed; every job must be there once, and the choices must be those of one process that nobody disturbs.
 """
 
 from __future__ import annotations
@@ -25,10 +23,7 @@ from limits import write_result
 from scipy.spatial.distance import cdist
 
 from refine.sampling.campaign import Campaign, Job
-from refine.sampling.embedding import PrincipalComponents, pair_features
 from refine.sampling.promotion import Candidates, PromotionSettings, promote, voronoi_weights
-from refine.structure.arrays import superposed
-from refine.structure.read import read_structure
 
 RARE, DIMENSIONS = 5, 8
 
@@ -119,34 +114,6 @@ def _driver(folder: Path, jobs: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, __file__, "--drive", str(folder), "--jobs", str(jobs)])
 
 
-def check_snapshots(path: Path, count: int = 6) -> dict[str, float]:
-    models = [read_structure(path, model=k + 1).protein.coords[0, :, 1] for k in range(_models(path))]
-    ca = np.array(models, np.float64)
-    features = pair_features(ca)
-    candidates = candidates_of(PrincipalComponents.of(features, 10)(features))
-    chosen = [choice.index for choice in promote(candidates, count, PromotionSettings())]
-    random = np.random.default_rng(0)
-    by_chance = [random.choice(len(ca), count, replace=False) for _ in range(10)]
-    spreads = [_spread(ca[list(picked)]) for picked in (chosen, *by_chance)]
-    return {
-        "snapshots": len(ca),
-        "spread_chosen": spreads[0],
-        "spread_random": float(np.mean(spreads[1:])),
-        "spread_over_random": spreads[0] / float(np.mean(spreads[1:])),
-    }
-
-
-def _models(path: Path) -> int:
-    return read_structure(path).models
-
-
-def _spread(ca: np.ndarray) -> float:
-    """Mean CA RMSD in Å of all pairs of (N, L, 3)."""
-    pairs = [(i, j) for i in range(len(ca)) for j in range(i)]
-    laid = [superposed(ca[i], ca[j]) - ca[j] for i, j in pairs]
-    return float(np.mean([np.sqrt((d**2).sum(-1).mean()) for d in laid]))
-
-
 LIMITS = {
     "rare_modes_least": (">=", 5),
     "rare_modes_random": ("<=", 3.0),
@@ -163,17 +130,12 @@ LIMITS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=200)
-    parser.add_argument("--snapshots", type=Path)
     parser.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.drive:
         campaign(options.drive, options.jobs).run(wait, workers=2)
         return
-    numbers, limits = check_choice() | check_campaign(options.jobs), dict(LIMITS)
-    if options.snapshots:
-        numbers |= check_snapshots(options.snapshots)
-        limits["spread_over_random"] = (">=", 1.3)
-    write_result("promotion", numbers, limits, {"workers": 2, "seed": 0})
+    write_result("promotion", check_choice() | check_campaign(options.jobs), LIMITS, {"workers": 2, "seed": 0})
 
 
 if __name__ == "__main__":
