@@ -97,18 +97,17 @@ def promote(
     out: list[Choice] = []
     taken = set(chosen)
     while len(out) < count:
+        if not (appeal > 0).any():
+            break
         if not taken:
             index = _central(candidates, appeal)
-            if index is None:
-                break
-            choice = Choice(index, float("inf"), float(appeal[index]))
+            priority = appeal
         else:
             priority = novelty * appeal
             index = int(np.argmax(priority))
             if not priority[index] > 0:
                 break
-            choice = Choice(index, float(novelty[index]), float(priority[index]))
-        out.append(choice)
+        out.append(Choice(index, float(novelty[index]), float(priority[index])))
         taken.add(index)
         novelty = np.minimum(novelty, _distances(candidates, index))
     return out
@@ -125,9 +124,8 @@ def _appeal(candidates: Candidates, settings: PromotionSettings) -> Array:
     return appeal
 
 
-def _central(candidates: Candidates, appeal: Array) -> int | None:
-    if not (appeal > 0).any():
-        return None
+def _central(candidates: Candidates, appeal: Array) -> int:
+    """The candidate nearest to the weighted mean among those that may be chosen."""
     mean = np.average(candidates.latent, axis=0, weights=candidates.weight)
     distance = np.linalg.norm(candidates.latent - mean, axis=1)
     return int(np.argmin(np.where(appeal > 0, distance, np.inf)))

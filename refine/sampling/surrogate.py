@@ -145,7 +145,8 @@ def fit(
     """
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(model.parameters(), lr=model.settings.rate)
-    beta, log_z, history, step = tempering.first, math.nan, [], largest_step
+    beta, log_z, step = tempering.first, math.nan, largest_step
+    history: list[Temperature] = []
     while True:
         least = tempering.updates if history else tempering.first_updates
         updates, batch = _converge(model, energy, beta, tempering, optimiser, generator, least)

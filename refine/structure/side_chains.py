@@ -135,7 +135,10 @@ def _pack(
         residue=np.concatenate((residue, np.full(len(hetero), -1))),
     )
     unknown = np.full(3, np.nan)
-    bare = {i: Bare(protein.sequence[i], coords[i], *angles[i], centres.get(i, unknown)) for i in due}
+    bare = {
+        i: Bare(protein.sequence[i], coords[i], float(angles[i, 0]), float(angles[i, 1]), centres.get(i, unknown))
+        for i in due
+    }
     for i, atoms in packed(bare, around).items():
         coords[i] = atoms
         mask[i, 5 : len(ATOM14[protein.sequence[i]])] = True
