@@ -73,9 +73,12 @@ def pairs_of_models(data: Path) -> Iterator[tuple[str, Path, list[Path]]]:
             yield protein, folder / protein / "native.pdb.gz", [folder / row["model"] for row in best]
 
 
-def together(data: Path, out: Path, count: int, networks: Networks) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def together(
+    data: Path, out: Path, count: int, chosen: frozenset[str], networks: Networks
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Target, mode and numbers: each of two models alone and with the other; ``first`` is the better one."""
-    for protein, native, models in itertools.islice(pairs_of_models(data), count):
+    found = (each for each in pairs_of_models(data) if not chosen or each[0] in chosen)
+    for protein, native, models in itertools.islice(found, count):
         for name, own, other in (("first", *models), ("second", *reversed(models))):
             place = out / protein / name
             yield protein, f"{name} alone", run(own, native, place / "alone", networks)
@@ -96,9 +99,12 @@ def relatives(bench: Path) -> Iterator[tuple[str, Path, Path, Path]]:
             yield case.name, case.model, case.native, max(found)[1]
 
 
-def template(bench: Path, out: Path, count: int, networks: Networks) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def template(
+    bench: Path, out: Path, count: int, chosen: frozenset[str], networks: Networks
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Target, mode and numbers: without and with the relative."""
-    for name, model, native, relative in itertools.islice(relatives(bench), count):
+    found = (each for each in relatives(bench) if not chosen or each[0] in chosen)
+    for name, model, native, relative in itertools.islice(found, count):
         yield name, "without", run(model, native, out / name / "without", networks)
         yield name, "template", run(model, native, out / name / "template", networks, template=(str(relative),))
 
@@ -111,13 +117,15 @@ def main() -> int:
     parser.add_argument("--bench", type=Path, help="folder of targets.tsv and predicted.tsv")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=5, help="targets, smallest first")
+    parser.add_argument("--targets", default="", help="only these, separated by commas")
     args = parser.parse_args()
     folder = args.data if args.part == "together" else args.bench
     if folder is None:
         parser.error("together needs --data, template needs --bench")
     torch.set_num_threads(1)
     part, found = together if args.part == "together" else template, {}
-    for name, mode, numbers in part(folder, args.out / args.part, args.count, load_networks()):
+    chosen = frozenset(filter(None, args.targets.split(",")))
+    for name, mode, numbers in part(folder, args.out / args.part, args.count, chosen, load_networks()):
         found.setdefault(name, {})[mode] = numbers
         print(name, mode, json.dumps(numbers), file=sys.stderr, flush=True)
         (args.out / f"{args.part}.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -33,7 +33,11 @@ SAME_PROTEIN = 0.9
 """Identity from which on two models are of one protein."""
 WINDOW = 7
 """Residues on either side whose identity counts for one in the middle."""
+CHANCE = 1e-3
+"""Alignments as good that chance gives, up to which two chains are related."""
 _ERROR, _GROWTH = 0.40, 1.87
+_K, _LAMBDA = 0.041, 0.267
+"""Of the scores of chance, for BLOSUM62 and these gaps."""
 _FEWEST = 20
 
 
@@ -67,22 +71,24 @@ def model_rows(protein: Protein, other: OtherModel) -> tuple[Pairs, Note]:
 def template_rows(protein: Protein, path: Path) -> tuple[Pairs, Note]:
     """What a relative says of the distances within chains of ``protein``.
 
-    Each chain is aligned with the chain of the relative that it resembles most (BLOSUM62, gaps −11 − 1 each, ends
-    free).
+    Each chain is aligned locally with the chain of the relative that it resembles most (BLOSUM62, gaps of k residues
+    −11 − k).
 
     Raises:
-        InputError: the file cannot be read, or no chain resembles one of it closely enough (Sander & Schneider 1991,
-            Proteins 9:56) for the alignment to be believed.
+        InputError: the file cannot be read, or no chain is told to be related to one of it, by the score expected of
+            chance (Altschul & Gish 1996, Methods Enzymol. 266:460) and by identity (Sander & Schneider 1991, Proteins
+            9:56).
     """
     template = prepare(path).protein
     parts = alignments(protein, template)
     trusted = [part for part in parts if part.trusted]
     if not trusted:
-        best = max(parts, key=lambda part: part.identity)
+        best = min(parts, key=lambda part: part.expected)
         raise InputError(
-            f"the relative is too distant: {best.identity:.0%} of {len(best.own)} aligned residues are alike",
+            f"the relative is too distant: {best.identity:.0%} of {len(best.own)} aligned residues are alike, as good as "
+            f"{best.expected:.1g} alignments by chance",
             file=str(path),
-            remedy=f"{threshold(len(best.own)):.0%} or more are needed for an alignment by sequence",
+            remedy=f"A relative is told by {threshold(len(best.own)):.0%} or more, and {CHANCE:g} by chance or fewer",
         )
     own, other, error = (np.concatenate([getattr(part, k) for part in trusted]) for k in ("own", "other", "error"))
     wrong = np.zeros(len(template))
@@ -100,18 +106,20 @@ def threshold(aligned: int) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Aligned:
-    """A chain on its relative: (n,) residues of either, the Å by which the second is expected to differ, and the share
-    of equal residues; ``trusted`` where that is enough.
+    """A chain on its relative: (n,) residues of either, the Å by which the second is expected to differ, the share of
+    equal residues, and how many alignments as good chance would give; ``trusted`` where these tell a relative.
     """
 
     own: NDArray[np.int64]
     other: NDArray[np.int64]
     error: NDArray[np.float64]
     identity: float
+    expected: float
 
     @property
     def trusted(self) -> bool:
-        return len(self.own) >= _FEWEST and self.identity >= threshold(len(self.own))
+        enough = len(self.own) >= _FEWEST and self.identity >= threshold(len(self.own))
+        return enough and self.expected <= CHANCE
 
 
 def alignments(protein: Protein, template: Protein) -> list[Aligned]:
@@ -121,9 +129,8 @@ def alignments(protein: Protein, template: Protein) -> list[Aligned]:
 
 @functools.cache
 def _aligner() -> PairwiseAligner:
-    aligner = PairwiseAligner(mode="global", open_gap_score=-11.0, extend_gap_score=-1.0)
+    aligner = PairwiseAligner(mode="local", open_gap_score=-12.0, extend_gap_score=-1.0)
     aligner.substitution_matrix = substitution_matrices.load("BLOSUM62")
-    aligner.end_gap_score = 0.0
     return aligner
 
 
@@ -132,16 +139,18 @@ def _aligned(protein: Protein, chain: str, template: Protein) -> Aligned:
     rows = _residues(protein, chain)
     sequence = "".join(protein.sequence[i] for i in rows)
     every = [_residues(template, name) for name in template.chains]
-    found = [_aligner().align(sequence, "".join(template.sequence[j] for j in columns))[0] for columns in every]
-    k = int(np.argmax([alignment.score for alignment in found]))
-    blocks = list(zip(*found[k].aligned, strict=True))
-    own = np.concatenate([np.arange(a, b) for (a, b), _ in blocks] or [np.zeros(0, np.int64)])
-    other = np.concatenate([np.arange(c, d) for _, (c, d) in blocks] or [np.zeros(0, np.int64)])
+    texts = ["".join(template.sequence[j] for j in columns) for columns in every]
+    k = int(np.argmax([_aligner().score(sequence, text) for text in texts]))
+    found = _aligner().align(sequence, texts[k])
+    blocks = list(zip(*found[0].aligned, strict=True)) if len(found) else []
+    own = np.concatenate([np.zeros(0, np.int64), *(np.arange(a, b) for (a, b), _ in blocks)])
+    other = np.concatenate([np.zeros(0, np.int64), *(np.arange(c, d) for _, (c, d) in blocks)])
     same = np.zeros(len(rows))
-    columns = every[k]
-    same[own] = [protein.sequence[rows[i]] == template.sequence[columns[j]] for i, j in zip(own, other, strict=True)]
+    same[own] = [sequence[i] == texts[k][j] for i, j in zip(own, other, strict=True)]
     error = _ERROR * np.exp(_GROWTH * (1.0 - _local(same)[own]))
-    return Aligned(rows[own], columns[other], error, float(same[own].mean()) if len(own) else 0.0)
+    score = found[0].score if len(found) else 0.0
+    expected = float(_K * len(sequence) * len(texts[k]) * np.exp(-_LAMBDA * score))
+    return Aligned(rows[own], every[k][other], error, float(same[own].mean()) if len(own) else 0.0, expected)
 
 
 def _local(same: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -98,7 +98,7 @@ def fitted(asked: EnsembleRow, replicas: int, updates: int) -> EnsembleEvidence:
 
 @functools.cache
 def learned() -> EnsembleEvidence:
-    return fitted(row(DISTRIBUTION, probabilities=histogram(density((0.5, 0.5)))), 16, 200)
+    return fitted(row(DISTRIBUTION, probabilities=histogram(density((0.5, 0.5)))), 64, 400)
 
 
 def biased(term: EnsembleEvidence, weights: tuple[float, float] = WEIGHTS) -> np.ndarray:
@@ -117,15 +117,15 @@ def test_the_marginal_becomes_the_measured_one() -> None:
 
 def test_what_was_not_measured_stays_within_each_state() -> None:
     """The other coordinate given the state, and the first where the term is, sampled with the term held fixed."""
-    system, coords = start(600)
+    system, coords = start(400)
     energy, moving = with_term(FreeEnergy((TwoStates(),)), learned()), torch.ones(3, dtype=torch.bool)
-    ran: Trajectory = propagate(energy, coords, plan(600, 1200), 1, moving, None)
+    ran: Trajectory = propagate(energy, coords, plan(400, 800), 1, moving, None)
     ca = ran.final[:, :, 1]
     d, y = ((ca[:, k] - ca[:, 0]).norm(dim=-1).numpy() for k in (2, 1))
     mixed = biased(learned())
     for state, inside in ((0, FINE < 25.0), (1, FINE >= 25.0)):
         own = (d >= 25.0) == bool(state)
-        assert 200 < own.sum() < 400
+        assert 120 < own.sum() < 280
         share = [
             (mixed[inside] * w * norm.pdf(FINE[inside], c, WIDTH) / density(WEIGHTS)[inside]).sum()
             for w, c in zip(WEIGHTS, CENTRES, strict=True)
@@ -139,7 +139,7 @@ def test_what_was_not_measured_stays_within_each_state() -> None:
 
 def test_a_mean_is_met_with_one_number() -> None:
     """Maximum entropy: the density is the old one times exp(−λ d), its mean the measured one less what sigma allows."""
-    term = fitted(row(MEAN, value=24.0), 16, 200)
+    term = fitted(row(MEAN, value=24.0), 64, 400)
     after = biased(term)
     mean = float((FINE * after).sum() / after.sum())
     assert mean == pytest.approx(24.0, abs=0.5) and abs(float((FINE * density(WEIGHTS)).sum() / 100) - 21.0) < 0.1
