@@ -256,7 +256,7 @@ def test_a_link_shows_a_job_to_others_until_it_is_taken_back(
 
     other = Visitor(browser, server)
     heard: list[str | bytes] = []
-    other.page.on("websocket", lambda socket: socket.on("framereceived", heard.append))
+    other.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: heard.append(frame)))
     other.page.goto(address)
     other.page.get_by_text("is better than the input").first.wait_for()
     other.page.get_by_role("button", name=re.compile("Model 1 as PDB")).wait_for()
