@@ -21,6 +21,7 @@ from refine.report.page import REPORT_FILE
 from refine.report.payload import contents
 from refine.report.render import render
 from refine.report.sections import evidence as evidence_of
+from refine.run.folder import RUN_FILE
 from refine.run.result import COMPARISON_FILE, RunResult, read_run
 from webapp import charts, places
 from webapp.identity import user
@@ -59,7 +60,8 @@ VERDICTS = {"better": (st.success, ":material/trending_up:"), "uncertain": (st.w
 
 def show(folder: Path, stem: str, job: Job | None) -> None:
     """Show the result in the run ``folder``; downloads begin with ``stem``. Without ``job`` there is nothing to do."""
-    run = read_run(folder)
+    record = folder / RUN_FILE
+    run = _run(str(folder), record.stat().st_mtime_ns if record.is_file() else 0)
     verdict(run)
     names = [name for name in run.scores.index if name.startswith("model_")]
     model = st.selectbox("Model", names, format_func=title, key="model") if len(names) > 1 else names[0]
@@ -77,6 +79,12 @@ def show(folder: Path, stem: str, job: Job | None) -> None:
     charts.show(run, model)
     native(job, run)
     report(run)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _run(folder: str, written: int) -> RunResult:
+    """A run folder whose tables are read once, not at each run of the page, until it is ``written`` anew."""
+    return read_run(Path(folder))
 
 
 def verdict(run: RunResult) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from refine.queue.uploads import Preview, Upload, shown_name, too_much
 from refine.queue.wire import unpacked
 from refine.workers import THREAD_VARIABLES
 
+WALL = 5.0
+"""Seconds by the clock that a reading may take for each second of processor time that it may: on a busy machine."""
 _lock = threading.Lock()
 _at_once = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
 _waiting: list[subprocess.Popen[bytes]] = []
@@ -76,16 +79,18 @@ def _isolated(
         try:
             asked = [task, name, dataclasses.asdict(settings), place, [len(data) for data in files], more or {}]
             answer, _ = process.communicate(
-                b"".join((json.dumps(asked).encode(), b"\n", *files)), settings.read_seconds
+                b"".join((json.dumps(asked).encode(), b"\n", *files)), WALL * settings.read_seconds
             )
         except subprocess.TimeoutExpired as error:
-            raise too_much(name, f"takes longer than {settings.read_seconds:g} s") from error
+            raise too_much(name, f"takes longer than {WALL * settings.read_seconds:g} s by the clock") from error
         finally:
             process.kill()
             process.wait()
             warm()
     if process.returncode == 1 and not answer:  # Python ended by an error that is none of the file's
         raise RuntimeError(f"reading {shown_name(name)!r} failed: a fault of refine, its traceback is in the log")
+    if process.returncode == -signal.SIGXCPU:
+        raise too_much(name, f"takes longer than {settings.read_seconds:g} s")
     if not answer:
         raise too_much(name, f"needs more than {settings.read_mb:,} MB or {settings.read_seconds:g} s")
     return unpacked(answer)

@@ -81,7 +81,7 @@ def _limit(settings: AppSettings) -> None:
     """Bound memory beyond what the imported modules hold, and processor time; macOS knows no bound of memory."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(spent.ru_utime + spent.ru_stime + settings.read_seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 10))  # the first is SIGXCPU, which tells why
     status = Path("/proc/self/status")
     if status.exists():
         held = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData"))

@@ -36,7 +36,7 @@ class AppSettings:
             apart by a cookie, which keeps honest people apart and stops nobody who deletes it.
         max_upload_mb: size of an upload; max_unpacked_mb: its size unpacked.
         max_residues: of a protein.
-        read_seconds: time to read an upload and show it; read_mb: memory for that.
+        read_seconds: processor time to read an upload and show it; read_mb: memory for that.
         max_seconds: time of one job, after which it is stopped.
         user_jobs: jobs of one user that wait or run; all_jobs: of all users.
         user_mb: disk space of one user's jobs; all_mb: of all users' jobs. No job starts above them.

