@@ -42,7 +42,7 @@ def check_known(
         prepared = prepared_for(place / upload.file, run)
         if request.heat:
             heat_of(request.heat, prepared.protein, np.ones(len(prepared.protein)))
-        evidence = evidence_for(prepared, run)
+        evidence = evidence_for(prepared, run, None)
     except RefineError as error:
         file = None if error.file is None else Path(error.file).name
         raise InputError(
