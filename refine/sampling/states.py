@@ -106,7 +106,7 @@ def information(chi: Tensor, later: Tensor, b: float) -> Tensor:
 def learn_states(
     trajectories: Sequence[NDArray[np.floating]], lag: int, settings: StateSettings | None = None, seed: int = 0
 ) -> States:
-    """States of trajectories whose frames are evenly spaced in time.
+    """States of trajectories whose frames are evenly spaced in time; one, where no seed has I_b > 0 on held-out pairs.
 
     Args:
         trajectories: each (F, f) features of its frames; N is the sum of the F.
@@ -131,7 +131,9 @@ def learn_states(
         scores = [float(information(net(x[held]), net(x[held + lag]), settings.last_b)) for net in fits]
         every = [_states(net, x, first, lag, settings) for net in fits]
     best = int(np.argmax(scores))
-    numbers = tuple(len(one.population) for one in every)
+    numbers = tuple(len(one.population) if score > 0 else 1 for one, score in zip(every, scores, strict=True))
+    if scores[best] <= 0:  # one state for all has I_b = 0
+        return dataclasses.replace(_one_state(every[best], x.numpy()), agreement=numbers)
     return dataclasses.replace(every[best], information=scores[best], agreement=numbers)
 
 
@@ -212,6 +214,24 @@ def _states(net: StateNetwork, x: Tensor, first: NDArray[np.int64], lag: int, se
     transitions = moves[np.ix_(order, order)]
     return States(
         lag, label, u.numpy(), soft, population, stay, lifetime, transitions, np.array(middle), float("nan"), ()
+    )
+
+
+def _one_state(states: States, x: NDArray[np.float32]) -> States:
+    """All frames as one state, in the plane of ``states``."""
+    frames, one = len(x), np.ones(1)
+    return States(
+        lag=states.lag,
+        label=np.zeros(frames, np.int64),
+        plane=states.plane,
+        soft=np.ones((frames, 1), np.float32),
+        population=one,
+        stay=one,
+        lifetime=np.full(1, np.inf),
+        transitions=np.ones((1, 1)),
+        representative=np.array([_middle(x, np.ones(frames, np.bool_))]),
+        information=0.0,
+        agreement=(),
     )
 
 

@@ -86,7 +86,7 @@ def test_an_interrupted_exploration_goes_on_as_if_it_had_not_been(
     for name in ("trajectory.npz", "pmf.npz"):
         with np.load(tmp_path / "whole" / name) as one, np.load(tmp_path / "cut" / name) as two:
             assert all(np.array_equal(one[key], two[key], equal_nan=one[key].dtype.kind == "f") for key in one)
-    assert np.ptp(np.load(tmp_path / "whole" / "pmf.npz")["grid1_bias"]) > 0.5
+    assert np.load(tmp_path / "whole" / "pmf.npz")["grid1_bias"].max() > 0.5
     again = explore_file(None, tmp_path / "whole", settings, sequence=ALANINE, resume=True)
     assert again.skipped and again.verdict == whole.verdict
 

@@ -40,7 +40,9 @@ def test_states_of_a_chain_are_found_with_their_lifetimes() -> None:
 
 def test_states_that_mix_faster_than_the_lag_are_one() -> None:
     x, _ = jumps([0.99, 0.99, 0.97], 20_000, 1)
-    assert len(learn_states([x], 1500, SHORT).population) == 1
+    found = learn_states([x], 1500, SHORT)
+    assert found.population.tolist() == [1.0] and found.agreement == (1,)
+    assert not found.label.any() and found.soft.shape == (20_000, 1)
 
 
 def test_deeptime_finds_the_same() -> None:
