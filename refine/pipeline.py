@@ -305,8 +305,8 @@ class Run:
 
     @property
     def clearly_bent(self) -> bool:
-        """Whether rows left out say clearly that the bent input is better: no energy of the run's own, which knows small
-        errors only, then speaks against it.
+        """Whether rows left out say clearly that the bent input is better: the run's own score, which knows small errors
+        only, then does not speak against it.
         """
         before, after = (self.record.values.get("evidence") or {}).get("held_out") or (0.0, 0.0)
         return self.origin is not self.engine and after < CLEARLY * before
