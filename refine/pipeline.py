@@ -57,6 +57,10 @@ log = logging.getLogger(__name__)
 
 HEATED = 6
 """Replicas of a run with temperatures of residues."""
+CLEARLY = 0.5
+"""Part of the energy of rows left out, below which bending is right whatever the run's own score says (LOG, evidence on
+other structures).
+"""
 LIKELIHOOD = frozenset({"likelihood"})
 NO_LAW = Note(
     "conditions",
@@ -302,6 +306,14 @@ class Run:
             self.tell_ensemble(fit.term, ensemble.snapshots)
         return Propagated(start, ensemble.thinned(), start.context(ensemble.spread), field)
 
+    @property
+    def clearly_bent(self) -> bool:
+        """Whether rows left out say clearly that the bent input is better: the run's own score, which knows small errors
+        only, then does not speak against it.
+        """
+        before, after = (self.record.values.get("evidence") or {}).get("held_out") or (0.0, 0.0)
+        return self.origin is not self.engine and after < CLEARLY * before
+
     def fitting(self, start: Engine) -> EnsembleFit | None:
         """What fits the ensemble to measured means and distributions, None without any."""
         known = self.engine.evidence
@@ -396,7 +408,8 @@ class Run:
         names, totals = [c.source for c in candidates], [c.score.total for c in candidates]
         ranking = rank(names, totals, finished_input.score.total, self.first)
         models = [candidates[i] for i in ranking.order]
-        if not ranking.improved:
+        improved = bool(models) and (ranking.improved or self.clearly_bent)
+        if not improved:
             models = [finished_input, *models]
         different = distinct(np.stack([m.protein.coords[0, :, 1] for m in models]), self.settings.models)
         models = [models[k] for k in different]
@@ -410,7 +423,7 @@ class Run:
         if self.engine.evidence is not None:
             both = {"input": self.engine.protein, "model_1": models[0].protein}
             values["evidence"] |= described(self.engine.evidence, both)
-        verdict = self.verdict(propagated, models[0].source, score.estimate.form, moved=ranking.improved)
+        verdict = self.verdict(propagated, models[0].source, score.estimate.form, moved=improved)
         confidence = {"input": input_score.estimate.overall, "model_1": models[0].score.estimate.overall}
         values |= {"confidence": confidence, "improved": verdict.word == "better", "verdict": verdict.sentence}
         values["judgement"] = dataclasses.asdict(verdict)

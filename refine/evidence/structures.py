@@ -85,10 +85,10 @@ def template_rows(protein: Protein, path: Path) -> tuple[Pairs, Note]:
     if not trusted:
         best = min(parts, key=lambda part: part.expected)
         raise InputError(
-            f"the relative is too distant: {best.identity:.0%} of {len(best.own)} aligned residues are alike, as good as "
-            f"{best.expected:.1g} alignments by chance",
+            f"the relative is too distant: {best.identity:.0%} of {len(best.own)} aligned residues are alike, which "
+            f"chance gives {best.expected:.1g} times",
             file=str(path),
-            remedy=f"A relative is told by {threshold(len(best.own)):.0%} or more, and {CHANCE:g} by chance or fewer",
+            remedy=f"A relative is told by {threshold(len(best.own)):.0%} or more, and {CHANCE:g} times or fewer",
         )
     own, other, error = (np.concatenate([getattr(part, k) for part in trusted]) for k in ("own", "other", "error"))
     wrong = np.zeros(len(template))

@@ -12,7 +12,7 @@ from refine.energy.evidence import DistanceEvidence
 from refine.energy.system import System
 from refine.errors import InputError
 from refine.evidence.read import read_evidence
-from refine.evidence.structures import OtherModel, model_rows, template_rows, threshold
+from refine.evidence.structures import OtherModel, alignments, model_rows, template_rows, threshold
 from refine.structure.protein import Protein
 from refine.structure.write import write_pdb
 from tests.propagation.test_elastic import bent_chain, network
@@ -33,7 +33,7 @@ def changed(sequence: str, places: range) -> str:
 def test_a_relative_gives_its_distances_weighted_by_local_identity(tmp_path: Path) -> None:
     """Numbered otherwise, five residues shorter at the start, and changed in its second half."""
     own = of(SEQUENCE)
-    relative = of(changed(SEQUENCE, range(25, 40, 2))[5:], seed=1, start=301)
+    relative = of(changed(SEQUENCE, range(24, 39, 2))[5:], seed=1, start=301)
     write_pdb(relative, tmp_path / "relative.pdb")
     pairs, note = template_rows(own, tmp_path / "relative.pdb")
     assert "35 residues aligned" in note.message and set(pairs.kinds) == {"template"}
@@ -42,7 +42,7 @@ def test_a_relative_gives_its_distances_weighted_by_local_identity(tmp_path: Pat
     true = np.linalg.norm(ca[pairs.residue[:, 0] - 5] - ca[pairs.residue[:, 1] - 5], axis=1)
     np.testing.assert_allclose(pairs.lower, true, atol=2e-3)  # three digits of a PDB file
     assert (pairs.lower == pairs.upper).all() and pairs.lower.max() <= 15.0
-    alike, unlike = (((pairs.residue >= 12) & (pairs.residue < 18)).all(1), (pairs.residue >= 26).all(1))
+    alike, unlike = (((pairs.residue >= 12) & (pairs.residue < 17)).all(1), (pairs.residue >= 26).all(1))
     assert pairs.sigma[unlike].min() > 1.1
     exact = 0.40 * np.exp(1.87 * 0.0) * np.sqrt(2)  # neither has a changed residue within seven
     np.testing.assert_allclose(pairs.sigma[alike], exact)
@@ -53,6 +53,9 @@ def test_a_relative_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="too distant") as error:
         read_evidence([], of(SEQUENCE), [tmp_path / "other.pdb"])
     assert error.value.file == str(tmp_path / "other.pdb")
+    longer = "".join(SEQUENCE[(7 * k + k // 40) % 40] for k in range(120))
+    (unrelated,) = alignments(of(SEQUENCE * 3), of(longer))
+    assert not unrelated.trusted and unrelated.expected > 1e-3
     assert threshold(80) == pytest.approx(0.247, abs=0.01) == threshold(300)
 
 
