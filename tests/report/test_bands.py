@@ -50,6 +50,14 @@ def test_each_band_has_its_share_and_a_segment_ends_with_its_chain(tmp_path: Pat
     assert "and 33 more" in strips.apart and strips.sentence.startswith("The file's own estimate: pLDDT")
 
 
+def test_author_numbers_stand_below_with_their_chains_where_there_is_room(tmp_path: Path) -> None:
+    strips = input_strips(run_of(tmp_path, np.full(LENGTH, 83.0)))
+    assert strips is not None
+    assert strips.ticks[:3] == [(0, "A:10"), (6, "A:15"), (11, "A:20")]  # an insertion lies between 14 and 15
+    assert strips.ticks[5] == (29, "B:15") and len(strips.ticks) == 9
+    assert ">B:15</span>" in render("parts/strips.html", confidence=strips)
+
+
 def test_where_nothing_is_given_ours_stands_alone(tmp_path: Path) -> None:
     strips = input_strips(run_of(tmp_path, np.full(LENGTH, np.nan)))
     assert strips is not None and len(strips.strips) == 1 and strips.apart == ""
