@@ -25,8 +25,9 @@ from refine.networks.network import Trunk, TrunkSettings, head
 FREEDOM = 2.0
 """Degrees of freedom of the t densities."""
 
+WHOLE_SHIFT_OUTPUTS = slice(8, 11)
 LDDT_OUTPUT = 14
-"""Place of the expected lDDT among the outputs of the frame head."""
+"""Places of the whole-model displacement and the expected lDDT among the outputs of the frame head."""
 
 _LOG_B_RANGE = (-1.6, 2.5)  # b between 0.2 and 12 Å: near-perfect examples must not outweigh all others
 _LOG_TURN_RANGE = (-2.6, 0.7)  # rad
@@ -94,9 +95,15 @@ class Prior(nn.Module):
         self.frame_head = head(width, 15)
         self.edge_head = head(width, 4)
 
-    def forward(self, backbone: Tensor, residue: Tensor, position: Tensor, chain: Tensor, mask: Tensor) -> PriorOutput:
+    def states(
+        self, backbone: Tensor, residue: Tensor, position: Tensor, chain: Tensor, mask: Tensor
+    ) -> tuple[Region, Tensor, Tensor]:
+        """Regions, and the states of residues (B, L, D) and edges (B, L, K, D) from which the heads read."""
         region = regions(backbone, mask, self.settings.region)
-        node, edge = self.trunk(region, offset_classes(position, chain, region.index), residue)
+        return region, *self.trunk(region, offset_classes(position, chain, region.index), residue)
+
+    def forward(self, backbone: Tensor, residue: Tensor, position: Tensor, chain: Tensor, mask: Tensor) -> PriorOutput:
+        region, node, edge = self.states(backbone, residue, position, chain, mask)
         frame = at_least_single(self.frame_head(node))
         pair = neighbour_values(node, region.index).add_(node.unsqueeze(2)).add_(edge)
         pair = at_least_single(self.edge_head(pair))
@@ -105,7 +112,7 @@ class Prior(nn.Module):
             shift_log_b=bounded(frame[..., 3], *_LOG_B_RANGE),
             turn=frame[..., 4:7],
             turn_log_b=bounded(frame[..., 7], *_LOG_TURN_RANGE),
-            whole_shift=frame[..., 8:11],
+            whole_shift=frame[..., WHOLE_SHIFT_OUTPUTS],
             whole_turn=frame[..., 11:14],
             delta=pair[..., 0:2],
             delta_log_b=bounded(pair[..., 2:4], *_LOG_B_RANGE),

@@ -121,6 +121,10 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("export command", f"`{facts['exported_by']}`" if facts.get("exported_by") else "not recorded"),
         ("versions", ", ".join(f"{k} {v}" for k, v in facts.get("versions", {}).items()) or "not recorded"),
     ]
+    anew = facts.get("read_out_anew")
+    if anew:
+        fitted = f"{anew['models']} real models, {anew['residues']} residues (sha256 {anew['real'][:16]})"
+        rows.append(("whole displacement read out anew on", fitted))
     return [(name, str(value)) for name, value in rows]
 
 
