@@ -1,4 +1,4 @@
-"""The app and a browser, started once for all tests of the pages."""
+"""The app and a browser, started once for all tests of the pages; tests elsewhere start browsers of their own after."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.app.browser import Server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     from tests.app.browser import CHROMIUM, FLAGS, SECONDS, sync_api
 
@@ -26,7 +26,7 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     from tests.app.browser import CHROMIUM, Server
 

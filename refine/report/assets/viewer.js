@@ -237,8 +237,9 @@ class StructureView {
   showFrozen(model) {
     if (!this.frozenSeen || !this.data.frozen.length) return;
     const stay = new Set(this.data.frozen);
-    const beads = { atom: 'CA', hetflag: false, predicate: (atom) => stay.has(residueKey(atom)) };
-    model.setStyle(beads, { sphere: { radius: 0.75, color: PICKED } }, true);
+    for (const { x, y, z, ...atom } of model.selectedAtoms({ atom: 'CA', hetflag: false })) {
+      if (stay.has(residueKey(atom))) this.viewer.addSphere({ center: { x, y, z }, radius: 0.9, color: PICKED });
+    }
   }
 
   mark(model) {
