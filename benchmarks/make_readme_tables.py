@@ -159,7 +159,7 @@ def all_tables(results: Path) -> str:
         parts += cost_section(read_json(results / "md_cost.json"))
     if (results / "reliability.md").is_file():
         parts += [
-            "**Reliability** (`benchmarks/reliability.py`, seed 0): how many were tried, and how they ended. Crashed is "
+            "**Reliability** (`benchmarks/reliability.py`, seed 0): how many were tried, how they ended. Crashed is "
             "a traceback or a wrong result without a word; hung is over 20 s of processor time, or a process left.",
             (results / "reliability.md").read_text(encoding="utf-8").strip(),
         ]

@@ -16,11 +16,12 @@ _GROUP_LIMITS = (
 
 
 def required_bytes(residues: int) -> float:
-    """Peak resident bytes of a default run, with a tenth to spare.
+    """Peak resident bytes of a default run, with a fifth to spare.
 
-    A fit to runs of 128, 1,000 and 3,000 residues (benchmarks/speed.py); the square is of tables of residue pairs.
+    Measured (benchmarks/speed.py): 0.44 GB for 128 residues, 1.20 for 1,000, 2.60 for 3,000. The square is of the
+    tables of residue pairs, counted and not measured.
     """
-    return 1.1 * (0.36 * GB + 0.6e6 * residues + 110.0 * residues**2)
+    return 1.2 * (0.4 * GB + 0.55e6 * residues + 75.0 * residues**2)
 
 
 def available_bytes() -> float | None:

@@ -9,6 +9,8 @@ from refine.errors import InputError
 
 MAX_ATOMS = 1_000_000
 """Most atoms of a file, all models together."""
+MAX_MODELS = 100_000
+"""Most models of a PDB file."""
 MAX_COORDINATE = 9999.9995
 """Å, what the columns of PDB files hold; farther out single precision keeps no thousandths of an Å."""
 OCCUPANCIES = (-99.99, 999.99)
@@ -60,8 +62,13 @@ def between(value: Any, limits: tuple[float, float]) -> float | None:
     return number if limits[0] <= number <= limits[1] else None
 
 
-def refuse_many(atoms: int, file: str) -> None:
-    """Raises InputError for a file of more atoms than are read."""
+def refuse_many(atoms: int, file: str, models: int = 1) -> None:
+    """Raises InputError for a file of more atoms or models than are read."""
+    if models > MAX_MODELS:
+        raise InputError(
+            f"The file holds {models:,} models; the limit is {MAX_MODELS:,}",
+            file=file, remedy="Give one model, or fewer",
+        )  # fmt: skip
     if atoms > MAX_ATOMS:
         raise InputError(
             f"The file holds {atoms:,} atoms; the limit is {MAX_ATOMS:,}",

@@ -19,6 +19,8 @@ MOST_BONDS = 40
 """Neighbours of an atom, alternate conformations counted, beyond which atoms lie in a heap."""
 CROWD = 2.1
 """Å within which they are counted, and hetero groups are bonded to each other."""
+_BESIDE = 2.0
+"""Å, beyond bonds within a residue or group."""
 _ANGLES = 80.0, 155.0
 """Degrees between a bond and those beside it."""
 
@@ -60,6 +62,7 @@ class Atoms:
         places.append(np.array([protein.hetero[k].position for k in carried], np.float64).reshape(-1, 3))
         self.positions = np.concatenate([np.asarray(p, np.float64) for p in places])
         self.index = {site: a for a, site in enumerate(self.sites)}
+        self._conformers: dict[tuple[int, str, str], tuple[NDArray[np.float64], cKDTree]] = {}
 
     @functools.cached_property
     def _by_address(self) -> dict[AtomAddress, Site]:
@@ -184,10 +187,19 @@ class Atoms:
             points = self.protein.coords[0, site.residue, self.protein.mask[site.residue]].astype(np.float64)
         else:
             own = self.protein.hetero[site.slot]
-            group = self._groups[own.order, own.residue_name]
-            points = np.array([h.position for h in group if not own.altloc or h.altloc in ("", own.altloc)])
+            points, tree = self._conformer(own.order, own.residue_name, own.altloc)
+            points = points[tree.query_ball_point(here, _BESIDE)]
         distance = np.linalg.norm(points - here, axis=1)
-        return points[(distance > 0.5) & (distance < 2.0)]
+        return points[(distance > 0.5) & (distance < _BESIDE)]
+
+    def _conformer(self, order: int, residue_name: str, altloc: str) -> tuple[NDArray[np.float64], cKDTree]:
+        """Heavy atoms of one conformer of a hetero group, (K, 3) and as a tree: groups may have thousands."""
+        key = order, residue_name, altloc
+        if key not in self._conformers:
+            group = self._groups[order, residue_name]
+            points = np.array([h.position for h in group if not altloc or h.altloc in ("", altloc)])
+            self._conformers[key] = points, cKDTree(points)
+        return self._conformers[key]
 
 
 def residue_of(protein: Protein, site: Site) -> ResidueId:

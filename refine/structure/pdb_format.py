@@ -40,7 +40,7 @@ def parse_pdb(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list[N
         InputError: a line that begins with ATOM or HETATM whose number or coordinates cannot be read, naming the line;
             too many atoms.
     """
-    refuse_many(len(_ATOM_LINES.findall(text)), file)
+    refuse_many(len(_ATOM_LINES.findall(text)), file, text.count("\nMODEL"))
     blocks: list[Block] = []
     atoms: list[AtomRecord] = []
     segment, model = 0, None

@@ -13,6 +13,7 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
+from reliability_shapes import SHAPES
 
 from refine.errors import InputError
 from refine.structure.prepare import prepare
@@ -190,10 +191,22 @@ def test_a_heap_of_atoms_beside_a_residue_is_no_heap_of_bonds(tmp_path: Path) ->
     assert any("heaps of more than 40 each" in note.message for note in result.notes)
 
 
+def test_atoms_beside_are_found_without_walking_through_a_group(tmp_path: Path) -> None:
+    """Two groups of thousands of atoms with bonds between them: quadratic work took a minute."""
+    content = SHAPES["two residues of 4,000 hetero atoms in a box"]()
+    start = time.process_time()
+    read(tmp_path, content)
+    assert time.process_time() - start < 10
+
+
 def test_too_many_atoms_or_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("refine.structure.atom_record.MAX_ATOMS", 100)
     for content in (files.base_pdb(), files.base_cif(), gzip.compress(files.base_pdb().encode())):
         refused(tmp_path, content, "atoms; the limit is 100")
+    monkeypatch.setattr("refine.structure.atom_record.MAX_ATOMS", 10_000)
+    monkeypatch.setattr("refine.structure.atom_record.MAX_MODELS", 2)
+    models = "".join(f"MODEL {k}\n{files.atom_lines()[0]}\nENDMDL\n" for k in range(1, 5))
+    refused(tmp_path, "REMARK\n" + models, "4 models; the limit is 2")
     monkeypatch.setattr("refine.structure.source.MAX_LINES", 100)
     refused(tmp_path, files.base_pdb(), "lines; the limit is 100")
 
