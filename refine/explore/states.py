@@ -92,7 +92,8 @@ def _lags(text: str, trajectory: Trajectory) -> dict[str, int]:
 
 
 def _write(record: ExplorationRecord, trajectory: Trajectory, lags: Sequence[str], found: Sequence[States]) -> None:
-    folder, rows, arrays = record.folder, list[list[object]](), {}
+    folder, rows = record.folder, list[list[object]]()
+    arrays: dict[str, np.ndarray] = {}
     for n, (lag, states) in enumerate(zip(lags, found, strict=True)):
         longer = found[n + 1] if n + 1 < len(found) else None
         parents = None if longer is None else overlap(states.label, longer.label)[0]
