@@ -63,15 +63,15 @@ def states_of(
     with folder.open() as stream:
         record = ExplorationRecord(folder, begun(trajectory.source.name, digest, values, "cpu"))
         record.values["kind"] = "states"
-        tell = tell.also(JsonLines(stream))
+        written = tell.also(JsonLines(stream))
         with record.kept():
             found: list[States] = []
             for k, (text, frames) in enumerate(lags.items()):
-                tell("sample", k, len(lags), message=f"lag {text} {trajectory.unit}")
+                written("sample", k, len(lags), message=f"lag {text} {trajectory.unit}")
                 with record.timed(f"lag {text}"):
                     found.append(learn_states([trajectory.features], frames, settings, seed))
             _write(record, trajectory, list(lags), found)
-            tell("sample", len(lags), len(lags))
+            written("sample", len(lags), len(lags))
     tell("done")
     return RunResult(folder.path, (), False, record.values["verdict"], record.values)
 
@@ -92,7 +92,8 @@ def _lags(text: str, trajectory: Trajectory) -> dict[str, int]:
 
 
 def _write(record: ExplorationRecord, trajectory: Trajectory, lags: Sequence[str], found: Sequence[States]) -> None:
-    folder, rows, arrays = record.folder, list[list[object]](), {}
+    folder, rows = record.folder, list[list[object]]()
+    arrays: dict[str, np.ndarray] = {}
     for n, (lag, states) in enumerate(zip(lags, found, strict=True)):
         longer = found[n + 1] if n + 1 < len(found) else None
         parents = None if longer is None else overlap(states.label, longer.label)[0]
@@ -107,7 +108,12 @@ def _write(record: ExplorationRecord, trajectory: Trajectory, lags: Sequence[str
                  float(states.lifetime[k] * trajectory.spacing), int(states.representative[k]),
                  "" if parents is None else int(parents[k]) + 1, name]
             )  # fmt: skip
-        own = {"label": states.label, "plane": states.plane, "soft": states.soft, "transitions": states.transitions}
+        own: dict[str, np.ndarray] = {
+            "label": states.label,
+            "plane": states.plane,
+            "soft": states.soft,
+            "transitions": states.transitions,
+        }
         arrays |= {f"lag_{lag}_{key}": values for key, values in own.items()}
     folder.text("states.csv", csv_text(_COLUMNS, rows))
     folder.npz("states.npz", arrays)

@@ -92,10 +92,11 @@ def _extended(letters: str) -> Protein:
         (k.BOND_CA_C, k.ANGLE_N_CA_C, PHI),
     )
     for n in range(3 * length - 2):  # up to the nitrogen behind the last residue, where its second oxygen stands
-        chain.append(place_atom(*chain[-3:], *steps[n % 3]))
+        length_of_bond, angle, torsion = steps[n % 3]
+        chain.append(place_atom(chain[-3], chain[-2], chain[-1], length_of_bond, angle, torsion))
     for i in range(length):
-        n, ca, c, beyond = chain[3 * i : 3 * i + 4]
-        coords[i, :3] = n, ca, c
+        nitrogen, ca, c, beyond = chain[3 * i : 3 * i + 4]
+        coords[i, :3] = nitrogen, ca, c
         coords[i, 3] = place_atom(beyond, ca, c, k.BOND_C_O, k.ANGLE_CA_C_O, math.pi)
     oxt = np.zeros((1, length, 3), np.float32)
     oxt[0, -1] = chain[-1]

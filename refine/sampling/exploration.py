@@ -39,9 +39,13 @@ class Chunk:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Named arrays, as ``of_arrays`` takes them back."""
-        return {"q": self.q, "bias": self.bias, "frames": self.frames} | {
-            "positions": self.end.positions, "velocities": self.end.velocities
-        }  # fmt: skip
+        return {
+            "q": self.q,
+            "bias": self.bias,
+            "frames": self.frames,
+            "positions": self.end.positions,
+            "velocities": self.end.velocities,
+        }
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Chunk:
@@ -119,7 +123,8 @@ def explore(
         first = -(k * FRAMES) % every
         pending.append((q, block.bias, block.frames[first::every]))
         if len(pending) == CHUNK or k == settings.blocks - 1:
-            chunks.append(Chunk(*(np.concatenate(parts) for parts in zip(*pending, strict=True)), phase))
+            parts = [np.concatenate(arrays) for arrays in zip(*pending, strict=True)]
+            chunks.append(Chunk(parts[0], parts[1], parts[2], phase))
             pending = []
             if keep is not None:
                 keep(len(chunks) - 1, chunks[-1])

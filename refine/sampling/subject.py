@@ -163,8 +163,8 @@ class ModelSubject(Subject):
             if not self._anchored:
                 turn = superpose(part[:, 1], self._part.coords[0, :, 1])
                 laid = transformed(part.reshape(-1, 3), *turn).reshape(part.shape)
-                part = np.where(self._part.mask[..., None], laid, 0.0)
-                ends = transformed(ends, *turn)
+                part = np.where(self._part.mask[..., None], laid, 0.0).astype(np.float32)
+                ends = transformed(ends, *turn).astype(np.float32)
             coords[k, self._keep], oxt[k, self._keep] = part, ends
         return self._protein.with_coords(coords, oxt)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 from pathlib import Path
 
 import gemmi
@@ -20,6 +21,7 @@ from refine.run.folder import RunFolder
 from refine.run.result import read_run
 from refine.sampling import exploration
 from refine.sampling.settings import BLOCK_STEPS, ExploreSettings
+from refine.sampling.states import StateSettings
 from refine.sampling.subject import ModelSubject, PeptideSubject
 from refine.sampling.variables import backbone_torsions, read_variables
 from refine.structure.prepare import prepare
@@ -91,7 +93,9 @@ def test_an_interrupted_exploration_goes_on_as_if_it_had_not_been(
     assert again.skipped and again.verdict == whole.verdict
 
 
-def test_states_of_an_exploration_without_a_bias(plain: Path, tmp_path: Path) -> None:
+def test_states_of_an_exploration_without_a_bias(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = functools.partial(StateSettings, seeds=1, steps=60, batch=256)
+    monkeypatch.setattr("refine.explore.states.StateSettings", quick)
     result = states_of(plain, tmp_path / "states", lag="0.5,2")
     assert result.record["lag_unit"] == "ps" and "ps" in result.verdict
     with (tmp_path / "states" / "states.csv").open() as stream:
