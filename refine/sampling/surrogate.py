@@ -133,6 +133,7 @@ def fit(
     watch: Watch = lambda model, batch: {},
     final_updates: int = 0,
     largest_step: float = math.inf,
+    least_step: float = 0.02,
 ) -> list[Temperature]:
     """Train ``model`` (in place) to sample exp(−βU), β rising from ``tempering.first`` to ``tempering.last``.
 
@@ -141,7 +142,7 @@ def fit(
         seed: of the samples.
         watch: measures at the end of every temperature, e.g. how much each known mode has.
         final_updates: more of them at the last temperature.
-        largest_step: of β.
+        largest_step, least_step: of β; the least does not hold back what the weights forbid.
     """
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(model.parameters(), lr=model.settings.rate)
@@ -161,6 +162,7 @@ def fit(
         if last:
             return history
         slower = 0.5 * step if share < tempering.converged and math.isfinite(step) else largest_step
+        slower = max(slower, least_step)  # halving without an end was measured to stall where the share stays low
         step = next_step(batch.log_weights, batch.energy, beta, tempering, divergence, slower)
         log_z += log_z_change(batch.log_weights, batch.energy, step)
         beta = tempering.last if beta + step >= tempering.last * (1 - 1e-9) else beta + step
