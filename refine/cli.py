@@ -191,9 +191,10 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
         settings = fast(settings)
     values = {name: getattr(options, name, None) for name in SAME_NAME}
     settings = dataclasses.replace(settings, **{k: v for k, v in values.items() if v is not None})
-    for name in ("evidence", "template"):
-        if getattr(options, name, None):
-            settings = dataclasses.replace(settings, **{name: tuple(getattr(options, name))})
+    if getattr(options, "evidence", None):
+        settings = dataclasses.replace(settings, evidence=tuple(options.evidence))
+    if getattr(options, "template", None):
+        settings = dataclasses.replace(settings, template=tuple(options.template))
     given = {name: getattr(options, name, None) for name in ("temperature", "ph", "ionic")}
     given = {name: value for name, value in given.items() if value is not None}
     settings = dataclasses.replace(settings, conditions=dataclasses.replace(settings.conditions, **given))

@@ -308,7 +308,7 @@ class Run:
 
     @property
     def clearly_bent(self) -> bool:
-        """Whether rows left out say clearly that the bent input is better: the run's own score, which knows small errors
+        """Whether rows left out say clearly that the bent input is better: the own score, which knows small errors
         only, then does not speak against it.
         """
         before, after = (self.record.values.get("evidence") or {}).get("held_out") or (0.0, 0.0)

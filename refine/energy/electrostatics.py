@@ -59,15 +59,18 @@ class Electrostatics:
         cls, protein: Protein, groups: Sequence[Group], conditions: Conditions, system: System, inner: float = CUTOFF
     ) -> Electrostatics:
         """The term of replica 0 of ``protein``."""
-        place = {"device": system.device, "dtype": system.dtype}
+
+        def tensor(values: NDArray[np.floating]) -> Tensor:
+            return torch.as_tensor(values, device=system.device, dtype=system.dtype)
+
         points = np.array([protein.coords[0, g.residue, list(g.slots)].mean(0) for g in groups]).reshape(-1, 3)
         residue = torch.tensor([g.residue for g in groups], dtype=torch.int64, device=system.device)
-        backbone = torch.as_tensor(protein.coords[0, :, :3].copy(), **place)[residue]
+        backbone = tensor(protein.coords[0, :, :3].copy())[residue]
         rot = frames(backbone[:, 0], backbone[:, 1], backbone[:, 2])
         return cls(
             residue,
-            to_local(rot, backbone[:, 1], torch.as_tensor(points, **place)),
-            torch.as_tensor(charges(tuple(groups), conditions.acidity), **place),
+            to_local(rot, backbone[:, 1], tensor(points)),
+            tensor(charges(tuple(groups), conditions.acidity)),
             conditions.permittivity,
             conditions.screening,
             inner,
@@ -82,8 +85,8 @@ class Electrostatics:
     def __call__(self, coords: Tensor) -> Tensor:
         sites = self.sites(coords)
         replicas, count = sites.shape[:2]
-        first, second = self._neighbours(sites.detach().double().cpu().numpy())
-        first, second = (torch.from_numpy(k).to(coords.device) for k in (first, second))
+        pairs = self._neighbours(sites.detach().double().cpu().numpy())
+        first, second = (torch.from_numpy(index).to(coords.device) for index in pairs)
         flat = sites.reshape(-1, 3)
         half = 0.5 * self.pair_energy(
             distance(flat[first], flat[second]), self.charge[first % count] * self.charge[second % count]

@@ -47,18 +47,17 @@ class EnsembleEvidence:
     @classmethod
     def of(cls, rows: Sequence[EnsembleRow], system: System) -> EnsembleEvidence:
         """The rows, nothing learned yet."""
-        like = {"device": system.device, "dtype": system.dtype}
         means = np.array([row.kind == MEAN for row in rows])
         ends = np.array([(0.0, 1.0) if row.kind == MEAN else (row.edges[0], row.edges[-1]) for row in rows])
         sites = [Row(row.kind, row.first, row.second, 0.0, 0.0, 1.0, 0.0, STUDENT, row.line) for row in rows]
         return cls(
             tuple(rows),
             DistanceEvidence.of(pairs_of(sites, "ensemble"), system),
-            first=torch.as_tensor(ends[:, 0], **like),
-            step=torch.as_tensor((ends[:, 1] - ends[:, 0]) / (KNOTS - 1), **like),
-            knots=torch.zeros(len(rows), KNOTS, **like),
-            slope=torch.zeros(len(rows), **like),
-            bounded=torch.as_tensor(~means, **like),
+            first=torch.from_numpy(ends[:, 0]).to(system.centroid_local),
+            step=torch.from_numpy((ends[:, 1] - ends[:, 0]) / (KNOTS - 1)).to(system.centroid_local),
+            knots=torch.zeros(len(rows), KNOTS).to(system.centroid_local),
+            slope=torch.zeros(len(rows)).to(system.centroid_local),
+            bounded=torch.from_numpy(~means).to(system.centroid_local),
         )
 
     def distances(self, coords: Tensor) -> Tensor:
