@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from refine.accuracy.confidence import AccuracyEstimate, displacement
 from refine.accuracy.features import Context
-from refine.accuracy.input_accuracy import InputAccuracy, confidence_networks, input_accuracy
+from refine.accuracy.input_accuracy import InputAccuracy
 from refine.accuracy.verdict import Verdict, nearly_right_verdict, verdict_of
 from refine.energy.ensemble_evidence import EnsembleEvidence
 from refine.energy.evidence import DistanceEvidence
@@ -22,11 +22,9 @@ from refine.engine import Engine, StructureScore, load_networks_of
 from refine.ensemble.candidates import LEAST_APART, distinct, finishing_order, rank
 from refine.ensemble.ensemble import Ensemble, ensemble_of
 from refine.errors import EngineError
-from refine.evidence.read import Evidence, read_evidence
-from refine.evidence.structures import OtherModel
+from refine.evidence.read import Evidence
 from refine.finishing.finish import Finisher, FinishResult
 from refine.finishing.parallel import FinishingPool
-from refine.memory import check_memory
 from refine.networks.weights import Networks
 from refine.progress import Progress
 from refine.propagation.elastic import Network
@@ -40,6 +38,7 @@ from refine.run.citations import CITE_BIB
 from refine.run.current import Current
 from refine.run.evidence import described, described_ensemble, summary
 from refine.run.folder import RUN_FILE, RunFolder
+from refine.run.inputs import accuracy_of, evidence_for, prepared_for, tell_notes
 from refine.run.model import Finished, write_model, write_structure, write_tables
 from refine.run.opening import done_before, opened, result_of
 from refine.run.record import Record
@@ -47,8 +46,8 @@ from refine.run.result import RunResult
 from refine.run.tables import ScoreRow, score_row
 from refine.run.trace import TRACE_FILE, Trace
 from refine.settings import RunSettings
-from refine.structure.notes import Note, summary_lines
-from refine.structure.prepare import Prepared, prepare
+from refine.structure.notes import Note
+from refine.structure.prepare import Prepared
 from refine.structure.protein import Protein
 from refine.structure.ride import ride
 from refine.structure.write import fits_pdb, write_cif, write_ensemble_pdb
@@ -146,40 +145,6 @@ class Propagated:
     ensemble: Ensemble
     context: Context
     temperatures: NDArray[np.float64] | None = None
-
-
-def prepared_for(path: Path, settings: RunSettings) -> Prepared:
-    """The input as a run with these settings takes it; errors as of ``prepare`` and ``check_memory``."""
-    prepared = prepare(path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
-    check_memory(len(prepared.protein), str(path))
-    return prepared
-
-
-def accuracy_of(prepared: Prepared, engine: Engine) -> InputAccuracy:
-    """What is expected of an input: by the packaged networks, from the input as it came, whatever the settings."""
-    networks = confidence_networks(engine.networks, str(engine.system.device))
-    return input_accuracy(prepared.usual.replica(0), prepared.estimate, networks)
-
-
-def evidence_for(prepared: Prepared, settings: RunSettings, networks: Networks | None) -> Evidence | None:
-    """What ``settings`` know of an input, None for nothing; errors as of ``read_evidence``."""
-    if not settings.evidence_files:
-        return None
-    models = [other_model(Path(path), settings, networks) for path in settings.together]
-    return read_evidence(settings.evidence, prepared.protein, settings.template, models)
-
-
-def other_model(path: Path, settings: RunSettings, networks: Networks | None) -> OtherModel:
-    """A model of the same protein as the input's, with what is expected of it; errors as of ``prepare``."""
-    prepared = prepare(path)
-    accuracy = accuracy_of(prepared, Engine(prepared.protein, networks, settings))
-    return OtherModel(path, prepared.protein, accuracy.error)
-
-
-def tell_notes(prepared: Prepared, progress: Progress) -> None:
-    """Repairs and losses of an input, a line each."""
-    for line in summary_lines(prepared.notes):
-        progress("repair", message=line)
 
 
 class Run:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from refine.errors import InputError, RefineError
-from refine.pipeline import evidence_for, prepared_for
 from refine.propagation.field import heat_of
 from refine.queue.request import Request
 from refine.queue.settings import AppSettings
 from refine.queue.uploads import Upload, read_checked
 from refine.run.evidence import described
+from refine.run.inputs import evidence_for, prepared_for
 from refine.settings import RunSettings
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refine import pipeline
 from refine.accuracy.calibration import network_hashes
 from refine.accuracy.confidence import AccuracyEstimate
 from refine.accuracy.input_accuracy import (
@@ -26,6 +25,7 @@ from refine.accuracy.input_accuracy import (
 from refine.engine import Engine, load_networks_of
 from refine.errors import ModelError
 from refine.networks.weights import load_networks
+from refine.run import inputs
 from refine.settings import RunSettings
 from refine.structure.file_estimate import FileEstimate, not_given
 from refine.structure.prepare import prepare
@@ -123,9 +123,9 @@ def test_no_option_of_the_run_changes_it(settings: RunSettings) -> None:
     usual, other = RunSettings(device="cpu"), dataclasses.replace(settings, device="cpu")
     found = []
     for one in (usual, other):
-        prepared = pipeline.prepared_for(MODEL, one)
+        prepared = inputs.prepared_for(MODEL, one)
         engine = Engine(prepared.protein, load_networks_of(one), one)
-        found.append(pipeline.accuracy_of(prepared, engine))
+        found.append(inputs.accuracy_of(prepared, engine))
     assert found[0].combined.tobytes() == found[1].combined.tobytes()
     assert found[0].error.tobytes() == found[1].error.tobytes()
 

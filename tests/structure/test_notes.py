@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from refine.pipeline import tell_notes
 from refine.progress import Bar, PlainLines, Progress
+from refine.run.inputs import tell_notes
 from refine.structure.notes import Note, summary_lines
 from refine.structure.prepare import prepare
 from refine.structure.write import write_cif
