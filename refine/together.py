@@ -56,13 +56,13 @@ def run_together(
     """
     if len(items) < 2:
         raise InputError("--together needs two models or more", remedy="Give several files, or a folder of them")
-    results: dict[str, RunResult] = {}
+    results: dict[Path, RunResult] = {}
 
     def work(item: BatchItem, tell: Progress) -> RunResult:
         others = tuple(str(other.path) for other in items if other.path != item.path)
         own = dataclasses.replace(settings, together=others)
         result = refine_file(item.path, item.out, own, tell, resume=resume)
-        results[item.path.name] = result
+        results[item.path] = result
         return result
 
     outcomes = run_all(items, work, progress)
@@ -80,11 +80,11 @@ def run_together(
     return outcomes, [f"best of all: {best.path} (confidence {best.confidence:.0f}); ranking in {path}"]
 
 
-def ranked(results: dict[str, RunResult]) -> list[Ranked]:
-    """All models of runs, by name of their inputs, best first."""
+def ranked(results: dict[Path, RunResult]) -> list[Ranked]:
+    """All models of runs, by their inputs, best first."""
     models = [
-        Ranked(path, name, float(facts["confidence"]), float(facts["score"]))
-        for name, result in results.items()
+        Ranked(path, source.name, float(facts["confidence"]), float(facts["score"]))
+        for source, result in results.items()
         for path, facts in zip(result.models, result.record["models"], strict=True)
     ]
     return sorted(models, key=lambda one: (-one.confidence, one.score))

@@ -41,6 +41,16 @@ def test_each_model_has_the_others_as_evidence_and_all_are_ranked(tmp_path: Path
     assert all("was done before" in o.message for o in again)
 
 
+def test_models_of_one_name_from_two_folders_are_all_ranked(tmp_path: Path) -> None:
+    for folder, turn in (("one", 0.0), ("two", 40.0)):
+        (tmp_path / folder).mkdir()
+        write_pdb(bent_chain(turn), tmp_path / folder / "m.pdb")
+    inputs = [tmp_path / "one/m.pdb", tmp_path / "two/m.pdb"]
+    run_together(plan(inputs, tmp_path / "out"), dataclasses.replace(quick(), models=1))
+    table = csv_rows((tmp_path / "out/together.csv").read_text(encoding="utf-8").splitlines())
+    assert len({Path(row["model"]).parent for row in table}) == 2
+
+
 def test_ranking_needs_no_runs_that_failed() -> None:
     assert ranked({}) == [] and Ranked(Path("m"), "a", 1.0, 2.0).confidence == 1.0
 
