@@ -118,7 +118,7 @@ def _write(given: Explored, settings: ExploreSettings, run: Sampled, found: Prof
     models = []
     for k, state in enumerate(states, start=1):
         frame = run.frames[np.searchsorted(run.kept, state.frame)]
-        facts = state_facts(state, k, run, variables, settings.temperature)
+        facts = state_facts(states, k, run, variables, settings.temperature)
         files = {}
         for ending, writer in given.subject.writers(frame, [facts["source"]]).items():
             files[ending] = folder.write(f"model_{k}.{ending}", writer).name

@@ -23,11 +23,12 @@ _STATE_COLUMNS = (
 
 
 def state_facts(
-    state: FoundState, rank: int, run: Sampled, variables: Sequence[Variable], temperature: float
+    states: Sequence[FoundState], rank: int, run: Sampled, variables: Sequence[Variable], temperature: float
 ) -> dict[str, Any]:
-    """What run.json says of a state; free energy in kcal/mol against all other states together."""
-    p = state.learned if math.isnan(state.population) else state.population
-    free_energy = BOLTZMANN * temperature * math.log((1 - p) / p) if 0 < p < 1 else math.nan
+    """What run.json says of the state of that rank, from 1; free energy in kcal/mol above that of the first."""
+    state = states[rank - 1]
+    first, p = (one.learned if math.isnan(one.population) else one.population for one in (states[0], state))
+    free_energy = BOLTZMANN * temperature * math.log(first / p) if first > 0 and p > 0 else math.nan
     values = {v.name: round(float(v.shown(run.q[state.frame, k])), 2) for k, v in enumerate(variables)}
     at = ", ".join(f"{name} {value:g}" for name, value in values.items())
     return {

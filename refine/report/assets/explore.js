@@ -21,6 +21,7 @@ function drawExploration(data) {
   maps.append(element('div', { class: 'controls' }, ...data.states.map((one, k) =>
     element('button', { type: 'button', onclick: () => state(k) }, one.name.replace('_', ' ')))), readout);
   document.querySelectorAll('#states tbody tr').forEach((row, k) => row.addEventListener('click', () => state(k)));
+  if (data.states.length) state(0);
 
   // Distance of a place from a frame in steps of the grid, the shorter way round for torsions.
   function apart(grid, place, frame) {
