@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import shutil
 from pathlib import Path
 
 import gemmi
@@ -27,6 +28,7 @@ from refine.sampling.variables import backbone_torsions, read_variables
 from refine.structure.prepare import prepare
 
 ALANINE = "ACE-ALA-NME"
+SOFTWARE = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
 SHORT = ExploreSettings(ns=0.1, bias="none", seed=3)
 
 
@@ -53,6 +55,24 @@ def test_a_folder_has_what_the_guide_says(plain: Path) -> None:
     assert population == sorted(population, reverse=True) and sum(population) == pytest.approx(1.0, abs=1e-3)
     page = (plain / "explore.html").read_text(encoding="utf-8")
     assert "http://" not in page.partition("<!-- The 3-D view")[0] and "drawExploration(" in page
+
+
+def test_the_page_shows_the_first_state_and_the_one_that_is_chosen(plain: Path) -> None:
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=SOFTWARE)
+        page, complaints = browser.new_page(), []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto((plain / "explore.html").as_uri())
+        readout = page.locator("#maps p.note")
+        api.expect(readout).to_contain_text("state 1:")
+        page.get_by_role("button", name="model 2").click()
+        api.expect(readout).to_contain_text("state 2:")
+        browser.close()
+    assert complaints == []
 
 
 def test_the_landscape_is_that_of_the_samples(plain: Path) -> None:

@@ -10,7 +10,7 @@ function drawExploration(data) {
   const show = (text, words) => {
     view.update({
       label: words, structures: [{ id: 'shown', name: words, text, format: 'pdb', colour: null, visible: true }],
-      modes: [], mode: '', facts: {}, marks: {}, kinds: {}, pick: false,
+      modes: [], mode: '', facts: {}, marks: {}, kinds: {}, frozen: [], pick: false,
     });
     readout.textContent = words;
   };
