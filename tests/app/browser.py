@@ -28,7 +28,7 @@ expect = sync_api.expect
 CHROMIUM = os.environ.get("REFINE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-gpu-compositing", "--disable-gpu-rasterization"]
 """WebGL in software, and nothing else on that path: to compose the pages by it as well took three times as long."""
-SECONDS = 600.0
+SECONDS = 90.0
 """Patience with one step."""
 expect.set_options(timeout=SECONDS * 1000)
 
