@@ -138,7 +138,9 @@ class Visitor:
         """Pixels (h, w, 3) of the 3-D view once something was drawn."""
         self.page.locator(".refine-viewer[data-drawn]").first.wait_for()
         self.page.wait_for_timeout(300)
-        picture = self.page.locator(".refine-viewer .stage").first.screenshot(timeout=SECONDS * 1000)
+        stage = self.page.locator(".refine-viewer .stage").first
+        stage.evaluate("place => place.scrollIntoView({block: 'center'})")  # from under the bar with the main button
+        picture = stage.screenshot(timeout=SECONDS * 1000)
         return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
 
     def drawn_so(self, seen: Callable[[np.ndarray], bool]) -> np.ndarray:
