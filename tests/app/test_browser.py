@@ -56,6 +56,7 @@ def test_upload_run_result_download(browser: sync_api.Browser, server: Server) -
     row = result.per_residue[result.per_residue["model"] == "model_1"].iloc[index - 1]
     expect(note).to_contain_text(f"displacement {row['displacement']:.2f} Å")
     expect(note).to_contain_text(f" {row['number']} ")
+    visitor.settled()  # a key that comes while the page is sent anew is lost
     page.locator(".refine-viewer .stage").press(".")
     expect(note).to_contain_text(f" {row['number'] + 1 if row['number'] != 170 else 151} ")
     model_row = page.get_by_role("row").filter(has_text="Model 1").first
