@@ -45,7 +45,9 @@ class StructureView {
     this.marked = true;
     this.frozenSeen = true;
     this.selected = null;
+    this.byKey = false;
     this.stage.addEventListener('keydown', (event) => this.key(event));
+    this.stage.addEventListener('mousemove', () => { this.byKey = false; }, true);
     this.tameWheel();
     this.resizer = new ResizeObserver(() => this.viewer && (this.viewer.resize(), this.viewer.render()));
     this.resizer.observe(this.stage);
@@ -148,7 +150,7 @@ class StructureView {
   add(item) {
     const model = this.viewer.addModel(item.text, item.format);
     model.setClickable({}, true, (atom) => this.click(atom, item.id));
-    model.setHoverable({}, true, (atom) => this.tell(atom, item.id), () => this.tell(this.selected, this.mainId()));
+    model.setHoverable({}, true, (atom) => this.byKey || this.tell(atom, item.id), () => this.tell(this.selected, this.mainId()));
     return model;
   }
 
@@ -308,6 +310,7 @@ class StructureView {
     if (!chain.length) return;
     const now = this.selected ? chain.findIndex((atom) => residueKey(atom) === residueKey(this.selected)) : -1;
     const next = chain[now < 0 ? 0 : (now + step + chain.length) % chain.length];
+    this.byKey = true; // the pointer, told of half a second later, rests on the residue before
     this.select(next);
     this.tell(next, this.mainId());
     if (this.handlers.clicked) this.handlers.clicked(next, this.mainId());
