@@ -150,7 +150,8 @@ class StructureView {
   add(item) {
     const model = this.viewer.addModel(item.text, item.format);
     model.setClickable({}, true, (atom) => this.click(atom, item.id));
-    model.setHoverable({}, true, (atom) => this.byKey || this.tell(atom, item.id), () => this.tell(this.selected, this.mainId()));
+    const left = () => this.tell(this.selected, this.mainId());
+    model.setHoverable({}, true, (atom) => this.byKey || this.tell(atom, item.id), left);
     return model;
   }
 
