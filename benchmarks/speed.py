@@ -171,18 +171,21 @@ def measure_slope() -> list[Row]:
 
 def measure_batch() -> list[Row]:
     """Share of CPU time in engine and OpenMM (in this process), and wall of two workers against one."""
-    spent = {"engine": 0.0}
+    spent, depth = 0.0, 0
 
     def timed(owner: type, name: str) -> None:
         method = getattr(owner, name)
 
         @functools.wraps(method)
         def wrapper(*args: Any, **how: Any) -> Any:
-            begun = time.process_time()
+            nonlocal spent, depth
+            begun, depth = time.process_time(), depth + 1
             try:
                 return method(*args, **how)
             finally:
-                spent["engine"] += time.process_time() - begun
+                depth -= 1
+                if depth == 0:  # inside another part the time counts there
+                    spent += time.process_time() - begun
 
         setattr(owner, name, wrapper)
 
@@ -196,13 +199,15 @@ def measure_batch() -> list[Row]:
             begun = time.monotonic()
             many.run_many(plan([inputs], Path(folder) / str(workers)), RunSettings(), workers=workers)
             walls.append(time.monotonic() - begun)
-        for owner, name in ((Finisher, "finish"), (pipeline.Run, "propagate"), (Engine, "score"), (Engine, "rpdd")):
-            timed(owner, name)
+        timed(Finisher, "finish")
+        timed(pipeline.Run, "propagate")
+        for name in ("__init__", "accuracy", "score", "rpdd", "expected_gain"):
+            timed(Engine, name)
         begun = time.process_time()
         for item in plan([inputs], Path(folder) / "here"):
             outcome = many.refine_task(many.Task(item, RunSettings()))
             assert outcome.exit_code == 0, outcome
-        share = spent["engine"] / (time.process_time() - begun)
+        share = spent / (time.process_time() - begun)
         rows = json.loads((RunFolder(Path(folder) / "here" / "m00").path / "run.json").read_text())["residues"]
     return [
         (f"{INPUTS} inputs of {rows} residues, share in engine and OpenMM", f"{100 * share:.0f} % of CPU"),

@@ -67,6 +67,7 @@ class Engine:
         evidence: what is known of the protein, None for nothing.
         groups: what can be charged, where that is known already.
         pull: add the pull towards ``protein``, which drives a propagation and which no score contains.
+        applied: the networks applied to this structure, where another engine has them.
 
     Attributes:
         system, energy, constraints: of the protein; drift: the part of the energy that a propagation follows.
@@ -90,13 +91,16 @@ class Engine:
         groups: tuple[Group, ...] | None = None,
         *,
         pull: bool = False,
+        applied: AppliedNetworks | None = None,
     ) -> None:
         self.protein = protein.replica(0)
         self.networks, self.settings, self.evidence = networks, settings, evidence
         self.calibration: Calibration = packaged()
         self.system = System.from_protein(self.protein, choose_device(settings.device))
         self.coords = torch.from_numpy(self.protein.coords[:, :, :4].copy()).to(self.system.device)
-        self.applied = None if networks is None else AppliedNetworks(networks, self.system, settings.whole)
+        if applied is None and networks is not None:
+            applied = AppliedNetworks(networks, self.system, settings.whole)
+        self.applied = applied
         terms = () if self.applied is None else learned_terms(self.applied)
         weights = {term.name: settings.learned.get(term.name, 1.0) for term in terms}
         start = self.coords[0] if pull else None
@@ -117,8 +121,12 @@ class Engine:
         self.constraints = Constraints.of(self.system)
 
     def of(self, protein: Protein, *, pull: bool = False) -> Engine:
-        """The engine of another structure, with the same networks, settings, evidence and titratable groups."""
-        return Engine(protein, self.networks, self.settings, self.evidence, self.groups, pull=pull)
+        """The engine of another structure, with the same networks, settings, evidence and titratable groups; of the
+        same structure, also with what the networks said of it.
+        """
+        same = np.array_equal(protein.coords[0], self.protein.coords[0], equal_nan=True)
+        applied = self.applied if same else None
+        return Engine(protein, self.networks, self.settings, self.evidence, self.groups, pull=pull, applied=applied)
 
     def _long_range(self) -> tuple[Term, ...]:
         """The terms of F_LR; what can be charged is found once, in the input."""
@@ -201,7 +209,8 @@ class Engine:
 
         Both before finishing, as the fit has them: finishing moves the estimates of all structures.
         """
-        before, after = self.accuracy(torch.cat((start, self._tensor(backbone))), context)
+        after = self.accuracy(self._tensor(backbone), context)[0]
+        before = self.accuracy(start, context)[0]
         return (after.overall - before.overall) / 100.0, 1.0 - before.overall / 100.0
 
     def _tensor(self, backbone: NDArray[np.float32]) -> Tensor:

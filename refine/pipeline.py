@@ -350,7 +350,7 @@ class Run:
 
     def score(self, result: FinishResult, propagated: Propagated) -> StructureScore:
         """The run's own score and estimate of a finished structure."""
-        return self.engine.of(result.protein).score(propagated.context)
+        return propagated.start.of(result.protein).score(propagated.context)
 
     def finished(
         self, source: str, result: FinishResult, score: StructureScore, start: AccuracyEstimate, propagated: Propagated

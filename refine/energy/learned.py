@@ -42,6 +42,8 @@ _CB_ARM = 1.53
 _RESIDUES_AT_ONCE = 6000
 _RESIDUES_WITH_GRADIENT = 3000
 """More are evaluated in parts, and once more for the gradient, so that memory stays bounded."""
+_REMEMBERED = 2
+"""Structures whose outputs are kept: a run asks for those of its start and of its average by turns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +87,7 @@ class AppliedNetworks:
             (torch.zeros(1, dtype=torch.int64, device=system.device), (~system.bonded[:-1]).long().cumsum(0))
         )
         self.position = torch.arange(len(system), device=system.device) + CHAIN_BREAK * breaks
-        self._last: dict[str, tuple[Tensor, Any]] = {}
+        self._latest: dict[str, list[tuple[Tensor, Any]]] = {}
 
     def _inputs(self, replicas: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         s = self.system
@@ -97,13 +99,16 @@ class AppliedNetworks:
         return self._remembered("fields", coords, self._all_fields)
 
     def _remembered(self, what: str, coords: Tensor, compute: Callable[[Tensor], T]) -> T:
-        """``compute(coords)`` without gradient, or what it gave when it was last asked for the same coordinates."""
-        last = self._last.get(what)
-        if last is None or last[0].shape != coords.shape or not torch.equal(last[0], coords):
+        """``compute(coords)`` without gradient, or what it gave for the same coordinates, if these are among the latest
+        two.
+        """
+        latest = self._latest.get(what, [])
+        found = [known for known in latest if known[0].shape == coords.shape and torch.equal(known[0], coords)]
+        if not found:
             with torch.no_grad():
-                last = (coords.detach().clone(), compute(coords))
-            self._last[what] = last
-        return cast(T, last[1])
+                found = [(coords.detach().clone(), compute(coords))]
+        self._latest[what] = [*found, *(known for known in latest if known is not found[0])][:_REMEMBERED]
+        return cast(T, found[0][1])
 
     def _all_fields(self, coords: Tensor) -> Fields:
         per_call = max(1, _RESIDUES_AT_ONCE // len(self.system))
