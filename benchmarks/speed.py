@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,37 +124,48 @@ def step_seconds(engine: Engine, repeats: int = 5) -> float:
     return min(times)
 
 
-def engine_of(length: int, model: Path | None = None) -> Engine:
+def engine_of(length: int, model: Path | None = None, *, likelihood_moves: bool = True) -> Engine:
+    settings = RunSettings(likelihood_moves=likelihood_moves)
     with tempfile.TemporaryDirectory() as folder:
         path = model or Path(folder) / "b.pdb"
         if model is None:
             bundle(length, path)
-        return Engine(prepare(path).protein, load_networks_of(RunSettings()), RunSettings(), pull=True)
+        return Engine(prepare(path).protein, load_networks_of(settings), settings, pull=True)
 
 
 def measure_floor(model: Path | None) -> list[Row]:
-    """A step against the matrix products of its priors alone, same shapes."""
-    engine = engine_of(128, model)
-    assert engine.networks is not None
-    seconds = 0.0
-    for prior in engine.networks.priors:
-        linear: list[tuple[int, int, int]] = []
-        hooks = [
-            module.register_forward_hook(
-                lambda m, i, o, linear=linear: linear.append((i[0].numel() // m.in_features, *m.weight.shape))
-            )
-            for module in prior.modules()
-            if isinstance(module, torch.nn.Linear)
-        ]
-        with torch.no_grad():
-            prior(engine.coords, *engine.applied._inputs(1))  # type: ignore[union-attr]
-        for hook in hooks:
-            hook.remove()
-        for rows, wide, narrow in linear:
-            a, b = torch.randn(rows, narrow), torch.randn(narrow, wide)
-            seconds += min(_cpu(functools.partial(torch.mm, a, b)) for _ in range(5))
-    step = step_seconds(engine)
-    return [(f"step of {len(engine.system)} residues", f"{step:.3f} CPU s, {step / seconds:.2f} × matrix products")]
+    """A step against the matrix products in it alone, same shapes, with and without the force of the likelihood."""
+    rows = []
+    for name, moves in (("step", True), ("step without the likelihood's force", False)):
+        engine = engine_of(128, model, likelihood_moves=moves)
+        products = matrix_products(engine)
+        floor = 0.0
+        for (count, wide, narrow), times in products.items():
+            a, b = torch.randn(count, narrow), torch.randn(narrow, wide)
+            floor += times * min(_cpu(functools.partial(torch.mm, a, b)) for _ in range(9))
+        step = step_seconds(engine, 9)
+        figure = f"{step:.3f} CPU s, {step / floor:.2f} × its matrix products ({floor:.3f} s)"
+        rows.append((f"{name}, {len(engine.system)} residues", figure))
+    return rows
+
+
+def matrix_products(engine: Engine) -> Counter[tuple[int, int, int]]:
+    """How often a step multiplies matrices of which sizes: once for each linear layer, once more for its gradient."""
+    assert engine.networks is not None and engine.applied is not None
+    products: Counter[tuple[int, int, int]] = Counter()
+
+    def count(layer: torch.nn.Linear, given: tuple[torch.Tensor], _: torch.Tensor) -> None:
+        size = (given[0].numel() // layer.in_features, layer.out_features, layer.in_features)
+        products[size] += 2 if given[0].requires_grad else 1
+
+    networks = (*engine.networks.priors, engine.networks.likelihood)
+    layers = [m for network in networks if network for m in network.modules() if isinstance(m, torch.nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    moved = engine.coords + 0.05
+    engine.drift.at(moved).forces(moved)
+    for hook in hooks:
+        hook.remove()
+    return products
 
 
 def _cpu(work: Callable[[], Any]) -> float:
