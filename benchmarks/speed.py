@@ -6,8 +6,8 @@
 Time is CPU seconds, children included, so that other work on the machine disturbs it little; wall seconds and the load
 stand beside it. Parts: ``help`` (start-up), ``run128``, ``fast128``, ``run1000``, ``run3000`` (whole runs by residues,
 with peak memory; the proteins are copies of the example, or ``--input``), ``floor`` (one step of the propagation over
-the matrix products in it), ``slope`` (seconds of a step by length), ``batch`` (20 inputs by one and two workers, and
-how much of it is engine and OpenMM).
+the matrix products in it), ``slope`` (seconds of a step by length), ``batch`` (20 inputs by one and two workers, of
+our own and of a Dask cluster, and how much of it is engine and OpenMM).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from refine import many, pipeline
-from refine.batch import plan
+from refine.batch import BatchItem, plan
 from refine.engine import Engine, load_networks_of
 from refine.finishing.finish import Finisher
 from refine.run.folder import RunFolder
@@ -206,11 +206,12 @@ def measure_batch() -> list[Row]:
         inputs.mkdir()
         for k in range(INPUTS):
             (inputs / f"m{k:02}.pdb").write_bytes(EXAMPLE.read_bytes())
-        walls = []
+        walls, cluster_walls = [], []
         for workers in (1, 2):
             begun = time.monotonic()
             many.run_many(plan([inputs], Path(folder) / str(workers)), RunSettings(), workers=workers)
             walls.append(time.monotonic() - begun)
+            cluster_walls.append(on_cluster(plan([inputs], Path(folder) / f"cluster{workers}"), workers))
         timed(Finisher, "finish")
         timed(pipeline.Run, "propagate")
         for name in ("__init__", "accuracy", "score", "rpdd", "expected_gain"):
@@ -223,8 +224,24 @@ def measure_batch() -> list[Row]:
         rows = json.loads((RunFolder(Path(folder) / "here" / "m00").path / "run.json").read_text())["residues"]
     return [
         (f"{INPUTS} inputs of {rows} residues, share in engine and OpenMM", f"{100 * share:.0f} % of CPU"),
-        ("two workers against one", f"{walls[0]:.0f} and {walls[1]:.0f} s, {50 * walls[0] / walls[1]:.0f} % efficient"),
+        ("two workers against one", efficiency(*walls)),
+        ("two workers of a Dask cluster against one", efficiency(*cluster_walls)),
     ]
+
+
+def on_cluster(items: list[BatchItem], workers: int) -> float:
+    """Wall seconds of ``items`` on a cluster of one-thread workers on this machine, its start left out."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
+        begun = time.monotonic()
+        outcomes = many.run_many(items, RunSettings(), workers=1, scheduler=cluster.scheduler_address)
+        assert all(outcome.exit_code == 0 for outcome in outcomes), outcomes
+        return time.monotonic() - begun
+
+
+def efficiency(one: float, two: float) -> str:
+    return f"{one:.0f} and {two:.0f} s, {50 * one / two:.0f} % efficient"
 
 
 def main() -> None:
