@@ -21,6 +21,7 @@ from refine.device import choose_device
 from refine.energy.assemble import assemble
 from refine.energy.electrostatics import Electrostatics
 from refine.energy.evidence import evidence_terms
+from refine.energy.free_energy import FreeEnergy
 from refine.energy.learned import AppliedNetworks, learned_terms
 from refine.energy.system import System
 from refine.energy.term import Term
@@ -127,6 +128,14 @@ class Engine:
         same = np.array_equal(protein.coords[0], self.protein.coords[0], equal_nan=True)
         applied = self.applied if same else None
         return Engine(protein, self.networks, self.settings, self.evidence, self.groups, pull=pull, applied=applied)
+
+    @property
+    def near_native_drift(self) -> FreeEnergy:
+        """``drift`` with the displacements of near-native structures, where the networks have a read-out for them."""
+        if self.networks is None or self.networks.near_native is None:
+            return self.drift
+        applied = AppliedNetworks(self.networks, self.system, self.settings.whole, near_native=True)
+        return self.drift.replacing(learned_terms(applied))
 
     def _long_range(self) -> tuple[Term, ...]:
         """The terms of F_LR; what can be charged is found once, in the input."""

@@ -237,11 +237,12 @@ class Run:
         heat = None if field is None else torch.from_numpy(field / ROOM).to(start.coords)
         if field is not None and plan.noise is None:  # temperatures are told by noise, and an average over it
             plan = dataclasses.replace(plan, replicas=max(plan.replicas, HEATED), noise=NOISE)
+        drift = start.near_native_drift if self.engine.nearly_right else start.drift
         fit = self.fitting(start)
         if fit is not None:
             plan = ensemble_plan(plan)
         # a thousand steps of sixteen replicas: the likelihood, which takes most of the time, ranks alone
-        energy = start.drift if fit is None else with_term(start.drift.without(LIKELIHOOD), fit.term)
+        energy = drift if fit is None else with_term(drift.without(LIKELIHOOD), fit.term)
         current, trace = Current(self.folder, start.protein), Trace(plan)
 
         def on_step(step: int, total: int, table: EnergyTable, at: torch.Tensor) -> None:

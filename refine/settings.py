@@ -130,15 +130,15 @@ class RunSettings:
 
 
 def fast(settings: RunSettings) -> RunSettings:
-    """``settings`` for one model: longer and fewer steps, in which the likelihood exerts no force, and
-    fewer iterations of the minimisation.
+    """``settings`` for one model: longer and fewer steps, in which the likelihood exerts no force, and a minimisation
+    without solvent.
     """
     return dataclasses.replace(
         settings,
         models=1,
         likelihood_moves=False,
         propagation=dataclasses.replace(settings.propagation, fraction=0.6, steps=8),
-        finishing=dataclasses.replace(settings.finishing, max_iterations=20),
+        finishing=dataclasses.replace(settings.finishing, solvent=False),
     )
 
 

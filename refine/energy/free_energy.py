@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -112,6 +112,11 @@ class FreeEnergy:
         terms = tuple(term for term in self.terms if term.name not in names)
         weights = {name: weight for name, weight in self.weights.items() if name not in names}
         return FreeEnergy(terms, weights, self.implicit - names)
+
+    def replacing(self, terms: Sequence[Term]) -> FreeEnergy:
+        """The same energy with ``terms`` in the places of those of their names."""
+        new = {term.name: term for term in terms}
+        return dataclasses.replace(self, terms=tuple(new.get(term.name, term) for term in self.terms))
 
     def with_implicit(self, names: frozenset[str]) -> FreeEnergy:
         """The same energy with those of ``names`` that it has as implicit terms."""

@@ -79,10 +79,12 @@ class AppliedNetworks:
         system: what they need to know besides coordinates.
         whole: take the displacement towards the native laid onto the whole model, with the scales that the density has
             for the residue's region; False takes the region's displacement too.
+        near_native: read displacements as for near-native structures, where the networks have a read-out for them.
     """
 
-    def __init__(self, networks: Networks, system: System, whole: bool = True) -> None:
+    def __init__(self, networks: Networks, system: System, whole: bool = True, *, near_native: bool = False) -> None:
         self.networks, self.system, self.whole = networks, system, whole
+        self.readout = networks.near_native if near_native and whole else None
         breaks = torch.cat(
             (torch.zeros(1, dtype=torch.int64, device=system.device), (~system.bonded[:-1]).long().cumsum(0))
         )
@@ -134,6 +136,8 @@ class AppliedNetworks:
 
         shifts, turns = (list(v) for v in zip(*(o.motion(whole=self.whole) for o in outputs), strict=True))
         shift, turn = mean(shifts), mean(turns)
+        if self.readout is not None:
+            shift = self.readout([o.hidden for o in outputs])
         spread = torch.stack(shifts).var(0, unbiased=False).sum(-1)
         now = _pair_distances(coords, region.index)
         return Fields(

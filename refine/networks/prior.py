@@ -51,6 +51,7 @@ class PriorOutput:
         whole_shift, whole_turn: (B, L, 3) the same with the native laid onto the whole model (robustly).
         delta: (B, L, K, 2) Å, most likely change of the CA–CA and CB–CB distances; ``delta_log_b`` likewise.
         lddt: (B, L) in [0, 1], expected CA lDDT of the residue.
+        hidden: (B, L, D) from which the last layer of the frame head reads.
         region: the regions these belong to.
     """
 
@@ -63,6 +64,7 @@ class PriorOutput:
     delta: Tensor
     delta_log_b: Tensor
     lddt: Tensor
+    hidden: Tensor
     region: Region
 
     def motion(self, *, whole: bool) -> tuple[Tensor, Tensor]:
@@ -104,7 +106,8 @@ class Prior(nn.Module):
 
     def forward(self, backbone: Tensor, residue: Tensor, position: Tensor, chain: Tensor, mask: Tensor) -> PriorOutput:
         region, node, edge = self.states(backbone, residue, position, chain, mask)
-        frame = at_least_single(self.frame_head(node))
+        hidden = self.frame_head[:-1](node)
+        frame = at_least_single(self.frame_head[-1](hidden))
         pair = neighbour_values(node, region.index).add_(node.unsqueeze(2)).add_(edge)
         pair = at_least_single(self.edge_head(pair))
         return PriorOutput(
@@ -117,6 +120,7 @@ class Prior(nn.Module):
             delta=pair[..., 0:2],
             delta_log_b=bounded(pair[..., 2:4], *_LOG_B_RANGE),
             lddt=torch.sigmoid(frame[..., LDDT_OUTPUT]),
+            hidden=at_least_single(hidden),
             region=region,
         )
 

@@ -24,12 +24,16 @@ from refine.networks.judge import Judge, JudgeSettings
 from refine.networks.likelihood import AtomSettings, Likelihood, LikelihoodSettings
 from refine.networks.network import TrunkSettings
 from refine.networks.prior import Prior, PriorSettings
+from refine.networks.readout import Readout, ReadoutSettings
 from refine.resources import models_dir
 
 FORMAT = "refine-1"
 DEFAULT_MODEL = "small"
 
+NEAR_NATIVE_FILE = "near_native.safetensors"
+
 N = TypeVar("N", bound=nn.Module)
+Network = Prior | Likelihood | Judge | Readout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Networks:
         priors: one or more prior networks; their disagreement is part of the uncertainty.
         likelihood: the identity likelihood.
         judge: the estimator of accuracy; None in a model that has none, where the priors' own expectation stands in.
+        near_native: the read-out of the priors that moves near-native structures; None in a model that has none, where
+            the priors' own do.
         folder: where they came from.
         facts: settings and metrics of each file, for run.json.
     """
@@ -47,11 +53,12 @@ class Networks:
     priors: tuple[Prior, ...]
     likelihood: Likelihood
     judge: Judge | None
+    near_native: Readout | None
     folder: Path
     facts: dict[str, Any]
 
 
-def save_network(network: Prior | Likelihood | Judge, path: Path, facts: dict[str, Any]) -> None:
+def save_network(network: Network, path: Path, facts: dict[str, Any]) -> None:
     """Writes weights, settings and ``facts`` (plain values: data hash, metrics, command) to one safetensors file."""
     header = {
         "format": FORMAT,
@@ -64,10 +71,8 @@ def save_network(network: Prior | Likelihood | Judge, path: Path, facts: dict[st
     )
 
 
-def load_network(
-    path: Path, kind: str, dtype: torch.dtype = torch.float32
-) -> tuple[Prior | Likelihood | Judge, dict[str, Any]]:
-    """Rebuilds one network ("prior", "likelihood" or "judge") and returns it with its facts.
+def load_network(path: Path, kind: str, dtype: torch.dtype = torch.float32) -> tuple[Network, dict[str, Any]]:
+    """Rebuilds one network ("prior", "likelihood", "judge" or "readout") and returns it with its facts.
 
     Raises:
         ModelError: the file is missing, damaged (its checksum, or values that are not finite), of another kind, or its
@@ -93,7 +98,9 @@ def load_network(
     return network, json.loads(header.get("facts", "{}"))
 
 
-def _build(kind: str, settings: dict[str, Any]) -> Prior | Likelihood | Judge:
+def _build(kind: str, settings: dict[str, Any]) -> Network:
+    if kind == "readout":
+        return Readout(ReadoutSettings(**settings))
     trunk, region = TrunkSettings(**settings.pop("trunk")), RegionSettings(**settings.pop("region"))
     if kind == "prior":
         return Prior(PriorSettings(trunk=trunk, region=region, **settings))
@@ -131,7 +138,12 @@ def load_networks(
         network, facts["judge"] = load_network(folder / "judge.safetensors", "judge", dtype)
         assert isinstance(network, Judge)
         judge = network.to(device)
-    return Networks(tuple(priors), likelihood.to(device), judge, folder, facts)
+    near_native = None
+    if (folder / NEAR_NATIVE_FILE).is_file():
+        network, facts["near_native"] = load_network(folder / NEAR_NATIVE_FILE, "readout", dtype)
+        assert isinstance(network, Readout)
+        near_native = network.to(device)
+    return Networks(tuple(priors), likelihood.to(device), judge, near_native, folder, facts)
 
 
 def shipped_models() -> tuple[str, ...]:

@@ -1,10 +1,10 @@
-"""The whole-model displacement of trained priors, read out anew for real models.
+"""The read-out for near-native structures (``networks.readout``), fitted on real models.
 
-    python -m refine.training.readout PRIOR [PRIOR ...] --real REAL --out FOLDER
+    python -m refine.training.readout PRIOR [PRIOR ...] --real REAL --out FOLDER/near_native.safetensors
 
-The trunk stays as it was trained. Of the last layer of the frame head the rows that give the displacement are fitted by
-ridge regression, in closed form, on the real models of the train split: what generated decoys taught is kept, and what
-real models show otherwise is read from the same states. REAL is made by ``benchmarks/pack_real_models.py``.
+The priors stay as they were trained. What their hidden layers hold together is mapped to the displacement by ridge
+regression, in closed form, on the real models of the train split: what they say is kept where real models do not show
+otherwise. REAL is made by ``benchmarks/pack_real_models.py``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from refine.errors import InputError, RefineError
+from refine.files import file_hash
 from refine.networks.prior import WHOLE_SHIFT_OUTPUTS, Prior
+from refine.networks.readout import Readout, ReadoutSettings
 from refine.networks.weights import load_network, save_network
 from refine.settings_checks import at_least
 from refine.structure.arrays import frames
@@ -36,7 +37,7 @@ _FARTHEST = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
-class ReadoutSettings:
+class FitSettings:
     """How a read-out is fitted.
 
     Attributes:
@@ -45,7 +46,7 @@ class ReadoutSettings:
         predicted: weight of residues of predictors' models beside those of homology models.
     """
 
-    ridge: float = 0.01
+    ridge: float = 0.03
     power: float = 1.5
     predicted: float = 1.5
 
@@ -81,11 +82,11 @@ class NormalEquations:
         return solved
 
 
-def equations(prior: Prior, models: Iterable[RealModel], settings: ReadoutSettings) -> NormalEquations:
-    """Normal equations of what the read-out of a prior lacks on real models."""
-    sums = NormalEquations(prior.settings.trunk.width + 1)
+def equations(priors: Sequence[Prior], models: Iterable[RealModel], settings: FitSettings) -> NormalEquations:
+    """Normal equations of what the mean of the priors' displacements lacks on real models."""
+    sums = NormalEquations(sum(prior.settings.trunk.width for prior in priors) + 1)
     for model in models:
-        values, said = hidden_values(prior, model)
+        values, said = hidden_values(priors, model)
         wanted = whole_displacement(model)
         size = np.linalg.norm(wanted, axis=1)
         lacking = wanted - said
@@ -95,16 +96,18 @@ def equations(prior: Prior, models: Iterable[RealModel], settings: ReadoutSettin
     return sums
 
 
-def hidden_values(prior: Prior, model: RealModel) -> tuple[Array, Array]:
-    """What the last layer of the frame head reads, and 1, (L, D + 1); and the displacements (L, 3) Å that it says."""
+def hidden_values(priors: Sequence[Prior], model: RealModel) -> tuple[Array, Array]:
+    """What the last layers of the frame heads read, and 1, (L, D + 1); and the mean of the displacements (L, 3) Å that
+    they say.
+    """
     backbone = torch.from_numpy(np.ascontiguousarray(model.atoms[:, :4]))[None]
     residue, position = torch.from_numpy(model.residue)[None], torch.from_numpy(model.position)[None]
+    mask = torch.ones_like(residue, dtype=torch.bool)
     with torch.no_grad():
-        mask = torch.ones_like(residue, dtype=torch.bool)
-        _, node, _ = prior.states(backbone, residue, position, torch.zeros_like(position), mask)
-        values = prior.frame_head[:-1](node)
-        said = prior.frame_head[-1](values)[0, :, WHOLE_SHIFT_OUTPUTS]
-    return np.c_[values[0].double().numpy(), np.ones(len(said))], said.double().numpy()
+        outputs = [prior(backbone, residue, position, torch.zeros_like(position), mask) for prior in priors]
+        said = torch.stack([output.whole_shift[0] for output in outputs]).mean(0)
+        values = torch.cat([output.hidden[0] for output in outputs], dim=-1)
+    return np.c_[values.double().numpy(), np.ones(len(said))], said.double().numpy()
 
 
 def whole_displacement(model: RealModel) -> Array:
@@ -116,18 +119,21 @@ def whole_displacement(model: RealModel) -> Array:
     return moved
 
 
-def read_anew(prior: Prior, sums: NormalEquations, settings: ReadoutSettings) -> None:
-    """Adds to the read-out of a prior what it lacks by ``sums``."""
+def fitted(priors: Sequence[Prior], sums: NormalEquations, settings: FitSettings) -> Readout:
+    """The read-out: the mean of the priors' own and what it lacks by ``sums``."""
     change = torch.from_numpy(sums.solution(settings.ridge)).to(torch.float32)
-    last = prior.frame_head[-1]
-    assert isinstance(last, nn.Linear)
+    lasts = [prior.frame_head[-1] for prior in priors]
+    readout = Readout(ReadoutSettings(len(change) - 1))
     with torch.no_grad():
-        last.weight[WHOLE_SHIFT_OUTPUTS] += change[:-1].T
-        last.bias[WHOLE_SHIFT_OUTPUTS] += change[-1]
+        own = torch.cat([last.weight[WHOLE_SHIFT_OUTPUTS] for last in lasts], dim=1) / len(priors)
+        bias = torch.stack([last.bias[WHOLE_SHIFT_OUTPUTS] for last in lasts]).mean(0)
+        readout.linear.weight.copy_(own + change[:-1].T)
+        readout.linear.bias.copy_(bias + change[-1])
+    return readout
 
 
 def of_train_split(models: RealModels) -> list[RealModel]:
-    """The real models of the train split, one for every native or, of homology models, every target.
+    """The real models of the train split: all that predictors made, one homology model for every target.
 
     Raises:
         InputError: there is none.
@@ -144,7 +150,7 @@ def of_train_split(models: RealModels) -> list[RealModel]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the priors that are named out anew into a folder; gives the exit code."""
+    """Fit the read-out of the priors that are named, in the order in which a run loads them; gives the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m refine.training.readout",
         description=__doc__,
@@ -152,23 +158,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("priors", nargs="+", type=Path, metavar="PRIOR", help="trained file (.safetensors)")
     parser.add_argument("--real", required=True, type=Path, help="file of benchmarks/pack_real_models.py")
-    parser.add_argument("--out", required=True, type=Path, help="folder for files of the same names")
+    parser.add_argument("--out", required=True, type=Path, help="file to write")
     options = parser.parse_args(arguments)
-    settings = ReadoutSettings()
+    settings = FitSettings()
     try:
         real = RealModels(options.real)
         models = of_train_split(real)
-        options.out.mkdir(parents=True, exist_ok=True)
-        for path in options.priors:
-            prior, facts = load_network(path, "prior")
-            assert isinstance(prior, Prior)
-            sums = equations(prior, models, settings)
-            read_anew(prior, sums, settings)
-            facts["read_out_anew"] = {
-                **dataclasses.asdict(settings), "real": real.hash, "models": len(models), "residues": sums.residues
-            }  # fmt: skip
-            save_network(prior, options.out / path.name, facts)
-            sys.stdout.write(f"{options.out / path.name}: {len(models)} models, {sums.residues} residues\n")
+        priors = [prior for prior, _ in (load_network(path, "prior") for path in options.priors)]
+        sums = equations(priors, models, settings)
+        facts = {
+            "fit": dataclasses.asdict(settings),
+            "priors": [file_hash(path) for path in options.priors],
+            "data": {"hash": real.hash, "chains": len(models), "residues": sums.residues},
+            "parameters": 3 * len(sums.square),
+        }
+        save_network(fitted(priors, sums, settings), options.out, facts)
+        sys.stdout.write(f"{options.out}: {len(models)} models, {sums.residues} residues\n")
     except RefineError as error:
         sys.stderr.write(f"refine: {error}\n")
         return error.exit_code

@@ -20,7 +20,7 @@ NAMES = ("prior", "mediated", "likelihood")
 
 
 def networks(count: int = 1) -> Networks:
-    return Networks(tuple(prior(seed=k) for k in range(count)), likelihood(), None, Path("."), {})
+    return Networks(tuple(prior(seed=k) for k in range(count)), likelihood(), None, None, Path("."), {})
 
 
 def system() -> System:

@@ -1,8 +1,7 @@
-"""Reading priors out anew: known coefficients are found, real models gain, all else of a prior stays."""
+"""The read-out for near-native structures: known coefficients are found, and real models gain."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from pathlib import Path
 
@@ -11,19 +10,21 @@ import pytest
 import torch
 
 from refine.errors import InputError
-from refine.networks.prior import WHOLE_SHIFT_OUTPUTS
+from refine.files import file_hash
+from refine.networks.prior import Prior
+from refine.networks.readout import Readout
 from refine.networks.weights import load_network, save_network
 from refine.training.readout import (
+    FitSettings,
     NormalEquations,
-    ReadoutSettings,
     equations,
+    fitted,
     hidden_values,
     main,
     of_train_split,
-    read_anew,
     whole_displacement,
 )
-from refine.training.real_models import RealModels
+from refine.training.real_models import RealModel, RealModels
 from tests.networks.small import prior
 from tests.training.test_real_models import file, real_model  # noqa: F401 (a fixture)
 
@@ -48,34 +49,43 @@ def test_displacements_lead_to_the_native() -> None:
     assert 0.1 < np.linalg.norm(whole_displacement(model), axis=1).mean() < 1.2
 
 
-def test_real_models_gain_and_the_rest_stays() -> None:
-    before = prior(torch.float32)
-    after = copy.deepcopy(before)
-    models, settings = [real_model(k, "predicted") for k in range(4)], ReadoutSettings(ridge=1e-4)
-    read_anew(after, equations(after, models, settings), settings)
-
-    def missed(network: torch.nn.Module) -> float:
-        return float(np.mean([np.abs(hidden_values(network, m)[1] - whole_displacement(m)).mean() for m in models]))
-
-    assert missed(after) < 0.8 * missed(before)
-    changed = [k for k, v in after.state_dict().items() if not torch.equal(v, before.state_dict()[k])]
-    assert changed == ["frame_head.3.weight", "frame_head.3.bias"]
-    rows = torch.ones(15, dtype=torch.bool)
-    rows[WHOLE_SHIFT_OUTPUTS] = False
-    assert torch.equal(after.frame_head[3].weight[rows], before.frame_head[3].weight[rows])
+def said(readout: Readout, priors: list[Prior], model: RealModel) -> np.ndarray:
+    values = torch.from_numpy(hidden_values(priors, model)[0][:, :-1]).float()
+    return readout(values.split([prior.settings.trunk.width for prior in priors], dim=-1)).detach().numpy()
 
 
-def test_command_writes_a_prior_that_says_what_it_was_read_from(file: Path, tmp_path: Path) -> None:  # noqa: F811
-    source = tmp_path / "prior.safetensors"
-    save_network(prior(torch.float32), source, {"steps": 3})
-    assert main([str(source), "--real", str(file), "--out", str(tmp_path / "new")]) == 0
-    network, facts = load_network(tmp_path / "new" / "prior.safetensors", "prior")
-    assert facts["steps"] == 3 and facts["read_out_anew"]["models"] == 2
-    assert facts["read_out_anew"]["residues"] == sum(len(m.residue) for m in of_train_split(RealModels(file)))
-    assert not torch.equal(network.frame_head[3].weight, load_network(source, "prior")[0].frame_head[3].weight)
-    assert main([str(source), "--real", str(source), "--out", str(tmp_path / "new")]) != 0
+def test_held_back_by_all_means_it_says_what_the_priors_say() -> None:
+    priors, models = [prior(torch.float32, seed=k) for k in range(2)], [real_model(0, "predicted")]
+    settings = FitSettings(ridge=1e9)
+    readout = fitted(priors, equations(priors, models, settings), settings)
+    constant = readout.linear.bias - torch.stack([p.frame_head[3].bias[8:11] for p in priors]).mean(0)
+    assert np.allclose(
+        said(readout, priors, models[0]) - constant.detach().numpy(), hidden_values(priors, models[0])[1], atol=1e-4
+    )
+
+
+def test_real_models_gain() -> None:
+    priors = [prior(torch.float32, seed=k) for k in range(2)]
+    models, settings = [real_model(k, "predicted") for k in range(4)], FitSettings(ridge=1e-4)
+    readout = fitted(priors, equations(priors, models, settings), settings)
+    own = np.mean([np.abs(hidden_values(priors, m)[1] - whole_displacement(m)).mean() for m in models])
+    new = np.mean([np.abs(said(readout, priors, m) - whole_displacement(m)).mean() for m in models])
+    assert new < 0.8 * own
+
+
+def test_command_writes_a_read_out_that_says_what_it_was_fitted_on(file: Path, tmp_path: Path) -> None:  # noqa: F811
+    sources = [tmp_path / "prior.safetensors", tmp_path / "prior_2.safetensors"]
+    for k, source in enumerate(sources):
+        save_network(prior(torch.float32, seed=k), source, {"steps": 3})
+    names, out = [str(source) for source in sources], tmp_path / "near_native.safetensors"
+    assert main([*names, "--real", str(file), "--out", str(out)]) == 0
+    network, facts = load_network(out, "readout")
+    assert isinstance(network, Readout) and network.settings.states == 32
+    assert facts["priors"] == [file_hash(source) for source in sources]
+    assert facts["data"]["residues"] == sum(len(m.residue) for m in of_train_split(RealModels(file)))
+    assert main([*names, "--real", str(sources[0]), "--out", str(out)]) != 0
 
 
 def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(InputError):
-        ReadoutSettings(ridge=-1)
+        FitSettings(ridge=-1)
