@@ -195,6 +195,17 @@ def test_an_input_that_the_priors_would_leave_goes_less_far_and_is_not_relaxed_f
         dataclasses.replace(QUICK.length, near=1.0)
 
 
+@pytest.mark.parametrize(("move", "near"), [(0.0, True), (1.0, False)])
+def test_near_native_inputs_are_moved_by_their_read_out(
+    piece: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: float, near: bool
+) -> None:
+    asked: list[Engine] = []
+    monkeypatch.setattr(Engine, "wanted_move", move)
+    monkeypatch.setattr(Engine, "near_native_drift", property(lambda engine: asked.append(engine) or engine.drift))
+    refine_file(piece, tmp_path / "out", dataclasses.replace(QUICK, models=1), report=False)
+    assert bool(asked) == near
+
+
 def test_resume_skips_a_finished_run_and_redoes_another(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not empty"):
         refine_file(piece, run.out, QUICK)

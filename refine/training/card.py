@@ -44,6 +44,9 @@ _UNMEASURED = {
         "Not measured here: real models instead of crystal structures, calibration, complexes of several chains."
     ),
     "judge": "Not measured here: models by servers (see the benchmarks), complexes of several chains.",
+    "readout": (
+        "Fitted in closed form, so there are no steps. What it changes is measured in benchmarks/LOG.md, entry 52."
+    ),
     "prior": (
         "Not measured here: the change that refinement with these weights brings to real models (see the benchmarks), "
         "and complexes."
@@ -121,10 +124,9 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("export command", f"`{facts['exported_by']}`" if facts.get("exported_by") else "not recorded"),
         ("versions", ", ".join(f"{k} {v}" for k, v in facts.get("versions", {}).items()) or "not recorded"),
     ]
-    anew = facts.get("read_out_anew")
-    if anew:
-        fitted = f"{anew['models']} real models, {anew['residues']} residues (sha256 {anew['real'][:16]})"
-        rows.append(("whole displacement read out anew on", fitted))
+    if "fit" in facts:
+        rows.append(("fit", ", ".join(f"{k} {v}" for k, v in facts["fit"].items())))
+        rows.append(("priors it reads", ", ".join(facts["priors"])))
     return [(name, str(value)) for name, value in rows]
 
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from refine.energy.free_energy import FreeEnergy
 from refine.energy.learned import AppliedNetworks, DistanceDensity, FrameDensity, IdentityLikelihood, learned_terms
 from refine.energy.system import System
+from refine.networks.readout import Readout, ReadoutSettings
 from refine.networks.weights import Networks
-from refine.structure.geometry import rotation_from_vector
-from tests.networks.small import compact_protein, judge, likelihood, prior
+from refine.structure.geometry import rotation_from_vector, to_global
+from tests.networks.small import compact_protein, judge, likelihood, prior, randomised
 
 NAMES = ("prior", "mediated", "likelihood")
 
@@ -104,6 +105,22 @@ def test_disagreement_widens_the_density() -> None:
     alone, together = (AppliedNetworks(networks(n), system()).fields(x) for n in (1, 3))
     assert (alone.disagreement == 0).all() and together.disagreement.min() > 0
     assert (together.shift_b > 0).all()
+
+
+def test_a_near_native_read_out_moves_and_all_else_stays() -> None:
+    x, two = coords(), networks(2)
+    readout = randomised(lambda: Readout(ReadoutSettings(32)), 5).double()
+    with_one = dataclasses.replace(two, near_native=readout)
+    usual = AppliedNetworks(with_one, system()).fields(x)
+    near = AppliedNetworks(with_one, system(), near_native=True)
+    fields, outputs = near.fields(x), near.outputs(x)
+    region = outputs[0].region
+    place = to_global(region.rot, region.origin, readout([o.hidden for o in outputs]))
+    assert torch.allclose(fields.place, place) and not torch.allclose(fields.place, usual.place)
+    for name in ("shift_b", "rot", "turn_b", "distances", "distance_b", "lddt", "disagreement"):
+        assert torch.equal(getattr(fields, name), getattr(usual, name)), name
+    without = AppliedNetworks(two, system(), near_native=True).fields(x)
+    assert torch.equal(without.place, usual.place)
 
 
 def test_forces_change_little_over_a_hundredth_of_an_angstrom() -> None:
