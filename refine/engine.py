@@ -131,11 +131,14 @@ class Engine:
 
     @property
     def near_native_drift(self) -> FreeEnergy:
-        """``drift`` with the displacements of near-native structures, where the networks have a read-out for them."""
+        """``drift`` with the displacements of near-native structures, where the networks have a read-out for them; the
+        likelihood, which adds nothing there, exerts no force.
+        """
+        drift = self.drift.without(frozenset({"likelihood"}))
         if self.networks is None or self.networks.near_native is None:
-            return self.drift
+            return drift
         applied = AppliedNetworks(self.networks, self.system, self.settings.whole, near_native=True)
-        return self.drift.replacing(learned_terms(applied))
+        return drift.replacing(learned_terms(applied))
 
     def _long_range(self) -> tuple[Term, ...]:
         """The terms of F_LR; what can be charged is found once, in the input."""

@@ -237,7 +237,10 @@ class Run:
         heat = None if field is None else torch.from_numpy(field / ROOM).to(start.coords)
         if field is not None and plan.noise is None:  # temperatures are told by noise, and an average over it
             plan = dataclasses.replace(plan, replicas=max(plan.replicas, HEATED), noise=NOISE)
-        drift = start.near_native_drift if self.engine.nearly_right else start.drift
+        drift = start.drift
+        if self.engine.nearly_right:
+            drift = start.near_native_drift
+            plan = dataclasses.replace(plan, steps=min(plan.steps, settings.length.steps))
         fit = self.fitting(start)
         if fit is not None:
             plan = ensemble_plan(plan)

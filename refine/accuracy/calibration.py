@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from refine.accuracy.features import Features
 from refine.errors import ModelError
 from refine.files import file_hash
+from refine.networks.weights import NEAR_NATIVE_FILE
 
 TABLE = Path(__file__).resolve().parent / "tables" / "calibration.json"
 FORMS = ("ensemble", "networks", "geometry")
@@ -115,8 +116,9 @@ def form_of(features: Features) -> str:
 
 
 def network_hashes(folder: Path) -> dict[str, str]:
-    """sha256 of the networks in ``folder`` that features come from."""
-    return {p.name: file_hash(p) for p in sorted(folder.glob("*.safetensors"))}
+    """sha256 of the networks in ``folder`` that features come from; the near-native read-out only moves."""
+    paths = sorted(folder.glob("*.safetensors"))
+    return {p.name: file_hash(p) for p in paths if p.name != NEAR_NATIVE_FILE}
 
 
 @functools.cache

@@ -88,7 +88,8 @@ def _section(path: Path) -> str:
             f"a trained file cannot be read: {error}", file=str(path), remedy="Export it again."
         ) from error
     lines = [f"## {path.name}", "", f"A {kind}; {path.stat().st_size / 1e6:.1f} MB.", ""]
-    lines += _table(("what", "value"), [("SHA-256", file_hash(path)), *_rows(facts)])
+    rows = _fit_rows(facts) if "fit" in facts else _rows(facts)
+    lines += _table(("what", "value"), [("SHA-256", file_hash(path)), *rows])
     lines += ["", f"Network: `{json.dumps(settings)}`", ""]
     lines += ["### Metrics", ""]
     lines += _table(("figure", "value"), [(k, f"{v:.4g}") for k, v in facts.get("metrics", {}).items()]) or [
@@ -124,10 +125,19 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("export command", f"`{facts['exported_by']}`" if facts.get("exported_by") else "not recorded"),
         ("versions", ", ".join(f"{k} {v}" for k, v in facts.get("versions", {}).items()) or "not recorded"),
     ]
-    if "fit" in facts:
-        rows.append(("fit", ", ".join(f"{k} {v}" for k, v in facts["fit"].items())))
-        rows.append(("priors it reads", ", ".join(facts["priors"])))
     return [(name, str(value)) for name, value in rows]
+
+
+def _fit_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Of a network that was fitted in closed form."""
+    data = facts["data"]
+    return [
+        ("data hash", data["hash"]),
+        ("data", f"{data['chains']} real models of the train split, {data['residues']} residues"),
+        ("parameters", str(facts["parameters"])),
+        ("fit", ", ".join(f"{name} {value}" for name, value in facts["fit"].items())),
+        ("priors it reads", ", ".join(facts["priors"])),
+    ]
 
 
 def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> list[str]:

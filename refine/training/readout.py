@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from refine.errors import InputError, RefineError
 from refine.files import file_hash
@@ -122,7 +123,7 @@ def whole_displacement(model: RealModel) -> Array:
 def fitted(priors: Sequence[Prior], sums: NormalEquations, settings: FitSettings) -> Readout:
     """The read-out: the mean of the priors' own and what it lacks by ``sums``."""
     change = torch.from_numpy(sums.solution(settings.ridge)).to(torch.float32)
-    lasts = [prior.frame_head[-1] for prior in priors]
+    lasts = [last for prior in priors if isinstance(last := prior.frame_head[-1], nn.Linear)]
     readout = Readout(ReadoutSettings(len(change) - 1))
     with torch.no_grad():
         own = torch.cat([last.weight[WHOLE_SHIFT_OUTPUTS] for last in lasts], dim=1) / len(priors)
@@ -164,7 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         real = RealModels(options.real)
         models = of_train_split(real)
-        priors = [prior for prior, _ in (load_network(path, "prior") for path in options.priors)]
+        loaded = [load_network(path, "prior")[0] for path in options.priors]
+        priors = [prior for prior in loaded if isinstance(prior, Prior)]
         sums = equations(priors, models, settings)
         facts = {
             "fit": dataclasses.asdict(settings),
