@@ -31,7 +31,7 @@ from confidence_inputs import LONGEST, MOST_PER_PROGRAM, NATIVES, Measured, case
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from refine.accuracy.calibration import Linear, Residues, network_hashes, packaged
+from refine.accuracy.calibration import Linear, Residues, estimating_hashes, packaged
 from refine.accuracy.confidence import LARGEST, SMALLEST
 from refine.accuracy.fit import fit_linear, fit_logistic
 from refine.accuracy.input_accuracy import (
@@ -190,7 +190,7 @@ def run(args: argparse.Namespace) -> int:
 
     fitted = take("train", "servers tune", "natives")
     facts = {
-        "networks": network_hashes(networks.folder),
+        "networks": estimating_hashes(networks.folder),
         "source": "python benchmarks/confidence.py",
         "data": {g: sum(m.case.group == g for m in fitted) for g in ("train", "servers tune", "natives")},
         "commit": _commit(),

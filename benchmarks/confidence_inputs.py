@@ -19,7 +19,7 @@ import numpy as np
 from native_manifest import natives
 from numpy.typing import NDArray
 
-from refine.accuracy.calibration import network_hashes
+from refine.accuracy.calibration import estimating_hashes
 from refine.accuracy.features import Features
 from refine.accuracy.input_accuracy import input_features
 from refine.assess.compare import compare
@@ -111,7 +111,7 @@ def _predicted(folder: Path, split: str) -> Iterable[Case]:
 
 def measured(chosen: Sequence[Case], networks: Networks, cache: Path) -> list[Measured]:
     """Every case that can be read; those in ``cache`` are not measured again."""
-    key = json.dumps([FORMAT, network_hashes(networks.folder)], sort_keys=True)
+    key = json.dumps([FORMAT, estimating_hashes(networks.folder)], sort_keys=True)
     folder = cache / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     found = []

@@ -58,7 +58,7 @@ from calibration_targets import (
 )
 from native_manifest import natives
 
-from refine.accuracy.calibration import TABLE, Calibration, network_hashes, write_calibration
+from refine.accuracy.calibration import TABLE, Calibration, estimating_hashes, write_calibration
 from refine.bench.manifest import Target, read_manifest
 from refine.engine import load_networks_of
 from refine.settings import RunSettings
@@ -143,7 +143,7 @@ def fit(args: argparse.Namespace) -> int:
     def halves(split: str) -> Sequence[Target]:
         return read_manifest(args.bench / "targets.tsv", chosen_set="refined150-dev", split=split)
 
-    hashes = network_hashes(networks.folder)
+    hashes = estimating_hashes(networks.folder)
     tune = measured_targets(args, "tune", halves("tune"), networks)
     right = [Target(t.name, args.bench / t.model, args.bench / t.native) for t in natives(args.bench, "tune", NATIVES)]
     stay = measured_targets(args, "natives", right, networks)

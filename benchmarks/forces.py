@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from refine.accuracy.calibration import network_hashes
+from refine.accuracy.calibration import estimating_hashes
 from refine.assess.matching import match_residues
 from refine.bench.manifest import read_manifest
 from refine.bench.statistics import mean_interval
@@ -112,7 +112,7 @@ def main() -> None:
         "split": args.split,
         "targets": len(weight),
         "residues": int(np.sum(weight)),
-        "networks": {k: v for k, v in network_hashes(networks.folder).items() if k != "judge.safetensors"},
+        "networks": {k: v for k, v in estimating_hashes(networks.folder).items() if k != "judge.safetensors"},
         "force_cosine": {name: float(np.average(v, weights=weight)) for name, v in pointing.items()},
         "force_cosine_by_target": {
             name: dataclasses.asdict(mean_interval(np.array(v))) for name, v in pointing.items()

@@ -104,12 +104,8 @@ class Calibration:
     source: str
 
     def belongs_to(self, folder: Path | None) -> bool:
-        """Whether it was fitted with the networks in ``folder`` that features come from, which the near-native read-out
-        is none of; without networks there is nothing to differ.
-        """
-        if folder is None:
-            return True
-        return {k: v for k, v in network_hashes(folder).items() if k != NEAR_NATIVE_FILE} == dict(self.networks)
+        """Whether it was fitted with the networks in ``folder``; without networks there is nothing to differ."""
+        return folder is None or estimating_hashes(folder) == dict(self.networks)
 
 
 def form_of(features: Features) -> str:
@@ -122,6 +118,11 @@ def form_of(features: Features) -> str:
 def network_hashes(folder: Path) -> dict[str, str]:
     """sha256 of the trained files in ``folder``."""
     return {p.name: file_hash(p) for p in sorted(folder.glob("*.safetensors"))}
+
+
+def estimating_hashes(folder: Path) -> dict[str, str]:
+    """sha256 of the networks in ``folder`` that estimates are made with: the near-native read-out moves only."""
+    return {name: value for name, value in network_hashes(folder).items() if name != NEAR_NATIVE_FILE}
 
 
 @functools.cache

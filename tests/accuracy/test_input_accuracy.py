@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refine.accuracy.calibration import network_hashes
+from refine.accuracy.calibration import estimating_hashes
 from refine.accuracy.confidence import AccuracyEstimate
 from refine.accuracy.input_accuracy import (
     InputAccuracy,
@@ -107,7 +107,7 @@ def test_a_models_confidence_is_the_inputs_and_what_the_run_sees_change() -> Non
 
 
 def test_the_table_belongs_to_the_packaged_networks() -> None:
-    now = network_hashes(load_networks().folder)
+    now = estimating_hashes(load_networks().folder)
     assert packaged_table().networks == now, "run benchmarks/confidence.py for the networks of models/small"
 
 
