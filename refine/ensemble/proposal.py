@@ -18,7 +18,8 @@ class Proposal:
 
     Attributes:
         name: ``replica 3``, ``medoid 1``, ``average`` (of the replicas), ``average 1`` (of the snapshots of cluster 1,
-            the largest), ``way 2/5`` (of a single replica, two fifths of its way from the start).
+            the largest), ``way 1.5`` (of a single replica, so many times its way from the start), ``early 2`` (likewise
+            of its way after half of the steps).
         backbone: (L, 4, 3) float32 Å.
     """
 
@@ -27,28 +28,36 @@ class Proposal:
 
     @property
     def kind(self) -> str:
-        """``replica``, ``medoid``, ``average`` or ``way``."""
+        """``replica``, ``medoid``, ``average``, ``way`` or ``early``."""
         return self.name.split()[0]
 
 
 def shortened(
     proposals: Sequence[Proposal], start: NDArray[np.float32], length: float, *, anchored: bool = False
 ) -> list[Proposal]:
-    """Proposals that go ``length`` (0–1) of their way from ``start`` (L, 4, 3) Å, along straight lines; 1 leaves them
-    as they are, to the bit; parts of a way stay what they are, the alternatives to a short one.
+    """Proposals that go ``length`` (0–1) of their way from ``start`` (L, 4, 3) Å, see ``along``; 1 leaves them as they
+    are, to the bit; what is another part of a way stays what it is, the alternative to a short one.
+    """
+    if length >= 1.0:
+        return list(proposals)
+    moved = along(np.stack([p.backbone for p in proposals]), start, length, anchored=anchored)
+    return [
+        p if p.kind in ("way", "early") else dataclasses.replace(p, backbone=backbone)
+        for p, backbone in zip(proposals, moved, strict=True)
+    ]
+
+
+def along(
+    ends: NDArray[np.float32], start: NDArray[np.float32], part: float, *, anchored: bool = False
+) -> NDArray[np.float32]:
+    """Places (P, L, 4, 3) Å at ``part`` of straight ways from ``start`` (L, 4, 3) to ``ends`` (P, L, 4, 3).
 
     Each is laid onto ``start`` by its CA atoms first; ``anchored`` ones share residues that never moved and stay where
     they are. Bonds change by little as long as the whole way is some tenths of an Å.
     """
-    if length >= 1.0:
-        return list(proposals)
-    laid = torch.from_numpy(np.stack([p.backbone for p in proposals]))
-    origin = torch.from_numpy(start)
+    laid, origin = torch.from_numpy(ends), torch.from_numpy(start)
     if not anchored:
         rot, shift = superpose(laid[:, :, 1], origin[:, 1].expand(len(laid), -1, -1))
         laid = (laid.flatten(1, 2) @ rot.transpose(-1, -2) + shift.unsqueeze(-2)).view_as(laid)
-    moved = (origin + length * (laid - origin)).numpy()
-    return [
-        p if p.kind == "way" else dataclasses.replace(p, backbone=backbone)
-        for p, backbone in zip(proposals, moved, strict=True)
-    ]
+    moved: NDArray[np.float32] = (origin + part * (laid - origin)).numpy()
+    return moved
