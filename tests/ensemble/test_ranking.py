@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from refine.ensemble.candidates import distinct, finishing_order, rank
+from refine.ensemble.candidates import distinct, finishing_order, rank, way_proposals
 from refine.ensemble.proposal import Proposal
 
 
@@ -47,7 +47,18 @@ def test_what_is_finished_is_chosen_by_energy_and_never_diverged() -> None:
 
 
 def test_what_is_finished_differs() -> None:
-    near = proposals_at(("average", "replica 1", "way 1/3", "way 2/3"), (3.0, 3.02, 1.0, 2.0))
+    near = proposals_at(("average", "replica 1", "way 0.5", "way 1"), (3.0, 3.02, 1.0, 2.0))
     assert finishing_order(near, np.array([1.0, 0.0, 3.0, 2.0]), 9, "average") == [0, 3, 2]
     assert finishing_order(near, np.array([1.0, 0.0, 3.0, 2.0]), 2, "energy") == [1, 3]
     assert distinct(np.stack([p.backbone[:, 1] for p in near]), 9) == [0, 2, 3]
+
+
+def test_other_models_of_one_replica_go_other_lengths_of_its_way() -> None:
+    path = np.stack([p.backbone for p in proposals_at("abcde", (0.1, 0.2, 0.6, 0.8, 0.9))])
+    start = proposals_at("s", (0.0,))[0].backbone
+    candidates, nearest = way_proposals(path, None, np.arange(20) > 0, start)
+    far = {p.name: float((p.backbone[1, 0, 2] - start[1, 0, 2]) / 0.5) for p in candidates}
+    wanted = {"replica 1": 0.9, "average": 0.9, "way 0.5": 0.45, "way 1": 0.9, "way 1.5": 1.35, "early 1": 0.6}
+    for name, shift in (wanted | {"early 2": 1.2}).items():
+        assert math.isclose(far[name], shift, abs_tol=1e-4), name
+    assert nearest == [4, 4, 2, 4, 4, 2, 4]
