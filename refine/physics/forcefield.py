@@ -31,8 +31,8 @@ NM_PER_ANGSTROM = 0.1
 _CUTOFF_NM = 1.0
 _HETERO_REACH = 5.5
 """Å from the protein within which hetero atoms are obstacles: beyond it they act by about 0.01 kcal/mol."""
-_WATER_REACH = 4.2
-"""The same for waters: those of the first shell, behind which the others stand. Each costs as much as an atom."""
+_WATER_REACH = 3.5
+"""The same for waters: those that touch the protein or are hydrogen-bonded to it. Each costs as much as an atom."""
 # OBC radii in Å and scales by element (Onufriev, Bashford & Case 2004; mbondi2: hydrogen on nitrogen 1.3).
 _GB = {"H": (1.2, 0.85), "C": (1.7, 0.72), "N": (1.55, 0.79), "O": (1.5, 0.85), "S": (1.8, 0.96)}
 _GB_POLAR_HYDROGEN = 1.3

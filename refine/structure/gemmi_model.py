@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import gemmi
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ATOM14, ONE_TO_THREE
-from refine.structure.atom_sites import Atoms, modifications
+from refine.structure.atom_sites import Atoms, is_water, modifications
 from refine.structure.protein import Connection, HeteroAtom, Protein, Site
 
 
@@ -108,11 +109,17 @@ def _atom(
 ) -> gemmi.Atom:
     atom = gemmi.Atom()
     atom.name = name
-    atom.element = gemmi.Element(element)
-    atom.pos = gemmi.Position(*(float(x) for x in position))
-    atom.occ = float(occupancy)
-    atom.b_iso = float(b)
+    atom.element = _element(element)
+    x, y, z = position
+    atom.pos = gemmi.Position(x, y, z)
+    atom.occ = occupancy
+    atom.b_iso = b
     return atom
+
+
+@functools.lru_cache(256)
+def _element(symbol: str) -> gemmi.Element:
+    return gemmi.Element(symbol)
 
 
 def _hetero_residues(hetero: Sequence[HeteroAtom]) -> list[tuple[int, str, gemmi.Residue]]:
@@ -125,17 +132,25 @@ def _hetero_residues(hetero: Sequence[HeteroAtom]) -> list[tuple[int, str, gemmi
             residue.name = h.residue_name
             residue.seqid = gemmi.SeqId(h.number, h.insertion or " ")
             residue.het_flag = "H" if h.is_hetatm else "A"
-            info = gemmi.find_tabulated_residue(h.residue_name)
-            nucleic, water = bool(info) and info.is_nucleic_acid(), bool(info) and info.is_water()
-            kind = gemmi.EntityType
-            residue.entity_type = kind.Polymer if nucleic else kind.Water if water else kind.NonPolymer
+            residue.entity_type = _entity_type(h.residue_name)
             items.append((h.order, h.chain, residue))
             key = this
         atom = _atom(h.name, h.element, h.position, h.occupancy, h.b_factor)
-        atom.altloc = h.altloc or "\0"
-        atom.charge = h.charge
-        items[-1][2].add_atom(atom)
+        if h.altloc:
+            atom.altloc = h.altloc
+        if h.charge:
+            atom.charge = h.charge
+        residue.add_atom(atom)
     return items
+
+
+@functools.lru_cache(4096)
+def _entity_type(residue_name: str) -> gemmi.EntityType:
+    if is_water(residue_name):
+        return gemmi.EntityType.Water
+    info = gemmi.find_tabulated_residue(residue_name)
+    nucleic = info is not None and info.is_nucleic_acid()
+    return gemmi.EntityType.Polymer if nucleic else gemmi.EntityType.NonPolymer
 
 
 def _describe(structure: gemmi.Structure) -> None:

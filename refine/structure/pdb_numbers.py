@@ -53,7 +53,7 @@ class ResidueNumbers:
         if last_chain == "" and last >= 9999 and re.fullmatch(r"\d{5}", wide) and 0 <= int(wide) - last <= 1:
             self._seen["five"].add(int(wide))
             return "", int(wide), insertion
-        if re.fullmatch(r" *\d+", field) and insertion:
+        if insertion and re.fullmatch(r" *\d+", field):
             four = int(text) if text.strip() else None
             if four is None or chain != last_chain or last not in (four, four - 1):
                 self._seen["five"].add(int(field))
@@ -63,7 +63,7 @@ class ResidueNumbers:
 
     def _hexadecimal(self, text: str, last: int) -> int | None:
         """The hexadecimal value of ``text`` where the number before it in the chain, or its digits, ask for it."""
-        if re.fullmatch(r"[0-9A-Fa-f]{4}", text) is None:
+        if text[:1] == " " or re.fullmatch(r"[0-9A-Fa-f]{4}", text) is None:
             return None
         value = int(text, 16)
         mixed = text[0].isdigit() and not text.isdigit()
