@@ -24,7 +24,7 @@ from refine.structure.atom_sites import is_water
 from refine.structure.backbone import place_oxt
 from refine.structure.chemistry import radii
 from refine.structure.connections import disulfide_pairs
-from refine.structure.protein import Protein, Site
+from refine.structure.protein import Protein, Rider, Site
 
 KJ_PER_KCAL = 4.184
 NM_PER_ANGSTROM = 0.1
@@ -79,11 +79,12 @@ class ForceFieldSystem:
         dynamic: bool = False,
     ) -> None:
         self.included = _included(protein)
+        self._riders = [one for one in protein.riders if self.included[[one.residue - 1, one.residue]].all()]
         if not self.included.any():
             raise EngineError("no bonded stretch of complete residues to relax")
         try:
             self._caps = list(caps(protein, self.included).items())
-            topology, start = _heavy_topology(protein, self.included, dict(self._caps))
+            topology, start = _heavy_topology(protein, self.included, dict(self._caps), self._riders)
             self.topology = protonated(topology, start, ph, _variants(protein, topology, self.included))
             self.system = _amber14().createSystem(
                 self.topology,
@@ -127,6 +128,9 @@ class ForceFieldSystem:
         for i in np.nonzero(self.included & ~mobile)[0].tolist():
             for particle in self.particle[i][self.particle[i] >= 0]:
                 self.system.setParticleMass(int(particle), 0.0)
+        for rider, particle in zip(self._riders, self._rider_particles, strict=True):
+            if not mobile[rider.residue]:
+                self.system.setParticleMass(particle, 0.0)
         for residue in self.topology.residues():
             if residue.name in CAP_NAMES:
                 for atom in residue.atoms():
@@ -172,6 +176,7 @@ class ForceFieldSystem:
         heavy = self.particle[there]
         obstacles = self._obstacles(protein)
         x[heavy] = separated(with_oxt[there], obstacles)
+        x[self._rider_particles] = np.array([protein.hetero[k].position for k, *_ in self._riders]).reshape(-1, 3)
         for particles, (_, cap) in zip(self._cap_particles, self._caps, strict=True):
             x[particles] = cap.positions(protein)
         return np.concatenate((self._hydrogens.place(x), obstacles))
@@ -179,6 +184,8 @@ class ForceFieldSystem:
     def _index_atoms(self, protein: Protein) -> None:
         """Particle of each slot (L, 15), -1 where there is none; slot 14 is OXT."""
         index = np.full((len(protein), 15), -1, dtype=np.int64)
+        riding = {one.residue: protein.hetero[one.hetero].name for one in self._riders}
+        self._rider_particles: list[int] = []
         self.residue_of = np.full(self.topology.getNumAtoms(), -1, dtype=np.int64)
         residues = [residue for residue in self.topology.residues() if residue.name not in CAP_NAMES]
         for i, residue in zip(np.nonzero(self.included)[0], residues, strict=True):
@@ -186,6 +193,8 @@ class ForceFieldSystem:
             slots = (*ATOM14[protein.sequence[i]], *[""] * (14 - len(ATOM14[protein.sequence[i]])), "OXT")
             index[i] = [names.get(name, -1) for name in slots]
             self.residue_of[list(names.values())] = i
+            if i in riding:
+                self._rider_particles.append(names[riding[i]])
         self.particle = index
         heavy = {
             (residue.id, residue.name): [a.index for a in residue.atoms() if a.element.symbol != "H"]
@@ -204,8 +213,9 @@ class ForceFieldSystem:
                     hydrogens.setdefault(atom.index, []).append(other.index)
         bonded = {site for site, _ in self._caps} | {Site(j, 0) for _, j in closed(protein, self.included)}
         pairs = []
+        riding = {Site(-1, one.hetero) for one in self._riders}
         for one in protein.connections:
-            for site in (one.first, one.second):
+            for site in (one.first, one.second) if one.second not in riding else ():
                 parent = int(self.particle[site]) if site.residue >= 0 else -1
                 free = hydrogens.get(parent, [])
                 amine = one.kind == "metal" and len(free) > 1
@@ -220,7 +230,8 @@ class ForceFieldSystem:
         in_caps = {site for _, cap in self._caps for _, _, site in cap.atoms}
         left = np.argwhere(protein.mask & ~self.included[:, None])
         left = left[np.array([tuple(site) not in in_caps for site in left.tolist()], np.bool_)]
-        carried = [h for k, h in enumerate(protein.hetero) if (-1, k) not in in_caps]
+        inside = in_caps | {Site(-1, one.hetero) for one in self._riders}
+        carried = [h for k, h in enumerate(protein.hetero) if (-1, k) not in inside]
         hetero = np.array([h.position for h in carried], dtype=np.float64).reshape(-1, 3)
         points = np.concatenate((protein.coords[0][left[:, 0], left[:, 1]].astype(np.float64), hetero))
         symbols = [ATOM14[protein.sequence[i]][k][0] for i, k in left] + [h.element for h in carried]
@@ -330,7 +341,7 @@ def _included(protein: Protein) -> NDArray[np.bool_]:
 
 
 def _heavy_topology(
-    protein: Protein, included: NDArray[np.bool_], ends: dict[Site, Cap]
+    protein: Protein, included: NDArray[np.bool_], ends: dict[Site, Cap], riders: Sequence[Rider]
 ) -> tuple[app.Topology, NDArray[np.float64]]:
     """OpenMM topology of the included residues' heavy atoms, a chain for each bonded stretch with the caps at its ends,
     and positions (A, 3) in Å.
@@ -341,6 +352,8 @@ def _heavy_topology(
     chain = None
     rings = closed(protein, included)
     open_ends = {i for i, _ in rings}
+    riding = {rider.residue: rider.hetero for rider in riders}
+    modified: dict[int, app.topology.Atom] = {}
 
     def add_cap(site: Site) -> bool:
         cap = ends.get(site)
@@ -359,6 +372,10 @@ def _heavy_topology(
         for k, name in enumerate(ATOM14[protein.sequence[i]]):
             atoms[Site(i, k)] = topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
             position.append(protein.coords[0, i, k].astype(np.float64))
+        if i in riding:
+            atom = protein.hetero[riding[i]]
+            modified[i] = topology.addAtom(atom.name, app.Element.getBySymbol(atom.element), residue)
+            position.append(np.array(atom.position))
         if protein.bonded[i] and included[i + 1]:
             continue
         if i not in open_ends and not add_cap(Site(i, 2)):
@@ -366,6 +383,10 @@ def _heavy_topology(
             backbone = protein.coords[0, i, :4].astype(np.float64)
             position.append(protein.oxt[0, i].astype(np.float64) if protein.oxt_mask[i] else place_oxt(*backbone))
     topology.createStandardBonds()
+    for rider in riders:  # under their own names OpenMM would not know the bonds of these residues
+        atom = modified[rider.residue]
+        topology.addBond(atoms[Site(rider.residue, rider.frame[0])], atom)
+        atom.residue.name = protein.hetero[rider.hetero].residue_name
     for i, j in rings:
         topology.addBond(atoms[Site(i, 2)], atoms[Site(j, 0)])
     sulfur = ATOM14["C"].index("SG")

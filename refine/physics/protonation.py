@@ -40,10 +40,10 @@ class _Hydrogen:
 
 @functools.cache
 def _definitions() -> dict[str, tuple[_Hydrogen, ...]]:
-    """Hydrogens by residue name, as OpenMM brings them along."""
+    """Hydrogens by residue name, as OpenMM brings them along, and of residues that its force fields know alone."""
     amide = tuple(_Hydrogen(name, "N", float("inf"), frozenset(), "") for name in ("HN1", "HN2"))
     root = ElementTree.parse(Path(app.__file__).parent / "data" / "hydrogens.xml").getroot()
-    return {"NH2": amide} | {
+    residues = {
         residue.attrib["name"]: tuple(
             _Hydrogen(
                 one.attrib["name"],
@@ -56,6 +56,9 @@ def _definitions() -> dict[str, tuple[_Hydrogen, ...]]:
         )
         for residue in root.findall("Residue")
     }
+    hydroxyl = _Hydrogen("HD1", "OD1", float("inf"), frozenset(), "")
+    hydroxyproline = (*(one for one in residues["PRO"] if one.name != "HG3"), hydroxyl)
+    return residues | {"NH2": amide, "HYP": hydroxyproline}
 
 
 def protonated(

@@ -29,12 +29,12 @@ def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = Non
     structure = gemmi.Structure()
     structure.name = protein.name or "protein"
     for r in range(protein.replicas):
-        model = gemmi.Model(r + 1)
+        model, one = gemmi.Model(r + 1), protein.replica(r)
         items: list[tuple[int, str, gemmi.Residue]] = []
         for i in range(len(protein)):
-            residue = _residue(protein, r, i, b[i], own.get(i, ()))
+            residue = _residue(one, i, b[i], own.get(i, ()))
             items.append((int(protein.file_order[i]), protein.residue_ids[i].chain, residue))
-        items += _hetero_residues([atom for k, atom in enumerate(protein.hetero) if k not in merged])
+        items += _hetero_residues([atom for k, atom in enumerate(one.hetero) if k not in merged])
         items.sort(key=lambda item: item[0])
         chain: gemmi.Chain | None = None
         for _, chain_id, residue in items:
@@ -45,9 +45,9 @@ def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = Non
     _describe(structure)
     if protein.connections:
         atoms = Atoms(protein)
-        for number, one in enumerate(protein.connections, 1):
-            if one.second.residue >= 0 or one.second.slot not in own.get(one.first.residue, ()):
-                structure.connections.append(_connection(atoms, one, number))
+        for number, bond in enumerate(protein.connections, 1):
+            if bond.second.residue >= 0 or bond.second.slot not in own.get(bond.first.residue, ()):
+                structure.connections.append(_connection(atoms, bond, number))
     return structure
 
 
@@ -82,8 +82,10 @@ def _partner(atoms: Atoms, site: Site) -> gemmi.AtomAddress:
     return gemmi.AtomAddress(one.chain, number, atoms.residue_name(site), one.name, altloc or "\0")
 
 
-def _residue(protein: Protein, r: int, i: int, b: NDArray[np.float32], own: Sequence[int]) -> gemmi.Residue:
-    """A residue with what it has beyond its standard atoms (``own`` of the hetero atoms), under the name of these."""
+def _residue(protein: Protein, i: int, b: NDArray[np.float32], own: Sequence[int]) -> gemmi.Residue:
+    """A residue of replica 0 with what it has beyond its standard atoms (``own`` of the hetero atoms), under the name
+    of these.
+    """
     identity, letter = protein.residue_ids[i], protein.sequence[i]
     residue = gemmi.Residue()
     residue.name = ONE_TO_THREE[letter]
@@ -93,14 +95,14 @@ def _residue(protein: Protein, r: int, i: int, b: NDArray[np.float32], own: Sequ
     residue.entity_type = gemmi.EntityType.Polymer
     for k in np.flatnonzero(protein.mask[i]):
         name = ATOM14[letter][k]
-        residue.add_atom(_atom(name, name[0], protein.coords[r, i, k], protein.occupancies[i, k], b[k]))
+        residue.add_atom(_atom(name, name[0], protein.coords[0, i, k], protein.occupancies[i, k], b[k]))
     for h in own:
         atom = protein.hetero[h]
         residue.name, residue.het_flag = atom.residue_name, "H"
         residue.add_atom(_atom(atom.name, atom.element, atom.position, atom.occupancy, atom.b_factor))
         residue[-1].charge = atom.charge
     if protein.oxt_mask[i]:
-        residue.add_atom(_atom("OXT", "O", protein.oxt[r, i], protein.occupancies[i, 2], b[2]))
+        residue.add_atom(_atom("OXT", "O", protein.oxt[0, i], protein.occupancies[i, 2], b[2]))
     return residue
 
 

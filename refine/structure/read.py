@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refine.constants import ATOM14, ONE_TO_THREE
+from refine.constants import ATOM14, ONE_TO_THREE, RIDING_ATOMS
 from refine.errors import InputError
 from refine.structure.atom_record import AtomRecord
 from refine.structure.cif_format import parse_bcif, parse_mmcif
@@ -338,7 +338,8 @@ def _note_dropped(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped:
         kind, text = "unknown_atom", f"atoms that {three} does not have are left out: {lost}"
     else:
         kind, text = "modified" if is_modified(residue.name) else "protonation", f"{residue.name} is read as {three}"
-        text += f"; its other atoms are carried along unmoved: {' '.join(a.name for a in kept)}" if kept else ""
+        how = "" if all((residue.name, a.name) in RIDING_ATOMS for a in kept) else " unmoved"
+        text += f"; its other atoms are carried along{how}: {' '.join(a.name for a in kept)}" if kept else ""
         text += f"; atoms left out: {lost}" if lost else ""
     log.notes.append(Note(kind, text, residue.chain, residue.label))
 
