@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import gemmi
 import numpy as np
@@ -14,14 +14,18 @@ from refine.structure.atom_sites import Atoms, is_water, modifications
 from refine.structure.protein import Connection, HeteroAtom, Protein, Site
 
 
-def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = None) -> gemmi.Structure:
+def build_structure(
+    protein: Protein, b_values: NDArray[np.float32] | None = None, residue_names: Mapping[str, str] | None = None
+) -> gemmi.Structure:
     """All replicas of ``protein`` as models 1..R, author chain ids, numbers and order of the file kept.
 
     Args:
         protein: R >= 1; hetero atoms are repeated in every model.
         b_values: (L,) or (L, 14) for the B column of the protein; None takes ``protein.b_factors``. OXT takes the value
             of C.
+        residue_names: names of hetero residues → what they are called in place of these.
     """
+    names = residue_names or {}
     b = protein.b_factors if b_values is None else np.asarray(b_values, np.float32)
     b = np.repeat(b[:, None], 14, axis=1) if b.ndim == 1 else b
     own = modifications(protein)
@@ -32,9 +36,9 @@ def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = Non
         model, one = gemmi.Model(r + 1), protein.replica(r)
         items: list[tuple[int, str, gemmi.Residue]] = []
         for i in range(len(protein)):
-            residue = _residue(one, i, b[i], own.get(i, ()))
+            residue = _residue(one, i, b[i], own.get(i, ()), names)
             items.append((int(protein.file_order[i]), protein.residue_ids[i].chain, residue))
-        items += _hetero_residues([atom for k, atom in enumerate(one.hetero) if k not in merged])
+        items += _hetero_residues([atom for k, atom in enumerate(one.hetero) if k not in merged], names)
         items.sort(key=lambda item: item[0])
         chain: gemmi.Chain | None = None
         for _, chain_id, residue in items:
@@ -47,7 +51,7 @@ def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = Non
         atoms = Atoms(protein)
         for number, bond in enumerate(protein.connections, 1):
             if bond.second.residue >= 0 or bond.second.slot not in own.get(bond.first.residue, ()):
-                structure.connections.append(_connection(atoms, bond, number))
+                structure.connections.append(_connection(atoms, bond, number, names))
     return structure
 
 
@@ -64,25 +68,28 @@ _CONNECTION_TYPES = {
 }
 
 
-def _connection(atoms: Atoms, connection: Connection, number: int) -> gemmi.Connection:
+def _connection(atoms: Atoms, connection: Connection, number: int, names: Mapping[str, str]) -> gemmi.Connection:
     """A bond as gemmi writes it: LINK and SSBOND in PDB, _struct_conn in mmCIF."""
     record = gemmi.Connection()
     record.type = _CONNECTION_TYPES[connection.kind]
     record.name = f"{connection.kind}{number}"
     record.asu = gemmi.Asu.Same
     record.reported_distance = connection.distance
-    record.partner1, record.partner2 = (_partner(atoms, site) for site in (connection.first, connection.second))
+    record.partner1, record.partner2 = (_partner(atoms, site, names) for site in (connection.first, connection.second))
     return record
 
 
-def _partner(atoms: Atoms, site: Site) -> gemmi.AtomAddress:
+def _partner(atoms: Atoms, site: Site, names: Mapping[str, str]) -> gemmi.AtomAddress:
     one = atoms.address(site)
     altloc = atoms.protein.hetero[site.slot].altloc if site.residue < 0 else ""
     number = gemmi.SeqId(one.number, one.insertion or " ")
-    return gemmi.AtomAddress(one.chain, number, atoms.residue_name(site), one.name, altloc or "\0")
+    residue_name = names.get(one.residue_name, one.residue_name)
+    return gemmi.AtomAddress(one.chain, number, residue_name, one.name, altloc or "\0")
 
 
-def _residue(protein: Protein, i: int, b: NDArray[np.float32], own: Sequence[int]) -> gemmi.Residue:
+def _residue(
+    protein: Protein, i: int, b: NDArray[np.float32], own: Sequence[int], names: Mapping[str, str]
+) -> gemmi.Residue:
     """A residue of replica 0 with what it has beyond its standard atoms (``own`` of the hetero atoms), under the name
     of these.
     """
@@ -98,7 +105,7 @@ def _residue(protein: Protein, i: int, b: NDArray[np.float32], own: Sequence[int
         residue.add_atom(_atom(name, name[0], protein.coords[0, i, k], protein.occupancies[i, k], b[k]))
     for h in own:
         atom = protein.hetero[h]
-        residue.name, residue.het_flag = atom.residue_name, "H"
+        residue.name, residue.het_flag = names.get(atom.residue_name, atom.residue_name), "H"
         residue.add_atom(_atom(atom.name, atom.element, atom.position, atom.occupancy, atom.b_factor))
         residue[-1].charge = atom.charge
     if protein.oxt_mask[i]:
@@ -124,14 +131,14 @@ def _element(symbol: str) -> gemmi.Element:
     return gemmi.Element(symbol)
 
 
-def _hetero_residues(hetero: Sequence[HeteroAtom]) -> list[tuple[int, str, gemmi.Residue]]:
+def _hetero_residues(hetero: Sequence[HeteroAtom], names: Mapping[str, str]) -> list[tuple[int, str, gemmi.Residue]]:
     items: list[tuple[int, str, gemmi.Residue]] = []
     key: tuple[object, ...] = ()
     for h in hetero:
         this = (h.order, h.chain, h.number, h.insertion, h.residue_name)
         if this != key:
             residue = gemmi.Residue()
-            residue.name = h.residue_name
+            residue.name = names.get(h.residue_name, h.residue_name)
             residue.seqid = gemmi.SeqId(h.number, h.insertion or " ")
             residue.het_flag = "H" if h.is_hetatm else "A"
             residue.entity_type = _entity_type(h.residue_name)

@@ -49,29 +49,23 @@ def _unused(name: str, used: Collection[str]) -> str:
     )
 
 
-def with_short_names(protein: Protein) -> tuple[Protein, list[str]]:
-    """The protein with hetero atom names of at most four letters, unique in their residue, and residue names of at most
-    three; and what became of which.
+def with_short_atom_names(protein: Protein) -> tuple[Protein, list[str]]:
+    """The protein with hetero atom names of at most four letters, unique in their residue; and what became of which.
 
     Long names become element and number, the same for every file that is written of the same hetero atoms.
 
     Returns:
-        The protein, itself where nothing is long; and one text a name, such as ``TIP3 is HOH`` or
-        ``LIG B 1: C_10x is C1``.
+        The protein, itself where nothing is long; and one text a name, such as ``LIG B 1: C_10x is C1``.
     """
-    residues = short_residue_names(protein.hetero)
-    if not residues and not long_names(protein.hetero):
+    if not long_names(protein.hetero):
         return protein, []
     hetero: list[HeteroAtom] = []
-    texts = [f"residue name in short: {old} is {new}" for old, new in residues.items()]
+    texts = []
     for (_, chain, number, insertion, residue_name), group in itertools.groupby(protein.hetero, _residue):
         atoms = list(group)
-        short, residue = _short_names(atoms), residues.get(residue_name, residue_name)
-        if short or residue != residue_name:
-            atoms = [dataclasses.replace(a, name=short.get(a.name, a.name), residue_name=residue) for a in atoms]
-        hetero += atoms
-        place = f"{residue_name} {chain} {number}{insertion}"
-        texts += [f"atom name in short: {place}: {old} is {new}" for old, new in short.items()]
+        short = _short_names(atoms)
+        hetero += [dataclasses.replace(a, name=short[a.name]) if a.name in short else a for a in atoms]
+        texts += [f"{residue_name} {chain} {number}{insertion}: {old} is {new}" for old, new in short.items()]
     return dataclasses.replace(protein, hetero=tuple(hetero)), texts
 
 

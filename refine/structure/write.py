@@ -15,7 +15,7 @@ from refine.errors import InputError
 from refine.files import write_text
 from refine.structure.conect_records import add_conect_records
 from refine.structure.gemmi_model import build_structure, is_refined
-from refine.structure.pdb_short_names import with_short_names
+from refine.structure.pdb_short_names import short_residue_names, with_short_atom_names
 from refine.structure.protein import Protein
 
 _MAX_HYBRID36 = 1_223_055
@@ -69,9 +69,11 @@ def write_pdb(
         raise InputError(
             f"The protein does not fit the PDB format: {reason}", file=str(path), remedy="Write mmCIF instead"
         )
-    protein, renamed = with_short_names(protein)
-    remarks = [*remarks, *renamed]
-    structure = build_structure(protein, None if b_values is None else np.clip(b_values, -99.99, MAX_PDB_B))
+    protein, renamed = with_short_atom_names(protein)
+    names = short_residue_names(protein.hetero)
+    remarks = [*remarks, *(f"residue name in short: {long} is {short}" for long, short in names.items())]
+    remarks += [f"atom name in short: {text}" for text in renamed]
+    structure = build_structure(protein, None if b_values is None else np.clip(b_values, -99.99, MAX_PDB_B), names)
     structure.raw_remarks = [f"REMARK  99 {part}" for text in remarks for part in _wrap(text)]
     options = gemmi.PdbWriteOptions()
     options.cryst1_record = False
