@@ -18,6 +18,7 @@ import gemmi
 
 from refine.errors import InputError
 from refine.structure.atom_record import B_FACTORS, MAX_COORDINATE, OCCUPANCIES, AtomRecord, between, refuse_many
+from refine.structure.modified_residues import parent
 from refine.structure.notes import Note
 from refine.structure.pdb_blocks import Block, models_of
 from refine.structure.pdb_numbers import ResidueNumbers
@@ -30,6 +31,10 @@ _CHARMM_IONS = {
     "SOD": "Na", "CLA": "Cl", "POT": "K", "CAL": "Ca", "CES": "Cs", "LIT": "Li", "RUB": "Rb", "BAR": "Ba", "CAD": "Cd",
 }  # fmt: skip
 """Ions whose atom and residue have these names."""
+_TWO_LETTERS = frozenset("FE ZN MG MN CU CL BR".split())
+"""Elements of groups whose atoms have these names, digits left out, wherever in the columns they begin: CHARMM's begin
+where those of one letter do.
+"""
 _MAX_SHIFT = 4
 """Columns by which a serial of more than five digits may push a line to the right."""
 
@@ -81,18 +86,20 @@ class _Residue:
     chain: str
     number: int
     insertion: str
+    unnumbered: bool = False
 
 
 @dataclasses.dataclass
 class _Columns:
-    """What the reading of one line needs to know of its file: name, two-letter chain ids, numbers so far, and the
-    residue of the line before.
+    """What the reading of one line needs to know of its file: name, two-letter chain ids, numbers so far, the residue
+    of the line before, and its atom names where it has no number by which it could be told from the next.
     """
 
     file: str
     two_letter_chains: frozenset[str]
     numbers: ResidueNumbers
     residue: _Residue | None = None
+    atom_names: set[str] = dataclasses.field(default_factory=set)
 
 
 def _aligned(line: str) -> str:
@@ -120,8 +127,11 @@ def _atom(line: str, row: int, segment: int, columns: _Columns, *, last: bool) -
     if len(line) < 54 or (line[53] == " " and len(line.rstrip()) < 54):
         _refuse_short(line, row, columns, last)
     residue, field = columns.residue, line[17:27]
-    if residue is None or field != residue.field:
+    if residue is None or field != residue.field or (residue.unnumbered and line[12:16] in columns.atom_names):
         residue = columns.residue = _residue(line, row, columns)
+        columns.atom_names.clear()
+    if residue.unnumbered:
+        columns.atom_names.add(line[12:16])
     try:
         x, y, z = float(line[30:38]), float(line[38:46]), float(line[46:54])
     except ValueError:
@@ -166,7 +176,9 @@ def _fields(names: str, end: str, residue_name: str) -> _Fields:
 
 
 def _residue(line: str, row: int, columns: _Columns) -> _Residue:
-    """Name, chain and number in columns 18-27, which the atoms of a residue share."""
+    """Name, chain and number in columns 18-27, which the atoms of a residue share; waters and the like without a
+    number, or with asterisks for one, are numbered on.
+    """
     name, chain = line[17:20].strip(), line[21:22].strip()
     if line[20:21].strip():
         if line[20:22] in columns.two_letter_chains:
@@ -176,6 +188,8 @@ def _residue(line: str, row: int, columns: _Columns) -> _Residue:
     try:
         return _Residue(line[17:27], name, *columns.numbers.read(chain, line[22:27]))
     except ValueError:
+        if not line[22:26].strip("* ") and parent(name) is None:
+            return _Residue(line[17:27], name, *columns.numbers.following(chain), unnumbered=True)
         raise InputError(
             f"Line {row} has no residue number in columns 23-26: {line[22:26]!r}", file=columns.file, chain=chain,
             residue=_label(line, name),
@@ -244,6 +258,8 @@ def element_of(name: str, residue_name: str) -> str:
     if name.strip() == residue_name and residue_name in _CHARMM_IONS:
         return _CHARMM_IONS[residue_name]
     bare = re.sub(r"[^A-Za-z]", "", name)
+    if bare.upper() in _TWO_LETTERS:
+        return gemmi.Element(bare).name
     monatomic = re.sub(r"[^A-Za-z]", "", residue_name)
     if bare and bare.upper() == monatomic.upper() and gemmi.Element(bare) != gemmi.Element("X"):
         return gemmi.Element(bare).name

@@ -17,7 +17,7 @@ class ResidueNumbers:
     def __init__(self) -> None:
         self._key: tuple[str, str] | None = None
         self._value = ("", 0, "")
-        self._seen: dict[str, set[int]] = {"five": set(), "hex": set()}
+        self._seen: dict[str, set[int]] = {"five": set(), "hex": set(), "none": set()}
 
     def read(self, chain: str, field: str) -> tuple[str, int, str]:
         """Chain, number and insertion code.
@@ -34,10 +34,18 @@ class ResidueNumbers:
             self._key = (chain, field)
         return self._value
 
+    def following(self, chain: str) -> tuple[str, int, str]:
+        """The number after that of the residue before, as ``read`` gives it, for one that has none."""
+        number = self._value[1] + 1 if self._key and self._value[0] == chain else 1
+        self._key, self._value = (chain, ""), (chain, number, "")
+        self._seen["none"].add(number)
+        return self._value
+
     def notes(self) -> list[Note]:
         """What was decided, one note a kind."""
         texts = {
             "five": "residue numbers that take a fifth column are read as numbers, not as insertion codes",
+            "none": "hetero residues without a number, or with asterisks for one, are numbered on",
             "hex": "residue numbers above 9999 are read as hexadecimal, as VMD writes them",
         }
         return [

@@ -15,6 +15,7 @@ import numpy as np
 from refine.constants import ATOM14, ONE_TO_THREE, RIDING_ATOMS
 from refine.errors import InputError
 from refine.structure.atom_record import AtomRecord
+from refine.structure.charmm_caps import separate_caps
 from refine.structure.cif_format import parse_bcif, parse_mmcif
 from refine.structure.connections import connections
 from refine.structure.continuity import breaks, interpenetrating_chains
@@ -88,7 +89,9 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
         notes.append(Note("model", f"the file holds {len(models)} models; model {number} is used ({how})"))
     _check_identities(models[number], source.path)
     notes += separate_segments(models[number])
-    residues, more = gather(models[number])
+    records, more = separate_caps(models[number])
+    notes += more
+    residues, more = gather(records)
     notes += more
     _check_sizes(residues, source.path)
     box = read_box(source) if is_torn(residues) else None

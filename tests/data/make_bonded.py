@@ -9,8 +9,8 @@ Cut out of entries, heavy atoms, no records: zinc (7DDO A 366-408), glycan and d
 Glu CD, AIB, an unknown residue, amide). Onto 1A7G E 291-330, components in their ideal geometry are put where they are
 bonded: haem, iron_sulphur, sugars (NAG-NAG-BMA), phosphoserine, caps; d_alanine is its Ala 302 reflected. zinc_cys4
 and cycle are built by symmetry, the first of four peptides of it, the second of ten alanines. modified has
-pyroglutamate, selenomethionine, selenocysteine, phosphotyrosine and acetyllysine in one chain; lanthionine and selenium
-are the conotoxin with other bridges: Ala CB to Cys SG, and selenium in place of sulphur.
+pyroglutamate, selenomethionine, selenocysteine, phosphotyrosine, acetyl- and pyridoxal-lysine in one chain; lanthionine
+and selenium are the conotoxin with other bridges: Ala CB to Cys SG, and selenium in place of sulphur.
 """
 
 from __future__ import annotations
@@ -145,13 +145,16 @@ def replaced(model: gemmi.Model, number: int, name: str, fit: tuple[str, ...]) -
 
 
 def modified(model: gemmi.Model) -> gemmi.Model:
-    """Pyroglutamate 291, selenomethionine 302, selenocysteine 307, phosphotyrosine 310 and acetyllysine 314."""
+    """Pyroglutamate 291, selenomethionine 302, pyridoxal-lysine 306, selenocysteine 307, phosphotyrosine 310 and
+    acetyllysine 314.
+    """
     backbone = ("N", "CA", "C", "O", "CB", "OXT")
     ring = ("CG", "CD1", "CD2", "CE1", "CE2", "CZ", "OH")
     replaced(model, 291, "PCA", ("N", "CA", "C", "CB"))
     attach(model, ("E", 302, "CB"), "MSE", "CG", 1.53, 112, into=True, drop=backbone)
     attach(model, ("E", 310, "OH"), "PTR", "P", 1.61, 120, into=True, drop=backbone + ring)
     attach(model, ("E", 314, "NZ"), "ALY", "CH", 1.33, 122, into=True, drop=(*backbone, "CG", "CD", "CE", "NZ"))
+    attach(model, ("E", 306, "NZ"), "LLP", "C4'", 1.3, 122, into=True, drop=(*backbone, "CG", "CD", "CE", "NZ"))
     with_selenium(residue_of(model, 307), "SEC")
     return model
 
