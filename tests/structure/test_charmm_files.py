@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from refine.errors import InputError
@@ -11,8 +12,8 @@ from refine.structure.connections import described
 from refine.structure.prepare import Prepared, prepare
 from tests.conftest import ROOT
 from tests.structure import files
-from tests.structure.test_bad_input import columns
-from tests.structure.test_reading_losses import example
+from tests.structure.test_bad_input import columns, xyz
+from tests.structure.test_reading_losses import example, positions
 
 FOLDER = ROOT / "tests" / "data" / "bonded"
 
@@ -114,3 +115,40 @@ def test_residues_that_carry_a_sugar_of_glycam_are_amino_acids(tmp_path: Path) -
     assert len(protein) == 40 and ("E:303 ASN ND2", "S:1 NAG C1") in {
         (row["first"], row["second"]) for row in described(protein)
     }
+
+
+def test_atoms_that_a_patch_has_put_on_a_standard_residue_stay(tmp_path: Path) -> None:
+    """Phosphoserine under the name of serine; an atom that is bonded to nothing, or lies on another, is left out."""
+    whole = prepare(FOLDER / "phosphoserine.pdb").protein
+    lines = [columns(line, 17, "SER") if line[17:20] == "SEP" else line for line in lines_of("phosphoserine")]
+    at = next(line for line in lines if files.number_of(line) == 313 and files.name_of(line) == "P")
+    astray = [columns(at, 12, " LP1"), xyz(columns(at, 12, " LP2"), (0.0, 0.0, 0.0))]
+    last = max(k for k, line in enumerate(lines) if files.number_of(line) == 313)
+    result = prepared([*lines[: last + 1], *astray, *lines[last + 1 :]], tmp_path)
+    assert {(h.name, h.position) for h in result.protein.hetero} == {(h.name, h.position) for h in whole.hetero}
+    assert [row["distance"] for row in described(result.protein)] == [row["distance"] for row in described(whole)]
+    (text,) = [str(note) for note in result.notes if note.kind == "modified"]
+    assert "313 SER: SER has more atoms" in text and "left out: LP1 LP2" in text
+
+
+@pytest.mark.parametrize("name", ["HSE", "HIP"])
+def test_names_that_the_pdb_has_for_something_else(name: str, tmp_path: Path) -> None:
+    """HSE is homoserine to the PDB, HIP a phosphohistidine, and both are histidines to force fields."""
+    lines = lines_of("zinc")
+    number = 401
+    if name == "HSE":
+        kept = {"N", "CA", "C", "O", "CB", "CG"}
+        own = [line for line in lines if files.number_of(line) == number and files.name_of(line) in kept]
+        nitrogen = next(line for line in lines if files.number_of(line) == number and files.name_of(line) == "ND1")
+        own.append(columns(nitrogen, 12, " OD "))
+    else:
+        own = [line for line in lines if files.number_of(line) == number]
+        at = {files.name_of(line): np.array(positions(line)) for line in own}
+        out = at["NE2"] - at["CG"]
+        place = at["NE2"] + 1.75 * out / np.linalg.norm(out)
+        own.append(xyz(columns(own[-1], 12, " P  "), tuple(place.tolist())))
+    first = min(k for k, line in enumerate(lines) if files.number_of(line) == number)
+    rest = [line for line in lines if files.number_of(line) != number]
+    protein = prepared([*rest[:first], *(columns(line, 17, name) for line in own), *rest[first:]], tmp_path).protein
+    atoms = {h.name for h in protein.hetero if h.residue_name == name}
+    assert atoms == ({"N", "CA", "C", "O", "CB", "CG", "OD"} if name == "HSE" else {"P"})
