@@ -37,9 +37,10 @@ def fits_pdb(protein: Protein) -> str | None:
             return f"chain id {chain!r} is longer than one letter"
         if insertion.isdigit():
             return f"insertion code {insertion!r} after {number} of chain {chain!r} would be read as a longer number"
-    for one in (*protein.residue_ids, *protein.hetero):
-        if not -999 <= one.number <= _MAX_HYBRID36:
-            return f"residue number {one.number} of chain {one.chain!r} does not fit four columns"
+    numbers = {r.number: r.chain for r in protein.residue_ids} | {h.number: h.chain for h in protein.hetero}
+    for number, chain in numbers.items():
+        if not -999 <= number <= _MAX_HYBRID36:
+            return f"residue number {number} of chain {chain!r} does not fit four columns"
     places = np.array([h.position for h in protein.hetero], np.float64).reshape(-1, 3)
     if any(((p <= -999.9995) | (p >= 9999.9995)).any() for p in (protein.coords[:, protein.mask], places)):
         return "a coordinate does not fit the columns (-999.999 to 9999.999)"
