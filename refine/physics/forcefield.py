@@ -341,7 +341,7 @@ def _included(protein: Protein) -> NDArray[np.bool_]:
 
 
 def _heavy_topology(
-    protein: Protein, included: NDArray[np.bool_], ends: dict[Site, Cap], riders: Sequence[Rider]
+    protein: Protein, included: NDArray[np.bool_], ends: dict[Site, Cap], riders: Sequence[Rider] = ()
 ) -> tuple[app.Topology, NDArray[np.float64]]:
     """OpenMM topology of the included residues' heavy atoms, a chain for each bonded stretch with the caps at its ends,
     and positions (A, 3) in Å.
