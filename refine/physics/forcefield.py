@@ -19,7 +19,7 @@ from refine.physics.dynamics import rigid_hydrogens
 from refine.physics.forces import BONDED, NONBONDED, SOLVENT, Nonbonded, scalable_charges, silence, soft_spheres
 from refine.physics.hydrogens import HydrogenPlacer
 from refine.physics.platform import open_context
-from refine.physics.protonation import protonated
+from refine.physics.protonation import bound_variants, protonated
 from refine.structure.atom_sites import is_water
 from refine.structure.backbone import place_oxt
 from refine.structure.chemistry import radii
@@ -85,7 +85,7 @@ class ForceFieldSystem:
         try:
             self._caps = list(caps(protein, self.included).items())
             topology, start = _heavy_topology(protein, self.included, dict(self._caps), self._riders)
-            self.topology = protonated(topology, start, ph, _variants(protein, topology, self.included))
+            self.topology = protonated(topology, start, ph, bound_variants(protein, topology, self.included))
             self.system = _amber14().createSystem(
                 self.topology,
                 nonbondedMethod=app.CutoffNonPeriodic,
@@ -296,38 +296,6 @@ class ForceFieldSystem:
 def _amber14() -> app.ForceField:
     """The protein force field, read once a process."""
     return app.ForceField("amber14/protein.ff14SB.xml")
-
-
-def _variants(protein: Protein, topology: app.Topology, included: NDArray[np.bool_]) -> list[str | None]:
-    """Protonation of the residues of the topology where metals and links decide it: thiolates as in disulfides,
-    carboxylates and amines without the proton, histidines with the hydrogen on the nitrogen that is free; None leaves
-    it to the pH.
-    """
-    bound: dict[int, dict[str, str]] = {}
-    for one in protein.connections:
-        for site in (one.first, one.second):
-            if one.kind != "disulfide" and 4 < site.slot < 14 and site.residue >= 0:
-                name = ATOM14[protein.sequence[site.residue]][site.slot]
-                bound.setdefault(site.residue, {})[name] = one.kind
-    residues = iter(np.flatnonzero(included).tolist())
-    chosen: list[str | None] = []
-    for residue in topology.residues():
-        names = bound.get(next(residues), {}) if residue.name not in CAP_NAMES else {}
-        at_end = any(atom.name == "OXT" for atom in residue.atoms()) or residue is next(residue.chain.residues())
-        chosen.append(_variant(names, thiolate=not at_end))
-    return chosen
-
-
-def _variant(bound: dict[str, str], *, thiolate: bool) -> str | None:
-    """The variant of a residue whose atoms of these names are bonded, each to a ``metal`` or by a ``covalent`` bond.
-
-    A thiolate at the end of a chain has no template: there, and where the sulfur's bond is covalent, the hydrogen is a
-    ghost.
-    """
-    if bound.get("SG") == "metal" and thiolate:
-        return "CYX"
-    by_atom = {"NE2": "HID", "ND1": "HIE", "NZ": "LYN", "OD1": "ASP", "OD2": "ASP", "OE1": "GLU", "OE2": "GLU"}
-    return next((variant for name, variant in by_atom.items() if name in bound), None)
 
 
 def _included(protein: Protein) -> NDArray[np.bool_]:
