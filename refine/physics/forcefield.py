@@ -188,7 +188,7 @@ class ForceFieldSystem:
         self._rider_particles: list[int] = []
         self.residue_of = np.full(self.topology.getNumAtoms(), -1, dtype=np.int64)
         residues = [residue for residue in self.topology.residues() if residue.name not in CAP_NAMES]
-        for i, residue in zip(np.nonzero(self.included)[0], residues, strict=True):
+        for i, residue in zip(np.nonzero(self.included)[0].tolist(), residues, strict=True):
             names = {a.name: a.index for a in residue.atoms()}
             slots = (*ATOM14[protein.sequence[i]], *[""] * (14 - len(ATOM14[protein.sequence[i]])), "OXT")
             index[i] = [names.get(name, -1) for name in slots]
