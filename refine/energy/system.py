@@ -88,6 +88,8 @@ class System:
         Raises:
             EngineError: a residue lacks a backbone atom or holds a coordinate that is not a number.
         """
+        riding = {rider.hetero for rider in protein.riders}  # they move with their residues, and are none of its sites
+        protein = protein.with_hetero([k for k in range(len(protein.hetero)) if k not in riding]) if riding else protein
         x, mask = protein.coords[0].astype(np.float64), protein.mask
         labels = tuple(f"{rid} {aa}" for rid, aa in zip(protein.residue_ids, protein.sequence, strict=True))
         _check(x, mask, labels)

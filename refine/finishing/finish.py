@@ -181,7 +181,8 @@ class Finisher:
             setup_seconds=setup,
             notes=notes,
         )
-        finished = dataclasses.replace(chosen, hetero=whole.hetero, connections=whole.connections)
+        moved = whole.with_coords(chosen.coords, oxt=chosen.oxt)
+        finished = dataclasses.replace(chosen, hetero=moved.hetero, connections=whole.connections)
         return FinishResult(finished, report)
 
     def _kept(self, protein: Protein, made: set[int]) -> frozenset[int]:

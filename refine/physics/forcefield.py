@@ -19,20 +19,20 @@ from refine.physics.dynamics import rigid_hydrogens
 from refine.physics.forces import BONDED, NONBONDED, SOLVENT, Nonbonded, scalable_charges, silence, soft_spheres
 from refine.physics.hydrogens import HydrogenPlacer
 from refine.physics.platform import open_context
-from refine.physics.protonation import protonated
+from refine.physics.protonation import bound_variants, protonated
 from refine.structure.atom_sites import is_water
 from refine.structure.backbone import place_oxt
 from refine.structure.chemistry import radii
 from refine.structure.connections import disulfide_pairs
-from refine.structure.protein import Protein, Site
+from refine.structure.protein import Protein, Rider, Site
 
 KJ_PER_KCAL = 4.184
 NM_PER_ANGSTROM = 0.1
 _CUTOFF_NM = 1.0
 _HETERO_REACH = 5.5
 """Å from the protein within which hetero atoms are obstacles: beyond it they act by about 0.01 kcal/mol."""
-_WATER_REACH = 4.2
-"""The same for waters: those of the first shell, behind which the others stand. Each costs as much as an atom."""
+_WATER_REACH = 3.5
+"""The same for waters: those that touch the protein or are hydrogen-bonded to it. Each costs as much as an atom."""
 # OBC radii in Å and scales by element (Onufriev, Bashford & Case 2004; mbondi2: hydrogen on nitrogen 1.3).
 _GB = {"H": (1.2, 0.85), "C": (1.7, 0.72), "N": (1.55, 0.79), "O": (1.5, 0.85), "S": (1.8, 0.96)}
 _GB_POLAR_HYDROGEN = 1.3
@@ -79,12 +79,13 @@ class ForceFieldSystem:
         dynamic: bool = False,
     ) -> None:
         self.included = _included(protein)
+        self._riders = [one for one in protein.riders if self.included[[one.residue - 1, one.residue]].all()]
         if not self.included.any():
             raise EngineError("no bonded stretch of complete residues to relax")
         try:
             self._caps = list(caps(protein, self.included).items())
-            topology, start = _heavy_topology(protein, self.included, dict(self._caps))
-            self.topology = protonated(topology, start, ph, _variants(protein, topology, self.included))
+            topology, start = _heavy_topology(protein, self.included, dict(self._caps), self._riders)
+            self.topology = protonated(topology, start, ph, bound_variants(protein, topology, self.included))
             self.system = _amber14().createSystem(
                 self.topology,
                 nonbondedMethod=app.CutoffNonPeriodic,
@@ -127,6 +128,9 @@ class ForceFieldSystem:
         for i in np.nonzero(self.included & ~mobile)[0].tolist():
             for particle in self.particle[i][self.particle[i] >= 0]:
                 self.system.setParticleMass(int(particle), 0.0)
+        for rider, particle in zip(self._riders, self._rider_particles, strict=True):
+            if not mobile[rider.residue]:
+                self.system.setParticleMass(particle, 0.0)
         for residue in self.topology.residues():
             if residue.name in CAP_NAMES:
                 for atom in residue.atoms():
@@ -172,6 +176,7 @@ class ForceFieldSystem:
         heavy = self.particle[there]
         obstacles = self._obstacles(protein)
         x[heavy] = separated(with_oxt[there], obstacles)
+        x[self._rider_particles] = np.array([protein.hetero[k].position for k, *_ in self._riders]).reshape(-1, 3)
         for particles, (_, cap) in zip(self._cap_particles, self._caps, strict=True):
             x[particles] = cap.positions(protein)
         return np.concatenate((self._hydrogens.place(x), obstacles))
@@ -179,13 +184,17 @@ class ForceFieldSystem:
     def _index_atoms(self, protein: Protein) -> None:
         """Particle of each slot (L, 15), -1 where there is none; slot 14 is OXT."""
         index = np.full((len(protein), 15), -1, dtype=np.int64)
+        riding = {one.residue: protein.hetero[one.hetero].name for one in self._riders}
+        self._rider_particles: list[int] = []
         self.residue_of = np.full(self.topology.getNumAtoms(), -1, dtype=np.int64)
         residues = [residue for residue in self.topology.residues() if residue.name not in CAP_NAMES]
-        for i, residue in zip(np.nonzero(self.included)[0], residues, strict=True):
+        for i, residue in zip(np.nonzero(self.included)[0].tolist(), residues, strict=True):
             names = {a.name: a.index for a in residue.atoms()}
             slots = (*ATOM14[protein.sequence[i]], *[""] * (14 - len(ATOM14[protein.sequence[i]])), "OXT")
             index[i] = [names.get(name, -1) for name in slots]
             self.residue_of[list(names.values())] = i
+            if i in riding:
+                self._rider_particles.append(names[riding[i]])
         self.particle = index
         heavy = {
             (residue.id, residue.name): [a.index for a in residue.atoms() if a.element.symbol != "H"]
@@ -204,8 +213,9 @@ class ForceFieldSystem:
                     hydrogens.setdefault(atom.index, []).append(other.index)
         bonded = {site for site, _ in self._caps} | {Site(j, 0) for _, j in closed(protein, self.included)}
         pairs = []
+        riding = {Site(-1, one.hetero) for one in self._riders}
         for one in protein.connections:
-            for site in (one.first, one.second):
+            for site in (one.first, one.second) if one.second not in riding else ():
                 parent = int(self.particle[site]) if site.residue >= 0 else -1
                 free = hydrogens.get(parent, [])
                 amine = one.kind == "metal" and len(free) > 1
@@ -220,7 +230,8 @@ class ForceFieldSystem:
         in_caps = {site for _, cap in self._caps for _, _, site in cap.atoms}
         left = np.argwhere(protein.mask & ~self.included[:, None])
         left = left[np.array([tuple(site) not in in_caps for site in left.tolist()], np.bool_)]
-        carried = [h for k, h in enumerate(protein.hetero) if (-1, k) not in in_caps]
+        inside = in_caps | {Site(-1, one.hetero) for one in self._riders}
+        carried = [h for k, h in enumerate(protein.hetero) if (-1, k) not in inside]
         hetero = np.array([h.position for h in carried], dtype=np.float64).reshape(-1, 3)
         points = np.concatenate((protein.coords[0][left[:, 0], left[:, 1]].astype(np.float64), hetero))
         symbols = [ATOM14[protein.sequence[i]][k][0] for i, k in left] + [h.element for h in carried]
@@ -287,38 +298,6 @@ def _amber14() -> app.ForceField:
     return app.ForceField("amber14/protein.ff14SB.xml")
 
 
-def _variants(protein: Protein, topology: app.Topology, included: NDArray[np.bool_]) -> list[str | None]:
-    """Protonation of the residues of the topology where metals and links decide it: thiolates as in disulfides,
-    carboxylates and amines without the proton, histidines with the hydrogen on the nitrogen that is free; None leaves
-    it to the pH.
-    """
-    bound: dict[int, dict[str, str]] = {}
-    for one in protein.connections:
-        for site in (one.first, one.second):
-            if one.kind != "disulfide" and 4 < site.slot < 14 and site.residue >= 0:
-                name = ATOM14[protein.sequence[site.residue]][site.slot]
-                bound.setdefault(site.residue, {})[name] = one.kind
-    residues = iter(np.flatnonzero(included).tolist())
-    chosen: list[str | None] = []
-    for residue in topology.residues():
-        names = bound.get(next(residues), {}) if residue.name not in CAP_NAMES else {}
-        at_end = any(atom.name == "OXT" for atom in residue.atoms()) or residue is next(residue.chain.residues())
-        chosen.append(_variant(names, thiolate=not at_end))
-    return chosen
-
-
-def _variant(bound: dict[str, str], *, thiolate: bool) -> str | None:
-    """The variant of a residue whose atoms of these names are bonded, each to a ``metal`` or by a ``covalent`` bond.
-
-    A thiolate at the end of a chain has no template: there, and where the sulfur's bond is covalent, the hydrogen is a
-    ghost.
-    """
-    if bound.get("SG") == "metal" and thiolate:
-        return "CYX"
-    by_atom = {"NE2": "HID", "ND1": "HIE", "NZ": "LYN", "OD1": "ASP", "OD2": "ASP", "OE1": "GLU", "OE2": "GLU"}
-    return next((variant for name, variant in by_atom.items() if name in bound), None)
-
-
 def _included(protein: Protein) -> NDArray[np.bool_]:
     """Residues (L,) that have all heavy atoms and a bonded neighbour that has them too."""
     complete = np.array([bool(protein.mask[i, : len(ATOM14[aa])].all()) for i, aa in enumerate(protein.sequence)])
@@ -330,7 +309,7 @@ def _included(protein: Protein) -> NDArray[np.bool_]:
 
 
 def _heavy_topology(
-    protein: Protein, included: NDArray[np.bool_], ends: dict[Site, Cap]
+    protein: Protein, included: NDArray[np.bool_], ends: dict[Site, Cap], riders: Sequence[Rider] = ()
 ) -> tuple[app.Topology, NDArray[np.float64]]:
     """OpenMM topology of the included residues' heavy atoms, a chain for each bonded stretch with the caps at its ends,
     and positions (A, 3) in Å.
@@ -341,6 +320,8 @@ def _heavy_topology(
     chain = None
     rings = closed(protein, included)
     open_ends = {i for i, _ in rings}
+    riding = {rider.residue: rider.hetero for rider in riders}
+    modified: dict[int, app.topology.Atom] = {}
 
     def add_cap(site: Site) -> bool:
         cap = ends.get(site)
@@ -359,6 +340,10 @@ def _heavy_topology(
         for k, name in enumerate(ATOM14[protein.sequence[i]]):
             atoms[Site(i, k)] = topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
             position.append(protein.coords[0, i, k].astype(np.float64))
+        if i in riding:
+            atom = protein.hetero[riding[i]]
+            modified[i] = topology.addAtom(atom.name, app.Element.getBySymbol(atom.element), residue)
+            position.append(np.array(atom.position))
         if protein.bonded[i] and included[i + 1]:
             continue
         if i not in open_ends and not add_cap(Site(i, 2)):
@@ -366,6 +351,10 @@ def _heavy_topology(
             backbone = protein.coords[0, i, :4].astype(np.float64)
             position.append(protein.oxt[0, i].astype(np.float64) if protein.oxt_mask[i] else place_oxt(*backbone))
     topology.createStandardBonds()
+    for rider in riders:  # under their own names OpenMM would not know the bonds of these residues
+        atom = modified[rider.residue]
+        topology.addBond(atoms[Site(rider.residue, rider.frame[0])], atom)
+        atom.residue.name = protein.hetero[rider.hetero].residue_name
     for i, j in rings:
         topology.addBond(atoms[Site(i, 2)], atoms[Site(j, 0)])
     sulfur = ATOM14["C"].index("SG")

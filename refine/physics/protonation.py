@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 from openmm import app
 from scipy.spatial import cKDTree
 
+from refine.constants import ATOM14
+from refine.physics.caps import CAP_NAMES
+from refine.structure.protein import Protein
+
 _HBOND_REACH, _HBOND_ANGLE = 3.5, np.radians(50.0)
 """Å from a histidine's nitrogen to an acceptor and bend at the hydrogen, below which it counts as hydrogen-bonded: as
 in OpenMM's ``Modeller``.
@@ -40,10 +44,10 @@ class _Hydrogen:
 
 @functools.cache
 def _definitions() -> dict[str, tuple[_Hydrogen, ...]]:
-    """Hydrogens by residue name, as OpenMM brings them along."""
+    """Hydrogens by residue name, as OpenMM brings them along, and of residues that its force fields know alone."""
     amide = tuple(_Hydrogen(name, "N", float("inf"), frozenset(), "") for name in ("HN1", "HN2"))
     root = ElementTree.parse(Path(app.__file__).parent / "data" / "hydrogens.xml").getroot()
-    return {"NH2": amide} | {
+    residues = {
         residue.attrib["name"]: tuple(
             _Hydrogen(
                 one.attrib["name"],
@@ -56,6 +60,9 @@ def _definitions() -> dict[str, tuple[_Hydrogen, ...]]:
         )
         for residue in root.findall("Residue")
     }
+    hydroxyl = _Hydrogen("HD1", "OD1", float("inf"), frozenset(), "")
+    hydroxyproline = (*(one for one in residues["PRO"] if one.name != "HG3"), hydroxyl)
+    return residues | {"NH2": amide, "HYP": hydroxyproline}
 
 
 def protonated(
@@ -133,3 +140,35 @@ class _Histidines:
             if (hydrogen - at) @ onward > np.cos(_HBOND_ANGLE) * np.linalg.norm(onward):
                 return True
         return False
+
+
+def bound_variants(protein: Protein, topology: app.Topology, included: NDArray[np.bool_]) -> list[str | None]:
+    """Protonation of the residues of the topology where metals and links decide it: thiolates as in disulfides,
+    carboxylates and amines without the proton, histidines with the hydrogen on the nitrogen that is free; None leaves
+    it to the pH.
+    """
+    bound: dict[int, dict[str, str]] = {}
+    for one in protein.connections:
+        for site in (one.first, one.second):
+            if one.kind != "disulfide" and 4 < site.slot < 14 and site.residue >= 0:
+                name = ATOM14[protein.sequence[site.residue]][site.slot]
+                bound.setdefault(site.residue, {})[name] = one.kind
+    residues = iter(np.flatnonzero(included).tolist())
+    chosen: list[str | None] = []
+    for residue in topology.residues():
+        names = bound.get(next(residues), {}) if residue.name not in CAP_NAMES else {}
+        at_end = any(atom.name == "OXT" for atom in residue.atoms()) or residue is next(residue.chain.residues())
+        chosen.append(_variant(names, thiolate=not at_end))
+    return chosen
+
+
+def _variant(bound: dict[str, str], *, thiolate: bool) -> str | None:
+    """The variant of a residue whose atoms of these names are bonded, each to a ``metal`` or by a ``covalent`` bond.
+
+    A thiolate at the end of a chain has no template: there, and where the sulfur's bond is covalent, the hydrogen is a
+    ghost.
+    """
+    if bound.get("SG") == "metal" and thiolate:
+        return "CYX"
+    by_atom = {"NE2": "HID", "ND1": "HIE", "NZ": "LYN", "OD1": "ASP", "OD2": "ASP", "OE1": "GLU", "OE2": "GLU"}
+    return next((variant for name, variant in by_atom.items() if name in bound), None)

@@ -222,9 +222,11 @@ def modifications(protein: Protein) -> dict[int, list[int]]:
     return found
 
 
+@functools.lru_cache(1024)
 def is_hydrogen(element: str) -> bool:
     return element.strip().upper() in ("H", "D", "X", "")
 
 
+@functools.lru_cache(4096)
 def is_water(residue_name: str) -> bool:
     return residue_name.upper() in WATERS

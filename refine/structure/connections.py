@@ -69,11 +69,13 @@ def _without_heaps(found: Collection[Connection], notes: list[Note]) -> list[Con
 
 def held_residues(protein: Protein) -> NDArray[np.bool_]:
     """(L,) residues that are bonded to what refinement carries along unmoved, or that close a cycle or bridge between
-    side chains: moving them would take their bonds apart. Disulfides are not among them, they move together.
+    side chains: moving them would take their bonds apart. Disulfides are not among them, they move together, nor are
+    modified residues whose own atoms move with them.
     """
     held = np.zeros(len(protein), np.bool_)
+    riding = {Site(-1, rider.hetero) for rider in protein.riders}
     for one in protein.connections:
-        if one.kind != "disulfide":
+        if one.kind != "disulfide" and one.second not in riding:
             held[[site.residue for site in (one.first, one.second) if site.residue >= 0]] = True
     return held
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ATOM14, ONE_TO_THREE
-from refine.structure.atom_sites import Atoms, modifications
+from refine.structure.atom_sites import Atoms, is_water, modifications
 from refine.structure.protein import Connection, HeteroAtom, Protein, Site
 
 
-def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = None) -> gemmi.Structure:
+def build_structure(
+    protein: Protein, b_values: NDArray[np.float32] | None = None, residue_names: Mapping[str, str] | None = None
+) -> gemmi.Structure:
     """All replicas of ``protein`` as models 1..R, author chain ids, numbers and order of the file kept.
 
     Args:
         protein: R >= 1; hetero atoms are repeated in every model.
         b_values: (L,) or (L, 14) for the B column of the protein; None takes ``protein.b_factors``. OXT takes the value
             of C.
+        residue_names: names of hetero residues → what they are called in place of these.
     """
+    names = residue_names or {}
     b = protein.b_factors if b_values is None else np.asarray(b_values, np.float32)
     b = np.repeat(b[:, None], 14, axis=1) if b.ndim == 1 else b
     own = modifications(protein)
@@ -28,12 +33,12 @@ def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = Non
     structure = gemmi.Structure()
     structure.name = protein.name or "protein"
     for r in range(protein.replicas):
-        model = gemmi.Model(r + 1)
+        model, one = gemmi.Model(r + 1), protein.replica(r)
         items: list[tuple[int, str, gemmi.Residue]] = []
         for i in range(len(protein)):
-            residue = _residue(protein, r, i, b[i], own.get(i, ()))
+            residue = _residue(one, i, b[i], own.get(i, ()), names)
             items.append((int(protein.file_order[i]), protein.residue_ids[i].chain, residue))
-        items += _hetero_residues([atom for k, atom in enumerate(protein.hetero) if k not in merged])
+        items += _hetero_residues([atom for k, atom in enumerate(one.hetero) if k not in merged], names)
         items.sort(key=lambda item: item[0])
         chain: gemmi.Chain | None = None
         for _, chain_id, residue in items:
@@ -44,9 +49,9 @@ def build_structure(protein: Protein, b_values: NDArray[np.float32] | None = Non
     _describe(structure)
     if protein.connections:
         atoms = Atoms(protein)
-        for number, one in enumerate(protein.connections, 1):
-            if one.second.residue >= 0 or one.second.slot not in own.get(one.first.residue, ()):
-                structure.connections.append(_connection(atoms, one, number))
+        for number, bond in enumerate(protein.connections, 1):
+            if bond.second.residue >= 0 or bond.second.slot not in own.get(bond.first.residue, ()):
+                structure.connections.append(_connection(atoms, bond, number, names))
     return structure
 
 
@@ -63,26 +68,31 @@ _CONNECTION_TYPES = {
 }
 
 
-def _connection(atoms: Atoms, connection: Connection, number: int) -> gemmi.Connection:
+def _connection(atoms: Atoms, connection: Connection, number: int, names: Mapping[str, str]) -> gemmi.Connection:
     """A bond as gemmi writes it: LINK and SSBOND in PDB, _struct_conn in mmCIF."""
     record = gemmi.Connection()
     record.type = _CONNECTION_TYPES[connection.kind]
     record.name = f"{connection.kind}{number}"
     record.asu = gemmi.Asu.Same
     record.reported_distance = connection.distance
-    record.partner1, record.partner2 = (_partner(atoms, site) for site in (connection.first, connection.second))
+    record.partner1, record.partner2 = (_partner(atoms, site, names) for site in (connection.first, connection.second))
     return record
 
 
-def _partner(atoms: Atoms, site: Site) -> gemmi.AtomAddress:
+def _partner(atoms: Atoms, site: Site, names: Mapping[str, str]) -> gemmi.AtomAddress:
     one = atoms.address(site)
     altloc = atoms.protein.hetero[site.slot].altloc if site.residue < 0 else ""
     number = gemmi.SeqId(one.number, one.insertion or " ")
-    return gemmi.AtomAddress(one.chain, number, atoms.residue_name(site), one.name, altloc or "\0")
+    residue_name = names.get(one.residue_name, one.residue_name)
+    return gemmi.AtomAddress(one.chain, number, residue_name, one.name, altloc or "\0")
 
 
-def _residue(protein: Protein, r: int, i: int, b: NDArray[np.float32], own: Sequence[int]) -> gemmi.Residue:
-    """A residue with what it has beyond its standard atoms (``own`` of the hetero atoms), under the name of these."""
+def _residue(
+    protein: Protein, i: int, b: NDArray[np.float32], own: Sequence[int], names: Mapping[str, str]
+) -> gemmi.Residue:
+    """A residue of replica 0 with what it has beyond its standard atoms (``own`` of the hetero atoms), under the name
+    of these.
+    """
     identity, letter = protein.residue_ids[i], protein.sequence[i]
     residue = gemmi.Residue()
     residue.name = ONE_TO_THREE[letter]
@@ -92,14 +102,14 @@ def _residue(protein: Protein, r: int, i: int, b: NDArray[np.float32], own: Sequ
     residue.entity_type = gemmi.EntityType.Polymer
     for k in np.flatnonzero(protein.mask[i]):
         name = ATOM14[letter][k]
-        residue.add_atom(_atom(name, name[0], protein.coords[r, i, k], protein.occupancies[i, k], b[k]))
+        residue.add_atom(_atom(name, name[0], protein.coords[0, i, k], protein.occupancies[i, k], b[k]))
     for h in own:
         atom = protein.hetero[h]
-        residue.name, residue.het_flag = atom.residue_name, "H"
+        residue.name, residue.het_flag = names.get(atom.residue_name, atom.residue_name), "H"
         residue.add_atom(_atom(atom.name, atom.element, atom.position, atom.occupancy, atom.b_factor))
         residue[-1].charge = atom.charge
     if protein.oxt_mask[i]:
-        residue.add_atom(_atom("OXT", "O", protein.oxt[r, i], protein.occupancies[i, 2], b[2]))
+        residue.add_atom(_atom("OXT", "O", protein.oxt[0, i], protein.occupancies[i, 2], b[2]))
     return residue
 
 
@@ -108,34 +118,48 @@ def _atom(
 ) -> gemmi.Atom:
     atom = gemmi.Atom()
     atom.name = name
-    atom.element = gemmi.Element(element)
-    atom.pos = gemmi.Position(*(float(x) for x in position))
-    atom.occ = float(occupancy)
-    atom.b_iso = float(b)
+    atom.element = _element(element)
+    x, y, z = position
+    atom.pos = gemmi.Position(x, y, z)
+    atom.occ = occupancy
+    atom.b_iso = b
     return atom
 
 
-def _hetero_residues(hetero: Sequence[HeteroAtom]) -> list[tuple[int, str, gemmi.Residue]]:
+@functools.lru_cache(256)
+def _element(symbol: str) -> gemmi.Element:
+    return gemmi.Element(symbol)
+
+
+def _hetero_residues(hetero: Sequence[HeteroAtom], names: Mapping[str, str]) -> list[tuple[int, str, gemmi.Residue]]:
     items: list[tuple[int, str, gemmi.Residue]] = []
     key: tuple[object, ...] = ()
     for h in hetero:
         this = (h.order, h.chain, h.number, h.insertion, h.residue_name)
         if this != key:
             residue = gemmi.Residue()
-            residue.name = h.residue_name
+            residue.name = names.get(h.residue_name, h.residue_name)
             residue.seqid = gemmi.SeqId(h.number, h.insertion or " ")
             residue.het_flag = "H" if h.is_hetatm else "A"
-            info = gemmi.find_tabulated_residue(h.residue_name)
-            nucleic, water = bool(info) and info.is_nucleic_acid(), bool(info) and info.is_water()
-            kind = gemmi.EntityType
-            residue.entity_type = kind.Polymer if nucleic else kind.Water if water else kind.NonPolymer
+            residue.entity_type = _entity_type(h.residue_name)
             items.append((h.order, h.chain, residue))
             key = this
         atom = _atom(h.name, h.element, h.position, h.occupancy, h.b_factor)
-        atom.altloc = h.altloc or "\0"
-        atom.charge = h.charge
-        items[-1][2].add_atom(atom)
+        if h.altloc:
+            atom.altloc = h.altloc
+        if h.charge:
+            atom.charge = h.charge
+        residue.add_atom(atom)
     return items
+
+
+@functools.lru_cache(4096)
+def _entity_type(residue_name: str) -> gemmi.EntityType:
+    if is_water(residue_name):
+        return gemmi.EntityType.Water
+    info = gemmi.find_tabulated_residue(residue_name)
+    nucleic = info is not None and info.is_nucleic_acid()
+    return gemmi.EntityType.Polymer if nucleic else gemmi.EntityType.NonPolymer
 
 
 def _describe(structure: gemmi.Structure) -> None:

@@ -18,11 +18,11 @@ _FORCE_FIELD = {
     "GLH": "E", "LYN": "K", "LSN": "K", "ARN": "R", "TYM": "Y", "MSE": "M", "SEC": "C", "PYL": "K", "ASX": "N",
     "GLX": "Q", "5HP": "E",
     "ARGN": "R", "LYSH": "K", "LYSN": "K", "ASPH": "D", "ASPP": "D", "GLUH": "E", "GLUP": "E",
-    "CYSH": "C", "CYS1": "C", "CYS2": "C",
+    "CYSH": "C", "CYS1": "C", "CYS2": "C", "NLN": "N", "OLS": "S", "OLT": "T",
     "HISA": "H", "HISB": "H", "HISH": "H", "HISD": "H", "HISE": "H", "HISP": "H", "HIS1": "H", "HIS2": "H",
 }  # fmt: skip
-"""Protonation states of AMBER, CHARMM and GROMACS (nothing is lost by their conversion), and the four odd letters of
-the PDB.
+"""Protonation states of AMBER, CHARMM and GROMACS (nothing is lost by their conversion), GLYCAM's residues with a
+sugar, and the four odd letters of the PDB.
 """
 
 _PROTONATION = frozenset(name for name in _FORCE_FIELD if name not in ("MSE", "SEC", "PYL", "ASX", "GLX", "5HP"))

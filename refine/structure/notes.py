@@ -14,9 +14,10 @@ class Note:
         kind: a stable word for programs. Reading: ``model``, ``numbering``, ``order``, ``altloc``, ``modified``,
             ``protonation``, ``hydrogens``, ``occupancy``, ``b_factor``, ``element``, ``duplicate``, ``overlap``,
             ``unknown_atom``, ``unknown``, ``hetero``, ``gap``, ``stretched``, ``segment``, ``misplaced``, ``box``,
-            ``bead``.
-            Bonds: ``link``, ``connections``. Output: ``format``, ``atom_names``. Repair: ``rebuilt``, ``backbone``,
-            ``chirality``, ``peptide``. What was given besides: ``evidence``, ``conditions``.
+            ``bead``, ``water``, ``cap``.
+            Bonds: ``link``, ``connections``. Output: ``format``, ``atom_names``, ``residue_names``.
+            Repair: ``rebuilt``, ``backbone``, ``chirality``, ``peptide``.
+            What was given besides: ``evidence``, ``conditions``.
         message: one sentence for people.
         chain: author chain id, ``""`` when the note concerns the file (or a blank chain).
         residue: author number with insertion code and name, e.g. ``"52B GLY"``.

@@ -12,19 +12,29 @@ import dataclasses
 import functools
 import math
 import re
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import gemmi
 
 from refine.errors import InputError
 from refine.structure.atom_record import B_FACTORS, MAX_COORDINATE, OCCUPANCIES, AtomRecord, between, refuse_many
+from refine.structure.modified_residues import parent
 from refine.structure.notes import Note
 from refine.structure.pdb_blocks import Block, models_of
 from refine.structure.pdb_numbers import ResidueNumbers
 from refine.structure.pdb_residue_names import two_letter_chains
 
-_ATOM = ("ATOM", "HETATM")
+_ATOM = frozenset(("ATOM", "HETA"))
+"""Beginnings of the records that hold atoms."""
 _ATOM_LINES = re.compile(r"^(?:ATOM|HETATM)", re.MULTILINE)
+_CHARMM_IONS = {
+    "SOD": "Na", "CLA": "Cl", "POT": "K", "CAL": "Ca", "CES": "Cs", "LIT": "Li", "RUB": "Rb", "BAR": "Ba", "CAD": "Cd",
+}  # fmt: skip
+"""Ions whose atom and residue have these names."""
+_TWO_LETTERS = frozenset("FE ZN MG MN CU CL BR".split())
+"""Elements of groups whose atoms have these names, digits left out, wherever in the columns they begin: CHARMM's begin
+where those of one letter do.
+"""
 _MAX_SHIFT = 4
 """Columns by which a serial of more than five digits may push a line to the right."""
 
@@ -44,14 +54,15 @@ def parse_pdb(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list[N
     blocks: list[Block] = []
     atoms: list[AtomRecord] = []
     segment, model = 0, None
-    lines = [_aligned(line) for line in text.split("\n")]
-    columns = _Columns(file, two_letter_chains(line for line in lines if line.startswith(_ATOM)), ResidueNumbers())
+    lines = [_aligned(line) if line[:4] in _ATOM else line for line in text.split("\n")]
+    columns = _Columns(file, two_letter_chains(line for line in lines if line[:4] in _ATOM), ResidueNumbers())
+    cut_off = 0 if text.endswith("\n") else len(lines)
     for row, line in enumerate(lines, 1):
+        if line[:4] in _ATOM:
+            atoms.append(_atom(line, row, segment, columns, last=row == cut_off))
+            continue
         record = line[:6]
-        if record.startswith(_ATOM):
-            last = not text.endswith("\n") and row == len(lines)
-            atoms.append(_atom(line, row, segment, columns, last))
-        elif record.startswith("TER"):
+        if record.startswith("TER"):
             segment += 1
         elif record.startswith(("MODEL", "ENDMDL")) or record.rstrip() == "END":
             if atoms:
@@ -75,27 +86,28 @@ class _Residue:
     chain: str
     number: int
     insertion: str
+    unnumbered: bool = False
 
 
 @dataclasses.dataclass
 class _Columns:
-    """What the reading of one line needs to know of its file: name, two-letter chain ids, numbers so far, and the
-    residue of the line before.
+    """What the reading of one line needs to know of its file: name, two-letter chain ids, numbers so far, the residue
+    of the line before, and its atom names where it has no number by which it could be told from the next.
     """
 
     file: str
     two_letter_chains: frozenset[str]
     numbers: ResidueNumbers
     residue: _Residue | None = None
+    atom_names: set[str] = dataclasses.field(default_factory=set)
 
 
 def _aligned(line: str) -> str:
-    """The line with its columns in place: without tabs, and pulled back where a long serial or residue
+    """The atom line with its columns in place: without tabs, and pulled back where a long serial or residue
     number pushed it to the right.
     """
-    if not line.startswith(_ATOM):
-        return line
-    line = line.expandtabs()
+    if "\t" in line:
+        line = line.expandtabs()
     if _has_decimal_points(line):
         return line
     for shift in range(1, _MAX_SHIFT + 1):
@@ -111,12 +123,15 @@ def _has_decimal_points(line: str) -> bool:
     return line[34:35] == line[42:43] == line[50:51] == "."
 
 
-def _atom(line: str, row: int, segment: int, columns: _Columns, last: bool) -> AtomRecord:
+def _atom(line: str, row: int, segment: int, columns: _Columns, *, last: bool) -> AtomRecord:
     if len(line) < 54 or (line[53] == " " and len(line.rstrip()) < 54):
         _refuse_short(line, row, columns, last)
-    residue = columns.residue
-    if residue is None or line[17:27] != residue.field:
+    residue, field = columns.residue, line[17:27]
+    if residue is None or field != residue.field or (residue.unnumbered and line[12:16] in columns.atom_names):
         residue = columns.residue = _residue(line, row, columns)
+        columns.atom_names.clear()
+    if residue.unnumbered:
+        columns.atom_names.add(line[12:16])
     try:
         x, y, z = float(line[30:38]), float(line[38:46]), float(line[46:54])
     except ValueError:
@@ -124,29 +139,46 @@ def _atom(line: str, row: int, segment: int, columns: _Columns, last: bool) -> A
     if not (abs(x) <= MAX_COORDINATE and abs(y) <= MAX_COORDINATE and abs(z) <= MAX_COORDINATE):
         label = _label(line, residue.name)
         x, y, z = (_coordinate(line[c : c + 8], row, residue.chain, label, columns.file) for c in (30, 38, 46))
-    name, element, charge = line[12:16], line[76:78].strip(), line[78:80]
+    own = _fields(line[12:17], line[54:80], residue.name)
     return AtomRecord(
-        name=name.strip(),
-        altloc=line[16:17].strip(),
-        residue_name=residue.name,
-        chain=residue.chain,
-        number=residue.number,
-        insertion=residue.insertion,
-        position=(x, y, z),
-        occupancy=between(line[54:60], OCCUPANCIES),
-        b_factor=between(line[60:66], B_FACTORS),
-        element=_element(element, name, residue.name),
-        element_stated=bool(element),
-        charge=_charge(charge) if charge.strip() else 0,
-        is_hetatm=line[0] == "H",
-        segment=segment,
-        place=f"line {row}",
-        segid=line[72:76].strip(),
+        own.name, own.altloc, residue.name, residue.chain, residue.number, residue.insertion, (x, y, z), own.occupancy,
+        own.b_factor, own.element, own.element_stated, own.charge, line[0] == "H", segment, f"line {row}", own.segid,
+    )  # fmt: skip
+
+
+class _Fields(NamedTuple):
+    """What columns 13-17 and 55-80 of a line mean; as of ``AtomRecord``."""
+
+    name: str
+    altloc: str
+    element: str
+    element_stated: bool
+    occupancy: float | None
+    b_factor: float | None
+    charge: int
+    segid: str
+
+
+@functools.lru_cache(4096)
+def _fields(names: str, end: str, residue_name: str) -> _Fields:
+    """Read once for the many lines of solvent that have the same."""
+    name, element, charge = names[:4], end[22:24].strip(), end[24:26]
+    return _Fields(
+        name.strip(),
+        names[4:5].strip(),
+        _element(element, name, residue_name),
+        bool(element),
+        between(end[:6], OCCUPANCIES),
+        between(end[6:12], B_FACTORS),
+        _charge(charge) if charge.strip() else 0,
+        end[18:22].strip(),
     )
 
 
 def _residue(line: str, row: int, columns: _Columns) -> _Residue:
-    """Name, chain and number in columns 18-27, which the atoms of a residue share."""
+    """Name, chain and number in columns 18-27, which the atoms of a residue share; waters and the like without a
+    number, or with asterisks for one, are numbered on.
+    """
     name, chain = line[17:20].strip(), line[21:22].strip()
     if line[20:21].strip():
         if line[20:22] in columns.two_letter_chains:
@@ -156,6 +188,8 @@ def _residue(line: str, row: int, columns: _Columns) -> _Residue:
     try:
         return _Residue(line[17:27], name, *columns.numbers.read(chain, line[22:27]))
     except ValueError:
+        if not line[22:26].strip("* ") and parent(name) is None:
+            return _Residue(line[17:27], name, *columns.numbers.following(chain), unnumbered=True)
         raise InputError(
             f"Line {row} has no residue number in columns 23-26: {line[22:26]!r}", file=columns.file, chain=chain,
             residue=_label(line, name),
@@ -221,7 +255,11 @@ def element_of(name: str, residue_name: str) -> str:
     """Element symbol an atom name stands for; ``name`` with its padding when it comes from PDB columns, ``"X"`` when
     nothing fits.
     """
+    if name.strip() == residue_name and residue_name in _CHARMM_IONS:
+        return _CHARMM_IONS[residue_name]
     bare = re.sub(r"[^A-Za-z]", "", name)
+    if bare.upper() in _TWO_LETTERS:
+        return gemmi.Element(bare).name
     monatomic = re.sub(r"[^A-Za-z]", "", residue_name)
     if bare and bare.upper() == monatomic.upper() and gemmi.Element(bare) != gemmi.Element("X"):
         return gemmi.Element(bare).name

@@ -17,7 +17,7 @@ class ResidueNumbers:
     def __init__(self) -> None:
         self._key: tuple[str, str] | None = None
         self._value = ("", 0, "")
-        self._seen: dict[str, set[int]] = {"five": set(), "hex": set()}
+        self._seen: dict[str, set[int]] = {"five": set(), "hex": set(), "none": set()}
 
     def read(self, chain: str, field: str) -> tuple[str, int, str]:
         """Chain, number and insertion code.
@@ -34,10 +34,18 @@ class ResidueNumbers:
             self._key = (chain, field)
         return self._value
 
+    def following(self, chain: str) -> tuple[str, int, str]:
+        """The number after that of the residue before, as ``read`` gives it, for one that has none."""
+        number = self._value[1] + 1 if self._key and self._value[0] == chain else 1
+        self._key, self._value = (chain, ""), (chain, number, "")
+        self._seen["none"].add(number)
+        return self._value
+
     def notes(self) -> list[Note]:
         """What was decided, one note a kind."""
         texts = {
             "five": "residue numbers that take a fifth column are read as numbers, not as insertion codes",
+            "none": "hetero residues without a number, or with asterisks for one, are numbered on",
             "hex": "residue numbers above 9999 are read as hexadecimal, as VMD writes them",
         }
         return [
@@ -53,7 +61,7 @@ class ResidueNumbers:
         if last_chain == "" and last >= 9999 and re.fullmatch(r"\d{5}", wide) and 0 <= int(wide) - last <= 1:
             self._seen["five"].add(int(wide))
             return "", int(wide), insertion
-        if re.fullmatch(r" *\d+", field) and insertion:
+        if insertion and re.fullmatch(r" *\d+", field):
             four = int(text) if text.strip() else None
             if four is None or chain != last_chain or last not in (four, four - 1):
                 self._seen["five"].add(int(field))
@@ -63,7 +71,7 @@ class ResidueNumbers:
 
     def _hexadecimal(self, text: str, last: int) -> int | None:
         """The hexadecimal value of ``text`` where the number before it in the chain, or its digits, ask for it."""
-        if re.fullmatch(r"[0-9A-Fa-f]{4}", text) is None:
+        if text[:1] == " " or re.fullmatch(r"[0-9A-Fa-f]{4}", text) is None:
             return None
         value = int(text, 16)
         mixed = text[0].isdigit() and not text.isdigit()

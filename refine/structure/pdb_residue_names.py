@@ -24,7 +24,8 @@ def two_letter_chains(lines: Iterable[str]) -> frozenset[str]:
     Args:
         lines: atom lines.
     """
-    return frozenset(line[20:22] for line in lines if line[20:21].strip() and not _is_four_letter_name(line[17:21]))
+    fields = {line[17:22] for line in lines}
+    return frozenset(field[3:5] for field in fields if field[3:4].strip() and not _is_four_letter_name(field[:4]))
 
 
 def _is_four_letter_name(name: str) -> bool:

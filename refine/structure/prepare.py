@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 from refine.structure.connections import held_residues
 from refine.structure.file_estimate import FileEstimate
 from refine.structure.notes import Note
-from refine.structure.pdb_atom_names import long_names
+from refine.structure.pdb_short_names import long_names, short_residue_names
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 from refine.structure.repair import repair
@@ -52,6 +55,11 @@ def prepare(path: Path, *, model: int | None = None, freeze: str = "", keep_hand
     Raises:
         InputError: it cannot be used.
     """
+    with _collector_paused():
+        return _prepared(path, model, freeze, keep_hands=keep_hands)
+
+
+def _prepared(path: Path, model: int | None, freeze: str, *, keep_hands: bool) -> Prepared:
     read = read_structure(path, model=model)
     frozen = parse_selection(freeze, read.protein) if freeze else np.zeros(len(read.protein), np.bool_)
     repaired = repair(read, frozen | keep_hands)
@@ -60,6 +68,18 @@ def prepare(path: Path, *, model: int | None = None, freeze: str = "", keep_hand
     held = held_residues(protein)
     notes = (*read.notes, *repaired.notes, *_held_notes(protein, held), *_about_output(protein))
     return Prepared(path, protein, notes, ~(frozen | held), read.estimate, usual)
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without garbage collection: it would walk again and again through the atoms, none of which can be freed."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def immobile(protein: Protein, freeze: str) -> NDArray[np.bool_]:
@@ -95,6 +115,10 @@ def _about_output(protein: Protein) -> list[Note]:
             f"{long} atom names are longer than four letters: PDB outputs give them short ones (REMARK 99 says which)"
         )
         notes.append(Note("atom_names", text))
+    residues = short_residue_names(protein.hetero)
+    if residues:
+        names = ", ".join(f"{old} is {new}" for old, new in residues.items())
+        notes.append(Note("residue_names", f"residue names that are too long for PDB outputs are short there: {names}"))
     small = sorted({h.altloc for h in protein.hetero if h.altloc.islower()})
     if small:
         notes.append(Note("format", f"altlocs {' '.join(small)} of hetero atoms are capital letters in PDB outputs"))

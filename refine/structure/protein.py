@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refine.constants import ATOM14, MAX_PEPTIDE_BOND, MAX_STRETCHED_PEPTIDE
+from refine.constants import ATOM14, MAX_PEPTIDE_BOND, MAX_STRETCHED_PEPTIDE, RIDING_ATOMS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +71,19 @@ class Connection:
     source: str
 
 
+class Rider(NamedTuple):
+    """A hetero atom that a modified residue has beyond its standard one and that moves with it.
+
+    Attributes:
+        hetero: its index; residue: whose it is.
+        frame: slots of the three atoms that carry it, the first is bonded to it.
+    """
+
+    hetero: int
+    residue: int
+    frame: tuple[int, ...]
+
+
 @dataclasses.dataclass(frozen=True)
 class Protein:
     """A protein, immutable; methods return new ones.
@@ -82,7 +97,7 @@ class Protein:
         oxt: (R, L, 3) float32 Å; ``oxt_mask`` (L,) says where a terminal oxygen exists.
         b_factors: (L, 14) float32 Å^2 as read (0 where not given).
         occupancies: (L, 14) float32 as read (1 where not given).
-        hetero: atoms carried along unmoved.
+        hetero: atoms carried along unmoved, but for ``riders``, which are where replica 0 has them.
         file_order: (L,) rank of each residue in the input file, on the same scale as ``HeteroAtom.order``.
         name: a short name for messages and file headers, usually the file's stem.
         connections: what is bonded besides residues and the peptides of ``bonded``.
@@ -123,6 +138,26 @@ class Protein:
         """Distinct author chain ids in order of appearance."""
         return tuple(dict.fromkeys(r.chain for r in self.residue_ids))
 
+    @functools.cached_property
+    def riders(self) -> tuple[Rider, ...]:
+        """Atoms of modified residues that the force field knows, where these have no other bonds, and not at the
+        beginning of a chain: it knows none there.
+        """
+        bonds = Counter(one.second for one in self.connections) + Counter(one.first for one in self.connections)
+        own = Counter(one.first.residue for one in self.connections)
+        found = []
+        for one in self.connections:
+            (i, slot), k = one.first, one.second.slot
+            if i < 1 or one.second.residue >= 0 or bonds[one.second] > 1 or own[i] > 1 or not self.bonded[i - 1]:
+                continue
+            carriers = RIDING_ATOMS.get((self.hetero[k].residue_name, self.hetero[k].name), ())
+            names = ATOM14[self.sequence[i]]
+            frame = tuple(names.index(name) for name in carriers if name in names)
+            same = self.hetero[k].order == self.file_order[i]
+            if same and len(frame) == 3 and slot == frame[0] and self.mask[i, list(frame)].all():
+                found.append(Rider(k, i, frame))
+        return tuple(found)
+
     def atom_names(self, i: int) -> tuple[str, ...]:
         """Names of the heavy atoms residue ``i`` should have, in slot order."""
         return ATOM14[self.sequence[i]]
@@ -136,20 +171,35 @@ class Protein:
         False), unless the coordinates are bit for bit those of this protein; ``ride`` moves them along with a backbone.
         """
         coords = np.ascontiguousarray(coords, dtype=np.float32)
-        new_mask = self.mask if mask is None else mask
+        new_mask, hetero = self.mask if mask is None else mask, self._carried(coords)
         if oxt is not None:
-            return dataclasses.replace(self, coords=coords, mask=new_mask, oxt=np.asarray(oxt, np.float32))
+            oxt = np.asarray(oxt, np.float32)
+            return dataclasses.replace(self, coords=coords, mask=new_mask, oxt=oxt, hetero=hetero)
         same = coords.shape == self.coords.shape and np.array_equal(coords, self.coords)
         if same:
             return dataclasses.replace(self, mask=new_mask)
         empty = np.zeros((coords.shape[0], len(self), 3), np.float32)
         return dataclasses.replace(
-            self, coords=coords, mask=new_mask, oxt=empty, oxt_mask=np.zeros(len(self), dtype=np.bool_)
+            self, coords=coords, mask=new_mask, oxt=empty, oxt_mask=np.zeros(len(self), np.bool_), hetero=hetero
         )
+
+    def _carried(self, coords: NDArray[np.float32]) -> tuple[HeteroAtom, ...]:
+        """The hetero atoms with ``riders`` where the first of other coordinates (R', L, 14, 3) has them."""
+        if not self.riders:
+            return self.hetero
+        hetero = list(self.hetero)
+        for k, i, frame in self.riders:
+            old, new = (x[0, i, list(frame)].astype(np.float64) for x in (self.coords, coords))
+            if not np.array_equal(old, new):
+                local = _axes(old) @ (np.array(hetero[k].position) - old[0])
+                place = new[0] + local @ _axes(new)
+                hetero[k] = dataclasses.replace(hetero[k], position=tuple(place.tolist()))
+        return tuple(hetero)
 
     def replica(self, r: int) -> Protein:
         """Replica ``r`` alone (R = 1)."""
-        return dataclasses.replace(self, coords=self.coords[r : r + 1], oxt=self.oxt[r : r + 1])
+        coords = self.coords[r : r + 1]
+        return dataclasses.replace(self, coords=coords, oxt=self.oxt[r : r + 1], hetero=self._carried(coords))
 
     def with_hetero(self, keep: Sequence[int]) -> Protein:
         """The protein with those of its hetero atoms (ascending indices), and the connections among what is left."""
@@ -181,6 +231,15 @@ class Protein:
             file_order=self.file_order[index],
             connections=_connections_of(self.connections, index),
         )
+
+
+def _axes(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, 3) orthonormal axes of three points (3, 3), in rows."""
+    first = points[1] - points[0]
+    first = first / np.linalg.norm(first)
+    third = np.cross(first, points[2] - points[0])
+    third = third / np.linalg.norm(third)
+    return np.stack((first, np.cross(third, first), third))
 
 
 def _connections_of(connections: Sequence[Connection], index: NDArray[np.int64]) -> tuple[Connection, ...]:

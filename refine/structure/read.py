@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from refine.constants import ATOM14, ONE_TO_THREE
+from refine.constants import ATOM14, ONE_TO_THREE, RIDING_ATOMS, THREE_TO_ONE
 from refine.errors import InputError
 from refine.structure.atom_record import AtomRecord
+from refine.structure.bonded_atoms import SHORTEST
+from refine.structure.charmm_caps import separate_caps
 from refine.structure.cif_format import parse_bcif, parse_mmcif
 from refine.structure.connections import connections
 from refine.structure.continuity import breaks, interpenetrating_chains
@@ -33,6 +35,8 @@ from refine.structure.residue_record import MAX_RESIDUE_ATOMS, ResidueRecord, ca
 from refine.structure.segids import separate_segments
 from refine.structure.source import Source, open_source
 
+_LONGEST_BOND = 2.0
+"""Å, longer than any bond of C, N, O, P and S."""
 MAX_RESIDUES = 50_000
 """Bounds the work of reading; what a machine can refine is a matter of its memory (``refine.memory``)."""
 MIN_RESIDUES = 3
@@ -88,7 +92,9 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
         notes.append(Note("model", f"the file holds {len(models)} models; model {number} is used ({how})"))
     _check_identities(models[number], source.path)
     notes += separate_segments(models[number])
-    residues, more = gather(models[number])
+    records, more = separate_caps(models[number])
+    notes += more
+    residues, more = gather(records)
     notes += more
     _check_sizes(residues, source.path)
     box = read_box(source) if is_torn(residues) else None
@@ -134,19 +140,24 @@ def _parse(source: Source) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
 
 def _check_identities(records: list[AtomRecord], file: str) -> None:
     """Refuse identities that no output format could give back."""
+    checked: set[tuple[str, ...]] = set()
     for atom in records:
-        codes = atom.insertion, atom.altloc
-        short = all(len(code) <= 1 and (not code or code not in _NO_CODE) for code in codes)
-        texts = atom.chain + atom.residue_name + atom.name + atom.insertion + atom.altloc
-        named = not {".", "?"} & {atom.chain, atom.residue_name, atom.name}
-        clean = named and texts.isprintable() and texts.isascii()
-        if not (short and clean and abs(atom.number) < 100_000_000 and abs(atom.charge) < 100):
+        texts = (atom.chain, atom.residue_name, atom.name, atom.insertion, atom.altloc)
+        good = texts in checked or _can_be_written(*texts)
+        if not (good and abs(atom.number) < 100_000_000 and abs(atom.charge) < 100):
             raise InputError(
                 f"{atom.place.capitalize()} has a name, number, insertion code, altloc or charge that cannot be written"
                 " back",
                 file=file, chain=atom.chain, residue=atom.residue_label,
                 remedy="Check it; insertion codes and altlocs are one letter or digit, names are ASCII",
             )  # fmt: skip
+        checked.add(texts)
+
+
+def _can_be_written(chain: str, residue_name: str, name: str, insertion: str, altloc: str) -> bool:
+    short = all(len(code) <= 1 and (not code or code not in _NO_CODE) for code in (insertion, altloc))
+    texts = chain + residue_name + name + insertion + altloc
+    return short and not {".", "?"} & {chain, residue_name, name} and texts.isprintable() and texts.isascii()
 
 
 def _select(models: dict[int, list[AtomRecord]], model: int | None, file: str) -> int:
@@ -173,10 +184,11 @@ def _check_sizes(residues: list[ResidueRecord], file: str) -> None:
 
 def _release_unlike_parents(residues: list[ResidueRecord]) -> None:
     """Carry along whole every modified residue that could be read as its parent only by leaving atoms out: norleucine
-    has no CD1 and CD2, pyroglutamate's ring would be opened. Changes ``letter`` of the residues.
+    has no CD1 and CD2, pyroglutamate's ring would be opened, HSE is homoserine to the PDB and a histidine to CHARMM.
+    Changes ``letter`` of the residues.
     """
     for residue in residues:
-        if not residue.letter or not is_modified(residue.name) or residue.name in AMBIGUOUS:
+        if not residue.letter or residue.name in THREE_TO_ONE or residue.name in AMBIGUOUS:
             continue
         heavy = [atom.name for atom in residue.atoms if not is_hydrogen(atom.name, atom.element)]
         names = {atom_name(name, residue.name, residue.letter) for name in heavy}
@@ -329,11 +341,15 @@ def _note_dropped(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped:
     kept = _modification(residue, atoms, dropped)
     log.modifications += [(atom, residue.order) for atom in kept]
     lost = " ".join(atom.name for atom in dropped if not any(atom is other for other in kept))
-    if residue.name == three:
+    if residue.name == three and not kept:
         kind, text = "unknown_atom", f"atoms that {three} does not have are left out: {lost}"
+    elif residue.name == three:
+        kind, text = "modified", f"{three} has more atoms, carried along unmoved: {' '.join(a.name for a in kept)}"
+        text += f"; atoms left out: {lost}" if lost else ""
     else:
         kind, text = "modified" if is_modified(residue.name) else "protonation", f"{residue.name} is read as {three}"
-        text += f"; its other atoms are carried along unmoved: {' '.join(a.name for a in kept)}" if kept else ""
+        how = "" if all((residue.name, a.name) in RIDING_ATOMS for a in kept) else " unmoved"
+        text += f"; its other atoms are carried along{how}: {' '.join(a.name for a in kept)}" if kept else ""
         text += f"; atoms left out: {lost}" if lost else ""
     log.notes.append(Note(kind, text, residue.chain, residue.label))
 
@@ -342,16 +358,21 @@ def _modification(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped:
     """Atoms that a modified residue has beyond its standard one, e.g. a phosphate.
 
     None where the standard residue is not complete, since the atoms to be built would lie where these are; and none of
-    those that do not lie near the residue.
+    those that do not lie near the residue. Under the name of a standard residue (CHARMM's patches keep it) they must be
+    bonded to it.
     """
-    if not is_modified(residue.name) or not set(ATOM14[residue.letter]) <= set(atoms):
+    if not set(ATOM14[residue.letter]) <= set(atoms):
         return []
+    shortest, longest = (0.0, MISPLACED_FAR) if is_modified(residue.name) else (SHORTEST, _LONGEST_BOND)
     kept: list[AtomRecord] = []
-    for atom in dropped:
-        near = min(math.dist(atom.position, other.position) for other in (*atoms.values(), *kept))
-        if near <= MISPLACED_FAR:
-            kept.append(atom)
-    return kept
+    before = -1
+    while len(kept) > before:  # those that are bonded to what was kept only now
+        before = len(kept)
+        for atom in dropped:
+            near = min(math.dist(atom.position, other.position) for other in (*atoms.values(), *kept))
+            if shortest <= near <= longest and not any(atom is other for other in kept):
+                kept.append(atom)
+    return [atom for atom in dropped if any(atom is other for other in kept)]
 
 
 def _check_unit(coords: np.ndarray, mask: np.ndarray, file: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from refine.constants import ATOM14, MAX_PEPTIDE_BOND
+from refine.constants import ATOM14, MAX_PEPTIDE_BOND, WATERS
 from refine.structure.atom_record import AtomRecord
 from refine.structure.modified_residues import is_d_amino_acid, is_hydrogen, parent
 from refine.structure.notes import Note
@@ -91,6 +91,7 @@ def gather(records: list[AtomRecord]) -> tuple[list[ResidueRecord], list[Note]]:
                 f"alternate conformations resolved to the one of best occupancy in {picked.total()} residues ({many})",
             )
         )
+    notes += _name_waters(residues)
     repeated = [r for r, n in Counter(r.identity[:3] for r in residues if r.letter).items() if n > 1]
     if repeated:
         chain, number, insertion = repeated[0]
@@ -105,6 +106,24 @@ def gather(records: list[AtomRecord]) -> tuple[list[ResidueRecord], list[Note]]:
     for rank, residue in enumerate(residues):
         residue.order = rank
     return residues, notes
+
+
+def _name_waters(residues: list[ResidueRecord]) -> list[Note]:
+    """Give waters the name of waters, where a program has another for them (Desmond: T3P, which is a nucleotide to the
+    PDB). Changes their atoms.
+    """
+    renamed = Counter[str]()
+    for residue in residues:
+        if not residue.letter and residue.name not in WATERS and 3 <= len(residue.atoms) <= 6:
+            elements = Counter(a.element for a in residue.atoms if a.element not in ("X", ""))  # those have no mass
+            if elements in ({"O": 1, "H": 2}, {"O": 1, "D": 2}):
+                renamed[residue.name] += 1
+                for atom in residue.atoms:
+                    atom.residue_name = "HOH"
+    return [
+        Note("water", f"{count} residues {name or '(no name)'} are waters by their atoms: they are called HOH")
+        for name, count in renamed.items()
+    ]
 
 
 def _split(records: list[AtomRecord]) -> list[ResidueRecord]:

@@ -15,7 +15,7 @@ from refine.errors import InputError
 from refine.files import write_text
 from refine.structure.conect_records import add_conect_records
 from refine.structure.gemmi_model import build_structure, is_refined
-from refine.structure.pdb_atom_names import with_short_names
+from refine.structure.pdb_short_names import short_residue_names, with_short_atom_names
 from refine.structure.protein import Protein
 
 _MAX_HYBRID36 = 1_223_055
@@ -30,21 +30,19 @@ def fits_pdb(protein: Protein) -> str | None:
 
     Serials above 99,999 and residue numbers above 9,999 do fit: they are written in hybrid-36.
     """
-    ids = [(r.chain, r.number, r.insertion, "") for r in protein.residue_ids]
-    ids += [(h.chain, h.number, h.insertion, h.residue_name) for h in protein.hetero]
-    for chain, number, insertion, name in ids:
+    ids = {(r.chain, r.insertion): r.number for r in protein.residue_ids}
+    ids |= {(h.chain, h.insertion): h.number for h in protein.hetero}
+    for (chain, insertion), number in ids.items():
         if len(chain) > 1:
             return f"chain id {chain!r} is longer than one letter"
-        if len(name) > 3:
-            return f"residue name {name!r} is longer than three letters"
         if insertion.isdigit():
             return f"insertion code {insertion!r} after {number} of chain {chain!r} would be read as a longer number"
+    numbers = {r.number: r.chain for r in protein.residue_ids} | {h.number: h.chain for h in protein.hetero}
+    for number, chain in numbers.items():
         if not -999 <= number <= _MAX_HYBRID36:
             return f"residue number {number} of chain {chain!r} does not fit four columns"
-    points = [protein.coords[:, protein.mask]] + [np.array([[h.position for h in protein.hetero]])] * bool(
-        protein.hetero
-    )
-    if any(((p <= -999.9995) | (p >= 9999.9995)).any() for p in points):
+    places = np.array([h.position for h in protein.hetero], np.float64).reshape(-1, 3)
+    if any(((p <= -999.9995) | (p >= 9999.9995)).any() for p in (protein.coords[:, protein.mask], places)):
         return "a coordinate does not fit the columns (-999.999 to 9999.999)"
     return None
 
@@ -54,8 +52,8 @@ def write_pdb(
 ) -> None:
     """Write ``protein`` as PDB file, one MODEL per replica when R > 1.
 
-    Hetero atoms whose names have more than four letters get short ones; REMARK 99 says which. Bonds of the table are
-    LINK or SSBOND; these, and the bonds within hetero groups, are CONECT too (see ``conect_records``).
+    Hetero atoms and residues whose names are too long for the columns get short ones; REMARK 99 says which. Bonds of
+    the table are LINK or SSBOND; these, and the bonds within hetero groups, are CONECT too (see ``conect_records``).
 
     Args:
         protein: R >= 1.
@@ -72,9 +70,11 @@ def write_pdb(
         raise InputError(
             f"The protein does not fit the PDB format: {reason}", file=str(path), remedy="Write mmCIF instead"
         )
-    protein, renamed = with_short_names(protein)
-    remarks = [*remarks, *(f"atom name in short: {text}" for text in renamed)]
-    structure = build_structure(protein, None if b_values is None else np.clip(b_values, -99.99, MAX_PDB_B))
+    protein, renamed = with_short_atom_names(protein)
+    names = short_residue_names(protein.hetero)
+    remarks = [*remarks, *(f"residue name in short: {long} is {short}" for long, short in names.items())]
+    remarks += [f"atom name in short: {text}" for text in renamed]
+    structure = build_structure(protein, None if b_values is None else np.clip(b_values, -99.99, MAX_PDB_B), names)
     structure.raw_remarks = [f"REMARK  99 {part}" for text in remarks for part in _wrap(text)]
     options = gemmi.PdbWriteOptions()
     options.cryst1_record = False

@@ -8,7 +8,9 @@ Cut out of entries, heavy atoms, no records: zinc (7DDO A 366-408), glycan and d
 66-84), dna (1LCD, first model), conotoxin (1AS5: three disulfides, hydroxyprolines, amide), lactam (2N0N: Lys NZ to
 Glu CD, AIB, an unknown residue, amide). Onto 1A7G E 291-330, components in their ideal geometry are put where they are
 bonded: haem, iron_sulphur, sugars (NAG-NAG-BMA), phosphoserine, caps; d_alanine is its Ala 302 reflected. zinc_cys4
-and cycle are built by symmetry, the first of four peptides of it, the second of ten alanines.
+and cycle are built by symmetry, the first of four peptides of it, the second of ten alanines. modified has
+pyroglutamate, selenomethionine, selenocysteine, phosphotyrosine, acetyl- and pyridoxal-lysine in one chain; lanthionine
+and selenium are the conotoxin with other bridges: Ala CB to Cys SG, and selenium in place of sulphur.
 """
 
 from __future__ import annotations
@@ -124,6 +126,77 @@ def attach(
     print(name, "closest", round(float(best), 2))
 
 
+def replaced(model: gemmi.Model, number: int, name: str, fit: tuple[str, ...]) -> None:
+    """Put a component in the place of a residue, its atoms ``fit`` on those of the residue, whose backbone stays."""
+    chain, k = next((c, k) for c in model for k, r in enumerate(c) if r.seqid.num == number)
+    old, new = chain[k], gemmi.Residue()
+    new.name, new.het_flag, new.seqid = name, "H", old.seqid
+    atoms = [a for a in components.residue(name) if a.element != "H" and a.atom_name != "OXT"]
+    ideal = {a.atom_name: np.array(a.coord, float) for a in atoms}
+    x, y = np.array([ideal[f] for f in fit]), np.array([place(old.find_atom(f, "*")) for f in fit])
+    u, _, vt = np.linalg.svd((x - x.mean(0)).T @ (y - y.mean(0)))
+    turn = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
+    for a in atoms:
+        kept = old.find_atom(a.atom_name, "*") if a.atom_name in ("N", "CA", "C", "O") else None
+        laid = (ideal[a.atom_name] - x.mean(0)) @ turn + y.mean(0)
+        new.add_atom(new_atom(a.atom_name, a.element, laid if kept is None else place(kept)))
+    del chain[k]
+    chain.add_residue(new, k)
+
+
+def modified(model: gemmi.Model) -> gemmi.Model:
+    """Pyroglutamate 291, selenomethionine 302, pyridoxal-lysine 306, selenocysteine 307, phosphotyrosine 310 and
+    acetyllysine 314.
+    """
+    backbone = ("N", "CA", "C", "O", "CB", "OXT")
+    ring = ("CG", "CD1", "CD2", "CE1", "CE2", "CZ", "OH")
+    replaced(model, 291, "PCA", ("N", "CA", "C", "CB"))
+    attach(model, ("E", 302, "CB"), "MSE", "CG", 1.53, 112, into=True, drop=backbone)
+    attach(model, ("E", 310, "OH"), "PTR", "P", 1.61, 120, into=True, drop=backbone + ring)
+    attach(model, ("E", 314, "NZ"), "ALY", "CH", 1.33, 122, into=True, drop=(*backbone, "CG", "CD", "CE", "NZ"))
+    attach(model, ("E", 306, "NZ"), "LLP", "C4'", 1.3, 122, into=True, drop=(*backbone, "CG", "CD", "CE", "NZ"))
+    with_selenium(residue_of(model, 307), "SEC")
+    return model
+
+
+def residue_of(model: gemmi.Model, number: int) -> gemmi.Residue:
+    return next(r for c in model for r in c if r.seqid.num == number)
+
+
+def with_selenium(residue: gemmi.Residue, name: str) -> None:
+    atom = residue.find_atom("SG", "*")
+    residue.name, residue.het_flag, atom.name, atom.element = name, "H", "SE", gemmi.Element("Se")
+
+
+def lanthionine(model: gemmi.Model) -> gemmi.Model:
+    """Ala 5 in place of a cysteine of the conotoxin, its CB and that of Cys 21 drawn to the sulphur."""
+    alanine, cysteine = residue_of(model, 5), residue_of(model, 21)
+    sulphur = place(cysteine.find_atom("SG", "*"))
+    alanine.name = "ALA"
+    alanine.remove_atom("SG", "\0", gemmi.Element("S"))
+    first, second = (residue.find_atom("CB", "*") for residue in (alanine, cysteine))
+    along, middle = unit(place(second) - place(first)), (place(first) + place(second)) / 2
+    aside = sulphur - middle
+    aside = unit(aside - (aside @ along) * along)
+    first.pos, second.pos = (gemmi.Position(*(middle + 1.5 * sign * along)) for sign in (-1, 1))
+    cysteine.find_atom("SG", "*").pos = gemmi.Position(*(middle + np.sqrt(1.81**2 - 1.5**2) * aside))
+    return model
+
+
+def selenium(model: gemmi.Model) -> gemmi.Model:
+    """Two bridges of the conotoxin with selenium, 2.3 Å long: of selenocysteines (5 and 21), and of one (4) to a
+    residue that is none of the known (16, under the name of cysteine selenide).
+    """
+    for one, two, names in ((4, 16, ("SEC", "CSE")), (5, 21, ("SEC", "SEC"))):
+        atoms = [residue_of(model, number).find_atom("SG", "*") for number in (one, two)]
+        x, y = (place(atom) for atom in atoms)
+        for atom, sign in zip(atoms, (1, -1), strict=True):
+            atom.pos = gemmi.Position(*((x + y) / 2 + 1.15 * sign * unit(x - y)))
+        for number, name in zip((one, two), names, strict=True):
+            with_selenium(residue_of(model, number), name)
+    return model
+
+
 def reflected(model: gemmi.Model, number: int) -> gemmi.Model:
     """An alanine as D-alanine: CB through the plane of N, CA and C."""
     (residue,) = (r for c in model for r in c if r.seqid.num == number)
@@ -228,6 +301,10 @@ def main() -> None:
     write(reflected(base(), 302), "d_alanine")
     write(four_around_zinc(base()), "zinc_cys4")
     write(ring(10), "cycle")
+    write(modified(base()), "modified")
+    conotoxin = read(entries / "1AS5.cif")
+    write(lanthionine(cut(conotoxin, lambda *_: True)), "lanthionine")
+    write(selenium(cut(conotoxin, lambda *_: True)), "selenium")
 
 
 if __name__ == "__main__":

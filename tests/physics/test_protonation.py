@@ -9,8 +9,8 @@ import openmm
 import pytest
 from openmm import app, unit
 
-from refine.physics.forcefield import _heavy_topology, _included, _variants
-from refine.physics.protonation import protonated
+from refine.physics.forcefield import _heavy_topology, _included
+from refine.physics.protonation import bound_variants, protonated
 from refine.structure.prepare import prepare
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "1a8o_model.pdb"
@@ -28,6 +28,6 @@ def test_the_same_hydrogens_as_openmm(ph: float) -> None:
     included = _included(protein)
     topology, positions = _heavy_topology(protein, included, {})
     modeller = app.Modeller(topology, np.asarray(positions) * 0.1 * unit.nanometer)
-    variants = _variants(protein, topology, included)
+    variants = bound_variants(protein, topology, included)
     modeller.addHydrogens(pH=ph, variants=variants, platform=openmm.Platform.getPlatformByName("CPU"))
     assert described(protonated(topology, positions, ph, variants)) == described(modeller.topology)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 
 import gemmi
@@ -269,17 +270,24 @@ def test_selected_residues_keep_the_bonds_among_them() -> None:
     assert kept.residue_ids[0] == ResidueId("A", 3)
 
 
-def test_bonds_of_binary_cif_are_those_of_mmcif(tmp_path: Path) -> None:
-    write_cif(prepare(DATA / "zinc.pdb").protein, tmp_path / "model.cif")
-    text, binary = pdbx.CIFFile.read(tmp_path / "model.cif"), pdbx.BinaryCIFFile()
-    for name, block in text.items():
+def binary_cif(path: Path) -> bytes:
+    """An mmCIF file as BinaryCIF."""
+    binary = pdbx.BinaryCIFFile()
+    for name, block in pdbx.CIFFile.read(path).items():
         binary[name] = pdbx.BinaryCIFBlock(
             {
                 category: pdbx.BinaryCIFCategory({column: data.as_array() for column, data in table.items()})
                 for category, table in block.items()
             }
         )
-    binary.write(tmp_path / "model.bcif")
+    out = io.BytesIO()
+    binary.write(out)
+    return out.getvalue()
+
+
+def test_bonds_of_binary_cif_are_those_of_mmcif(tmp_path: Path) -> None:
+    write_cif(prepare(DATA / "zinc.pdb").protein, tmp_path / "model.cif")
+    (tmp_path / "model.bcif").write_bytes(binary_cif(tmp_path / "model.cif"))
     one, two = (read_structure(tmp_path / f"model.{kind}").protein for kind in ("cif", "bcif"))
     assert one.connections == two.connections and {bond.source for bond in two.connections} == {"struct_conn"}
     assert len(two.connections) == 3

@@ -121,8 +121,30 @@ def test_what_does_not_fit_pdb() -> None:
     far = base.coords.copy()
     far[0, 0, 0, 0] = 12000.0
     assert "coordinate" in (fits_pdb(base.with_coords(far, oxt=base.oxt)) or "")
-    ligand = HeteroAtom("A", 900, "", "A1CDE", "C1", "C", (1.0, 2.0, 3.0), order=30)
-    assert "A1CDE" in (fits_pdb(dataclasses.replace(base, hetero=(ligand,))) or "")
+    assert "chain" in (fits_pdb(renamed(base, [ResidueId("AB", 1), *ids[1:]])) or "")
+
+
+def test_long_residue_names_are_short_in_pdb(tmp_path: Path) -> None:
+    """A fourth letter would be read as a part of the chain id; names that the PDB has for something else are not
+    taken.
+    """
+    names = ["TIP3", "TIP3", "POPC", "A1CDE", "A1CDF"]
+    hetero = tuple(
+        HeteroAtom("W", 900 + k, "", name, "C1", "C", (50.0 + 9 * k, 0.0, 0.0), order=30 + k)
+        for k, name in enumerate(names)
+    )  # fmt: skip
+    protein = dataclasses.replace(files.base_protein(), hetero=hetero)
+    assert fits_pdb(protein) is None
+    write_pdb(protein, tmp_path / "x.pdb")
+    write_cif(protein, tmp_path / "x.cif")
+    structure = gemmi.read_structure(str(tmp_path / "x.pdb"))
+    short = [residue.name for residue in structure[0]["W"]]
+    assert short[:2] == ["HOH", "HOH"] and len(set(short[1:])) == 4 and {len(name) for name in short} == {3}
+    assert not any(gemmi.find_tabulated_residue(name).found() for name in short[2:])
+    assert f"A1CDE is {short[3]}" in (tmp_path / "x.pdb").read_text()
+    read = read_structure(tmp_path / "x.pdb").protein
+    assert [atom.position for atom in read.hetero] == [atom.position for atom in hetero]
+    assert [r.name for r in gemmi.read_structure(str(tmp_path / "x.cif"))[0]["W"]] == names
 
 
 @pytest.mark.parametrize(("name", "write"), WRITERS)

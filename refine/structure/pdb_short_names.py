@@ -1,14 +1,22 @@
-"""Names of hetero atoms that PDB's four columns cannot hold, replaced by short ones; mmCIF keeps the long ones."""
+"""Names of hetero atoms and their residues that PDB's columns cannot hold, replaced by short ones; mmCIF keeps the long
+ones.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
+import gemmi
+
+from refine.constants import ONE_TO_THREE
+from refine.structure.atom_sites import is_water
 from refine.structure.protein import HeteroAtom, Protein
 
 MAX_ATOM_NAME = 4
+MAX_RESIDUE_NAME = 3
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def long_names(hetero: Iterable[HeteroAtom]) -> int:
@@ -16,7 +24,32 @@ def long_names(hetero: Iterable[HeteroAtom]) -> int:
     return sum(len(atom.name) > MAX_ATOM_NAME for atom in hetero)
 
 
-def with_short_names(protein: Protein) -> tuple[Protein, list[str]]:
+def short_residue_names(hetero: Iterable[HeteroAtom]) -> dict[str, str]:
+    """Residue names of more than three letters → those they have in PDB files: waters HOH, others one that no residue
+    of the file and no component of the PDB has. A fourth letter would be read as a part of the chain id.
+    """
+    names = dict.fromkeys(atom.residue_name for atom in hetero)
+    used = {*names, *ONE_TO_THREE.values()}
+    short: dict[str, str] = {}
+    for name in names:
+        if len(name) > MAX_RESIDUE_NAME:
+            short[name] = "HOH" if is_water(name) else _unused(name.upper(), used)
+            used.add(short[name])
+    return short
+
+
+def _unused(name: str, used: Collection[str]) -> str:
+    near = (name[:3], name[:2] + name[-1], name[0] + name[-2:])
+    tails = (name[:2], name[:1], "")
+    others = (tail + "".join(rest) for tail in tails for rest in itertools.product(_LETTERS, repeat=3 - len(tail)))
+    return next(
+        one
+        for one in itertools.chain(near, others)
+        if one not in used and not gemmi.find_tabulated_residue(one).found()
+    )
+
+
+def with_short_atom_names(protein: Protein) -> tuple[Protein, list[str]]:
     """The protein with hetero atom names of at most four letters, unique in their residue; and what became of which.
 
     Long names become element and number, the same for every file that is written of the same hetero atoms.
@@ -31,7 +64,7 @@ def with_short_names(protein: Protein) -> tuple[Protein, list[str]]:
     for (_, chain, number, insertion, residue_name), group in itertools.groupby(protein.hetero, _residue):
         atoms = list(group)
         short = _short_names(atoms)
-        hetero += [dataclasses.replace(atom, name=short.get(atom.name, atom.name)) for atom in atoms]
+        hetero += [dataclasses.replace(a, name=short[a.name]) if a.name in short else a for a in atoms]
         texts += [f"{residue_name} {chain} {number}{insertion}: {old} is {new}" for old, new in short.items()]
     return dataclasses.replace(protein, hetero=tuple(hetero)), texts
 
@@ -58,4 +91,4 @@ def _numbered(element: str) -> Iterator[str]:
     for number in range(1, 10 ** (MAX_ATOM_NAME - len(symbol))):
         yield f"{symbol}{number}"
     for number in range(36**MAX_ATOM_NAME):
-        yield "".join("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number // 36**k % 36] for k in (3, 2, 1, 0))
+        yield "".join(_LETTERS[number // 36**k % 36] for k in (3, 2, 1, 0))
