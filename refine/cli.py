@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import gc
 import logging
 import signal
 import sys
@@ -30,16 +29,11 @@ if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help i
 EXIT_CODES = "exit codes: 0 all done, 1 a bug, 2 bad input, 3 some of several inputs failed, 4 nothing produced"
 SAME_NAME = ("seed", "device", "models", "model", "freeze", "heat", "keep_hands", "bfactor")
 """Options that set the field of RunSettings of their name."""
-_COLLECT_AFTER = 50_000
-"""Objects made, less those freed, after which garbage is looked for (Python: 700): torch alone makes ten times as many
-on import, which stay, and half a second goes by walking through them again and again.
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit code."""
     end_with_input()
-    gc.set_threshold(_COLLECT_AFTER)
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["train"]:
         return exit_code_of(lambda: train(arguments[1:]))
