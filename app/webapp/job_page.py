@@ -130,7 +130,7 @@ def waiting(job: Job) -> str:
     if turn is None or not turn.seconds:
         return "It starts in a moment."
     place = f"Waiting, {counted(turn.ahead, 'job')} before this one" if turn.ahead else "Next in the queue"
-    return f"{place}: it starts in about {duration(turn.seconds)}."
+    return f"{place}: it starts in {f'about {duration(turn.seconds)}' if turn.seconds >= 1 else 'a moment'}."
 
 
 def ended(job: Job) -> None:

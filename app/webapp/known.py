@@ -1,4 +1,4 @@
-"""What a user knows besides the model: files of evidence, conditions, temperatures of residues; checked before the run."""
+"""What a user knows besides the model, checked before the run: files of evidence, conditions, residues that are heated."""
 
 from __future__ import annotations
 

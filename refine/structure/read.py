@@ -134,19 +134,26 @@ def _parse(source: Source) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
 
 def _check_identities(records: list[AtomRecord], file: str) -> None:
     """Refuse identities that no output format could give back."""
+    writable: set[tuple[str, ...]] = set()  # a file has few different ones
     for atom in records:
-        codes = atom.insertion, atom.altloc
-        short = all(len(code) <= 1 and (not code or code not in _NO_CODE) for code in codes)
-        texts = atom.chain + atom.residue_name + atom.name + atom.insertion + atom.altloc
-        named = not {".", "?"} & {atom.chain, atom.residue_name, atom.name}
-        clean = named and texts.isprintable() and texts.isascii()
-        if not (short and clean and abs(atom.number) < 100_000_000 and abs(atom.charge) < 100):
+        texts = atom.chain, atom.residue_name, atom.name, atom.insertion, atom.altloc
+        clean = texts in writable or _can_be_written(*texts)
+        if clean:
+            writable.add(texts)
+        if not (clean and abs(atom.number) < 100_000_000 and abs(atom.charge) < 100):
             raise InputError(
                 f"{atom.place.capitalize()} has a name, number, insertion code, altloc or charge that cannot be written"
                 " back",
                 file=file, chain=atom.chain, residue=atom.residue_label,
                 remedy="Check it; insertion codes and altlocs are one letter or digit, names are ASCII",
             )  # fmt: skip
+
+
+def _can_be_written(chain: str, residue_name: str, name: str, *codes: str) -> bool:
+    """Whether all output formats hold these names, insertion code and altloc."""
+    short = all(len(code) <= 1 and (not code or code not in _NO_CODE) for code in codes)
+    texts = "".join((chain, residue_name, name, *codes))
+    return short and not {".", "?"} & {chain, residue_name, name} and texts.isprintable() and texts.isascii()
 
 
 def _select(models: dict[int, list[AtomRecord]], model: int | None, file: str) -> int:

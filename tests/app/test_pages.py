@@ -256,7 +256,7 @@ def test_a_run_shows_what_can_be_read_and_no_energy_that_rises(store: Store) -> 
     }
     assert "**Moving the backbone 7/14**" in words(test) and not re.search("-4[68]0", words(test))
     (bar,) = test.get("progress")
-    assert re.search(r"60 s so far, about .+ left", bar.proto.text)
+    assert re.search(r"\d+ (s|min) so far, about .+ left", bar.proto.text)
     assert ":material/check_circle: Reading" in words(test) and ":material/circle: Ranking and writing" in words(test)
 
 
@@ -274,7 +274,7 @@ def test_who_waits_is_told_the_place_and_the_time(store: Store) -> None:
     assert first.state == QUEUED and "It starts in a moment" in words(app(job=first.id))
     assert "Waiting, 1 job before this one: it starts in about 1 s" in words(app(job=second.id))
     store.start_next()
-    assert "Next in the queue: it starts in about 1 s" in words(app(job=second.id))
+    assert "Next in the queue: it starts in" in words(app(job=second.id))
 
 
 def test_conditions_go_into_the_command_and_the_job(store: Store) -> None:
