@@ -1,4 +1,4 @@
-"""What a user knows besides the model, checked before the run: files of evidence, conditions, residues that are heated."""
+"""What a user knows besides the model, checked before the run: files of evidence, conditions, heated residues."""
 
 from __future__ import annotations
 

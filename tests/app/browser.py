@@ -35,8 +35,8 @@ FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-gpu-compositi
 USER = "f" * 32
 LOOKS = {"light": {"width": 1280, "height": 900}, "dark": {"width": 400, "height": 900}}
 """Theme → size of the window."""
-SECONDS = 90.0
-"""Patience with one step."""
+SECONDS = float(os.environ.get("REFINE_PATIENCE", "90"))
+"""Patience with one step; a machine that is busy otherwise needs more."""
 expect.set_options(timeout=SECONDS * 1000)
 
 
