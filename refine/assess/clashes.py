@@ -220,7 +220,8 @@ class _Dots:
 
 def _inside(atoms: _Atoms, pairs: NDArray[np.int64]) -> _Dots:
     """Dots of atoms (P, 2)[:, 0] that lie far enough in the atoms [:, 1] to clash."""
-    found = [_Dots(*(np.zeros(0, np.int64) for _ in range(3)), np.zeros(0), np.zeros((0, 3)))]
+    none = np.zeros(0, np.int64)
+    found = [_Dots(none, none, none, np.zeros(0), np.zeros((0, 3)))]
     for radius in np.unique(atoms.radius[pairs[:, 0]]):
         sphere = radius * _sphere(round(DOTS_PER_SQUARE * 4 * np.pi * radius**2))
         same = pairs[atoms.radius[pairs[:, 0]] == radius]

@@ -367,6 +367,14 @@ def test_nothing_in_the_app_names_a_server_to_fetch_from() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["app"]
 
 
+def test_pictures_are_drawn_by_the_scripts_of_the_report_alone() -> None:
+    for path in (ROOT / "app").rglob("*"):
+        assert path.suffix != ".js", path
+        if path.suffix == ".py":
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"createViewer|<svg|plotly|altair|matplotlib|st\.\w*_chart", text), path
+
+
 def test_events_leave_out_a_line_that_is_being_written(store: Store, tmp_path: Path) -> None:
     from webapp.live import events
 

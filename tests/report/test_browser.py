@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ CHROMIUM = next(
 )
 ROOT = Path(__file__).parent.parent.parent
 CONTRAST = ROOT / "tests" / "app" / "contrast.js"
+SECONDS = float(os.environ.get("REFINE_PATIENCE", "120"))
 SOFTWARE = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
 
 
@@ -71,7 +73,7 @@ def browser() -> Iterator[Any]:
 def opened(browser: Any, report: Path, width: int, scheme: str) -> tuple[Any, list[str]]:
     """The page, drawn, and what it complained about or asked the network for."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(SECONDS * 1000)
     complaints: list[str] = []
     page.on(
         "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None

@@ -101,7 +101,7 @@ function scaleBar(scale, low, high, unit) {
   return element('div', { class: 'scale' },
     element('div', { class: 'bar', style: `background:linear-gradient(90deg,${stops})` }),
     element('div', { class: 'ends' },
-      element('span', {}, brief(low)), element('span', {}, unit), element('span', {}, brief(high))));
+      element('span', {}, low === 0 ? '0' : brief(low)), element('span', {}, unit), element('span', {}, brief(high))));
 }
 
 function axes(svg, box, x, y, labels) {
