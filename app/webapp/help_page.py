@@ -94,7 +94,8 @@ def page() -> None:
 
 def _colours() -> None:
     """The bands of the confidence."""
-    swatch = '<span style="display:inline-block;width:11px;height:11px;background:{}"></span> {}'
+    square = '<span style="display:inline-block;width:11px;height:11px;background:{}"></span>'
+    swatch = f'<span style="white-space:nowrap">{square} {{}}</span>'
     bands = " &nbsp; ".join(swatch.format(band.colour, html.escape(band.name)) for band in BANDS)
     st.html(f"<p>Confidence is coloured as in the AlphaFold database: {bands}.</p>")
 
