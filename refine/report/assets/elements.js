@@ -97,7 +97,7 @@ function swatches(items) {
 }
 
 function scaleBar(scale, low, high, unit) {
-  const stops = Array.from({ length: 9 }, (_, k) => `${hex(scale(k / 8))} ${(k / 8) * 100}%`).join(',');
+  const stops = Array.from({ length: 101 }, (_, k) => `${hex(scale(k / 100))} ${k}%`).join(','); // bands stay sharp
   return element('div', { class: 'scale' },
     element('div', { class: 'bar', style: `background:linear-gradient(90deg,${stops})` }),
     element('div', { class: 'ends' },
