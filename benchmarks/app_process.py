@@ -35,7 +35,7 @@ def served(folder: Path, run_settings: str = "") -> Iterator[tuple[int, Store, i
     """Port, queue and process id of the app in ``folder``; jobs that still run at the end are cancelled.
 
     Args:
-        folder: empty; the jobs are in ``jobs``, what the app says in ``app.txt``.
+        folder: for the app; the jobs are in ``jobs``, what the app says in ``app.txt``.
         run_settings: TOML text of the settings of all runs.
     """
     with socket.socket() as free:

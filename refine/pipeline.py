@@ -118,7 +118,6 @@ def refine_file(
     tell_notes(prepared, progress or Progress())
     engine = Engine(prepared.protein, networks or load_networks_of(settings), settings, evidence)
     accuracy = accuracy_of(prepared, engine)
-    (progress or Progress())("read", message=accuracy.sentence)
     with opened(folder, prepared, settings, progress) as (record, tell):
         if engine.networks is not None:
             record.values["networks"] = engine.networks.facts
@@ -171,6 +170,7 @@ class Run:
         self.folder.write("input.cif", lambda path: write_cif(self.prepared.protein, path))
         self.record.add_files("input.cif")
         log.info("%s", self.accuracy.sentence)
+        self.progress("read", message=self.accuracy.sentence, confidence=self.accuracy.of_input.overall)
         self.record.values["input_accuracy"] = self.accuracy.facts()
         if self.engine.evidence is not None:
             with self.record.timed("evidence"):
@@ -187,7 +187,7 @@ class Run:
             result = same or self.relaxed(pool, self.engine)
             score = self.score(result, propagated)
             finished_input = self.finished("input", result, score, score.estimate, propagated)
-            candidates = self.finish(pool, propagated, score.estimate)
+            candidates = self.finish(pool, propagated, score)
         with self.record.timed("write"):
             self.submit(propagated, finished_input, candidates)
 
@@ -325,17 +325,17 @@ class Run:
             self.folder.write("ensemble.pdb", lambda path: write_ensemble_pdb(frames, path))
             self.record.add_files("ensemble.pdb")
 
-    def finish(self, pool: FinishingPool, propagated: Propagated, start: AccuracyEstimate) -> list[Finished]:
+    def finish(self, pool: FinishingPool, propagated: Propagated, start: StructureScore) -> list[Finished]:
         """The chosen candidates, finished and written as they finish, in the order of the ensemble.
 
         The others take the side chains of the first, whose backbone is within some tenths of an Å of theirs. ``start``
-        is the run's own estimate of the input, finished.
+        is the run's own score of the input, finished.
         """
         ensemble = propagated.ensemble
         names = [p.name for p in ensemble.proposals]
         order = finishing_order(ensemble.proposals, ensemble.energies, self.settings.models, self.first)
         total = 1 + len(order)  # the input is finished by now
-        self.progress("finish", 1, total)
+        self.progress("finish", 1, total, start.total, confidence=self.accuracy.of_input.overall)
         candidates: dict[int, Finished] = {}
         like, settled = propagated.start.protein, False
         for chosen in (order[:1], order[1:]):
@@ -345,9 +345,10 @@ class Run:
             for k, result in pool.finish(proteins, refined=True, keep=keep, settled=settled):
                 i = begun + k
                 score = self.score(result, propagated)
-                candidates[i] = self.finished(names[order[i]], result, score, start, propagated)
+                candidates[i] = self.finished(names[order[i]], result, score, start.estimate, propagated)
                 write_model(self.folder, f"model_{i + 1}", candidates[i], self.settings.bfactor)
-                self.progress("finish", 1 + len(candidates), total, candidates[i].score.total)
+                done, of = 1 + len(candidates), candidates[i].score
+                self.progress("finish", done, total, of.total, confidence=of.estimate.overall)
                 if i == 0 and result.report.flag == "complete":
                     like, settled = result.protein, True
         return [candidates[i] for i in range(len(order))]
@@ -419,6 +420,8 @@ class Run:
 
     def verdict(self, propagated: Propagated, source: str, form: str, *, moved: bool) -> Verdict:
         """Of the proposal that became model 1; ``moved`` is False when model 1 is the input."""
+        if not self.settings.propagation.steps and self.origin is self.engine:
+            return Verdict("no better", "no step was asked for: model_1 is the input, finished.")
         if not moved:
             reason = "no model scores better than the input by the run's own score: model_1 is the input, finished."
             return Verdict("no better", reason)

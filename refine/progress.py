@@ -26,6 +26,7 @@ class Event:
         step, total: how far the stage is; total 0 where the stage does not count.
         energy: free energy in kcal/mol, best replica, where known.
         moved: mean distance of its CA atoms from the input in Å, where known.
+        confidence: expected CA lDDT × 100 of the structure that ``energy`` is of, where known.
         message: a short remark.
         elapsed: seconds since the run began.
         remaining: estimated seconds to the end of the stage, where known.
@@ -39,6 +40,7 @@ class Event:
     elapsed: float = 0.0
     remaining: float | None = None
     moved: float | None = None
+    confidence: float | None = None
 
 
 Listener = Callable[[Event], None]
@@ -65,13 +67,14 @@ class Progress:
         energy: float | None = None,
         message: str = "",
         moved: float | None = None,
+        confidence: float | None = None,
     ) -> None:
         """Report; see ``Event`` for the arguments."""
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._stage_start = stage, now
         remaining = (now - self._stage_start) / step * (total - step) if 0 < step <= total else None
-        event = Event(stage, step, total, energy, message, now - self._start, remaining, moved)
+        event = Event(stage, step, total, energy, message, now - self._start, remaining, moved, confidence)
         for listener in self._listeners:
             listener(event)
 
@@ -131,11 +134,13 @@ class JsonLines:
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
         self._last = 0.0
+        self._stage = ""
 
     def __call__(self, event: Event) -> None:
-        if event.step not in (0, event.total) and event.elapsed - self._last < 0.1:
+        first = event.stage != self._stage
+        if not first and event.step not in (0, event.total) and event.elapsed - self._last < 0.1:
             return
-        self._last = event.elapsed
+        self._last, self._stage = event.elapsed, event.stage
         record = {k: round(v, 3) if isinstance(v, float) else v for k, v in dataclasses.asdict(event).items()}
         with contextlib.suppress(OSError):
             self._stream.write(json.dumps(record) + "\n")

@@ -152,6 +152,15 @@ def test_rpdd_belongs_to_the_ensemble_in_the_folder(run: pipeline.RunResult) -> 
         assert abs(rpdd["mean"][2, 12] - np.mean(pair)) < 3.0
 
 
+def test_progress_tells_what_is_expected_of_the_input_and_of_what_is_finished(run: pipeline.RunResult) -> None:
+    events = [json.loads(line) for line in (run.out / "progress.jsonl").read_text().splitlines()]
+    finished = [event for event in events if event["stage"] == "finish"]
+    assert events[0]["stage"] == "read" and 0 < events[0]["confidence"] <= 100
+    assert finished[0]["step"] == 1 and finished[0]["confidence"] == events[0]["confidence"]
+    assert finished[-1]["step"] == finished[-1]["total"] > 1
+    assert all(event["energy"] is not None and event["confidence"] is not None for event in finished)
+
+
 def test_same_seed_same_bytes_and_any_number_of_workers(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
     again = refine_file(piece, tmp_path / "again", dataclasses.replace(QUICK, workers=2))
     for name in sorted(FILES - {"run.json", "log.txt", "progress.jsonl", "report.html"}):
@@ -170,6 +179,7 @@ def test_the_propagation_starts_from_the_finished_input(piece: Path, tmp_path: P
         run = refine_file(piece, tmp_path / str(relaxes), dataclasses.replace(still, relax_first=relaxes), report=False)
         ensemble = PDBParser(QUIET=True).get_structure("e", run.out / "ensemble.pdb")
         starts[relaxes] = np.array([r["CA"].coord for r in ensemble[0]["x"]])
+        assert run.verdict == "No better: no step was asked for: model_1 is the input, finished."
     start_ca = np.array([r["CA"].coord for r in PDBParser(QUIET=True).get_structure("p", piece)[0]["x"]])
     np.testing.assert_allclose(starts[False], start_ca, atol=2e-3)
     finished = finish_file(piece, tmp_path / "finished", QUICK).out / "finished.pdb"

@@ -24,6 +24,19 @@ TABS = {
 
 _PART = """
 const parts = new WeakMap();
+
+// A residue that is marked in one part of a run's result is marked in all.
+function shareResidue(place, run) {
+  const heard = ({ detail }) => {
+    if (detail.run === run) place.dispatchEvent(new CustomEvent("residue", { detail: detail.residue }));
+  };
+  document.addEventListener("refine-residue", heard);
+  place.addEventListener("close", () => document.removeEventListener("refine-residue", heard));
+  place.addEventListener("chosen", ({ detail }) => {
+    document.dispatchEvent(new CustomEvent("refine-residue", { detail: { run, residue: detail } }));
+  });
+}
+
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".refine-part");
   const drawing = JSON.stringify(data.drawing);
@@ -35,6 +48,7 @@ export default function ({ data, parentElement }) {
     const place = root.appendChild(document.createElement("div"));
     place.innerHTML = markup;
     parts.set(parentElement, { drawing, markup, place });
+    shareResidue(place, data.run);
     drawReport({ ...data.drawing, model: data.model }, place);
   } else before.place.dispatchEvent(new CustomEvent("model", { detail: data.model }));
   return () => {
@@ -79,7 +93,7 @@ def part(run: RunResult, name: str, model: str) -> None:
     else:
         # The key goes to the browser, where the folder would tell the job's address to whom it is shared with.
         which = hashlib.sha256(f"{run.out} {changed}".encode()).hexdigest()[:16]
-        _parts[name](key=f"{name}_{which}", data={"drawing": drawings[name], "model": model})
+        _parts[name](key=f"{name}_{which}", data={"drawing": drawings[name], "model": model, "run": which})
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

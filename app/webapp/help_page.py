@@ -20,6 +20,7 @@ WORDS = {
     "predicted_error": "Predicted error",
     "score": "Score",
     "native": "Native",
+    "judge": "Judge",
     "clashscore": "Clashscore",
     "ramachandran_favoured": "Ramachandran favoured",
     "rotamer_outliers": "Rotamer outliers",
@@ -34,8 +35,9 @@ _FIRST = """
    missing or wrong in it is marked.
 2. **Choose**, or leave everything as it is. Residues that must not move are clicked in the picture, or typed as
    `A:10-25, B 374`; chains are switched off; what surrounds a ligand or metal is kept at one click.
-3. **Refine.** The page shows how far the run is. It can be closed: the job goes on, and stands under *Jobs*.
-4. **Read the verdict** and take the models along.
+3. **Refine.** The page shows the place in the queue, then how far the run is, how accurate the input is expected to be
+   and how far it has moved. It can be closed: the job goes on, and stands under *Jobs*.
+4. **Read the verdict**, click residues, and take the models along.
 """
 _VERDICT = """
 The verdict stands first. It estimates how much nearer to an experiment model 1 is expected to be than what you gave, in
@@ -62,6 +64,9 @@ contact	A:15	A:102
 A row is an atom pair with a distance in Å and its uncertainty, or with bounds. AlphaFold's expected errors (`.json`)
 and distograms (`.npz`) are taken, too. The form shows every row with its weight before the run; the result shows which
 rows hold in your model and in model 1.
+
+Conditions are those of the protein as it is meant, not of a crystal: the pH sets its charges and hydrogens, the ionic
+strength how far charges reach. Residues that move more are given temperatures of their own.
 """
 
 
@@ -81,7 +86,7 @@ def page() -> None:
     _colours()
     st.header("The words")
     st.markdown("\n".join(f"- **{name}**: {plain(GLOSSARY[key])}" for key, name in WORDS.items()))
-    st.header("What you know: evidence")
+    st.header("What you know: evidence and conditions")
     st.markdown(_EVIDENCE)
     st.header("Your data")
     _data()
@@ -89,7 +94,8 @@ def page() -> None:
 
 def _colours() -> None:
     """The bands of the confidence."""
-    swatch = '<span style="display:inline-block;width:11px;height:11px;background:{}"></span> {}'
+    square = '<span style="display:inline-block;width:11px;height:11px;background:{}"></span>'
+    swatch = f'<span style="white-space:nowrap">{square} {{}}</span>'
     bands = " &nbsp; ".join(swatch.format(band.colour, html.escape(band.name)) for band in BANDS)
     st.html(f"<p>Confidence is coloured as in the AlphaFold database: {bands}.</p>")
 

@@ -126,11 +126,11 @@ def watch(before: Job, token: str = "") -> None:
 
 def waiting(job: Job) -> str:
     """The place of a job in the queue, in words."""
-    ahead = store().place(job)
-    if ahead:
-        return f"Waiting: {counted(ahead, 'job')} before this one."
-    running = len(store().jobs(states=(RUNNING,)))
-    return "Next in the queue: it starts when a running job has ended." if running else "It starts in a moment."
+    turn = store().turn(job)
+    if turn is None or not turn.seconds:
+        return "It starts in a moment."
+    place = f"Waiting, {counted(turn.ahead, 'job')} before this one" if turn.ahead else "Next in the queue"
+    return f"{place}: it starts in {f'about {duration(turn.seconds)}' if turn.seconds >= 1 else 'a moment'}."
 
 
 def ended(job: Job) -> None:

@@ -1,4 +1,4 @@
-"""What a user knows besides the model: files of evidence and temperatures of residues, checked before the run."""
+"""What a user knows besides the model, checked before the run: files of evidence, conditions, heated residues."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ from refine.report.sections import EvidenceTables, evidence_tables
 from webapp.server import settings
 from webapp.text import counted, plain
 
+CONDITIONS = {
+    "ph": ("pH", 0.0, 14.0, 0.5, "Sets the charges of side chains and their hydrogens."),
+    "ionic": ("Ionic strength, mol/l", 0.0, 5.0, 0.05, "How much salt screens charges."),
+    "temperature": ("Temperature of the protein, K", 200.0, 500.0, 5.0, "Sets how water screens charges, and the noise "
+                    "where the server's settings sample at a temperature."),
+}  # fmt: skip
+"""Field of ``Request`` → words, least, most, step, and what it is for."""
 MOST_FILES = 10
 MOST_ROWS = 200
 """Rows of evidence that are shown."""
@@ -27,10 +34,13 @@ EARLIER = "earlier_evidence"
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """What is known: files by their names on the disk, temperatures as ``refine run --heat`` takes them."""
+    """What is known: files by their names on the disk, temperatures as ``refine run --heat`` takes them, conditions of
+    the protein by their names in ``Request``.
+    """
 
     files: Mapping[str, bytes]
     heat: str
+    conditions: Mapping[str, float]
     refusal: str = ""
 
 
@@ -38,7 +48,7 @@ def ask() -> Known:
     """Show the widgets."""
     number = st.session_state["number"]
     earlier: dict[str, bytes] = st.session_state.get(EARLIER, {})
-    with st.expander("What you know: evidence and temperatures", expanded=bool(earlier), key=f"known_{number}"):
+    with st.expander("What you know: evidence and conditions", expanded=bool(earlier), key=f"known_{number}"):
         files: dict[str, bytes] = {}
         if earlier and st.checkbox(f"Evidence of the earlier run: {plain(', '.join(earlier))}", value=True):
             files |= earlier
@@ -58,13 +68,27 @@ def ask() -> Known:
             "follow the predicted error.",
             key=f"heat_{number}",
         ).strip()
+        conditions = _conditions(number)
     try:
         files |= {evidence_name(upload.name): upload.getvalue() for upload in uploads}
     except RefineError as error:
-        return Known({}, heat, str(error))
+        return Known({}, heat, conditions, str(error))
     if len(files) > MOST_FILES:
-        return Known({}, heat, f"these are {len(files)} files of evidence; give {MOST_FILES} at most")
-    return Known(files, heat)
+        return Known({}, heat, conditions, f"these are {len(files)} files of evidence; give {MOST_FILES} at most")
+    return Known(files, heat, conditions)
+
+
+def _conditions(number: int) -> dict[str, float]:
+    """Ask under which conditions the protein is meant; gives those that were answered."""
+    with st.container(key="pairs_conditions"):
+        columns = st.columns(len(CONDITIONS))
+    values = {
+        name: column.number_input(
+            words, least, most, value=None, step=step, placeholder="not given", help=meaning, key=f"{name}_{number}"
+        )
+        for column, (name, (words, least, most, step, meaning)) in zip(columns, CONDITIONS.items(), strict=True)
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def checked(upload: Upload, known: Known, request: Request) -> str:

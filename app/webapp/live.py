@@ -1,4 +1,4 @@
-"""A run that goes on: stage, progress, energy so far and the structure it is at."""
+"""A run that goes on: stage, time left, what can be said of its structures so far, and the structure it is at."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from refine.errors import InputError
@@ -15,6 +16,7 @@ from refine.propagation.settings import PropagationSettings
 from refine.queue.folder import plain_files
 from refine.queue.job import Job
 from refine.queue.request import from_dict
+from refine.report.glossary import GLOSSARY
 from refine.run.folder import CURRENT_FILE, PROGRESS_FILE
 from webapp import charts, frozen, viewer
 from webapp.options import server_settings
@@ -69,7 +71,9 @@ def show(job: Job, folder: Path) -> None:
     with left_column:
         structure(folder, from_dict(job.options).freeze)
     with right_column:
+        expected(so_far)
         movement(so_far)
+        finished(so_far)
 
 
 def share(event: dict[str, Any], steps: int) -> float:
@@ -122,6 +126,32 @@ def structure(folder: Path, freeze: str) -> None:
         structures.append(viewer.Structure(title.lower(), title, text, colour, faint=title == "Input"))
     if structures:
         viewer.show("live", "The structure as it moves", structures, frozen=stays)
+
+
+def expected(so_far: list[dict[str, Any]]) -> None:
+    """How accurate the input is expected to be."""
+    first = next((e["confidence"] for e in so_far if e.get("confidence") is not None), None)
+    if first is not None:
+        st.metric("Expected accuracy of the input, 0–100", f"{first:.1f}", help=GLOSSARY["confidence"])
+
+
+def finished(so_far: list[dict[str, Any]]) -> None:
+    """Structures that are finished: what is expected of their accuracy, and their scores relative to the input's."""
+    done = [e for e in so_far if e["stage"] == "finish" and e["energy"] is not None]
+    if not done or done[0]["step"] != 1:  # the input comes first
+        return
+    rows = {
+        "Input, finished" if k == 0 else f"Candidate {k}": {
+            "expected accuracy, 0–100": f"{event['confidence']:.1f}" if event.get("confidence") is not None else "–",
+            "score, from the input": f"{event['energy'] - done[0]['energy']:+.1f}" if k else "–",
+        }
+        for k, event in enumerate(done)
+    }
+    st.table(pd.DataFrame(rows).T, border="horizontal", alt="Structures that are finished so far")
+    st.caption(
+        "Expected accuracy: CA lDDT that the networks expect. Score: the run's own free energy in kcal/mol, lower is "
+        "better; it ranks candidates, but nearly every run gains in it, so that a gain alone proves nothing."
+    )
 
 
 def movement(so_far: list[dict[str, Any]]) -> None:

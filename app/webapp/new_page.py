@@ -139,6 +139,7 @@ def structure(view: str, preview: Preview, freeze: str) -> None:
         marks={at(p): p.kind for p in reversed(preview.problems)},
         frozen=frozen.of_protein(preview.protein, freeze),
         pick=True,
+        by_chain=True,
     )
     st.caption(
         "Click a residue to keep it fixed in the run. On the keyboard, full stop and comma go along the chain "

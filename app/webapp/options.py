@@ -78,6 +78,7 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> Asked:
             bfactor=bfactor,
             model=model,
             heat=what.heat,
+            **what.conditions,
             evidence=tuple(what.files),
         )
         problem = check(request, preview) or known.checked(upload, what, request)

@@ -14,6 +14,7 @@ from refine.errors import RefineError
 from refine.queue.folder import plain_files, read_plain, zipped
 from refine.queue.isolated import compare_upload
 from refine.queue.job import Job
+from refine.report import verdict as verdicts
 from refine.report.bands import Strips, input_strips
 from refine.report.comparison import METRICS
 from refine.report.glossary import GLOSSARY
@@ -21,6 +22,7 @@ from refine.report.page import REPORT_FILE
 from refine.report.payload import contents
 from refine.report.render import render
 from refine.report.sections import evidence as evidence_of
+from refine.report.sections import in_points
 from refine.run.folder import RUN_FILE
 from refine.run.result import COMPARISON_FILE, RunResult, read_run
 from webapp import charts, places
@@ -40,19 +42,13 @@ COLUMNS = {
     "angle_outliers": "angle outliers",
 }
 METRIC_NAMES = {
-    "gdt_ha": "GDT-HA",
-    "gdt_ts": "GDT-TS",
-    "tm_score": "TM-score",
-    "lddt_ca": "CA lDDT",
-    "lddt": "lDDT",
+    "gdt_ha": "GDT-HA (0–100)",
+    "gdt_ts": "GDT-TS (0–100)",
+    "tm_score": "TM-score (0–1)",
+    "lddt_ca": "CA lDDT (0–100)",
+    "lddt": "lDDT (0–100)",
     "rmsd": "CA RMSD, Å",
 }
-BESIDE = (
-    ("clashscore", "Clashscore", 1, -1),
-    ("ramachandran_favoured", "Ramachandran favoured, %", 1, 1),
-    ("confidence", "Mean confidence, 0–100", 1, 1),
-)
-"""The numbers beside the verdict: column, words, digits, and 1 where more is better, -1 where less is."""
 NAMES = {"input": "Input", "input_finished": "Input, finished"}
 VERDICTS = {"better": (st.success, ":material/trending_up:"), "uncertain": (st.warning, ":material/help:")}
 """How a verdict is shown, by its word."""
@@ -89,40 +85,20 @@ def _run(folder: str, written: int) -> RunResult:
 
 def verdict(run: RunResult) -> None:
     """What came out, in a sentence and four numbers."""
-    word = (run.record.get("judgement") or {}).get("word", "")
+    word = verdicts.word(run.record)
     say, icon = VERDICTS.get(word, (st.info, ":material/info:"))
     say(plain(run.verdict), icon=icon)
-    before, after = run.scores.loc["input"], run.scores.loc["model_1"]
+    numbers = verdicts.changes(*(run.scores.loc[name].to_dict() for name in ("input", "model_1")))
     with st.container(key="pairs_numbers"):
-        cells = st.columns(len(BESIDE) + 1)
-    worse = []
-    for cell, (column, words, digits, better) in zip(cells[:-1], BESIDE, strict=True):
-        change = round(float(after[column]), digits) - round(float(before[column]), digits)
-        if change * better < 0:
-            worse.append(words.partition(",")[0])
-        cell.metric(
-            words,
-            f"{after[column]:.{digits}f}",
-            f"{change:+.{digits}f}" if round(change, digits) else None,
-            delta_color="normal" if better > 0 else "inverse",
-            help=GLOSSARY[column],
-        )
+        cells = st.columns(len(numbers) + 1)
+    for cell, number in zip(cells[:-1], numbers, strict=True):
+        colour = "inverse" if number.less_is_better else "normal"
+        cell.metric(number.words, number.value, number.change, delta_color=colour, help=GLOSSARY[number.column])  # type: ignore[arg-type]
     ours = run.per_residue[run.per_residue["model"] == "model_1"]
     cells[-1].metric(
         "Moved, Å", f"{ours['displacement'].mean():.2f}", help="Mean distance of the CA atoms from the input."
     )
-    st.caption(beside(word, worse))
-
-
-def beside(word: str, worse: list[str]) -> str:
-    """What the numbers under a verdict are, and why some may fall under a good one."""
-    text = (
-        "Model 1 and its change from the input. The verdict estimates how much nearer to the experiment the backbone "
-        "is, in points of CA lDDT (0–100, as the confidence); the numbers are of stereochemistry and do not say that."
-    )
-    if word == "better" and worse:
-        text += f" So {' and '.join(worse)} can be worse in a model that is expected to be nearer."
-    return text
+    st.caption(verdicts.explained(word, numbers))
 
 
 def confidence(run: RunResult) -> None:
@@ -221,7 +197,7 @@ def native(job: Job | None, run: RunResult) -> None:
 def comparison(run: RunResult) -> None:
     """What ``refine compare`` found."""
     record = json.loads(read_plain(run.out, COMPARISON_FILE))
-    frame = pd.DataFrame(record["scores"]).T
+    frame = pd.DataFrame({name: in_points(scores) for name, scores in record["scores"].items()}).T
     frame = frame[[m for m in METRICS if m in frame.columns]].rename(columns=METRIC_NAMES)
     frame.index = pd.Index([title(name) for name in frame.index], name="")
     st.table(

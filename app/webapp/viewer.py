@@ -72,6 +72,7 @@ def show(
     marks: Mapping[str, str] | None = None,
     frozen: Sequence[str] = (),
     pick: bool = False,
+    by_chain: bool = False,
 ) -> None:
     """Show structures. Residues (``A:152``) that are clicked where ``pick`` allows that are ``picked`` from then on.
 
@@ -83,12 +84,13 @@ def show(
         marks: residue → one of ``KINDS``.
         frozen: residues that stay where they are.
         pick: whether a click picks the residue.
+        by_chain: whether several chains have colours of their own at first.
     """
     data: dict[str, Any] = {
         "label": label,
         "structures": [dataclasses.asdict(s) for s in structures],
         "modes": [],
-        "mode": "",
+        "mode": "chain" if by_chain else "",
         "facts": dict(facts or {}),
         "marks": dict(marks or {}),
         "kinds": KINDS,

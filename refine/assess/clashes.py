@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix, identity
 from scipy.spatial import cKDTree
 
 from refine.assess.hydrogens import Hydrogens, add_hydrogens
@@ -32,6 +33,10 @@ from refine.structure.chemistry import (
 from refine.structure.protein import Protein
 
 DOTS_PER_SQUARE = 16.0
+MOST_AT_ONCE = 200_000
+"""Distances that are computed at a time, which bounds the memory."""
+SLACK = 1e-6
+"""Å for rounding: a dot lies no deeper in an atom than the two atoms overlap."""
 CARBONYL = {"D": ("CG",), "E": ("CD",), "N": ("CG",), "Q": ("CD",)}
 """Side-chain carbons of C=O, beside the backbone's C."""
 NEGATIVE = {"D": ("OD1", "OD2"), "E": ("OE1", "OE2")}
@@ -86,7 +91,7 @@ def clashes(protein: Protein) -> Clashes:
     atoms = _atoms(protein, add_hydrogens(protein))
     worst_first = tuple(
         Clash((int(atoms.residue[i]), int(atoms.residue[j])), (atoms.name[i], atoms.name[j]), overlap)
-        for (i, j), overlap in sorted(_serious(atoms).items(), key=lambda item: -item[1])
+        for i, j, overlap in sorted(zip(*_serious(atoms), strict=True), key=lambda clash: -clash[2])
     )
     count = len(atoms.position)
     return Clashes(1000 * len(worst_first) / max(count, 1), worst_first, count)
@@ -157,9 +162,7 @@ def _excluded(atoms: _Atoms) -> csr_matrix:
     """Pairs of atoms too close along the bonds to clash: up to three bonds, four when a hydrogen is at an end; and each
     atom itself.
     """
-    step = atoms.bonds.copy().tolil()
-    step.setdiag(1)
-    step = step.tocsr()
+    step = (atoms.bonds + identity(len(atoms.position), format="csr")).tocsr()
     three = step @ step @ step
     four = (three @ step).tocoo()
     end = atoms.hydrogen[four.row] | atoms.hydrogen[four.col]
@@ -167,50 +170,85 @@ def _excluded(atoms: _Atoms) -> csr_matrix:
     return (three + extra.tocsr()).tocsr()
 
 
-def _serious(atoms: _Atoms) -> dict[tuple[int, int], float]:
-    """Overlaps in Å of the pairs of atoms that clash.
+def _serious(atoms: _Atoms) -> tuple[list[int], list[int], list[float]]:
+    """The pairs of atoms that clash, a smaller and a larger index, and their overlaps in Å.
 
     A pair counts when a dot on one atom's surface lies 0.4 Å or more inside the other, no other atom is nearer to the
     dot, and the dot is not covered by an atom that is bonded to its own.
     """
-    tree = cKDTree(atoms.position)
-    pairs = tree.query_pairs(2 * atoms.radius.max() - CLASH_OVERLAP, output_type="ndarray")
+    pairs = cKDTree(atoms.position).query_pairs(2 * atoms.radius.max() - CLASH_OVERLAP + SLACK, output_type="ndarray")
     a, b = pairs[:, 0], pairs[:, 1]
     raw = atoms.radius[a] + atoms.radius[b] - np.linalg.norm(atoms.position[a] - atoms.position[b], axis=-1)
+    pairs = pairs[raw >= CLASH_OVERLAP - SLACK]
     excluded = _excluded(atoms)
-    touching = (raw >= CLASH_OVERLAP) & (np.asarray(excluded[a, b]).reshape(-1) == 0)
-    overlaps: dict[tuple[int, int], float] = {}
-    reach = atoms.radius.max()
-    for source in np.unique(pairs[touching]):
-        near = np.array(tree.query_ball_point(atoms.position[source], atoms.radius[source] + reach), np.int64)
-        bonded = np.isin(near, excluded.indices[excluded.indptr[source] : excluded.indptr[source + 1]])
-        for target, overlap in _dot_overlaps(
-            atoms, int(source), near[~bonded], near[bonded & (near != source)]
-        ).items():
-            key = (min(int(source), target), max(int(source), target))
-            overlaps[key] = max(overlaps.get(key, 0.0), overlap)
-    return overlaps
+    pairs = pairs[np.asarray(excluded[pairs[:, 0], pairs[:, 1]]).reshape(-1) == 0]
+    dots = _inside(atoms, np.concatenate([pairs, pairs[:, ::-1]])).deepest()
+    dots = dots.at(~_covered(atoms, dots, excluded))
+    depth = dots.depth - _allowance(atoms, dots.source, dots.target)
+    clashing = depth >= CLASH_OVERLAP
+    i, j = (end(dots.source, dots.target)[clashing] for end in (np.minimum, np.maximum))
+    order = np.lexsort((-depth[clashing], j, i))
+    i, j, depth = i[order], j[order], depth[clashing][order]
+    deepest = np.ones(len(i), dtype=bool)
+    deepest[1:] = (np.diff(i) != 0) | (np.diff(j) != 0)
+    return i[deepest].tolist(), j[deepest].tolist(), depth[deepest].tolist()
 
 
-def _dot_overlaps(atoms: _Atoms, source: int, others: NDArray[np.int64], bonded: NDArray[np.int64]) -> dict[int, float]:
-    """Largest serious overlap of the dots of ``source`` with each of ``others`` that they meet first."""
-    dots = atoms.position[source] + atoms.radius[source] * _sphere(
-        round(DOTS_PER_SQUARE * 4 * np.pi * atoms.radius[source] ** 2)
-    )
-    covered = np.linalg.norm(dots[:, None] - atoms.position[bonded], axis=-1) <= atoms.radius[bonded]
-    dots = dots[~covered.any(1)]
-    if len(dots) == 0 or len(others) == 0:
-        return {}
-    depth = atoms.radius[others] - np.linalg.norm(dots[:, None] - atoms.position[others], axis=-1)
-    nearest = depth.argmax(1)
-    depth = depth[np.arange(len(dots)), nearest] - _allowance(atoms, source, others)[nearest]
-    largest = np.full(len(others), -np.inf)
-    np.maximum.at(largest, nearest, depth)
-    return {int(others[k]): float(largest[k]) for k in np.flatnonzero(largest >= CLASH_OVERLAP)}
+@dataclasses.dataclass(frozen=True)
+class _Dots:
+    """Dots on the surfaces of atoms ``source`` that lie in atoms ``target``, ``depth`` Å deep (N,); ``number`` is the
+    dot's on its atom, ``position`` (N, 3) where it is.
+    """
+
+    source: NDArray[np.int64]
+    number: NDArray[np.int64]
+    target: NDArray[np.int64]
+    depth: NDArray[np.float64]
+    position: NDArray[np.float64]
+
+    def at(self, which: NDArray[Any]) -> _Dots:
+        """Some of them."""
+        return _Dots(*(getattr(self, field.name)[which] for field in dataclasses.fields(self)))
+
+    def deepest(self) -> _Dots:
+        """Each dot once, in the atom that it lies deepest in, by atoms and dots."""
+        sorted_ = self.at(np.lexsort((self.target, -self.depth, self.number, self.source)))
+        first = np.ones(len(sorted_.depth), dtype=bool)
+        first[1:] = (np.diff(sorted_.source) != 0) | (np.diff(sorted_.number) != 0)
+        return sorted_.at(first)
 
 
-def _allowance(atoms: _Atoms, source: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Å that hydrogen bonds may overlap with ``source``; 0 for other contacts and between equal charges."""
+def _inside(atoms: _Atoms, pairs: NDArray[np.int64]) -> _Dots:
+    """Dots of atoms (P, 2)[:, 0] that lie far enough in the atoms [:, 1] to clash."""
+    none = np.zeros(0, np.int64)
+    found = [_Dots(none, none, none, np.zeros(0), np.zeros((0, 3)))]
+    for radius in np.unique(atoms.radius[pairs[:, 0]]):
+        sphere = radius * _sphere(round(DOTS_PER_SQUARE * 4 * np.pi * radius**2))
+        same = pairs[atoms.radius[pairs[:, 0]] == radius]
+        for part in np.array_split(same, -(-len(same) * len(sphere) // MOST_AT_ONCE)):
+            source, target = part[:, 0], part[:, 1]
+            place = atoms.position[source, None] + sphere
+            depth = atoms.radius[target, None] - np.linalg.norm(place - atoms.position[target, None], axis=-1)
+            k, number = np.nonzero(depth >= CLASH_OVERLAP)
+            found.append(_Dots(source[k], number, target[k], depth[k, number], place[k, number]))
+    return _Dots(*(np.concatenate([getattr(one, f.name) for one in found]) for f in dataclasses.fields(_Dots)))
+
+
+def _covered(atoms: _Atoms, dots: _Dots, excluded: csr_matrix) -> NDArray[np.bool_]:
+    """Which dots (N,) lie in an atom that is bonded to their own."""
+    covered = np.zeros(len(dots.source), dtype=bool)
+    begin, count = excluded.indptr[dots.source], np.diff(excluded.indptr)[dots.source]
+    for part in np.array_split(np.arange(len(covered)), -(-int(count.sum()) // MOST_AT_ONCE) or 1):
+        dot = np.repeat(part, count[part])
+        within = np.arange(len(dot)) - np.repeat(np.cumsum(count[part]) - count[part], count[part])
+        other = excluded.indices[begin[dot] + within]
+        apart = np.linalg.norm(dots.position[dot] - atoms.position[other], axis=-1)
+        covered[dot[(apart <= atoms.radius[other]) & (other != dots.source[dot])]] = True
+    return covered
+
+
+def _allowance(atoms: _Atoms, source: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Å (N,) that hydrogen bonds may overlap; 0 for other contacts and between equal charges."""
     bond = (atoms.donor[source] & atoms.acceptor[others]) | (atoms.acceptor[source] & atoms.donor[others])
     product = atoms.charge[source] * atoms.charge[others]
     return np.where(bond & (product <= 0), np.where(product < 0, SALT_BRIDGE_ALLOWANCE, POLAR_ALLOWANCE), 0.0)

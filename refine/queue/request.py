@@ -11,6 +11,7 @@ from typing import Any
 
 from refine.constants import B_COLUMNS, DEVICES
 from refine.errors import InputError
+from refine.physics.conditions import Conditions
 from refine.settings_checks import one_of, within
 from refine.settings_file import build_settings
 
@@ -32,6 +33,7 @@ class Request:
         bfactor: what the B column holds: score, error or b.
         model: which MODEL of the file; None: the first.
         heat: temperatures of residues, as ``refine run --heat`` takes them.
+        temperature, ph, ionic: conditions under which the protein is meant (K, pH, mol/l); None: not given.
         evidence: names of files in the job's folder, as ``uploads.evidence_names`` makes them.
     """
 
@@ -43,6 +45,9 @@ class Request:
     bfactor: str = "score"
     model: int | None = None
     heat: str = ""
+    temperature: float | None = None
+    ph: float | None = None
+    ionic: float | None = None
     evidence: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -60,6 +65,7 @@ class Request:
             )
         if len(self.heat) > MAX_SELECTION or not self.heat.isprintable():
             raise InputError("the temperatures cannot be read", remedy='Write ranges and K, e.g. "A:40-55=600"')
+        Conditions(self.temperature, self.ph, self.ionic)  # refuses what lies out of bounds
         assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name) for name in self.evidence)
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,9 +75,9 @@ class Request:
     def arguments(self, file: str, base: str = "") -> list[str]:
         """Arguments of ``refine`` that run this on ``file``; ``base`` is a settings file or empty."""
         options = [f"--settings={base}"] if base else []
-        for name in ("models", "steps", "model"):
+        for name in ("models", "steps", "model", "temperature", "ph", "ionic"):
             value = getattr(self, name)
-            options += [] if value is None else [f"--{name}={value}"]
+            options += [] if value is None else [f"--{name}={value:g}"]
         options += [f"--seed={self.seed}"]
         for name, default in (("freeze", ""), ("heat", ""), ("device", "auto"), ("bfactor", "score")):
             value = getattr(self, name)

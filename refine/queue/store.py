@@ -18,6 +18,7 @@ from typing import Any
 from refine.errors import InputError
 from refine.queue.job import ACTIVE, CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, is_id, new_token
 from refine.queue.settings import AppSettings
+from refine.queue.turn import Turn, next_job, turn_of
 
 DATABASE = "jobs.sqlite"
 _SCHEMA = """
@@ -153,23 +154,18 @@ class Store:
             )
 
     def start_next(self) -> Job | None:
-        """Mark the next waiting job RUNNING, if one may run: users with fewer running jobs first, then the oldest."""
+        """Mark the next waiting job RUNNING, if one may run; ``turn`` says which."""
         with self._change() as database:
-            running = database.execute("SELECT COUNT(*) FROM jobs WHERE state = 'RUNNING'").fetchone()[0]
-            if running >= self.settings.at_once:
-                return None
-            row = database.execute(
-                "SELECT *, (SELECT COUNT(*) FROM jobs r WHERE r.state = 'RUNNING' AND r.user = j.user) AS others"
-                " FROM jobs j WHERE state = 'QUEUED' ORDER BY others, submitted LIMIT 1"
-            ).fetchone()
-            if row is None:
+            waiting, running = _active(database)
+            job = next_job(waiting, running)
+            if job is None or len(running) >= self.settings.at_once:
                 return None
             database.execute(
                 "UPDATE jobs SET state = 'RUNNING', started = ?, pid = NULL, pid_start = NULL,"
                 " attempts = attempts + 1 WHERE id = ?",
-                (time.time(), row["id"]),
+                (time.time(), job.id),
             )
-        return self.find(row["id"])
+        return self.find(job.id)
 
     def take(self, job_id: str, pid: int, pid_start: str) -> bool:
         """Let a worker process take a job that was started; only the first one gets it."""
@@ -280,14 +276,13 @@ class Store:
             raise InputError("the job has not ended", remedy="Cancel it first")
         return job
 
-    def place(self, job: Job) -> int:
-        """How many jobs wait before this one."""
+    def turn(self, job: Job) -> Turn | None:
+        """When a job starts; None where it waits no longer."""
         with self._read() as database:
-            return int(
-                database.execute(
-                    "SELECT COUNT(*) FROM jobs WHERE state = 'QUEUED' AND submitted < ?", (job.submitted,)
-                ).fetchone()[0]
-            )
+            waiting, running = _active(database)
+        if job.id not in {one.id for one in waiting}:
+            return None
+        return turn_of(job, waiting, running, self.settings.at_once, time.time())
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
@@ -312,8 +307,15 @@ class Store:
                 database.execute("COMMIT")
 
 
+def _active(database: sqlite3.Connection) -> tuple[list[Job], list[Job]]:
+    """Jobs that wait, and jobs that run, as of one moment."""
+    rows = database.execute("SELECT * FROM jobs WHERE state IN (?, ?) ORDER BY submitted", (QUEUED, RUNNING)).fetchall()
+    jobs = [_job(row) for row in rows]
+    return [job for job in jobs if job.state == QUEUED], [job for job in jobs if job.state == RUNNING]
+
+
 def _job(row: sqlite3.Row) -> Job:
-    values: dict[str, Any] = {key: row[key] for key in row.keys() if key != "others"}  # noqa: SIM118
+    values: dict[str, Any] = {key: row[key] for key in row.keys()}  # noqa: SIM118
     return Job(**values | {"options": json.loads(values["options"]), "cancel": bool(values["cancel"])})
 
 

@@ -8,13 +8,16 @@ GLOSSARY = {
     "gdt_ts": "As GDT-HA, with 1, 2, 4 and 8 Å.",
     "tm_score": "Template modelling score: likeness of two folds, 1 is the same, below 0.2 is chance.",
     "lddt_ca": "Local distance difference test over CA atoms: share of distances up to 15 Å that are as in the native, "
-    "within 0.5, 1, 2 and 4 Å; needs no superposition; 1 is the native.",
-    "lddt": "Local distance difference test over all heavy atoms; 1 is the native.",
+    "within 0.5, 1, 2 and 4 Å, in points; needs no superposition; 100 is the native.",
+    "lddt": "Local distance difference test over all heavy atoms, in points; 100 is the native.",
     "rmsd": "Root mean square distance of CA atoms from the native after superposition.",
     "native": "The experimental structure that a model is measured against.",
+    "input": "The structure as it was given.",
+    "input_finished": "The input with its side chains completed and its clashes removed: no merit of the moves.",
     "score": "The run's own free energy of a structure: learned terms and physical ones. Lower is better, for "
     "structures of the same protein alone; a gain in it comes with every run and is no proof of a gain in accuracy.",
-    "term_judge": "What a network makes of it that was trained to tell better models from worse ones of a protein.",
+    "judge": "Mean CA lDDT in points that a network expects which was trained to tell better models of a protein from "
+    "worse ones; not calibrated, so it is for comparing structures of one protein.",
     "confidence": "Expected CA lDDT of each residue, 0–100; calibrated on models with known natives.",
     "predicted_error": "Expected distance of a CA atom from where the native has it.",
     "clashscore": "Overlaps of atoms by 0.4 Å or more for every 1,000 atoms, hydrogens included; good structures have "

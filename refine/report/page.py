@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from refine.report import sections
+from refine.report import verdict as verdicts
 from refine.report.bands import input_strips
 from refine.report.encode import script_json
 from refine.report.payload import Contents, contents, payload
@@ -73,13 +74,16 @@ def _digest(text: str) -> str:
 def _values(run: Contents) -> dict[str, Any]:
     """What the template prints, but for scripts and style."""
     record = run.record
+    scores = sections.score_columns(run)
+    numbers = verdicts.changes(scores.get("input", {}), scores.get("model_1", {}))
     sampling = record.get("sampling")
     return {
         "title": str(record.get("input", "")),
         "residues": record.get("residues", "–"),
         "chains": len(record.get("chains") or []),
         "seed": record.get("seed", "–"),
-        "verdict": sections.verdict(record),
+        "verdict": verdicts.verdict(record),
+        "explained": verdicts.explained(verdicts.word(record), numbers),
         "tiles": sections.tiles(run),
         "absent": run.absent,
         "missing": run.missing,

@@ -365,8 +365,8 @@ def _with_native(
     comparison: Mapping[str, Any],
     residues: Sequence[ResidueId],
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """The columns with lDDT and distance to the native; those of the input stand with ``input_finished``, whose line is
-    drawn.
+    """The columns with lDDT (0–100) and distance to the native; those of the input stand with ``input_finished``, whose
+    line is drawn.
     """
     extended = {name: dict(table) for name, table in columns.items()}
     for name, table in comparison["per_residue"].items():
@@ -374,7 +374,8 @@ def _with_native(
             at = dict(zip(comparison["residues"], table[key], strict=True))
             values = [at.get(str(identity)) for identity in residues]
             target = extended.setdefault("input_finished" if name == "input" else name, {})
-            target[f"native_{key}"] = np.array([np.nan if v is None else v for v in values])
+            points = 100.0 if key == "lddt" else 1.0
+            target[f"native_{key}"] = points * np.array([np.nan if v is None else v for v in values])
     return extended
 
 

@@ -40,7 +40,7 @@ def asset(name: str) -> str:
 @functools.cache
 def shared_script() -> str:
     """JavaScript that knows no run: elements, ``lineChart``, ``StructureView``."""
-    return STRICT + _joined("elements.js", "viewer.js")
+    return STRICT + _joined("elements.js", "atoms.js", "viewer.js")
 
 
 @functools.cache
@@ -48,8 +48,9 @@ def script() -> str:
     """The report's JavaScript: ``shared_script`` and ``drawReport(DATA, ROOT)``.
 
     ``drawReport`` draws a payload (``refine.report.payload``) into those parts that the element ROOT holds a place for.
-    On ROOT it listens to the events ``model`` (its detail is the model to show), ``theme`` (colours have changed) and
-    ``close``.
+    On ROOT it listens to the events ``model`` (its detail is the model to show), ``residue`` (the index of the residue
+    to mark), ``theme`` (colours have changed) and ``close``, and sends ``chosen`` (the index of the residue) when one
+    is marked.
     """
     return f"{shared_script()}\nfunction drawReport(DATA, ROOT) {{\n{_joined(*PART_SCRIPTS)}}}\n"
 

@@ -20,13 +20,20 @@ GROUPS: tuple[tuple[str, tuple[Measure, ...]], ...] = (
         (
             ("gdt_ha", "GDT-HA (0–100)", 2, 1),
             ("gdt_ts", "GDT-TS (0–100)", 2, 1),
-            ("tm_score", "TM-score", 3, 1),
-            ("lddt_ca", "lDDT Cα", 3, 1),
-            ("lddt", "lDDT all atoms", 3, 1),
+            ("tm_score", "TM-score (0–1)", 3, 1),
+            ("lddt_ca", "lDDT Cα (0–100)", 1, 1),
+            ("lddt", "lDDT all atoms (0–100)", 1, 1),
             ("rmsd", "Cα RMSD (Å)", 2, -1),
         ),
     ),
-    ("Confidence", (("confidence", "confidence (0–100)", 1, 1), ("predicted_error", "predicted error (Å)", 2, -1))),
+    (
+        "Confidence",
+        (
+            ("confidence", "confidence (0–100)", 1, 1),
+            ("predicted_error", "predicted error (Å)", 2, -1),
+            ("judge", "judge (0–100)", 1, 1),
+        ),
+    ),
     (
         "Contacts and torsions",
         (
@@ -51,20 +58,16 @@ GROUPS: tuple[tuple[str, tuple[Measure, ...]], ...] = (
 )
 TILES = (
     ("gdt_ha", "GDT-HA to the native", 1),
-    ("lddt", "lDDT to the native", 3),
-    ("score", "Free energy (kcal/mol)", 1),
+    ("lddt_ca", "CA lDDT to the native (0–100)", 1),
     ("confidence", "Confidence (0–100)", 1),
     ("clashscore", "Clashscore", 1),
     ("ramachandran_favoured", "Ramachandran favoured (%)", 1),
+    ("score", "Free energy (kcal/mol)", 1),
 )
 """The few numbers that matter most: column, words, digits."""
 
-VERDICTS = {
-    "better": ("better", "Better than the input"),
-    "no better": ("worse", "No better than the input"),
-    "uncertain": ("uncertain", "Uncertain whether better than the input"),
-}
-"""Word of the judgement → class and title of the verdict."""
+IN_POINTS = ("lddt", "lddt_ca")
+"""Measures that comparison.json has from 0 to 1 and the pages show from 0 to 100."""
 
 FINISHING_WORDS = ("repacked", "completed", "remarks")
 """Columns of the finishing table that hold words, not numbers."""
@@ -97,9 +100,11 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class ScoreTable:
-    """A row for each measure, a column for the input, the input finished, each model, and the native."""
+    """A row for each measure, a column for the input, the input finished, each model, and the native: their names, and
+    what these mean, where that is not plain.
+    """
 
-    columns: Sequence[str]
+    columns: Mapping[str, str]
     groups: Sequence[Group]
 
 
@@ -111,15 +116,6 @@ class Tile:
     before: str | None
     after: str
     meaning: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """The run's own judgement, in its own words; ``state`` is the class that colours it."""
-
-    state: str
-    title: str
-    reason: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +160,8 @@ def score_table(run: Contents) -> ScoreTable | None:
     rest = [(key, key, 2, 0) for key in others if key not in measured and not key.startswith("term_")]
     groups = [*GROUPS, ("Energy (kcal/mol, lower is better)", energies), ("Other", rest)]
     tables = [Group(title, _rows(measures, columns)) for title, measures in groups]
-    return ScoreTable([name.replace("_", " ") for name in columns], [group for group in tables if group.rows])
+    heads = {name.replace("_", " "): GLOSSARY.get(name, "") for name in columns}
+    return ScoreTable(heads, [group for group in tables if group.rows])
 
 
 def score_columns(run: Contents) -> dict[str, dict[str, float]]:
@@ -175,8 +172,13 @@ def score_columns(run: Contents) -> dict[str, dict[str, float]]:
     columns["native"] = {}
     for name, scores in {"native": run.comparison["native_quality"], **run.comparison["scores"]}.items():
         values = {key: float(value) for key, value in scores.items() if value is not None and key != "lddt_checked"}
-        columns.setdefault(name, {}).update(values)
+        columns.setdefault(name, {}).update(in_points(values))
     return columns
+
+
+def in_points(scores: Mapping[str, float]) -> dict[str, float]:
+    """Measures of a structure against its native with lDDT (0–1) in points (0–100), as confidence and GDT are."""
+    return {key: 100.0 * value if key in IN_POINTS else value for key, value in scores.items()}
 
 
 def _rows(measures: Iterable[Measure], columns: Mapping[str, Mapping[str, float]]) -> list[Row]:
@@ -317,14 +319,6 @@ def _command(words: Sequence[Any]) -> str:
     """The command line as one types it, however the program was started."""
     line = [str(word) for word in words]
     return shlex.join(["refine", *line[1:]] if line[:1] == ["__main__.py"] else line)
-
-
-def verdict(record: Mapping[str, Any]) -> Verdict:
-    """The judgement of run.json; a word that this version does not know counts as uncertain."""
-    judgement = record.get("judgement") or {}
-    word = judgement.get("word") or ("better" if record.get("improved") else "no better")
-    state, title = VERDICTS.get(word, VERDICTS["uncertain"])
-    return Verdict(state, title, str(judgement.get("reason") or record.get("verdict", "")))
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> Iterable[str]:

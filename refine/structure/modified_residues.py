@@ -12,6 +12,8 @@ import gemmi
 
 from refine.constants import AMINO_ACIDS, ATOM14, THREE_TO_ONE
 
+MOST_NAMES = 4096
+"""Different atom names that are kept with what they mean: a file has few, and asks for each many times."""
 _FORCE_FIELD = {
     "HID": "H", "HIE": "H", "HIP": "H", "HSD": "H", "HSE": "H", "HSP": "H", "HSC": "H", "CYX": "C", "CYM": "C",
     "CYN": "C", "ASH": "D",
@@ -84,6 +86,7 @@ def is_d_amino_acid(name: str) -> bool:
     return info is not None and info.kind == gemmi.ResidueKind.AAD
 
 
+@functools.lru_cache(maxsize=MOST_NAMES)
 def atom_name(name: str, residue_name: str, letter: str) -> str:
     """Name of the standard residue's atom (or ``"OXT"``) that atom ``name`` of ``residue_name`` becomes; ``""`` when
     there is none.
@@ -99,6 +102,7 @@ def atom_name(name: str, residue_name: str, letter: str) -> str:
     return name if name in ATOM14[letter] or name == "OXT" else ""
 
 
+@functools.lru_cache(maxsize=MOST_NAMES)
 def is_hydrogen(name: str, element: str) -> bool:
     """True for hydrogen, deuterium and NMR pseudo-atoms of an amino acid, under new names and old ones (``1HB``)."""
     bare = name.lstrip("0123456789'\"").upper()

@@ -60,6 +60,8 @@ class ResidueRecord:
     def bead(self) -> AtomRecord | None:
         """The centre of the side chain, where that is given in place of its atoms."""
         beads = [a for a in self.atoms if a.name.upper() in SIDE_CHAIN_BEADS]
+        if not beads:
+            return None
         ca = self.find("CA")
         heavy = {a.name for a in self.atoms if not is_hydrogen(a.name, a.element)}
         if not self.letter or len(beads) != 1 or ca is None or heavy & (set(ATOM14[self.letter][5:])):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +19,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from refine.queue.job import Job, new_id
+from refine.queue.request import Request
 from refine.queue.settings import AppSettings
 from refine.queue.store import Store
-from tests.queue.places import quick_settings, wait_for
+from tests.queue.places import quick_settings, short_model, wait_for
 
 pytest.importorskip("streamlit")
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
@@ -28,8 +32,11 @@ expect = sync_api.expect
 CHROMIUM = os.environ.get("REFINE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-gpu-compositing", "--disable-gpu-rasterization"]
 """WebGL in software, and nothing else on that path: to compose the pages by it as well took three times as long."""
-SECONDS = 90.0
-"""Patience with one step."""
+USER = "f" * 32
+LOOKS = {"light": {"width": 1280, "height": 900}, "dark": {"width": 400, "height": 900}}
+"""Theme → size of the window."""
+SECONDS = float(os.environ.get("REFINE_PATIENCE", "90"))
+"""Patience with one step; a machine that is busy otherwise needs more."""
 expect.set_options(timeout=SECONDS * 1000)
 
 
@@ -192,3 +199,20 @@ def strong(picture: np.ndarray, channel: int) -> int:
     """How many pixels have more of one of red, green, blue than of each of the others, by a quarter of the scale."""
     others = np.delete(picture, channel, -1).max(-1)
     return int((picture[..., channel] - others > 50).sum())
+
+
+def put(store: Store, state: str, message: str = "") -> Job:
+    """A job of a state, as if it had come there; at once, or the supervisor would start it."""
+    job_id, now = new_id(), time.time()
+    folder = store.root / "jobs" / job_id
+    folder.mkdir()
+    (folder / "model.pdb").write_bytes(short_model())
+    row = {"id": job_id, "user": f"cookie:{USER}", "name": "model.pdb", "file": "model.pdb", "state": state,
+           "options": json.dumps(Request().to_dict()), "residues": 20, "estimate": 1.0, "submitted": now,
+           "started": now + 3600, "message": message}  # fmt: skip
+    with store._change() as database:
+        names = ", ".join(row)
+        database.execute(f"INSERT INTO jobs ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
+    found = store.find(job_id)
+    assert found is not None
+    return found

@@ -11,7 +11,7 @@ import pytest
 from tests.queue.places import wait_for
 
 if TYPE_CHECKING:
-    from tests.app.browser import Server
+    from tests.app.browser import Server, Visitor
 
 
 @pytest.fixture(scope="package")
@@ -38,3 +38,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.store.cancel(job.id, job.user)
     wait_for(lambda: not any(job.active for job in server.store.jobs()), 60)
     server.kill(signal.SIGTERM)
+
+
+@pytest.fixture
+def visitor(request: pytest.FixtureRequest, browser: Any, server: Server) -> Iterator[Visitor]:
+    """A visitor with the theme that a test is parametrised with, by default the light one."""
+    from tests.app.browser import LOOKS, USER, Visitor
+
+    theme = getattr(request, "param", "light")
+    visitor = Visitor(browser, server, viewport=LOOKS[theme], color_scheme=theme)
+    visitor.known_as(USER)
+    yield visitor
+    visitor.context.close()

@@ -154,7 +154,7 @@ def test_reload_restart_two_users_and_cancel(browser: sync_api.Browser, server: 
     bert.goto()
     bert.upload("other.pdb", short_model())
     other = bert.submit()
-    bert.page.get_by_text("Next in the queue: it starts when").wait_for()
+    bert.page.get_by_text("Next in the queue: it starts in about").wait_for()
 
     bert.goto(f"?job={long}")  # a shared address shows the job, and lets nobody else stop it
     bert.badge(RUNNING)

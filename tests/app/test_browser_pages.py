@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from refine.queue.job import CANCELLED, DONE, FAILED, RUNNING, Job, new_id
-from refine.queue.request import RUN, Request
-from refine.queue.store import Store
-from tests.app.browser import Server, Visitor, expect, strong, sync_api
+from refine.queue.job import CANCELLED, DONE, FAILED, RUNNING
+from refine.queue.request import RUN
+from tests.app.browser import LOOKS, Server, Visitor, expect, put, strong, sync_api
 from tests.queue.places import example, short_model
 from tests.run.run_folder import make_run, two_chains
 
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 LEAST = 4.5
-USER = "f" * 32
-LOOKS = {"light": {"width": 1280, "height": 900}, "dark": {"width": 400, "height": 900}}
-"""Theme → size of the window."""
 EVIDENCE = b"kind\tfirst\tsecond\tvalue\tweight\ndistance\tA:152 CA\tA:165 CA\t12\t0.5\ncontact\tA:151\tA:168\t\t\n"
-
-
-@pytest.fixture
-def visitor(request: pytest.FixtureRequest, browser: sync_api.Browser, server: Server) -> Iterator[Visitor]:
-    """A visitor with the theme that a test is parametrised with, by default the light one."""
-    theme = getattr(request, "param", "light")
-    visitor = Visitor(browser, server, viewport=LOOKS[theme], color_scheme=theme)
-    visitor.known_as(USER)
-    yield visitor
-    visitor.context.close()
 
 
 themes = pytest.mark.parametrize("visitor", list(LOOKS), indirect=True)
@@ -43,23 +26,6 @@ def poor(visitor: Visitor) -> list[dict[str, object]]:
     visitor.settled()
     visitor.fits()
     found: list[dict[str, object]] = visitor.page.evaluate(CONTRAST, LEAST)
-    return found
-
-
-def put(store: Store, state: str, message: str = "") -> Job:
-    """A job of a state, as if it had come there; at once, or the supervisor would start it."""
-    job_id, now = new_id(), time.time()
-    folder = store.root / "jobs" / job_id
-    folder.mkdir()
-    (folder / "model.pdb").write_bytes(short_model())
-    row = {"id": job_id, "user": f"cookie:{USER}", "name": "model.pdb", "file": "model.pdb", "state": state,
-           "options": json.dumps(Request().to_dict()), "residues": 20, "estimate": 1.0, "submitted": now,
-           "started": now + 3600, "message": message}  # fmt: skip
-    with store._change() as database:
-        names = ", ".join(row)
-        database.execute(f"INSERT INTO jobs ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
-    found = store.find(job_id)
-    assert found is not None
     return found
 
 

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from refine.files import file_hash
 from refine.queue.isolated import read_upload
-from refine.queue.job import FAILED
+from refine.queue.job import FAILED, QUEUED, RUNNING
 from refine.queue.settings import to_environment
 from refine.queue.store import Store
 from tests.queue.places import ROOT, quick_settings, short_model, submitted
@@ -137,13 +137,6 @@ def test_the_input_of_an_ended_job_is_taken_again_under_another_name(store: Stor
     assert store.jobs()[0].file == "model.pdb"
 
 
-def test_the_words_under_a_verdict_say_why_numbers_may_fall(store: Store) -> None:
-    from webapp.result import beside
-
-    assert "can be worse" in beside("better", ["Clashscore"]) and "Clashscore" in beside("better", ["Clashscore"])
-    assert "can be worse" not in beside("better", []) + beside("uncertain", ["Clashscore"])
-
-
 def test_the_list_holds_ones_own_jobs_alone(store: Store) -> None:
     submitted(store, "cookie:someone", short_model())
     test = app(jobs="all")
@@ -167,6 +160,9 @@ def test_the_sample_is_a_run_of_the_example_and_names_no_machine(store: Store) -
     test = app(sample="1a8o")
     assert not test.exception and record["verdict"] in test.success[0].value.replace("\\", "")
     assert not any(b.label in ("Share", "Refine again from this model") for b in test.button)
+    shown = {m.label: m.delta for m in test.metric}
+    assert shown["Clashscore"].startswith("-") and not any(re.fullmatch(r"[+-]?0\.0", d) for d in shown.values())
+    assert "in points of CA lDDT" in words(test)
 
 
 def test_the_help_page_leads_to_the_sample(store: Store) -> None:
@@ -232,6 +228,97 @@ def test_time_left_follows_the_steps_that_were_asked_for(store: Store) -> None:
     assert remaining(0.5, 60.0, 10.0) == pytest.approx(60.0) and remaining(0.01, 1.0, 100.0) == pytest.approx(99, abs=1)
 
 
+def running(store: Store, *events: dict[str, object]) -> str:
+    """Id of a job of this visitor that runs and has reported ``events``."""
+    job = submitted(store, "cookie:" + "0" * 32, short_model())
+    with store._change() as database:
+        database.execute("UPDATE jobs SET state = ?, started = submitted - 60 WHERE id = ?", (RUNNING, job.id))
+    folder = store.folder(job.id) / "run"
+    folder.mkdir()
+    empty = {"step": 0, "total": 0, "energy": None, "moved": None, "confidence": None}
+    (folder / "progress.jsonl").write_text("".join(json.dumps(empty | event) + "\n" for event in events))
+    return job.id
+
+
+READ = {"stage": "read", "confidence": 71.25}
+MOVING = {"stage": "propagate", "step": 7, "total": 14, "energy": -460.0, "moved": 0.62}
+ENSEMBLE = {"stage": "ensemble"}
+FIRST = {"stage": "finish", "step": 1, "total": 3, "energy": -400.0, "confidence": 71.25}
+SECOND = {"stage": "finish", "step": 2, "total": 3, "energy": -412.5, "confidence": 73.0}
+
+
+def test_a_run_shows_what_can_be_read_and_no_energy_that_rises(store: Store) -> None:
+    test = app(job=running(store, READ, MOVING | {"energy": -480.0, "step": 1}, MOVING))
+    assert not test.exception
+    assert {m.label: m.value for m in test.metric} == {
+        "Expected accuracy of the input, 0–100": "71.2",
+        "Moved so far": "0.62 Å",
+    }
+    assert "**Moving the backbone 7/14**" in words(test) and not re.search("-4[68]0", words(test))
+    (bar,) = test.get("progress")
+    assert re.search(r"\d+ (s|min) so far, about .+ left", bar.proto.text)
+    assert ":material/check_circle: Reading" in words(test) and ":material/circle: Ranking and writing" in words(test)
+
+
+def test_scores_of_finished_structures_are_told_relative_to_the_input(store: Store) -> None:
+    test = app(job=running(store, READ, MOVING, ENSEMBLE, FIRST, SECOND))
+    assert not test.exception
+    (table,) = test.table
+    rows = {name: row.to_list() for name, row in table.value.iterrows()}
+    assert rows == {"Input, finished": ["71.2", "–"], "Candidate 1": ["73.0", "-12.5"]}
+    assert "a gain alone proves nothing" in words(test) and "**Side chains and relaxation 2/3**" in words(test)
+
+
+def test_who_waits_is_told_the_place_and_the_time(store: Store) -> None:
+    first, second = (submitted(store, "cookie:" + "0" * 32, short_model()) for _ in range(2))
+    assert first.state == QUEUED and "It starts in a moment" in words(app(job=first.id))
+    assert "Waiting, 1 job before this one: it starts in about 1 s" in words(app(job=second.id))
+    store.start_next()
+    assert "Next in the queue: it starts in" in words(app(job=second.id))
+
+
+def test_conditions_go_into_the_command_and_the_job(store: Store) -> None:
+    test = app(again=submitted(store, "cookie:" + "0" * 32, short_model()).id)
+    next(n for n in test.number_input if n.label == "pH").set_value(5.5).run()
+    next(n for n in test.number_input if n.label == "Ionic strength, mol/l").set_value(0.15).run()
+    assert any("--ph=5.5 --ionic=0.15" in c.value for c in test.code)
+    next(b for b in test.button if b.label == "Refine").click().run()
+    options = store.jobs()[0].options
+    assert (options["ph"], options["ionic"], options["temperature"]) == (5.5, 0.15, None)
+
+
+def read_model(store: Store, text: str) -> AppTest:
+    """The form with this model read."""
+    return app(again=submitted(store, "cookie:" + "0" * 32, text.encode()).id)
+
+
+def test_chains_are_switched_off_by_boxes(store: Store) -> None:
+    lines = short_model().decode().splitlines()
+    other = [f"{x[:21]}B{x[22:30]}{float(x[30:38]) + 60:8.3f}{x[38:]}" for x in lines if x.startswith("ATOM")]
+    test = read_model(store, "\n".join([*lines[:-1], *other, "END", ""]))
+    assert not test.exception and {c.label for c in test.checkbox} >= {"A", "B"}
+    next(c for c in test.checkbox if c.label == "B").uncheck().run()
+    assert any("--freeze=B:" in c.value for c in test.code)
+    next(c for c in test.checkbox if c.label == "A").uncheck().run()
+    assert "every residue is fixed" in words(test)
+
+
+def test_one_click_keeps_what_surrounds_a_metal(store: Store) -> None:
+    test = read_model(store, with_lines(zinc(400)))
+    next(t for t in test.toggle if t.label.startswith("Keep what surrounds")).set_value(True).run()
+    test.slider[0].set_value(3.0).run()
+    assert any("--freeze=A:20 " in f"{c.value} " for c in test.code)
+    test.slider[0].set_value(12.0).run()
+    assert not any("--freeze=A:20 " in f"{c.value} " for c in test.code)
+
+
+@pytest.mark.parametrize("typed", ["A:152", "A 152", "A/152", "ASP152", "A:ASP152", "152", "A:152-154", "152 to 154"])
+def test_fixed_residues_are_typed_in_any_common_form(store: Store, typed: str) -> None:
+    test = read_model(store, short_model().decode())
+    next(t for t in test.text_input if t.label == "Residues that stay fixed").set_value(typed).run()
+    assert not next(b for b in test.button if b.label == "Refine").disabled, words(test)
+
+
 def test_picked_residues_become_ranges(store: Store) -> None:
     from webapp.options import ranges
 
@@ -278,6 +365,14 @@ def test_nothing_in_the_app_names_a_server_to_fetch_from() -> None:
         if path.suffix in (".js", ".css", ".py", ".html"):
             assert not re.search(r"(https?:)?//\w", path.read_text(encoding="utf-8")), path
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["app"]
+
+
+def test_pictures_are_drawn_by_the_scripts_of_the_report_alone() -> None:
+    for path in (ROOT / "app").rglob("*"):
+        assert path.suffix != ".js", path
+        if path.suffix == ".py":
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"createViewer|<svg|plotly|altair|matplotlib|st\.\w*_chart", text), path
 
 
 def test_events_leave_out_a_line_that_is_being_written(store: Store, tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import openmm
 import pytest
 from openmm import app, unit
 
-from refine.assess.clashes import clashes
+from refine.assess.clashes import DOTS_PER_SQUARE, _allowance, _atoms, _excluded, _sphere, clashes
 from refine.assess.hydrogens import add_hydrogens
 from refine.constants import ATOM14
-from refine.structure.chemistry import disulfides
+from refine.structure.chemistry import CLASH_OVERLAP, disulfides
+from refine.structure.protein import Protein
 from tests.assess.structures import DATA, NATIVES, structure
 
 ORACLE = Path(__file__).parent / "oracles" / "clashscore.csv"
@@ -96,6 +97,33 @@ def test_clashes_name_their_residues(name: str) -> None:
     assert any(set(c.residues) == {i, j} for c in crowded.clashes)
     assert crowded.per_residue(len(p))[j] > before.per_residue(len(p))[j]
     assert [c.overlap for c in crowded.clashes] == sorted((c.overlap for c in crowded.clashes), reverse=True)
+
+
+def dot_by_dot(p: Protein) -> dict[frozenset[int], float]:
+    """Clashes as the definition has them, from every dot to every atom: atoms → overlap in Å."""
+    atoms = _atoms(p, add_hydrogens(p))
+    bonded = _excluded(atoms).toarray() > 0
+    found: dict[frozenset[int], float] = {}
+    for i, (centre, radius) in enumerate(zip(atoms.position, atoms.radius, strict=True)):
+        dots = centre + radius * _sphere(round(DOTS_PER_SQUARE * 4 * np.pi * radius**2))
+        depth = atoms.radius - np.linalg.norm(dots[:, None] - atoms.position, axis=-1)
+        depth[:, i] = -np.inf
+        free = depth[(depth[:, bonded[i]] < 0).all(1)]
+        free[:, bonded[i]] = -np.inf
+        for row in free:
+            j = int(row.argmax())
+            overlap = row[j] - _allowance(atoms, np.array([i]), np.array([j]))[0]
+            if overlap >= CLASH_OVERLAP:
+                found[frozenset((i, j))] = max(found.get(frozenset((i, j)), 0.0), overlap)
+    return found
+
+
+def test_dots_looked_at_together_say_what_each_says_alone() -> None:
+    p = structure("1a7g.pdb").select(np.arange(30))
+    crowded = p.with_coords(p.coords * np.float32(0.9))
+    expected = sorted(dot_by_dot(crowded).values(), reverse=True)
+    assert len(expected) > 100
+    assert [c.overlap for c in clashes(crowded).clashes] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("count", [1, 2])

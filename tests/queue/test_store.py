@@ -41,7 +41,7 @@ def test_no_more_than_allowed_run_and_users_take_turns(store: Store) -> None:
     assert [j.id for j in (store.start_next(), store.start_next()) if j] == [first.id, other.id]
     assert store.start_next() is None
     waiting = store.find(second.id)
-    assert waiting is not None and waiting.state == QUEUED and store.place(waiting) == 0
+    assert waiting is not None and waiting.state == QUEUED and store.turn(waiting).ahead == 0  # type: ignore[union-attr]
 
 
 def test_limits_of_jobs_and_of_disk_space(store: Store) -> None:

@@ -5,6 +5,8 @@ Chromium.
 from __future__ import annotations
 
 import io
+import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from PIL import Image
 
 from refine.report.comparison import compare_run
+from refine.report.page import write_report
 from refine.structure.write import write_cif
 from tests.run.run_folder import HOSTILE, make_run, two_chains
 
@@ -22,7 +25,9 @@ api = pytest.importorskip("playwright.sync_api", reason="no playwright")
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
-CONTRAST = Path(__file__).parent.parent / "app" / "contrast.js"
+ROOT = Path(__file__).parent.parent.parent
+CONTRAST = ROOT / "tests" / "app" / "contrast.js"
+SECONDS = float(os.environ.get("REFINE_PATIENCE", "120"))
 SOFTWARE = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
 
 
@@ -33,6 +38,26 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = make_run(folder / "run", protein, name=f"{HOSTILE}.pdb")
     write_cif(protein, folder / "native.cif")
     return compare_run(run, folder / "native.cif").report
+
+
+EVIDENCE = {
+    "files": [{"file": "rows.tsv", "kind": "rows", "rows": 1, "input_holds": 0, "model_1_holds": 1,
+               "input_violation": 3.0, "model_1_violation": 0.2}],
+    "rows": [{"file": "rows.tsv", "line": 2, "kind": "distance", "first": "A:10 CA", "second": "A:30 CA", "lower": 9.0,
+              "upper": 9.0, "sigma": 1.0, "weight": 0.5, "input": 14.0, "model_1": 9.2, "input_holds": False,
+              "model_1_holds": True}],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory, report: Path) -> dict[str, Path]:
+    """Reports with all parts: the one above with evidence, and that of the sample of the app."""
+    folder = tmp_path_factory.mktemp("reports")
+    for name, source in (("made", report.parent), ("sample", ROOT / "app" / "example" / "run")):
+        shutil.copytree(source, folder / name)
+    record = json.loads((folder / "made" / "run.json").read_text())
+    (folder / "made" / "run.json").write_text(json.dumps(record | {"evidence": EVIDENCE}))
+    return {name: write_report(folder / name) for name in ("made", "sample")}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +73,7 @@ def browser() -> Iterator[Any]:
 def opened(browser: Any, report: Path, width: int, scheme: str) -> tuple[Any, list[str]]:
     """The page, drawn, and what it complained about or asked the network for."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(SECONDS * 1000)
     complaints: list[str] = []
     page.on(
         "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
@@ -153,12 +178,26 @@ def test_charts_and_tracks_hold_the_residues(desktop: tuple[Any, list[str]]) -> 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_can_be_read(browser: Any, report: Path, scheme: str) -> None:
-    page, _ = opened(browser, report, 1280, scheme)
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("name", ["made", "sample"])
+def test_all_text_can_be_read_and_nothing_is_beside_the_page(
+    browser: Any, reports: dict[str, Path], name: str, width: int, scheme: str
+) -> None:
+    page, complaints = opened(browser, reports[name], width, scheme)
     for details in page.locator("details").all():
         details.evaluate("node => { node.open = true; }")
+    page.locator("#tracks svg").click(position={"x": 30, "y": 80})  # what a click says must be read, too
     assert page.evaluate(CONTRAST.read_text(encoding="utf-8"), 4.5) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert complaints == []
     page.close()
+
+
+def test_the_input_is_drawn_transparent(desktop: tuple[Any, list[str]]) -> None:
+    page, _ = desktop
+    looks = """faint => StructureView.prototype.looks.call({ style: 'cartoon', colourOf: () => 0 }, { faint }, null)"""
+    assert page.evaluate(looks, True)["cartoon"]["opacity"] == 0.5
+    assert page.evaluate(looks, False)["cartoon"]["opacity"] == 1
 
 
 def test_charts_have_author_numbers_and_chain_borders_and_squares_are_square(desktop: tuple[Any, list[str]]) -> None:

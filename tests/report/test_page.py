@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,12 +19,15 @@ from refine import cli
 from refine.errors import InputError
 from refine.report import page as page_module
 from refine.report import sections
+from refine.report import verdict as verdicts
 from refine.report.glossary import GLOSSARY
 from refine.report.page import try_report, write_report
 from refine.report.payload import contents, payload
 from refine.report.render import render
 from refine.run.result import read_run
 from tests.run.run_folder import HOSTILE, make_run, two_chains
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 class Page(HTMLParser):
@@ -89,7 +93,7 @@ def test_it_says_what_the_folder_says(tmp_path: Path) -> None:
     ("word", "title"), [("uncertain", "Uncertain whether"), ("no better", "No better than"), ("new word", "Uncertain")]
 )
 def test_the_verdict_is_the_runs_own(word: str, title: str) -> None:
-    verdict = sections.verdict({"improved": True, "verdict": "why <b>", "judgement": {"word": word}})
+    verdict = verdicts.verdict({"improved": True, "verdict": "why <b>", "judgement": {"word": word}})
     text = render("parts/verdict.html", verdict=verdict)
     assert title in text and "why &lt;b&gt;" in text
 
@@ -177,6 +181,19 @@ def test_it_explains_its_words_and_shows_the_command_as_it_was_typed(tmp_path: P
     assert {key for key in GLOSSARY if key.startswith("ramachandran")} <= {k for _, m in sections.GROUPS for k, *_ in m}
     titles = [group.title for group in sections.score_table(contents(read_run(folder))).groups]  # type: ignore[union-attr]
     assert titles.index("Contacts and torsions") < titles.index("Energy (kcal/mol, lower is better)")
+
+
+def test_every_word_that_a_newcomer_asks_for_is_explained_where_it_stands(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(ROOT / "app" / "example" / "run", folder)  # of a run with networks, compared with its native
+    text = write_report(folder).read_text(encoding="utf-8")
+    explained = re.findall(r'class="explained" title="([^"]*)" tabindex="0">\s*([^<]*)<', text)
+    words = {words.strip(): meaning for meaning, words in explained}
+    for column, name in (
+        ("clashscore", "clashscore"), ("lddt_ca", "lDDT Cα (0–100)"), ("judge", "judge (0–100)"),
+        ("score", "free energy, sum"), ("native", "native"), ("input_finished", "input finished"),
+    ):  # fmt: skip
+        assert words[name] == html.escape(GLOSSARY[column], quote=True).replace("&#x27;", "&#39;"), name
 
 
 def test_snapshots_are_never_worth_more_than_they_are(tmp_path: Path) -> None:

@@ -45,7 +45,6 @@ const VIRIDIS = ramp(['#440154', '#46327e', '#365c8d', '#277f8e', '#1fa187', '#4
 const HEAT = ramp(['#2d6fb3', '#8fb8d8', '#e8dfc8', '#eda35e', '#c8372d']);
 // AlphaFold's bands of confidence: from 0.9, 0.7, 0.5 and 0 on.
 const BANDS = (t) => (t >= 0.9 ? [0, 83, 214] : t >= 0.7 ? [101, 203, 243] : t >= 0.5 ? [255, 219, 19] : [255, 125, 69]);
-const TRUST = ramp(['#d6401f', '#ef8a3c', '#f2cf52', '#5fb4d4', '#1f4fb0']);
 const DIVERGING = ramp(['#2166ac', '#67a9cf', '#f2f2f0', '#ef8a62', '#b2182b']);
 const SERIES = [
   '#0b7a75', '#c8553d', '#4668b0', '#9063a8', '#a07c00', '#5b8c3e', '#b0487b', '#6b7680', '#2f9bc4', '#8a5a3c',
@@ -98,11 +97,11 @@ function swatches(items) {
 }
 
 function scaleBar(scale, low, high, unit) {
-  const stops = Array.from({ length: 9 }, (_, k) => `${hex(scale(k / 8))} ${(k / 8) * 100}%`).join(',');
+  const stops = Array.from({ length: 101 }, (_, k) => `${hex(scale(k / 100))} ${k}%`).join(','); // bands stay sharp
   return element('div', { class: 'scale' },
     element('div', { class: 'bar', style: `background:linear-gradient(90deg,${stops})` }),
     element('div', { class: 'ends' },
-      element('span', {}, brief(low)), element('span', {}, unit), element('span', {}, brief(high))));
+      element('span', {}, low === 0 ? '0' : brief(low)), element('span', {}, unit), element('span', {}, brief(high))));
 }
 
 function axes(svg, box, x, y, labels) {

@@ -28,6 +28,12 @@ function modelChoice() {
 
 async function start() {
   ROOT.addEventListener('model', (event) => { if (event.detail !== CHOICE.model) choose({ model: event.detail }); });
+  ROOT.addEventListener('residue', (event) => {
+    if (event.detail !== CHOICE.residue) choose({ residue: event.detail });
+  });
+  watch((change) => {
+    if ('residue' in change) ROOT.dispatchEvent(new CustomEvent('chosen', { detail: change.residue }));
+  });
   themeButton();
   modelChoice();
   const draw = {

@@ -35,16 +35,17 @@ function placeText(xyz, k) {
   return [0, 1, 2].map((c) => (xyz[3 * k + c] * DATA.scale).toFixed(3).padStart(8)).join('');
 }
 
-function isConfidence(column) {
-  return column === 'confidence' || column.startsWith('input_confidence');
+// Expected lDDT and lDDT, from 0 to 100.
+function inPoints(column) {
+  return column === 'confidence' || column.startsWith('input_confidence') || column === 'native_lddt';
 }
 
-// The colours of the values of a column: confidences have AlphaFold's bands, others run over their middle 96 %.
+// The colours of the values of a column: confidence and lDDT have AlphaFold's bands, others run over their middle 96 %.
 function modeOf(column) {
   const { name, unit } = label(column);
-  if (isConfidence(column)) return { id: column, label: name, unit, ramp: 'bands', low: 0, high: 100 };
-  const [low, high] = column === 'native_lddt' ? [0, 1] : middle(column);
-  return { id: column, label: name, unit, ramp: column === 'native_lddt' ? 'confidence' : 'amount', low, high };
+  if (inPoints(column)) return { id: column, label: name, unit, ramp: 'bands', low: 0, high: 100 };
+  const [low, high] = middle(column);
+  return { id: column, label: name, unit, ramp: 'amount', low, high };
 }
 
 function middle(column) {
@@ -92,6 +93,7 @@ async function viewData() {
     modes: [{ id: 'structure', label: 'Structure' }, ...columns.map(modeOf)],
     mode: columns.includes('confidence') ? 'confidence' : 'structure',
     facts: {}, marks: {}, kinds: {}, pick: false,
+    chains: Object.fromEntries(RESIDUES.chains.map((name, k) => [LETTERS[k % 52], name])),
     frozen: RESIDUES.frozen.map((i) => `${LETTERS[RESIDUES.chain[i] % 52]}:${i + 1}`),
   };
 }

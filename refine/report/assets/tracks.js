@@ -3,8 +3,8 @@
 
 const TRACK = { cell: 12, head: 46, height: 46, gap: 6 };
 const TRACK_ORDER = [
-  'confidence', 'input_confidence', 'input_confidence_file', 'input_confidence_ours', 'predicted_error', 'native_lddt', 'native_distance', 'displacement', 'spread', 'disagreement',
-  'clashes',
+  'confidence', 'input_confidence', 'input_confidence_file', 'input_confidence_ours', 'predicted_error', 'native_lddt',
+  'native_distance', 'displacement', 'spread', 'disagreement', 'clashes',
 ];
 
 function trackColumns() {
@@ -18,7 +18,7 @@ function trackRange(column) {
   const values = [...MODELS, INPUT].filter(Boolean).flatMap((s) => s.columns[column] || []).filter((v) => v !== null);
   const low = Math.min(0, ...values);
   const high = Math.max(...values, low + 1e-6);
-  return isConfidence(column) ? [0, 100] : column === 'native_lddt' ? [0, 1] : [low, Math.max(high, 0)];
+  return inPoints(column) ? [0, 100] : [low, Math.max(high, 0)];
 }
 
 // Bands behind the letters of residues that stay fixed, and a line before each chain but the first.

@@ -3,20 +3,11 @@
 
 const PLAIN = '#8a94a3';
 const PICKED = '#7a4fd0';
-const RAMPS = { confidence: TRUST, amount: HEAT, bands: BANDS };
+const RAMPS = { amount: HEAT, bands: BANDS };
 const STYLES = ['cartoon', 'trace', 'sticks'];
 const CHAINS = { id: 'chain', label: 'Chain' };
-const METALS = new Set(['LI', 'NA', 'K', 'RB', 'CS', 'BE', 'MG', 'CA', 'SR', 'BA', 'AL', 'GA', 'MN', 'FE', 'CO', 'NI',
-  'CU', 'ZN', 'MO', 'W', 'V', 'CR', 'CD', 'HG', 'PB', 'AG', 'AU', 'PT', 'PD', 'RU', 'Y', 'LA', 'CE', 'SM', 'EU', 'GD',
-  'TB', 'YB', 'U']);
-const COORDINATED = 2.9;
-const NEAR = 5;
+const MOST_CHAINS = 30; // in the legend
 const TURNS = { ArrowLeft: [-8, 'y'], ArrowRight: [8, 'y'], ArrowUp: [-8, 'x'], ArrowDown: [8, 'x'] };
-
-// Chain, number and insertion code of an atom's residue: `A:152B`.
-function residueKey(atom) {
-  return `${atom.chain ?? ''}:${atom.resi}${(atom.icode ?? '').replace(/[?. ]/g, '')}`;
-}
 
 // data of `update`:
 //   label       of the picture, for those who do not see it
@@ -26,6 +17,7 @@ function residueKey(atom) {
 //   facts       residue → lines, marks: residue → kind, kinds: kind → {colour, label}; pick: whether clicks pick
 //   frozen      residues that stay where they are
 //   main        the structure that is gone along and marked; without it the first one
+//   chains      name of a chain in the structures → its name in words, where that is another
 // handlers: picked(residues), clicked(atom, id), describe(atom, id) → lines; all optional.
 class StructureView {
   constructor(root, handlers = {}) {
@@ -71,9 +63,7 @@ class StructureView {
       for (const item of data.structures) if (!item.visible) this.hidden.add(item.id);
     }
     this.data = data;
-    const pick = data.pick ? ', Enter picks the residue' : '';
-    this.stage.setAttribute('aria-label',
-      `${data.label}. Arrow keys turn it, plus and minus zoom, full stop and comma go along the chain${pick}.`);
+    this.nameStage({});
     this.controls();
     this.request();
   }
@@ -158,6 +148,7 @@ class StructureView {
   paint() {
     if (!this.viewer) return;
     this.viewer.removeAllShapes();
+    this.names = this.chainNames();
     const mode = this.modes().find((m) => m.id === this.mode);
     for (const item of this.data.structures) {
       const model = this.models.get(item.id)?.model;
@@ -186,9 +177,19 @@ class StructureView {
   // Ligands as sticks, metals as spheres, coloured by element.
   showHetero(model, item) {
     const of = item.fixed ? {} : { hetflag: true };
-    const metal = (atom) => METALS.has(atom.elem.toUpperCase());
-    model.setStyle({ ...of, predicate: (atom) => !metal(atom) }, { stick: { radius: 0.18, colorscheme: 'Jmol' } });
-    model.setStyle({ ...of, predicate: metal }, { sphere: { radius: 0.8, colorscheme: 'Jmol' } });
+    model.setStyle({ ...of, predicate: (atom) => !isMetal(atom) }, { stick: { radius: 0.18, colorscheme: 'Jmol' } });
+    model.setStyle({ ...of, predicate: isMetal }, { sphere: { radius: 0.8, colorscheme: 'Jmol' } });
+  }
+
+  // What is seen, for those who do not see it, and the keys.
+  nameStage(seen) {
+    const counted = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
+    const parts = [];
+    if (seen.metals) parts.push(`${counted(seen.metals, 'metal')} with ${counted(seen.bonds, 'bond')}`);
+    if (seen.ligands) parts.push(counted(seen.ligands, 'ligand atom'));
+    const pick = this.data.pick ? ', Enter picks the residue' : '';
+    this.stage.setAttribute('aria-label', `${[this.data.label, ...parts].join(', ')}. `
+      + `Arrow keys turn it, plus and minus zoom, full stop and comma go along the chain${pick}.`);
   }
 
   // The bonds of metals to what is around them, in the structure that is gone along and in what is carried along.
@@ -196,16 +197,13 @@ class StructureView {
     const kept = (one) => !this.hidden.has(one.id) && (one.fixed || one.id === this.mainId());
     const seen = this.data.structures.filter(kept);
     const atoms = seen.flatMap((one) => this.models.get(one.id)?.model.selectedAtoms({}) ?? []);
-    const donors = atoms.filter((atom) => ['N', 'O', 'S'].includes(atom.elem));
-    const bound = new Set();
-    for (const metal of atoms.filter((atom) => METALS.has(atom.elem.toUpperCase()))) {
-      for (const donor of donors) {
-        const apart = Math.hypot(donor.x - metal.x, donor.y - metal.y, donor.z - metal.z);
-        if (apart > COORDINATED) continue;
-        this.viewer.addCylinder({ start: donor, end: metal, radius: 0.08, dashed: true, color: PLAIN });
-        bound.add(residueKey(donor));
-      }
+    const bonds = metalBonds(atoms);
+    for (const [donor, metal] of bonds) {
+      this.viewer.addCylinder({ start: donor, end: metal, radius: 0.08, dashed: true, color: PLAIN });
     }
+    const bound = new Set(bonds.map(([donor]) => residueKey(donor)));
+    const metals = atoms.filter(isMetal).length;
+    this.nameStage({ metals, bonds: bonds.length, ligands: atoms.filter((atom) => atom.hetflag).length - metals });
     const main = this.models.get(this.mainId())?.model;
     if (main && bound.size) this.addSticks(main, bound);
   }
@@ -217,16 +215,21 @@ class StructureView {
 
   modes() {
     const { modes } = this.data;
-    const chains = new Set(this.chain().map((atom) => atom.chain));
-    return chains.size > 1 ? [...(modes.length ? modes : [{ id: '', label: 'Structure' }]), CHAINS] : modes;
+    return this.chainNames().length > 1 ? [...(modes.length ? modes : [{ id: '', label: 'Structure' }]), CHAINS] : modes;
+  }
+
+  chainNames() {
+    return [...new Set(this.chain().map((atom) => atom.chain))];
+  }
+
+  chainColours() {
+    const words = (name) => `chain ${shortened(this.data.chains?.[name] ?? name, 12) || '(blank)'}`;
+    return this.names.slice(0, MOST_CHAINS).map((name, k) => [words(name), SERIES[k % SERIES.length]]);
   }
 
   colourOf(item, atom, mode) {
     if (this.picked.has(residueKey(atom))) return PICKED;
-    if (mode?.id === CHAINS.id) {
-      const names = [...new Set(this.chain().map((ca) => ca.chain))];
-      return SERIES[Math.max(0, names.indexOf(atom.chain)) % SERIES.length];
-    }
+    if (mode?.id === CHAINS.id) return SERIES[Math.max(0, this.names.indexOf(atom.chain)) % SERIES.length];
     const value = mode && item.values?.[mode.id]?.[atom.resi - 1];
     if (value === undefined || value === null) return item.colour ?? PLAIN;
     return hex(RAMPS[mode.ramp]((value - mode.low) / (mode.high - mode.low || 1)));
@@ -260,9 +263,7 @@ class StructureView {
 
   // The atoms of the selected residue and of those around it, as sticks.
   showAround(model) {
-    const here = model.selectedAtoms({ predicate: (atom) => residueKey(atom) === residueKey(this.selected) });
-    const close = (atom) => here.some((one) => Math.hypot(one.x - atom.x, one.y - atom.y, one.z - atom.z) < NEAR);
-    this.addSticks(model, new Set(model.selectedAtoms({ predicate: close }).map(residueKey)));
+    this.addSticks(model, residuesAround(model.selectedAtoms({}), residueKey(this.selected)));
   }
 
   click(atom, id) {
@@ -392,13 +393,14 @@ class StructureView {
   showLegend(mode) {
     for (const swatch of this.boxes.querySelectorAll('.swatch')) {
       const item = this.data.structures.find((one) => one.id === swatch.dataset.of);
-      swatch.hidden = Boolean(mode && item?.values?.[mode.id]);
+      swatch.hidden = mode?.id === CHAINS.id || Boolean(mode && item?.values?.[mode.id]);
     }
     const { marks, kinds, pick } = this.data;
     const present = new Set(this.marked ? Object.values(marks) : []);
     const items = Object.keys(kinds).filter((kind) => present.has(kind)).map((k) => [kinds[k].label, kinds[k].colour]);
     if (pick) items.push(['picked: stays fixed', PICKED]);
     else if (this.data.frozen.length && this.frozenSeen) items.push(['stays fixed', PICKED]);
+    if (mode?.id === CHAINS.id) items.push(...this.chainColours());
     const title = mode?.unit ? `${mode.label} (${mode.unit})` : mode?.label;
     this.legend.replaceChildren(
       items.length ? swatches(items) : '',
