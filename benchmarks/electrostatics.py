@@ -24,6 +24,7 @@ import torch
 from stages import SETS, Case, tune_cases
 
 from refine.assess.compare import compare
+from refine.assess.validate import validate
 from refine.bench.statistics import mean_interval
 from refine.engine import Engine
 from refine.networks.weights import Networks, load_networks
@@ -36,10 +37,8 @@ from refine.structure.ride import ride
 WEIGHTS = (0.0, 1.0)
 
 
-def arrived(case: Case, weight: float, networks: Networks) -> dict[str, float]:
+def arrived(case: Case, settings: RunSettings, networks: Networks) -> dict[str, float]:
     """Scores of where one quiet replica arrives, its energy of the term and CPU seconds of a step."""
-    settings = RunSettings(device="cpu")
-    settings = dataclasses.replace(settings, energy=dataclasses.replace(settings.energy, electrostatics=weight))
     prepared = prepare(case.target.model)
     engine = Engine(prepared.protein, networks, settings, pull=True)
     begun = time.process_time()
@@ -48,15 +47,22 @@ def arrived(case: Case, weight: float, networks: Networks) -> dict[str, float]:
     seconds = (time.process_time() - begun) / settings.propagation.steps
     native = read_structure(case.target.native).protein
     before = compare(prepared.protein, native)
-    after = compare(ride(prepared.protein, ran.final.numpy()), native)
+    model = ride(prepared.protein, ran.final.numpy())
+    after = compare(model, native)
     facts = {
         "gdt_ha": after.gdt_ha - before.gdt_ha, "lddt_ca": after.lddt_ca - before.lddt_ca, "seconds": seconds,
-        "residues": float(len(prepared.protein)),
+        "residues": float(len(prepared.protein)), "favoured": validate(model).ramachandran_favoured,
     }  # fmt: skip
-    if weight:
+    if settings.electrostatics:
         facts |= {"start": engine.score().terms["electrostatics"]}
         facts |= {"end": float(ran.table.per_term["electrostatics"][0])}
     return facts
+
+
+def with_weight(weight: float) -> RunSettings:
+    """Settings of a run with this weight of the term."""
+    settings = RunSettings(device="cpu")
+    return dataclasses.replace(settings, energy=dataclasses.replace(settings.energy, electrostatics=weight))
 
 
 def main() -> int:
@@ -71,7 +77,8 @@ def main() -> int:
     networks, found = load_networks(), {}
     cases = sorted(tune_cases(args.bench, args.chosen), key=lambda case: case.target.model.stat().st_size)
     for case in itertools.islice(cases, args.count):
-        found[case.target.name] = rows = {str(weight): arrived(case, weight, networks) for weight in WEIGHTS}
+        rows = {str(weight): arrived(case, with_weight(weight), networks) for weight in WEIGHTS}
+        found[case.target.name] = rows
         print(case.target.name, json.dumps(rows), file=sys.stderr, flush=True)
         args.out.write_text(json.dumps(found, indent=1) + "\n")
     for key in ("gdt_ha", "lddt_ca", "seconds"):

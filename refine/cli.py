@@ -16,7 +16,7 @@ import refine
 from refine.bench.command import add_commands, teller
 from refine.constants import DEVICES
 from refine.errors import InputError, RefineError
-from refine.explore.options import explore_options, states_options
+from refine.explore.options import explore_options, residue_options, states_options
 from refine.files import write_output
 from refine.parent import end_with_input
 from refine.progress import Bar, PlainLines, Progress
@@ -112,6 +112,10 @@ def parser() -> argparse.ArgumentParser:
     explore_options(explore)
     states = command(commands, "states", "find metastable states of a trajectory or an ensemble", states_command)
     states_options(states)
+    residue = command(
+        commands, "simulate-residue", "density of phi and psi of one residue between caps, by dynamics", residue_command
+    )
+    residue_options(residue)
     embed = command(commands, "embed", "a CA trace from distances alone, for run or finish", embed_command)
     embed.add_argument("distances", type=Path, metavar="DISTANCES.npz", help="distances (L, L) in Å between CA atoms")
     embed.add_argument("--sequence", required=True, metavar="LETTERS|FASTA", help="one-letter codes, or a FASTA file")
@@ -283,6 +287,21 @@ def states_command(options: argparse.Namespace) -> int:
         return states_of(item.path, item.out, progress, **given)
 
     return report(batch.run_all([batch.BatchItem(options.input, out)], work, progress_for(options)))
+
+
+def residue_command(options: argparse.Namespace) -> int:
+    from refine.energy.torsion_density import write_density
+    from refine.sampling.residue import ResidueSettings, simulate_residue, summary
+
+    given = {name: getattr(options, name) for name in ("ns", "temperature", "seed")}
+    settings = ResidueSettings(**{name: value for name, value in given.items() if value is not None})
+    tell = progress_for(options)(options.name)
+    made = simulate_residue(options.name, settings, options.parameters, lambda k, of: tell("sample", k, of))
+    tell("done")
+    out = options.out or Path(f"{made.residue}_torsions.npz")
+    write_density(made, out)
+    sys.stdout.write(f"{summary(made)}{out}\n")
+    return 0
 
 
 def embed_command(options: argparse.Namespace) -> int:

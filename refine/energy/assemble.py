@@ -16,6 +16,7 @@ from refine.energy.settings import EnergySettings
 from refine.energy.sterics import sterics
 from refine.energy.system import System
 from refine.energy.term import Term
+from refine.energy.torsion_density import densities_of
 
 
 def assemble(
@@ -41,9 +42,10 @@ def assemble(
         evidence: the terms of F_exp; long_range: those of F_LR; long_range_weight: their factor.
 
     Raises:
-        InputError: weights or restraints that cannot be used.
+        InputError: weights, restraints or torsion densities that cannot be used.
     """
-    terms: list[Term] = [*learned, *(make(system) for make in (bonds, angles, omega, chirality, sterics, ramachandran))]
+    terms: list[Term] = [*learned, *(make(system) for make in (bonds, angles, omega, chirality, sterics))]
+    terms.append(ramachandran(system, densities=densities_of(settings.torsion_densities)))
     if start is not None:
         restraint = start_pull(system, start, settings.start_pull if pull is None else pull)
         if restraint is not None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from refine.constants import BOLTZMANN
 from refine.energy.system import System
+from refine.energy.torsion_density import TorsionDensity, with_densities
 from refine.structure.geometry import dihedral
 from refine.structure.reference import RamachandranTable
 from refine.structure.reference import ramachandran as reference_table
@@ -25,7 +28,8 @@ class Ramachandran:
     pre-proline, Ile/Val). Interpolation is bicubic and periodic: the forces are continuous.
 
     Attributes:
-        table: the reference densities; kind: (L,) class; weight: (L,) kT where both torsions exist, else 0.
+        table: the reference densities, and behind them those of simulations.
+        kind: (L,) class; weight: (L,) kT where both torsions exist, else 0.
     """
 
     table: RamachandranTable
@@ -51,10 +55,18 @@ class Ramachandran:
 _LOG_AREA = 2 * torch.log(torch.tensor(2 * torch.pi)).item()
 
 
-def ramachandran(system: System, temperature: float = TEMPERATURE) -> Ramachandran:
-    """The Ramachandran term of ``system``; ``temperature`` in K sets its unit."""
-    table = reference_table()
-    kind = torch.from_numpy(table.classify(system.sequence, system.bonded.cpu().numpy())).to(system.device)
+def ramachandran(
+    system: System, temperature: float = TEMPERATURE, densities: Sequence[TorsionDensity] = ()
+) -> Ramachandran:
+    """The Ramachandran term of ``system``; ``temperature`` in K sets its unit, ``densities`` of simulations take the
+    place of crystal structures for the residues they stand for.
+    """
+    table, bonded = reference_table(), system.bonded.cpu().numpy()
+    classes = table.classify(system.sequence, bonded)
+    if densities:
+        followed = np.array([aa == "P" for aa in (*system.sequence[1:], "")]) & bonded
+        table, classes = with_densities(table, classes, densities, system.names, system.sequence, followed)
+    kind = torch.from_numpy(classes).to(system.device)
     both = system.bonded.clone()
     both[1:] &= system.bonded[:-1]
     both[0] = False

@@ -15,6 +15,8 @@ class EnergySettings:
         bonds, angles, omega, chirality, sterics, ramachandran: factors of the terms; 0 leaves one out.
         electrostatics: factor of the charges beyond the learned cutoff; None is 1 where pH or ionic strength are given,
             else 0, which leaves the term out.
+        torsion_densities: files of ``refine simulate-residue`` (or names of packaged ones, "ALA"), which take the place
+            of crystal structures in the Ramachandran term for the residues they stand for.
         start_pull: kcal/mol/Å^2 on every backbone atom; 0 is none. A per-residue pull is given to ``assemble``.
     """
 
@@ -25,14 +27,16 @@ class EnergySettings:
     sterics: float = 1.0
     ramachandran: float = 0.1
     electrostatics: float | None = None
+    torsion_densities: tuple[str, ...] = ()
     start_pull: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if getattr(self, field.name) is not None:
-                at_least(f"energy.{field.name}", getattr(self, field.name), 0)
+        for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, (int, float)):
+                at_least(f"energy.{name}", value, 0)
 
     @property
     def weights(self) -> dict[str, float]:
         """Factors by term name, of the terms that every free energy has."""
-        return {k: v for k, v in dataclasses.asdict(self).items() if k not in ("start_pull", "electrostatics")}
+        others = ("start_pull", "electrostatics", "torsion_densities")
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in others}

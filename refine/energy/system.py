@@ -9,12 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from refine.constants import AMINO_ACIDS
+from refine.constants import AMINO_ACIDS, ONE_TO_THREE
 from refine.errors import EngineError
 from refine.structure.chemistry import is_cis
 from refine.structure.connections import linked_groups
 from refine.structure.geometry import dihedral, frames, to_local
-from refine.structure.protein import Protein
+from refine.structure.modified_residues import parent
+from refine.structure.protein import Protein, ResidueId
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,7 @@ class System:
 
     Attributes:
         sequence: L one-letter codes.
+        names: L three-letter names, of a modified residue its own where atoms that no standard residue has are there.
         labels: L names for messages, as ``"A:52B GLY"``.
         residue_index: (L,) int64 in the order of ``constants.AMINO_ACIDS``.
         bonded: (L,) bool, peptide bond from i to i + 1.
@@ -40,6 +42,7 @@ class System:
     """
 
     sequence: str
+    names: tuple[str, ...]
     labels: tuple[str, ...]
     residue_index: Tensor
     bonded: Tensor
@@ -101,6 +104,7 @@ class System:
         chains = {chain: k for k, chain in enumerate(protein.chains)}
         return cls(
             sequence=protein.sequence,
+            names=_names(protein),
             labels=labels,
             residue_index=torch.tensor(
                 [AMINO_ACIDS.index(aa) for aa in protein.sequence], dtype=torch.int64, device=device
@@ -134,6 +138,16 @@ def _check(x: NDArray[np.float64], mask: NDArray[np.bool_], labels: tuple[str, .
         raise EngineError(
             "a coordinate is not a number", residue=labels[int(bad.argmax())], remedy="Correct or remove this residue"
         )
+
+
+def _names(protein: Protein) -> tuple[str, ...]:
+    """Three-letter names; what a modified residue was called stands with its atoms that are carried along."""
+    carried = {ResidueId(h.chain, h.number, h.insertion): h.residue_name for h in protein.hetero}
+    names = []
+    for own, letter in zip(protein.residue_ids, protein.sequence, strict=True):
+        name = carried.get(own, "")
+        names.append(name if name and parent(name) == letter else ONE_TO_THREE[letter])
+    return tuple(names)
 
 
 def _cis(backbone: Tensor, protein: Protein) -> Tensor:

@@ -39,3 +39,17 @@ def states_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--out", type=Path, help="folder (default NAME_states)")
     to.add_argument("--resume", action="store_true", help="skip what is done")
     to.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def residue_options(to: argparse.ArgumentParser) -> None:
+    """Add those of ``refine simulate-residue``."""
+    to.add_argument("name", metavar="NAME", help="one letter, or the force field's name: SER, ASH, HIP, HYP")
+    to.add_argument(
+        "--parameters", type=Path, action="append", default=[], metavar="FILE.xml",
+        help="OpenMM force field of a residue that ff14SB does not have; repeatable",
+    )  # fmt: skip
+    to.add_argument("--ns", type=float, help="length of the part that is averaged, nanoseconds (default 3)")
+    to.add_argument("--temperature", type=float, metavar="K", help="default 300")
+    to.add_argument("--seed", type=int, help="seed of velocities and noise (default 0)")
+    to.add_argument("--out", type=Path, metavar="FILE.npz", help="default NAME_torsions.npz")
+    to.add_argument("--quiet", action="store_true", help="no progress")
