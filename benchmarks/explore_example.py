@@ -2,10 +2,10 @@
 
     python benchmarks/explore_example.py CLOSED OPEN [--ns 1] [--keep FOLDER] [--out FILE.json] [--picture FILE.png]
 
-The N-terminal domain of DsbD has a lid over its active site (residues 66 to 74): closed in 1L6P (chain A), open in its
+The N-terminal domain of DsbD has a lid over its active site (residues 67 to 73): closed in 1L6P (chain A), open in its
 complex 1Z5Y, and the rest of the domain is the same within 0.4 Å. CLOSED and OPEN are files of that chain alone, with
 their author numbering and as chain A. The dynamics begin closed and are run with each bias (the adversary towards
-OPEN, of which the others know nothing). Only the lid moves, residues within 12 Å of it (CA) stand around it. Distances
+OPEN, of which the others know nothing). Only the lid moves, residues within 11 Å of it (CA) stand around it. Distances
 to the known states are RMSDs of the lid's CA, the rest of the domain laid upon the start.
 """
 
@@ -34,8 +34,8 @@ from refine.structure.prepare import prepare
 from refine.structure.protein import Protein
 from refine.structure.read import read_structure
 
-LOOP, AROUND = "A:66-74", 12.0
-VARIABLES = ("distance A:70 CA A:109 CA 5 24", "distance A:70 CA A:44 CA 7 26")
+LOOP, AROUND = "A:67-73", 11.0
+VARIABLES = ("distance A:70 CA A:109 CA 5 24", "distance A:70 CA A:75 CA 6 22")
 """How far the lid's tip is from the active cysteine, and from a residue at right angles to that way."""
 BIASES = ("none", "chaser", "adversary")
 NEAR = 1.5
@@ -142,7 +142,7 @@ def draw(lid: Lid, runs: Mapping[str, Mapping[str, Any]], keep: Path, ns: float,
         at = _variables(lid, getattr(lid, place))
         landscape.plot(*at, "o", color=colour, markeredgecolor="white", markersize=9, label=f"{name} (crystal)")
     landscape.set_xlabel("CA 70 to CA 109 (Å)")
-    landscape.set_ylabel("CA 70 to CA 44 (Å)")
+    landscape.set_ylabel("CA 70 to CA 75 (Å)")
     landscape.legend(fontsize=8)
     for bias, one in runs.items():
         label = f"{bias}: nearest {one['nearest_to_open']:.1f} Å"

@@ -50,8 +50,8 @@ from refine.structure.read import read_structure
 from refine.structure.ride import ride
 
 COMPONENTS, NEAREST = 2, 10
-NOISY = {"replicas": 12, "steps": 48, "schedule": "constant", "noise": NOISE}
-DENSITY = DensitySettings(epochs=16, batches=50, batch=256, chains=256, chain_steps=5, average=0.99)
+NOISY = {"replicas": 8, "steps": 30, "schedule": "constant", "noise": NOISE}
+DENSITY = DensitySettings(epochs=8, batches=50, rate=3e-3, batch=256, chains=256, chain_steps=5, average=0.98)
 CONTRAST = 0.5
 """Standard deviations of the noise that makes the other half of a contrastive pair."""
 HELD_OUT = 0.25
@@ -107,19 +107,20 @@ def log_likelihood(network: FreeEnergyNetwork, held_out: Tensor) -> float:
 
 
 def densities(q: NDArray[np.float64], seed: int) -> tuple[FreeEnergyNetwork, dict[str, float]]:
-    """The free energy of all samples, and what both rules give snapshots that they were not shown."""
+    """The free energy learned from three quarters of the samples, and what both rules give the others."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     samples = torch.from_numpy(q).float()
     order = torch.randperm(len(samples), generator=generator)
     held, shown = order[: round(HELD_OUT * len(q))], order[round(HELD_OUT * len(q)) :]
     normal = -0.5 * float((((samples[held] - samples[shown].mean(0)) / samples[shown].std(0)) ** 2).sum(1).mean())
+    learned = learn_density(samples[shown], DENSITY, generator)
     judged = {
-        "density": log_likelihood(learn_density(samples[shown], DENSITY, generator), samples[held]),
+        "density": log_likelihood(learned, samples[held]),
         "contrastive": log_likelihood(learn_contrastive(samples[shown], DENSITY, generator), samples[held]),
         "gaussian": normal - 0.5 * COMPONENTS * math.log(2 * math.pi),
     }
-    return learn_density(samples, DENSITY, generator), judged
+    return learned, judged
 
 
 def proposed(

@@ -34,6 +34,11 @@ from refine.structure.prepare import prepare
 
 ALANINE = "ACE-ALA-NME"
 SOFTWARE = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
+BONDS_OF_NME = """() => {
+  const viewer = $3Dmol.createViewer(document.body.appendChild(document.createElement('div')));
+  const text = JSON.parse(document.getElementById('data').textContent).frames[0].text;
+  return viewer.addModel(text, 'pdb').selectedAtoms({ resn: 'NME', atom: 'N' })[0].bonds.length;
+}"""
 SHORT = ExploreSettings(ns=0.1, bias="none", seed=3)
 
 
@@ -78,6 +83,7 @@ def test_the_page_shows_the_first_state_and_the_one_that_is_chosen(plain: Path) 
         api.expect(readout).to_contain_text("state 2:")
         page.locator("#maps svg").click(position={"x": 150, "y": 150})
         api.expect(readout).to_contain_text(" ns, ")
+        assert page.evaluate(BONDS_OF_NME) == 2
         browser.close()
     assert complaints == []
 
@@ -177,6 +183,7 @@ def test_bad_input_is_told_before_anything_is_written(
         ("centres A:2 A:7-9", "'A:7-9' holds no residue"),
         ("", "names 0 variables"),
         ("torsion A:2 phi\n" * 2, "names a variable twice"),
+        ("".join(f"distance A:1 C A:2 {atom}\n" for atom in ("N", "CA", "C", "O", "CB", "H", "HA")), "7 variables"),
     ],
 )
 def test_a_bad_variable_names_its_line(line: str, words: str, tmp_path: Path) -> None:
@@ -193,6 +200,14 @@ def test_variables_of_a_file_are_those_of_the_peptide(tmp_path: Path) -> None:
     phi, psi, apart = read_variables(tmp_path / "variables.txt", subject)
     assert [phi.axis, psi.axis] == [v.axis for v in backbone_torsions(subject)]
     assert apart.axis.low < apart.of(subject.start[None])[0] < apart.axis.high
+
+
+def test_too_many_atoms_are_refused(example_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refine.sampling.subject.MOST_ATOMS", 300)
+    with pytest.raises(InputError, match=r"the simulation would have \d{3} atoms") as caught:
+        ModelSubject(prepare(example_model), "A:174-177")
+    assert "free a part of it" in str(caught.value)
+    assert ModelSubject(prepare(example_model), "A:174-175", around=8.0).system.getNumParticles() <= 300
 
 
 def test_centres_are_those_of_alpha_carbons(example_model: Path, tmp_path: Path) -> None:
@@ -290,7 +305,9 @@ def test_a_run_folder_is_explored_around_its_model_1(
     free = np.array([174 <= r.number <= 177 for r in begin.residue_ids])
     shift = np.abs(state.coords - begin.coords).max((0, 2, 3))
     assert shift[free].max() > 0.05 and shift[~free].max() < 2e-3
-    assert "Kish" not in record["verdict"] and record["sampling"]["kish_least"] == LEAST_KISH
+    assert record["sampling"]["kish_least"] == LEAST_KISH
+    with pytest.raises(InputError, match="too few to learn states from"):
+        states_of(run, tmp_path / "states", lag="1")
 
 
 def test_a_block_is_five_picoseconds() -> None:
