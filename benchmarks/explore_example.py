@@ -167,15 +167,18 @@ def _variables(lid: Lid, place: NDArray[np.float64]) -> list[float]:
 
 
 def _trace(panel: Any, lid: Lid, runs: Mapping[str, Mapping[str, Any]]) -> None:
-    """CA traces of the lid, seen along the direction in which both known states differ least."""
+    """CA traces of the lid; upwards is the way from closed to open, across that the longest way of the chain."""
     every = np.concatenate((lid.closed, lid.opened))
     middle = every.mean(0)
-    axes = np.linalg.svd(every - middle, full_matrices=False)[2][:2]
+    up = np.linalg.svd(lid.opened - lid.closed, full_matrices=False)[2][0]
+    up *= np.sign(((lid.opened - lid.closed) @ up).sum())
+    flat = every - middle
+    across = np.linalg.svd(flat - np.outer(flat @ up, up), full_matrices=False)[2][0]
+    axes = np.stack((across, up))
     traces = [("closed (crystal)", lid.closed, CLOSED_COLOUR, "-"), ("open (crystal)", lid.opened, OPEN_COLOUR, "-")]
     traces += [(f"nearest to open: {bias}", one["nearest_frame"], COLOURS[bias], "--") for bias, one in runs.items()]
     for name, place, colour, style in traces:
-        flat = (place - middle) @ axes.T
-        panel.plot(*flat.T, style, color=colour, marker="o", markersize=3, label=name)
+        panel.plot(*((place - middle) @ axes.T).T, style, color=colour, marker="o", markersize=3, label=name)
     panel.set_aspect("equal")
     panel.set_xlabel("Å")
     panel.legend(fontsize=7)

@@ -150,7 +150,7 @@ def _range(item: str, ids: _Ids, in_chain: NDArray[np.bool_], match: re.Match[st
         below = (ids.numbers < int(last)) | ((ids.numbers == int(last)) & (ids.codes <= (last_code or "~")))
         selected = in_chain & above & below
     if not selected.any():
-        inside = [ids.residues[i] for i in np.flatnonzero(in_chain)]
+        inside = [ids.residues[i] for i in np.flatnonzero(in_chain).tolist()]
         span = f"{inside[0].number}{inside[0].insertion} to {inside[-1].number}{inside[-1].insertion}"
         raise InputError(
             f"the selection {item!r} holds no residue", chain=inside[0].chain, remedy=f"That chain runs from {span}"
