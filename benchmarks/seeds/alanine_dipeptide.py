@@ -45,6 +45,11 @@ def right(phi: np.ndarray) -> np.ndarray:
     return (phi > 0) & (phi < 140)
 
 
+def right_above_left(share: float) -> float | None:
+    """Free energy (kcal/mol) of the side of C7ax above the other; None where one of them was never seen."""
+    return float(-KT * np.log(share / (1 - share))) if 0 < share < 1 else None
+
+
 def of_run(folder: Path, ns: float) -> dict[str, Any]:
     """What one exploration says, from the files of its folder."""
     with np.load(folder / "trajectory.npz") as arrays:
@@ -61,8 +66,8 @@ def of_run(folder: Path, ns: float) -> dict[str, Any]:
         "first_c7ax_ps": float(inside[0] * FRAME_PS) if len(inside) else None,
         "phi_crossings": phi_crossings(phi),
         "phi_crossings_per_ns_second_ns": phi_crossings(second) / (len(second) * FRAME_PS / 1000),
-        "free_energy_learned": float(-KT * np.log(p[grid].sum() / p[~grid].sum())),
-        "free_energy_weighted": float(-KT * np.log(share / (1 - share))) if 0 < share < 1 else None,
+        "free_energy_learned": right_above_left(p[grid].sum() / p.sum()),
+        "free_energy_weighted": right_above_left(share),
         "complementarity": float(np.corrcoef(bias[low], -learned[low])[0, 1]),
         "bias_range_kt": float(np.ptp(bias)),
         "kish": weights.kish,
@@ -86,13 +91,13 @@ def measure(ns: float, keep: Path, seeds: tuple[int, ...] = (0, 1)) -> tuple[dic
         runs = list(pool.map(explored, seeds, [ns] * len(seeds), [keep] * len(seeds)))
     learned = [one["free_energy_learned"] for one in runs]
     weighted = [one["free_energy_weighted"] for one in runs]
-    known = all(w is not None for w in weighted)
     firsts = [one["first_c7ax_ps"] for one in runs]
+    known = None not in learned
     numbers = {
         "first_c7ax_ps": None if None in firsts else max(firsts),
-        "free_energy_difference_of_runs": max(learned) - min(learned),
+        "free_energy_difference_of_runs": max(learned) - min(learned) if known else None,
         "free_energy_difference_of_weights": max(abs(w - f) for w, f in zip(weighted, learned, strict=True))
-        if known
+        if known and None not in weighted
         else None,
     }
     for name in ("phi_crossings_per_ns_second_ns", "complementarity", "kish"):

@@ -59,7 +59,7 @@ def explored_input(
         source = source_of(path)
         name, digest = source.name, file_hash(source)
         prepared = prepare(source, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands)
-        subject, notes = ModelSubject(prepared, settings.loop), prepared.notes
+        subject, notes = ModelSubject(prepared, settings.loop, settings.around), prepared.notes
     if variables is None and sequence is None:
         raise InputError("no variables", remedy="Name one to six in a file and give it with --variables")
     chosen = backbone_torsions(subject) if variables is None else read_variables(variables, subject)
@@ -90,12 +90,15 @@ def _second(
     """Values of the variables in a second structure."""
     if towards is None:
         return None
-    if settings.bias != "adversary" or not isinstance(subject, ModelSubject):
-        raise InputError("--towards is for --bias adversary on a model", remedy="Leave it out")
-    second = ModelSubject(prepare(source_of(towards), freeze=settings.freeze), settings.loop)
-    same = second.topology.getNumAtoms() == subject.topology.getNumAtoms() and second.labels == subject.labels
-    if not same:
+    if settings.bias != "adversary":
+        raise InputError("--towards is for --bias adversary", remedy="Leave it out")
+    place = subject.placed(source_of(towards))
+    values = np.array([float(v.of(place[None])[0]) for v in variables])
+    if np.isnan(values).any():
+        name = variables[int(np.isnan(values).argmax())].name
         raise InputError(
-            "the second structure has other residues or atoms", file=str(towards), remedy="Give the same protein"
+            f"the second structure lacks an atom of the variable {name!r}, or has another residue there",
+            file=str(towards),
+            remedy="Give the same protein, numbered alike",
         )
-    return np.array([float(v.of(second.start[None])[0]) for v in variables])
+    return values

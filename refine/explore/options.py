@@ -18,7 +18,7 @@ def explore_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--ns", type=float, help="length of the dynamics in nanoseconds (default 1)")
     to.add_argument("--bias", choices=BIASES, help="what steers the dynamics (default chaser)")
     to.add_argument("--loop", metavar="RESIDUES", help='residues that are free, e.g. "A:40-52"; others rest')
-    to.add_argument("--towards", type=Path, metavar="FILE", help="a second structure, for --bias adversary")
+    to.add_argument("--towards", type=Path, metavar="FILE", help="a second structure of the same, for --bias adversary")
     to.add_argument("--temperature", type=float, metavar="K", help="default 300")
     to.add_argument("--models", type=int, help="states written at most (default 10)")
     to.add_argument("--seed", type=int, help="seed of velocities, noise and networks (default 0)")

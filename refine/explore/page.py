@@ -67,9 +67,10 @@ def write_page(
 
 
 def _models(text: str) -> list[str]:
-    """Texts of the MODELs of a PDB file, or the whole file where it has none."""
+    """Texts of the MODELs of a PDB file, each with its CONECT records, or the whole file where it has none."""
     parts = text.split("\nMODEL ")
-    return [part.partition("\n")[2].partition("ENDMDL")[0] for part in parts[1:]] or [text]
+    bonds = "".join(line for line in text.splitlines(True) if line.startswith("CONECT"))
+    return [part.partition("\n")[2].partition("ENDMDL")[0] + bonds for part in parts[1:]] or [text]
 
 
 def _grid(grid: Grid, variables: Sequence[Variable]) -> dict[str, Any]:

@@ -20,16 +20,20 @@ _WALL = 4184.0
 _KJ_PER_KCAL = 4.184
 
 
+Point = int | tuple[int, ...]
+"""A particle, or several whose centre is meant."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Axis:
     """One variable of a bias.
 
     Attributes:
-        particles: four of a torsion, two of a distance.
+        particles: four of a torsion, two of a distance; in place of one several, whose centre is meant.
         low, high: ends in Å of a distance; a torsion runs from −π to π.
     """
 
-    particles: tuple[int, ...]
+    particles: tuple[Point, ...]
     low: float = -np.pi
     high: float = np.pi
 
@@ -61,8 +65,9 @@ class GridBias:
 
     def __init__(self, axes: Sequence[Axis]) -> None:
         self.axes = tuple(axes)
-        particles = list(dict.fromkeys(p for axis in axes for p in axis.particles))
-        names = {particle: f"p{n}" for n, particle in enumerate(particles, start=1)}
+        points = list(dict.fromkeys(p for axis in axes for p in axis.particles))
+        centres = any(isinstance(p, tuple) for p in points)
+        names = {point: f"{'g' if centres else 'p'}{n}" for n, point in enumerate(points, start=1)}
         places, walls = [], ""
         for axis in self.axes:
             arguments = ",".join(names[p] for p in axis.particles)
@@ -72,9 +77,16 @@ class GridBias:
                 low, high, d = 0.1 * axis.low, 0.1 * axis.high, f"distance({arguments})"
                 places.append(f"min(max({d},{low!r}),{high!r})")
                 walls += f"+{0.5 * _WALL!r}*(max(0,{d}-{high!r})^2+max(0,{low!r}-{d})^2)"
-        self.force = openmm.CustomCompoundBondForce(len(particles), f"grid({','.join(places)}){walls}")
+        energy = f"grid({','.join(places)}){walls}"
+        if centres:
+            self.force = openmm.CustomCentroidBondForce(len(points), energy)
+            groups = [(p,) if isinstance(p, int) else p for p in points]
+            # equal weights: by default they are masses, and particles at rest have none
+            self.force.addBond([self.force.addGroup(group, [1.0] * len(group)) for group in groups])
+        else:
+            self.force = openmm.CustomCompoundBondForce(len(points), energy)
+            self.force.addBond(points)
         self.force.addTabulatedFunction("grid", self._function(np.zeros((POINTS,) * len(self.axes))))
-        self.force.addBond(particles)
         self.force.setForceGroup(BIAS)
 
     def set(self, values: NDArray[np.floating]) -> None:

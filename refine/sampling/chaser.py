@@ -8,13 +8,9 @@ leaders disagree nothing is known, and no bias acts. Each change is limited. Ene
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-
-from refine.physics.bias import POINTS, Axis
-from refine.sampling.leaders import Leaders
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,27 +33,10 @@ class ChaserSettings:
     unsure: float = 3.0
     updates: int = 4
 
-
-class Chaser:
-    """Leaders and the bias that follows them, on one grid.
-
-    Args:
-        axes: of the grid; settings: how; seed: of the leaders.
-
-    Attributes:
-        bias: (…grid) kT, at least 0.
-    """
-
-    def __init__(self, axes: Sequence[Axis], settings: ChaserSettings, seed: int) -> None:
-        self.axes, self.settings = tuple(axes), settings
-        self.leaders = Leaders(axes, seed)
-        self.bias = np.zeros((POINTS,) * len(self.axes))
-
-    def update(self, q: NDArray[np.floating], number: int) -> None:
-        """Learn from a batch (F, d) that was made under ``bias``, then let the bias follow."""
-        self.leaders.add(q, self.bias)
-        self.leaders.learn(self.settings.updates, number)
-        self.bias = followed(self.bias, self.leaders.free_energy, self.settings)
+    @property
+    def highest(self) -> float:
+        """kT, of the bias at the minimum of the free energy."""
+        return (1 - 1 / self.gamma) * self.cap
 
 
 def followed(bias: NDArray[np.float64], leaders: NDArray[np.float64], settings: ChaserSettings) -> NDArray[np.float64]:

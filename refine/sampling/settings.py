@@ -27,6 +27,7 @@ class ExploreSettings:
         learning: share of the dynamics in which the bias moves; the rest, under the bias as it is then, is averaged.
         temperature: K; friction: 1/ps.
         loop: residues that are free, ``"A:40-52"``; empty for all of them.
+        around: Å from a CA of the loop, within which other residues are simulated, at rest.
         model, freeze, keep_hands: of reading the input, as in ``RunSettings``.
         models: states that are written at most.
         snapshots: structures of ensemble.pdb at most.
@@ -40,6 +41,7 @@ class ExploreSettings:
     temperature: float = 300.0
     friction: float = 1.0
     loop: str = ""
+    around: float = 16.0
     model: int | None = None
     freeze: str = ""
     keep_hands: bool = False
@@ -55,6 +57,7 @@ class ExploreSettings:
         within("friction", self.friction, 0.1, 100.0)
         at_least("seed", self.seed, 0)
         at_most("seed", self.seed, 2**63 - 1)
+        within("around", self.around, 8.0, 60.0)
         within("models", self.models, 1, 100)
         within("snapshots", self.snapshots, 1, 2000)
         above("chaser.gamma", self.chaser.gamma, 1.0)

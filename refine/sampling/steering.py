@@ -53,7 +53,10 @@ class Steering:
         self.grids = planes(len(axes))
         self.axes = [tuple(axes[k] for k in grid) for grid in self.grids]
         self.leaders = [Leaders(of, seed + n) for n, of in enumerate(self.axes)]
-        self.biases = [np.zeros((POINTS,) * len(grid)) for grid in self.grids]
+        # A bias of one height everywhere acts on nothing. Begun at the chaser's highest it soon differs where the free
+        # energy does; begun at 0 all of it would rise alike for some 17 blocks.
+        height = settings.highest if kind == "chaser" else 0.0
+        self.biases = [np.full((POINTS,) * len(grid), height) for grid in self.grids]
         self._settings = settings
         self._kind = kind
         self._driver = Driver(self.axes[0], seed, start, towards) if kind == "adversary" else None

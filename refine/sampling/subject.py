@@ -11,6 +11,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import app
 
+from refine.constants import THREE_TO_ONE
 from refine.errors import InputError
 from refine.files import write_text
 from refine.physics.dynamics import peptide_system
@@ -20,11 +21,10 @@ from refine.physics.peptide import peptide
 from refine.structure.arrays import superpose, transformed
 from refine.structure.prepare import Prepared
 from refine.structure.protein import Protein, ResidueId
+from refine.structure.read import read_structure
 from refine.structure.selection import parse_selection
 from refine.structure.write import fits_pdb, write_cif, write_ensemble_pdb, write_pdb
 
-AROUND = 16.0
-"""Å from a CA of the free residues within which others are simulated, at rest; beyond it they are left out."""
 MOST_ATOMS = 20_000
 
 
@@ -47,6 +47,14 @@ class Subject:
 
     def write(self, frames: NDArray[np.floating], path: Path, remarks: Sequence[str] = ()) -> None:
         """Write frames (F, n, 3) Å as MODELs of a PDB file, in the frame of the start."""
+        raise NotImplementedError
+
+    def placed(self, path: Path) -> NDArray[np.float64]:
+        """Positions (n, 3) Å of the subject's heavy atoms in another structure file, NaN of those it lacks.
+
+        Raises:
+            InputError: the file cannot be read, or is of something else.
+        """
         raise NotImplementedError
 
     def writers(self, frame: NDArray[np.floating], remarks: Sequence[str]) -> dict[str, Callable[[Path], None]]:
@@ -79,10 +87,40 @@ class PeptideSubject(Subject):
         text = structure.make_pdb_string(gemmi.PdbWriteOptions(cryst1_record=False, seqres_records=False))
         if len(frames) == 1:
             text = "".join(t for t in text.splitlines(True) if not t.startswith(("MODEL", "ENDMDL")))
-        write_text(path, text)
+        *records, end = text.splitlines(True)
+        write_text(path, "".join((*records, *self._cap_bonds(), end)))
 
     def writers(self, frame: NDArray[np.floating], remarks: Sequence[str]) -> dict[str, Callable[[Path], None]]:
         return {"pdb": lambda path: self.write(frame[None], path, remarks)}
+
+    def placed(self, path: Path) -> NDArray[np.float64]:
+        try:
+            structure = gemmi.read_structure(str(path))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(f"cannot read the structure: {error}", file=str(path), remedy="Check the path") from error
+        given = [residue for chain in structure[0] for residue in chain] if len(structure) else []
+        own = list(self.topology.residues())
+        if [residue.name for residue in given] != [residue.name for residue in own]:
+            raise InputError(
+                f"the file holds {'-'.join(r.name for r in given[:20]) or 'no residue'}",
+                file=str(path),
+                remedy=f"Give a structure of {self.name}, caps included",
+            )
+        positions = np.full((self.topology.getNumAtoms(), 3), np.nan)
+        for there, here in zip(given, own, strict=True):
+            for atom in here.atoms():
+                if atom.name in there:
+                    positions[atom.index] = there[atom.name][0].pos.tolist()
+        return positions
+
+    def _cap_bonds(self) -> list[str]:
+        """CONECT records of the bonds of caps to the chain, which viewers do not draw by themselves."""
+        pairs = [
+            (a.index + 1, b.index + 1)
+            for a, b in self.topology.bonds()
+            if a.residue is not b.residue and {a.residue.name, b.residue.name} - THREE_TO_ONE.keys()
+        ]
+        return [f"CONECT{a:5d}{b:5d}\nCONECT{b:5d}{a:5d}\n" for a, b in pairs]
 
     def _model(self, number: int, x: NDArray[np.float64]) -> gemmi.Model:
         model, chain = gemmi.Model(number), gemmi.Chain("A")
@@ -106,12 +144,13 @@ class ModelSubject(Subject):
     Args:
         prepared: the input.
         loop: residues that are free, as ``parse_selection`` reads them; empty for all. The others are at rest.
+        around: Å from a CA of the free residues, within which others are simulated; the rest is left out.
 
     Raises:
         InputError: the selection cannot be used, or there are too many atoms; EngineError: OpenMM cannot set it up.
     """
 
-    def __init__(self, prepared: Prepared, loop: str = "") -> None:
+    def __init__(self, prepared: Prepared, loop: str = "", around: float = 16.0) -> None:
         self._protein, mobile = prepared.protein.replica(0), prepared.mobile.copy()
         unfit = fits_pdb(self._protein)
         if unfit:
@@ -123,7 +162,7 @@ class ModelSubject(Subject):
         keep = np.arange(len(self._protein))
         if loop:
             mobile &= parse_selection(loop, self._protein)
-            keep = _around(self._protein, mobile)
+            keep = _around(self._protein, mobile, around)
         if not mobile.any():
             raise InputError(
                 "no residue is free to move", file=str(prepared.path), remedy="Give another --loop or --freeze"
@@ -154,6 +193,18 @@ class ModelSubject(Subject):
             "cif": lambda path: write_cif(protein, path),
         }
 
+    def placed(self, path: Path) -> NDArray[np.float64]:
+        second, part = read_structure(path).protein, self._part
+        positions = np.full_like(self.start, np.nan)
+        index = {residue: j for j, residue in enumerate(second.residue_ids)}
+        for i, residue in enumerate(part.residue_ids):
+            j = index.get(residue)
+            if j is not None and second.sequence[j] == part.sequence[i]:
+                particles = self._forcefield.particle[i, :14]
+                both = second.mask[j] & (particles >= 0)
+                positions[particles[both]] = second.coords[0, j][both]
+        return positions
+
     def protein(self, frames: NDArray[np.floating]) -> Protein:
         """Frames (F, n, 3) Å as replicas of the input."""
         coords = np.repeat(self._protein.coords, len(frames), 0)
@@ -177,8 +228,8 @@ class ModelSubject(Subject):
         return ids
 
 
-def _around(protein: Protein, free: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Residues with a CA within ``AROUND`` of that of a free one."""
+def _around(protein: Protein, free: NDArray[np.bool_], reach: float) -> NDArray[np.int64]:
+    """Residues with a CA within ``reach`` Å of that of a free one."""
     ca = protein.coords[0, :, 1]
     apart = np.linalg.norm(ca[:, None] - ca[None, free], axis=2)
-    return np.flatnonzero((apart < AROUND).any(1) | free)
+    return np.flatnonzero((apart < reach).any(1) | free)

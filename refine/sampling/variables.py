@@ -5,6 +5,7 @@ torsion A:12 chi1
 torsion A:12 N A:12 CA A:12 CB A:12 SG
 distance A:5 CA A:20 CA
 distance A:5 CA A:20 CA 4 25        (from 4 to 25 Å)
+centres A:1-29,A:68-117 A:122-159   (distance of the centres of their CA; limits as above)
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from openmm import app
 
 from refine.constants import CHI_ATOMS, THREE_TO_ONE
 from refine.errors import InputError
-from refine.physics.bias import Axis
+from refine.physics.bias import Axis, Point
 from refine.sampling.subject import Subject
 from refine.structure.arrays import dihedral
 from refine.structure.protein import ResidueId
+from refine.structure.selection import select_residues
 
 MOST = 6
 _RESIDUE = re.compile(r"(?:(?P<chain>[^:\s]*):)?(?P<number>-?\d{1,9})(?P<insertion>[A-Za-z]?)")
-_REMEDY = 'Write "torsion A:12 phi", "torsion" with four atoms, or "distance A:5 CA A:20 CA", one a line'
+_REMEDY = (
+    'Write "torsion A:12 phi", "torsion" with four atoms, "distance A:5 CA A:20 CA" or "centres A:5-20 A:30-40", '
+    "one a line"
+)
 _NARROW, _WIDE = 8.0, 8.0
 """Å below and above the start that a distance without limits may reach."""
 _SHORTEST = 2.0
@@ -51,7 +56,7 @@ class Variable:
 
     def of(self, frames: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values (F,) in frames (F, n, 3) Å."""
-        points = [frames[:, p].astype(np.float64) for p in self.axis.particles]
+        points = [_point(frames, p) for p in self.axis.particles]
         if self.axis.periodic:
             return dihedral(*points)
         return np.linalg.norm(points[0] - points[1], axis=1)
@@ -59,6 +64,13 @@ class Variable:
     def shown(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values in ``unit``."""
         return np.degrees(values) if self.axis.periodic else np.asarray(values, np.float64)
+
+
+def _point(frames: NDArray[np.floating], point: Point) -> NDArray[np.float64]:
+    """(F, 3) Å of a particle, or of the centre of several, in frames (F, n, 3)."""
+    if isinstance(point, int):
+        return frames[:, point].astype(np.float64)
+    return frames[:, list(point)].astype(np.float64).mean(1)
 
 
 def read_variables(path: Path, subject: Subject) -> tuple[Variable, ...]:
@@ -108,13 +120,37 @@ def _variable(words: list[str], subject: Subject) -> Variable:
     if kind == "torsion" and len(rest) == 8:
         return Variable(" ".join(words), Axis(_atoms(rest, subject)))
     if kind == "distance" and len(rest) in (4, 6):
-        particles = _atoms(rest[:4], subject)
-        now = float(np.linalg.norm(subject.start[particles[0]] - subject.start[particles[1]]))
-        low, high = _limits(rest[4:]) if rest[4:] else (max(_SHORTEST, now - _NARROW), now + _WIDE)
-        if not low < now < high:
-            raise InputError(f"the distance is {now:.1f} Å at the start, outside of {low:g} to {high:g} Å")
-        return Variable(" ".join(words[:5]), Axis(particles, low, high))
+        return _distance(" ".join(words[:5]), _atoms(rest[:4], subject), rest[4:], subject)
+    if kind == "centres" and len(rest) in (2, 4):
+        return _distance(" ".join(words[:3]), _centres(rest[:2], subject), rest[2:], subject)
     raise InputError(f"{' '.join(words)[:60]!r} is no variable")
+
+
+def _distance(name: str, particles: tuple[Point, ...], limits: list[str], subject: Subject) -> Variable:
+    """A distance whose limits (Å) are given, or lie around that of the start."""
+    first, second = (_point(subject.start[None], p)[0] for p in particles)
+    now = float(np.linalg.norm(first - second))
+    low, high = _limits(limits) if limits else (max(_SHORTEST, now - _NARROW), now + _WIDE)
+    if not low < now < high:
+        raise InputError(f"the distance is {now:.1f} Å at the start, outside of {low:g} to {high:g} Å")
+    return Variable(name, Axis(particles, low, high))
+
+
+def _centres(words: list[str], subject: Subject) -> tuple[Point, ...]:
+    """Particles of the CA of each selection."""
+    residues = _labelled(subject)
+    ids = [_label(subject, residue) for residue in residues]
+    letters = "".join(THREE_TO_ONE.get(residue.name, "X") for residue in residues)
+    groups = []
+    for word in words:
+        chosen = np.flatnonzero(select_residues(word, ids, letters)).tolist()
+        atoms = [atom.index for k in chosen for atom in residues[k].atoms() if atom.name == "CA"]
+        if not atoms:
+            raise InputError(f"{word[:40]!r} holds no CA", remedy="Name amino acids")
+        groups.append(tuple(atoms))
+    if set(groups[0]) & set(groups[1]):
+        raise InputError("the two parts share residues", remedy="Name parts that do not overlap")
+    return tuple(groups)
 
 
 def _limits(words: list[str]) -> tuple[float, float]:
@@ -127,7 +163,7 @@ def _limits(words: list[str]) -> tuple[float, float]:
     return low, high
 
 
-def _atoms(words: list[str], subject: Subject) -> tuple[int, ...]:
+def _atoms(words: list[str], subject: Subject) -> tuple[Point, ...]:
     """Particles of pairs of words, residue and atom name."""
     particles = tuple(_atom(_residue(a, subject), b.upper(), a) for a, b in zip(words[::2], words[1::2], strict=True))
     if len(set(particles)) < len(particles):
@@ -171,7 +207,7 @@ def _atom(residue: app.topology.Residue, name: str, label: str) -> int:
     return int(names[name])
 
 
-def _named_torsion(residue: app.topology.Residue, name: str, label: str) -> tuple[int, ...]:
+def _named_torsion(residue: app.topology.Residue, name: str, label: str) -> tuple[Point, ...]:
     """Particles of phi, psi, omega (of the peptide before the residue) or chi1 to chi4."""
     before, after = _beside(residue, -1), _beside(residue, 1)
     chis = CHI_ATOMS.get(THREE_TO_ONE.get(residue.name, ""), ())

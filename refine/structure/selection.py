@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refine.constants import ONE_TO_THREE
 from refine.errors import InputError
-from refine.structure.protein import Protein
+from refine.structure.protein import Protein, ResidueId
 
 _RESIDUE = r"(-?[0-9]{1,9})([A-Za-z]?)"
 _RANGE = re.compile(rf"{_RESIDUE}(?:\s*(?:-|–|\.\.|\bto\b)\s*{_RESIDUE})?")
@@ -44,8 +45,13 @@ def parse_selection(text: str, protein: Protein) -> NDArray[np.bool_]:
     Raises:
         InputError: an item cannot be read, or names a chain or a residue that is not there.
     """
-    ids = _Ids(protein)
-    chosen = np.zeros(len(protein), dtype=np.bool_)
+    return select_residues(text, protein.residue_ids, protein.sequence)
+
+
+def select_residues(text: str, residues: Sequence[ResidueId], sequence: str) -> NDArray[np.bool_]:
+    """``parse_selection`` among residues (L,) of which only identities and one-letter codes are known."""
+    ids = _Ids(residues, sequence)
+    chosen = np.zeros(len(residues), dtype=np.bool_)
     items = [item.strip() for item in re.split("[,;]", text)]
     if not any(items):
         raise InputError(f"the selection {text[:60]!r} is empty", remedy=_REMEDY)
@@ -59,10 +65,10 @@ def parse_selection(text: str, protein: Protein) -> NDArray[np.bool_]:
 
 
 class _Ids:
-    """Identities of the residues of a protein, as arrays (L,)."""
+    """Identities of residues, as arrays (L,)."""
 
-    def __init__(self, protein: Protein) -> None:
-        self.residues, self.sequence = protein.residue_ids, protein.sequence
+    def __init__(self, residues: Sequence[ResidueId], sequence: str) -> None:
+        self.residues, self.sequence = residues, sequence
         self.chains = np.array([r.chain.strip() for r in self.residues])
         self.numbers = np.array([r.number for r in self.residues])
         self.codes = np.array([r.insertion.strip() for r in self.residues])
@@ -89,9 +95,10 @@ def _item(item: str, ids: _Ids) -> NDArray[np.bool_]:
         raise InputError(f"the selection {item[:60]!r} cannot be read", chain=chain, remedy=_REMEDY)
     chosen = _range(item, ids, ids.chains == chain, match)
     first = ids.sequence[int(np.argmax(chosen))]
-    if name and name.upper() not in (first, ONE_TO_THREE[first]):
+    here = ONE_TO_THREE.get(first, "another")
+    if name and name.upper() not in (first, here):
         raise InputError(
-            f"the selection {item[:60]!r} names a residue that is {ONE_TO_THREE[first]} in this structure",
+            f"the selection {item[:60]!r} names a residue that is {here} in this structure",
             chain=chain,
             remedy="Check the number and the chain",
         )
@@ -143,7 +150,7 @@ def _range(item: str, ids: _Ids, in_chain: NDArray[np.bool_], match: re.Match[st
         below = (ids.numbers < int(last)) | ((ids.numbers == int(last)) & (ids.codes <= (last_code or "~")))
         selected = in_chain & above & below
     if not selected.any():
-        inside = [ids.residues[i] for i in np.flatnonzero(in_chain)]
+        inside = [ids.residues[i] for i in np.flatnonzero(in_chain).tolist()]
         span = f"{inside[0].number}{inside[0].insertion} to {inside[-1].number}{inside[-1].insertion}"
         raise InputError(
             f"the selection {item!r} holds no residue", chain=inside[0].chain, remedy=f"That chain runs from {span}"

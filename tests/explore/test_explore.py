@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import json
 import shutil
 from pathlib import Path
 
@@ -14,21 +15,30 @@ import pytest
 from refine import cli
 from refine.errors import InputError
 from refine.explore.chunks import Chunks
+from refine.explore.input import explored_input
 from refine.explore.run import explore_file
 from refine.explore.states import states_of
 from refine.explore.trajectory import read_trajectory
 from refine.physics.dynamics import Dynamics
+from refine.pipeline import refine_file
 from refine.run.folder import RunFolder
 from refine.run.result import read_run
 from refine.sampling import exploration
+from refine.sampling.reweight import LEAST_KISH
 from refine.sampling.settings import BLOCK_STEPS, ExploreSettings
 from refine.sampling.states import StateSettings
 from refine.sampling.subject import ModelSubject, PeptideSubject
 from refine.sampling.variables import backbone_torsions, read_variables
+from refine.settings import RunSettings
 from refine.structure.prepare import prepare
 
 ALANINE = "ACE-ALA-NME"
 SOFTWARE = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
+BONDS_OF_NME = """() => {
+  const viewer = $3Dmol.createViewer(document.body.appendChild(document.createElement('div')));
+  const text = JSON.parse(document.getElementById('data').textContent).frames[0].text;
+  return viewer.addModel(text, 'pdb').selectedAtoms({ resn: 'NME', atom: 'N' })[0].bonds.length;
+}"""
 SHORT = ExploreSettings(ns=0.1, bias="none", seed=3)
 
 
@@ -71,6 +81,9 @@ def test_the_page_shows_the_first_state_and_the_one_that_is_chosen(plain: Path) 
         api.expect(readout).to_contain_text("state 1:")
         page.get_by_role("button", name="model 2").click()
         api.expect(readout).to_contain_text("state 2:")
+        page.locator("#maps svg").click(position={"x": 150, "y": 150})
+        api.expect(readout).to_contain_text(" ns, ")
+        assert page.evaluate(BONDS_OF_NME) == 2
         browser.close()
     assert complaints == []
 
@@ -147,6 +160,7 @@ def test_models_of_a_file_have_frames_and_no_time(plain: Path) -> None:
         (["--sequence", ALANINE, "--loop", "A:1"], "no --loop"),
         (["nothing.pdb"], "nothing.pdb"),
         (["--sequence", ALANINE, "--towards", "x.pdb"], "--towards is for"),
+        (["--sequence", ALANINE, "--towards", "x.pdb", "--bias", "adversary"], "cannot read the structure"),
     ],
 )
 def test_bad_input_is_told_before_anything_is_written(
@@ -164,8 +178,12 @@ def test_bad_input_is_told_before_anything_is_written(
         ("distance A:1 C A:1 C", "an atom is named twice"),
         ("distance A:1 C A:3 C 50 60", "outside of"),
         ("angle A:1 C", "is no variable"),
+        ("centres A:1 A:2", "'A:1' holds no CA"),
+        ("centres A:2 A:1-2", "share residues"),
+        ("centres A:2 A:7-9", "'A:7-9' holds no residue"),
         ("", "names 0 variables"),
         ("torsion A:2 phi\n" * 2, "names a variable twice"),
+        ("".join(f"distance A:1 C A:2 {atom}\n" for atom in ("N", "CA", "C", "O", "CB", "H", "HA")), "7 variables"),
     ],
 )
 def test_a_bad_variable_names_its_line(line: str, words: str, tmp_path: Path) -> None:
@@ -184,6 +202,75 @@ def test_variables_of_a_file_are_those_of_the_peptide(tmp_path: Path) -> None:
     assert apart.axis.low < apart.of(subject.start[None])[0] < apart.axis.high
 
 
+def test_too_many_atoms_are_refused(example_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refine.sampling.subject.MOST_ATOMS", 300)
+    with pytest.raises(InputError, match=r"the simulation would have \d{3} atoms") as caught:
+        ModelSubject(prepare(example_model), "A:174-177")
+    assert "free a part of it" in str(caught.value)
+    assert ModelSubject(prepare(example_model), "A:174-175", around=8.0).system.getNumParticles() <= 300
+
+
+def test_centres_are_those_of_alpha_carbons(example_model: Path, tmp_path: Path) -> None:
+    subject = ModelSubject(prepare(example_model))
+    (tmp_path / "variables.txt").write_text("centres A:160-165,A:170 A:200-205 10 60\n")
+    (variable,) = read_variables(tmp_path / "variables.txt", subject)
+    ca = {subject.labels[a.residue.index].number: subject.start[a.index]  # type: ignore[union-attr]
+          for a in subject.topology.atoms() if a.name == "CA"}  # fmt: skip
+    first, second = (np.mean([ca[n] for n in numbers], 0) for numbers in ([*range(160, 166), 170], range(200, 206)))
+    assert variable.of(subject.start[None])[0] == pytest.approx(np.linalg.norm(first - second))
+    assert variable.name == "centres A:160-165,A:170 A:200-205" and (variable.axis.low, variable.axis.high) == (10, 60)
+
+
+def test_a_second_structure_of_a_peptide_gives_the_goal(tmp_path: Path) -> None:
+    subject = PeptideSubject(ALANINE)
+    heavy = [a.index for a in subject.topology.atoms() if a.element.symbol != "H"]
+    turned = subject.start * (1, 1, -1) + (3, 0, 0)  # its mirror image has the other phi and psi
+    subject.write(turned[None], tmp_path / "second.pdb")
+    settings = ExploreSettings(bias="adversary")
+    given = explored_input(None, ALANINE, None, tmp_path / "second.pdb", settings)
+    assert given.towards == pytest.approx([-v.of(subject.start[None])[0] for v in given.variables], abs=0.01)
+    lines = (tmp_path / "second.pdb").read_text().splitlines(True)
+    lines = [line for line in lines if not (line.startswith("ATOM") and line[12:16].strip() == "CA")]
+    (tmp_path / "lacking.pdb").write_text("".join(lines))
+    with pytest.raises(InputError, match="lacks an atom of the variable 'A:2 phi'"):
+        explored_input(None, ALANINE, None, tmp_path / "lacking.pdb", settings)
+    with pytest.raises(InputError, match="the file holds ACE-ALA-NME"):
+        explored_input(None, "ACE-ALA-ALA-NME", None, tmp_path / "second.pdb", settings)
+    assert len(heavy) == len(np.flatnonzero(np.isfinite(subject.placed(tmp_path / "second.pdb")[heavy, 0])))
+
+
+def test_a_second_structure_of_a_model_may_lack_what_no_variable_names(example_model: Path, tmp_path: Path) -> None:
+    atoms = [line for line in example_model.read_text().splitlines(True) if line.startswith("ATOM")]
+    shorter = [line for line in atoms if int(line[22:26]) > 155]
+    backbone = [line for line in shorter if line[22:26] != " 180" or line[12:16].strip() in ("N", "CA", "C", "O")]
+    mutant = [line[:17] + "GLY" + line[20:] if line[22:26] == " 180" else line for line in backbone]
+    (tmp_path / "second.pdb").write_text("".join(mutant))
+    settings = ExploreSettings(bias="adversary")
+
+    def goal(variables: str) -> np.ndarray:
+        (tmp_path / "variables.txt").write_text(variables)
+        given = explored_input(example_model, None, tmp_path / "variables.txt", tmp_path / "second.pdb", settings)
+        assert given.towards is not None
+        return given.towards
+
+    ca = {int(line[22:26]): np.array(line[30:54].split(), float) for line in atoms if line[12:16].strip() == "CA"}
+    expected = np.linalg.norm(ca[160] - ca[200])
+    assert goal("distance A:160 CA A:200 CA\n") == pytest.approx([expected], abs=0.01)
+    for lacking in ("distance A:152 CA A:200 CA\n", "distance A:180 CA A:200 CA\n"):
+        with pytest.raises(InputError, match="or has another residue there"):
+            goal(lacking)
+
+
+def test_caps_are_bonded_to_the_chain_for_viewers(plain: Path) -> None:
+    subject = PeptideSubject(ALANINE)
+    wanted = {(a.index + 1, b.index + 1) for a, b in subject.topology.bonds() if a.residue is not b.residue}
+    for name in ("model_1.pdb", "ensemble.pdb"):
+        lines = (plain / name).read_text().splitlines()
+        pairs = {tuple(sorted(map(int, line.split()[1:]))) for line in lines if line.startswith("CONECT")}
+        assert pairs == wanted and lines[-1].startswith("END")
+    assert (plain / "explore.html").read_text(encoding="utf-8").count("CONECT") > 100
+
+
 def test_of_a_model_only_the_loop_moves_and_the_rest_is_written_as_it_was(example_model: Path, tmp_path: Path) -> None:
     prepared = prepare(example_model)
     subject = ModelSubject(prepared, "A:174-177")
@@ -196,6 +283,31 @@ def test_of_a_model_only_the_loop_moves_and_the_rest_is_written_as_it_was(exampl
     for ending, writer in subject.writers(block.frames[-1], ["x"]).items():
         writer(tmp_path / f"model_1.{ending}")
         assert len(prepare(tmp_path / f"model_1.{ending}").protein) == len(prepared.protein)
+
+
+def test_a_run_folder_is_explored_around_its_model_1(
+    example_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From end to end, in blocks of few steps."""
+    monkeypatch.setattr(exploration, "BLOCK_STEPS", 50)
+    monkeypatch.setattr(exploration, "FRAME_STEPS", 1)
+    run = tmp_path / "run"
+    refine_file(example_model, run, RunSettings(networks="none", models=1, workers=1), report=False)
+    (tmp_path / "variables.txt").write_text("centres A:174-177 A:160-170\ntorsion A:175 psi\n")
+    arguments = ["explore", str(run), "--variables", str(tmp_path / "variables.txt"), "--loop", "A:174-177"]
+    assert cli.main([*arguments, "--ns", "0.1", "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["input"] == "model_1.cif" and record["settings"]["loop"] == "A:174-177"
+    progress = [json.loads(line) for line in (tmp_path / "out" / "progress.jsonl").read_text().splitlines()]
+    assert [(one["step"], one["total"]) for one in progress if one["stage"] == "sample"][-1] == (20, 20)
+    begin = prepare(run / "model_1.cif").protein
+    state = prepare(tmp_path / "out" / "model_1.cif").protein
+    free = np.array([174 <= r.number <= 177 for r in begin.residue_ids])
+    shift = np.abs(state.coords - begin.coords).max((0, 2, 3))
+    assert shift[free].max() > 0.05 and shift[~free].max() < 2e-3
+    assert record["sampling"]["kish_least"] == LEAST_KISH
+    with pytest.raises(InputError, match="too few to learn states from"):
+        states_of(run, tmp_path / "states", lag="1")
 
 
 def test_a_block_is_five_picoseconds() -> None:

@@ -68,12 +68,13 @@ def test_dynamics_have_the_temperature_they_were_given() -> None:
     assert 2 * np.mean(kinetic) / (freedom * 0.0083145) == pytest.approx(400.0, rel=0.08)
 
 
-@pytest.mark.parametrize("kind", ["torsions", "mixed", "distance"])
+@pytest.mark.parametrize("kind", ["torsions", "mixed", "distance", "centres"])
 def test_a_grid_bias_has_the_energy_of_its_grid_and_the_force_of_its_energy(kind: str) -> None:
     axes = {
         "torsions": (Axis(PHI_ATOMS), Axis(PSI_ATOMS)),
         "mixed": (Axis((0, 18), 4.0, 10.0), Axis(PSI_ATOMS)),
         "distance": (Axis((0, 18), 4.0, 10.0),),
+        "centres": (Axis(((0, 4, 5), (16, 18)), 4.0, 10.0), Axis(PSI_ATOMS)),
     }[kind]
     built, bias = peptide("ACE-ALA-NME"), GridBias(axes)
 
@@ -82,8 +83,8 @@ def test_a_grid_bias_has_the_energy_of_its_grid_and_the_force_of_its_energy(kind
 
     bias.set(sum(np.meshgrid(*(shape(a, a.points()) for a in axes), indexing="ij")))
     system = openmm.System()
-    for _ in range(22):
-        system.addParticle(1.0)
+    for k in range(22):
+        system.addParticle(float(k != 18))  # one is at rest, without mass
     system.addForce(bias.force)
     context = openmm.Context(system, openmm.VerletIntegrator(1e-3), openmm.Platform.getPlatformByName("Reference"))
 
@@ -93,7 +94,8 @@ def test_a_grid_bias_has_the_energy_of_its_grid_and_the_force_of_its_energy(kind
         return now.getPotentialEnergy()._value / 4.184, now.getForces(asNumpy=True)._value / 41.84
 
     x = built.positions
-    value = [torsion(x[None], a.particles)[0] if a.periodic else np.linalg.norm(x[0] - x[18]) for a in axes]
+    first, second = (x[[0, 4, 5]].mean(0), x[[16, 18]].mean(0)) if kind == "centres" else (x[0], x[18])
+    value = [torsion(x[None], a.particles)[0] if a.periodic else np.linalg.norm(first - second) for a in axes]
     expected = sum(float(shape(a, np.array(v))) for a, v in zip(axes, value, strict=True))
     energy, forces = state(x)
     assert energy == pytest.approx(expected, abs=2e-3)

@@ -113,3 +113,15 @@ def test_a_bias_moves_while_it_may_and_then_stands_still(kind: str) -> None:
         moved = not np.array_equal(before[0], steering.biases[0])
         assert moved == (kind != "none" and k < 2)
         assert all(np.abs(b).max() <= 10 for b in steering.biases)
+
+
+def test_a_chaser_acts_from_its_first_blocks_on() -> None:
+    """What matters of a bias is its differences; they grow by one limited change a block, from none."""
+    rng, settings = np.random.default_rng(3), ChaserSettings()
+    steering = Steering([TORSION], "chaser", settings, 0)
+    assert np.ptp(steering.biases[0]) == 0
+    for k in range(6):
+        steering.update(rng.normal(1.0, 0.2, (50, 1)), k, moving=True)
+        assert np.ptp(steering.biases[0]) <= (k + 1) * settings.change + 1e-9
+    there = steering.biases[0][TORSION.cell(np.array([1.0]))[0]]
+    assert np.ptp(steering.biases[0]) > 0 and there == steering.biases[0].max()
