@@ -211,6 +211,10 @@ def different(protein: Protein, again: Protein, form: str) -> str:
         return "hetero atoms"
     if any(a.name != b.name and len(a.name) <= 4 for a, b in zip(protein.hetero, again.hetero, strict=True)):
         return "names of hetero atoms"
+    most = 3 if form == "pdb" else 1000  # longer ones are short in PDB files
+    names = [(a.residue_name, b.residue_name) for a, b in zip(protein.hetero, again.hetero, strict=True)]
+    if any(one != two and len(one) <= most for one, two in names):
+        return "names of hetero residues"
     numbers = (
         ([h.position for h in protein.hetero], [h.position for h in again.hetero], 0.00101, "hetero positions"),
         (protein.coords, again.coords, 0.00101, "coords"),
@@ -226,8 +230,7 @@ def different(protein: Protein, again: Protein, form: str) -> str:
 
 
 def _identity(atom: HeteroAtom, form: str) -> tuple[object, ...]:
-    """What a file tells of a hetero atom besides its name, which PDB files cut, and its numbers."""
+    """What a file tells of a hetero atom besides names, which are short in PDB files, and its numbers."""
     altloc = atom.altloc.upper() if form == "pdb" else atom.altloc  # gemmi writes capitals; ``prepare`` notes it
     charge = 0 if form == "pdb" and abs(atom.charge) > 9 else atom.charge
-    who = atom.chain, atom.number, atom.insertion, atom.residue_name
-    return *who, atom.element, altloc, charge, atom.is_hetatm
+    return atom.chain, atom.number, atom.insertion, atom.element, altloc, charge, atom.is_hetatm

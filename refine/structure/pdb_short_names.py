@@ -12,6 +12,7 @@ import gemmi
 
 from refine.constants import ONE_TO_THREE
 from refine.structure.atom_sites import is_water
+from refine.structure.modified_residues import parent
 from refine.structure.protein import HeteroAtom, Protein
 
 MAX_ATOM_NAME = 4
@@ -42,11 +43,12 @@ def _unused(name: str, used: Collection[str]) -> str:
     near = (name[:3], name[:2] + name[-1], name[0] + name[-2:])
     tails = (name[:2], name[:1], "")
     others = (tail + "".join(rest) for tail in tails for rest in itertools.product(_LETTERS, repeat=3 - len(tail)))
-    return next(
-        one
-        for one in itertools.chain(near, others)
-        if one not in used and not gemmi.find_tabulated_residue(one).found()
-    )
+    return next(one for one in itertools.chain(near, others) if one not in used and not _means_something(one))
+
+
+def _means_something(name: str) -> bool:
+    """To those who read it: a component of the PDB, or a force field's name of an amino acid or water."""
+    return gemmi.find_tabulated_residue(name).found() or parent(name) is not None or is_water(name)
 
 
 def with_short_atom_names(protein: Protein) -> tuple[Protein, list[str]]:

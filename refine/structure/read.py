@@ -140,23 +140,25 @@ def _parse(source: Source) -> tuple[dict[int, list[AtomRecord]], list[Note]]:
 
 def _check_identities(records: list[AtomRecord], file: str) -> None:
     """Refuse identities that no output format could give back."""
-    checked: set[tuple[str, ...]] = set()
+    writable: set[tuple[str, ...]] = set()  # a file has few different ones
     for atom in records:
-        texts = (atom.chain, atom.residue_name, atom.name, atom.insertion, atom.altloc)
-        good = texts in checked or _can_be_written(*texts)
-        if not (good and abs(atom.number) < 100_000_000 and abs(atom.charge) < 100):
+        texts = atom.chain, atom.residue_name, atom.name, atom.insertion, atom.altloc
+        clean = texts in writable or _can_be_written(*texts)
+        if clean:
+            writable.add(texts)
+        if not (clean and abs(atom.number) < 100_000_000 and abs(atom.charge) < 100):
             raise InputError(
                 f"{atom.place.capitalize()} has a name, number, insertion code, altloc or charge that cannot be written"
                 " back",
                 file=file, chain=atom.chain, residue=atom.residue_label,
                 remedy="Check it; insertion codes and altlocs are one letter or digit, names are ASCII",
             )  # fmt: skip
-        checked.add(texts)
 
 
-def _can_be_written(chain: str, residue_name: str, name: str, insertion: str, altloc: str) -> bool:
-    short = all(len(code) <= 1 and (not code or code not in _NO_CODE) for code in (insertion, altloc))
-    texts = chain + residue_name + name + insertion + altloc
+def _can_be_written(chain: str, residue_name: str, name: str, *codes: str) -> bool:
+    """Whether all output formats hold these names, insertion code and altloc."""
+    short = all(len(code) <= 1 and (not code or code not in _NO_CODE) for code in codes)
+    texts = "".join((chain, residue_name, name, *codes))
     return short and not {".", "?"} & {chain, residue_name, name} and texts.isprintable() and texts.isascii()
 
 

@@ -128,7 +128,7 @@ def test_long_residue_names_are_short_in_pdb(tmp_path: Path) -> None:
     """A fourth letter would be read as a part of the chain id; names that the PDB has for something else are not
     taken.
     """
-    names = ["TIP3", "TIP3", "POPC", "A1CDE", "A1CDF"]
+    names = ["TIP3", "TIP3", "POPC", "A1CDE", "A1CDF", "HIDX", "SOLV"]
     hetero = tuple(
         HeteroAtom("W", 900 + k, "", name, "C1", "C", (50.0 + 9 * k, 0.0, 0.0), order=30 + k)
         for k, name in enumerate(names)
@@ -139,8 +139,9 @@ def test_long_residue_names_are_short_in_pdb(tmp_path: Path) -> None:
     write_cif(protein, tmp_path / "x.cif")
     structure = gemmi.read_structure(str(tmp_path / "x.pdb"))
     short = [residue.name for residue in structure[0]["W"]]
-    assert short[:2] == ["HOH", "HOH"] and len(set(short[1:])) == 4 and {len(name) for name in short} == {3}
+    assert short[:2] == ["HOH", "HOH"] and len(set(short[1:])) == 6 and {len(name) for name in short} == {3}
     assert not any(gemmi.find_tabulated_residue(name).found() for name in short[2:])
+    assert not {"HID", "SOL"} & set(short)  # a histidine and a water to those who read it
     assert f"A1CDE is {short[3]}" in (tmp_path / "x.pdb").read_text()
     read = read_structure(tmp_path / "x.pdb").protein
     assert [atom.position for atom in read.hetero] == [atom.position for atom in hetero]
