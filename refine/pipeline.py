@@ -197,10 +197,10 @@ class Run:
         facts: dict[str, Any] = {"factor": 0.0, "held_out": None}
         if len(evidence.pairs):
             term = DistanceEvidence.of(evidence.pairs, engine.system)
-            # other models are weighed by their files' own estimates, too, and so must the input be
-            own = self.settings.together
-            error = self.accuracy.error if own else engine.accuracy(engine.coords)[0].error
-            bent = Network(engine.system, engine.coords, error, self.prepared.mobile).chosen(term, self.settings.seed)
+            # what the file says of its own errors tells wrong parts, which yield, from right ones better than we alone
+            bent = Network(engine.system, engine.coords, self.accuracy.error, self.prepared.mobile).chosen(
+                term, self.settings.seed
+            )
             facts = {"factor": bent.factor, "held_out": list(bent.held_out)}
             if bent.factor:
                 self.origin = engine.of(ride(engine.protein, bent.coords.cpu().numpy()))
