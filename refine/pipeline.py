@@ -56,10 +56,6 @@ log = logging.getLogger(__name__)
 
 HEATED = 6
 """Replicas of a run with temperatures of residues."""
-CLEARLY = 0.5
-"""Part of the energy of rows left out, below which bending is right whatever the run's own score says (LOG, evidence on
-other structures).
-"""
 LIKELIHOOD = frozenset({"likelihood"})
 NO_LAW = Note(
     "conditions",
@@ -194,14 +190,14 @@ class Run:
     def bend(self, evidence: Evidence) -> None:
         """Let moves begin at the input bent to the evidence, where rows left out say that this is better."""
         engine = self.engine
-        facts: dict[str, Any] = {"factor": 0.0, "held_out": None}
+        facts: dict[str, Any] = {"factor": 0.0, "held_out": None, "certain": False}
         if len(evidence.pairs):
             term = DistanceEvidence.of(evidence.pairs, engine.system)
             # what the file says of its own errors tells wrong parts, which yield, from right ones better than we alone
             bent = Network(engine.system, engine.coords, self.accuracy.error, self.prepared.mobile).chosen(
                 term, self.settings.seed
             )
-            facts = {"factor": bent.factor, "held_out": list(bent.held_out)}
+            facts = {"factor": bent.factor, "held_out": list(bent.held_out), "certain": bent.certain}
             if bent.factor:
                 self.origin = engine.of(ride(engine.protein, bent.coords.cpu().numpy()))
         self.record.values["evidence"] = facts
@@ -276,12 +272,12 @@ class Run:
         return Propagated(start, ensemble.thinned(), start.context(ensemble.spread), field)
 
     @property
-    def clearly_bent(self) -> bool:
-        """Whether rows left out say clearly that the bent input is better: the own score, which knows small errors
+    def certainly_bent(self) -> bool:
+        """Whether rows left out say for certain that the bent input is better: the own score, which knows small errors
         only, then does not speak against it.
         """
-        before, after = (self.record.values.get("evidence") or {}).get("held_out") or (0.0, 0.0)
-        return self.origin is not self.engine and after < CLEARLY * before
+        facts = self.record.values.get("evidence") or {}
+        return self.origin is not self.engine and bool(facts["certain"])
 
     def fitting(self, start: Engine) -> EnsembleFit | None:
         """What fits the ensemble to measured means and distributions, None without any."""
@@ -378,7 +374,7 @@ class Run:
         names, totals = [c.source for c in candidates], [c.score.total for c in candidates]
         ranking = rank(names, totals, finished_input.score.total, self.first)
         models = [candidates[i] for i in ranking.order]
-        improved = bool(models) and (ranking.improved or self.clearly_bent)
+        improved = bool(models) and (ranking.improved or self.certainly_bent)
         if not improved:
             models = [finished_input, *models]
         different = distinct(np.stack([m.protein.coords[0, :, 1] for m in models]), self.settings.models)

@@ -64,11 +64,18 @@ class Bent:
         factor: on the stiffness of the network; 0 where the structure was left as it was.
         held_out: mean energy of a row (kcal/mol) when it is left out, at the input and at the structures bent to the
             other rows; NaN where too few could be left out.
+        change: mean difference of the two in its standard errors; NaN likewise.
     """
 
     coords: Tensor
     factor: float
     held_out: tuple[float, float]
+    change: float = float("nan")
+
+    @property
+    def certain(self) -> bool:
+        """Whether rows left out say for certain that the bent structure is better."""
+        return self.change < -CERTAIN
 
 
 class Network:
@@ -168,14 +175,17 @@ class Network:
                 break
             best, after = factor, softer
         held_out = (float(before.mean()), float(after.mean()))
-        if _change(after, before) > CERTAIN:
-            return Bent(self.coords, 0.0, held_out)
-        return self._bent_by(evidence, best, held_out)
+        change = _change(after, before)
+        if change > CERTAIN:
+            return Bent(self.coords, 0.0, held_out, change)
+        return self._bent_by(evidence, best, held_out, change)
 
-    def _bent_by(self, evidence: DistanceEvidence, factor: float, held_out: tuple[float, float]) -> Bent:
+    def _bent_by(
+        self, evidence: DistanceEvidence, factor: float, held_out: tuple[float, float], change: float = float("nan")
+    ) -> Bent:
         """With this factor, or 0 where the rows ask for nothing."""
         coords = self.bent(evidence, factor)
-        return Bent(coords, 0.0 if torch.equal(coords, self.coords) else factor, held_out)
+        return Bent(coords, 0.0 if torch.equal(coords, self.coords) else factor, held_out, change)
 
     def _left_out(self, evidence: DistanceEvidence, folds: NDArray[np.int64], factor: float) -> NDArray[np.float64]:
         """Energies (K,) kcal/mol of rows at structures bent to those of other folds."""
