@@ -183,7 +183,7 @@ def test_bad_input_is_told_before_anything_is_written(
         ("centres A:2 A:7-9", "'A:7-9' holds no residue"),
         ("", "names 0 variables"),
         ("torsion A:2 phi\n" * 2, "names a variable twice"),
-        ("".join(f"distance A:1 C A:2 {atom}\n" for atom in ("N", "CA", "C", "O", "CB", "H", "HA")), "7 variables"),
+        ("".join(f"distance A:1 CH3 A:2 {atom}\n" for atom in ("N", "CA", "C", "O", "CB", "H", "HA")), "7 variables"),
     ],
 )
 def test_a_bad_variable_names_its_line(line: str, words: str, tmp_path: Path) -> None:
