@@ -15,6 +15,7 @@ HOLDS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 MISSED: dict[str, tuple[str, ...]] = {
     "promotion": ("utilisation",),
     "alanine_dipeptide": ("first_c7ax_ps", "free_energy_difference_of_runs"),
+    "simulate_residue": ("positive_phi_off_umbrella_kcal",),  # not measured yet
     "metastable_states": ("ami_markov_500K_20ps",),
 }
 """Limits that are known to be missed, by script; benchmarks/README.md and LOG 48 say so."""

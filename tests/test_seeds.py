@@ -13,7 +13,7 @@ import torch
 
 from refine.sampling.density import DensitySettings
 
-MEASURED = ("three_wells", "adversarial_bias", "alanine_dipeptide", "metastable_states")
+MEASURED = ("three_wells", "adversarial_bias", "alanine_dipeptide", "metastable_states", "simulate_residue")
 
 
 @pytest.mark.parametrize("name", MEASURED)

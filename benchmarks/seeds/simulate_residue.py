@@ -195,7 +195,10 @@ def main() -> int:
         numbers, made = measure(options.ns, keep, options.workers, with_umbrella=options.umbrella)
     if options.density:
         write_density(made, options.density)
-    how = {"command": "python benchmarks/seeds/simulate_residue.py", "ns": options.ns, "alanine": dict(made.facts)}
+    how: dict[str, Any] = {
+        "command": f"python benchmarks/seeds/simulate_residue.py --{'' if options.umbrella else 'no-'}umbrella"
+    }
+    how |= {"ns": options.ns, "cpu_seconds_are_of": "this command, not of what was kept", "alanine": dict(made.facts)}
     return 0 if write_result("simulate_residue", numbers, LIMITS, how) else 1
 
 
