@@ -59,8 +59,8 @@ class Complex:
     second: NDArray[np.bool_]
 
 
-def complexes(data: Path) -> Iterator[Complex]:
-    """Complexes by the rule of the module's text."""
+def complexes(data: Path, part: int = 0, parts: int = 1) -> Iterator[Complex]:
+    """Complexes by the rule of the module's text; each of ``parts`` looks at its share of the entries."""
     entries: dict[str, list[tuple[int, str]]] = {}
     with (data / "index.tsv").open(encoding="utf-8") as file:
         for row in csv_rows(file, delimiter="\t"):
@@ -71,7 +71,7 @@ def complexes(data: Path) -> Iterator[Complex]:
         both = min(itertools.combinations(sorted(chains), 2), default=None)
         if both is not None and both[0][0] + both[1][0] <= MOST_RESIDUES:
             pairs.append((both[0][0] + both[1][0], entry, both[0][1], both[1][1]))
-    for _, entry, *ids in sorted(pairs):
+    for _, entry, *ids in sorted(pairs)[part::parts]:
         try:
             first, second = (prepare(data / "chains" / f"{name}.bcif.gz").protein for name in ids)
         except RefineError:
@@ -168,13 +168,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of index.tsv and chains")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=12, help="complexes")
+    parser.add_argument("--count", type=int, default=12, help="complexes of a part")
     parser.add_argument("--decoys", type=int, default=14, help="of each")
+    parser.add_argument("--part", type=int, nargs=2, default=(0, 1), help="this part of so many, to share the work")
     args = parser.parse_args()
     torch.set_num_threads(1)
     networks = load_networks()
     found: dict[str, Any] = json.loads(args.out.read_text()) if args.out.is_file() else {}
-    for one in itertools.islice(complexes(args.data), args.count):
+    for one in itertools.islice(complexes(args.data, *args.part), args.count):
         if one.name not in found:
             found[one.name] = measured(one, args.decoys, networks)
             print(one.name, len(one.protein), file=sys.stderr, flush=True)

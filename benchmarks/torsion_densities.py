@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("--set", dest="chosen", choices=SETS, default="refined150-dev")
     parser.add_argument("--count", type=int, default=8, help="targets, smallest first")
     parser.add_argument("--weight", type=float, default=0.1, help="of the Ramachandran term, in both")
+    parser.add_argument("--part", type=int, nargs=2, default=(0, 1), help="this part of so many, to share the work")
     args = parser.parse_args()
     torch.set_num_threads(1)
     letters = "".join(density.letter for density in densities_of(args.densities))
@@ -45,7 +46,7 @@ def main() -> int:
     energy = dataclasses.replace(plain.energy, torsion_densities=tuple(args.densities))
     networks, found = load_networks(), {}
     cases = sorted(tune_cases(args.bench, args.chosen), key=lambda case: case.target.model.stat().st_size)
-    for case in itertools.islice(cases, args.count):
+    for case in itertools.islice(cases, args.part[0], args.count, args.part[1]):
         rows = {
             "without": arrived(case, plain, networks),
             "with": arrived(case, dataclasses.replace(plain, energy=energy), networks),

@@ -15,6 +15,7 @@ HOLDS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 MISSED: dict[str, tuple[str, ...]] = {
     "promotion": ("utilisation",),
     "metastable_states": ("seeds_that_agree",),
+    "simulate_residue": ("positive_phi_off_umbrella_kcal",),  # not measured yet
 }
 """Limits that are known to be missed, by script; benchmarks/README.md and LOG 48 say so."""
 

@@ -108,6 +108,14 @@ def test_no_file_and_no_archive(tmp_path: Path) -> None:
             densities_of([str(tmp_path / name)])
 
 
+def test_a_packaged_one_is_named_by_its_residue() -> None:
+    (alanine,) = densities_of(["ALA"])
+    assert alanine.letter == "A" and alanine.facts["crossings"] >= 10
+    angles = np.degrees(np.arange(60) * 2 * np.pi / 60 - np.pi)
+    phi, _ = np.unravel_index(alanine.energy.argmin(), alanine.energy.shape)
+    assert -160 < angles[phi] < -50
+
+
 def test_two_of_the_same_residue_are_refused(tmp_path: Path) -> None:
     for name in ("HIP", "HID", "HYP", "PRO"):
         write_density(helix_density(name), tmp_path / name)
