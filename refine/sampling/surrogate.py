@@ -1,0 +1,322 @@
+"""A sampler learned from energies and forces alone, and the latent variables it finds.
+
+Schöberl, Zabaras & Koutsourelakis, "Embedded-physics machine learning for coarse-graining and collective variable
+discovery without data" (2020): latent z ~ N(0, 1), decoder q(x|z), encoder r(z|x). Maximised is
+⟨−βU(x) + ln r(z|x) − ln q(z) − ln q(x|z)⟩ over q(x, z), at most ln Z − KL(q ‖ p), while β rises from 0.
+
+Reverse KL starves minor modes, and its value does not show it. What is done here against that:
+
+- a share of each update is the forward divergence over the same samples with their importance weights (reweighted
+  wake-sleep, Bornschein & Bengio 2015), which gives a mode back what the model has taken from it while samples of it
+  are left;
+- latents are drawn evenly (one in each of J equally probable intervals), so that a mode of 1 % has its share of the
+  samples of every update, and the gradient is that along the samples alone, which has no noise where the model is exact
+  (Roeder, Wu & Duvenaud 2017);
+- it begins as one normal law, and only where that no longer does are the latents turned to the coordinates least like
+  one: left to themselves they find no direction before modes are lost (measured: two of three times);
+- a temperature counts as done once the weights are even over the latent space (``tempering``);
+- at β = 0 the law is a normal one that the decoder holds exactly, not a box, which no decoder fits.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from refine.sampling.tempering import TemperingSettings, imbalance, kish, log_z_change, next_step
+
+Energy = Callable[[Tensor], Tensor]
+"""From configurations (J, D) to reduced energies U/kT (J,), differentiable (``physics.bridge`` makes one of OpenMM)."""
+LEADING = 0.8
+"""Share of the standard deviation of a coordinate that a latent makes where it begins to lead."""
+WINDOW = 10
+"""Last updates of a temperature whose samples are judged together."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SurrogateSettings:
+    """Model and training.
+
+    Attributes:
+        latent: number of latent variables; hidden: width of the layers of encoder and decoder.
+        samples: drawn for each update; rate: of Adam.
+        forward: share of the forward divergence in each update, times the Kish share of its weights; 0 is the method
+            as published.
+        longest: a sample's gradient is cut to this times the median length.
+        fade: β, as a share of the last, at which nothing is left of the law at β = 0.
+    """
+
+    latent: int = 1
+    hidden: int = 100
+    samples: int = 1000
+    rate: float = 1e-3
+    forward: float = 0.5
+    power: float = 0.0
+    longest: float = 3.0
+    fade: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Samples x (J, D), z (J, K), their energies (J,), those of the law at β = 0, and ln w (J,)."""
+
+    x: Tensor
+    z: Tensor
+    energy: Tensor
+    start: Tensor
+    log_weights: Tensor
+
+
+class Surrogate(nn.Module):
+    """Decoder N(μ(z), LLᵀ), L a triangle that does not depend on z, and encoder N(m(x), diag σ²(x)); μ and m are
+    networks beside linear maps.
+
+    It begins as one normal law, which needs no latents; ``lead`` gives them a direction.
+
+    Args:
+        spread: (D,) standard deviations of the law at β = 0, which is normal about 0.
+        settings: see there; seed: of the first parameters.
+    """
+
+    def __init__(self, spread: Tensor, settings: SurrogateSettings, seed: int) -> None:
+        super().__init__()
+        self.settings, self.dimensions = settings, len(spread)
+        width, latent = settings.hidden, settings.latent
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.decoder = nn.Sequential(
+                nn.Linear(latent, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(),
+                nn.Linear(width, self.dimensions),
+            )  # fmt: skip
+            self.encoder = nn.Sequential(
+                nn.Linear(self.dimensions, width), nn.SELU(), nn.Linear(width, width), nn.SELU(),
+                nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 2 * latent),
+            )  # fmt: skip
+        self.leading = nn.Parameter(torch.zeros(self.dimensions, latent))
+        self.reading = nn.Parameter(torch.zeros(latent, self.dimensions))
+        self.log_diagonal = nn.Parameter(torch.zeros(self.dimensions))
+        self.triangle = nn.Parameter(torch.zeros(self.dimensions, self.dimensions))
+        self.spread: Tensor
+        self.register_buffer("spread", spread.clone())
+        self.double()
+        self._quieten()
+
+    def _quieten(self) -> None:
+        """Let both networks say nothing as yet."""
+        with torch.no_grad():
+            for network in (self.decoder, self.encoder):
+                network[-1].weight *= 0.0
+                network[-1].bias *= 0.0
+
+    @torch.no_grad()
+    def lead(self, columns: Sequence[int]) -> None:
+        """Let each latent explain ``LEADING`` of the spread of one coordinate and what goes with it; the law of the
+        configurations stays as it is, and the encoder is the exact one.
+        """
+        whole = self.leading @ self.leading.T + self.factor @ self.factor.T
+        rest = whole.clone()
+        for k, column in enumerate(columns):
+            self.leading[:, k] = LEADING * rest[:, column] / rest[column, column].sqrt()
+            rest -= self.leading[:, k : k + 1] @ self.leading[:, k : k + 1].T
+        lower = torch.linalg.cholesky(rest)
+        self.log_diagonal.copy_(lower.diagonal().log())
+        self.triangle.copy_(torch.tril(lower, -1))
+        self._quieten()
+        self.reading.copy_(torch.linalg.solve(whole, self.leading).T)
+        left = 1 - (self.reading @ self.leading).diagonal()
+        self.encoder[-1].bias[self.settings.latent :] = left.log()
+
+    @property
+    def factor(self) -> Tensor:
+        """L (D, D), of coordinates in units of ``spread``."""
+        return torch.tril(self.triangle, -1) + torch.diag(self.log_diagonal.exp())
+
+    def decoded(self, z: Tensor) -> Tensor:
+        """Mean configurations (J, D) of latents (J, K)."""
+        mean: Tensor = (self.decoder(z) + z @ self.leading.T) * self.spread
+        return mean
+
+    def encoded(self, x: Tensor) -> Tensor:
+        """Mean latent variables (J, K) of configurations (J, D)."""
+        mean, _ = self._posterior(x)
+        return mean
+
+    def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance (J, K) of the latents of configurations (J, D)."""
+        scaled = x / self.spread
+        mean, log_variance = self.encoder(scaled).chunk(2, -1)
+        return mean + scaled @ self.reading.T, log_variance
+
+    def log_encoder(self, x: Tensor, z: Tensor) -> Tensor:
+        """ln r(z|x) (J,)."""
+        mean, log_variance = self._posterior(x)
+        return _log_normal((z - mean) * (-0.5 * log_variance).exp()) - 0.5 * log_variance.sum(-1)
+
+    def log_decoder(self, x: Tensor, mean: Tensor, factor: Tensor) -> Tensor:
+        """ln q(x|z) (J,) of configurations (J, D), ``decoded(z)`` and ``factor``."""
+        scaled = torch.linalg.solve_triangular(factor, ((x - mean) / self.spread).T, upper=False).T
+        return _log_normal(scaled) - (factor.diagonal() * self.spread).log().sum()
+
+    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Configurations (count, D), their means (count, D) and latents (count, K); gradients flow to the decoder."""
+        z = even_normal(count, self.settings.latent, generator)
+        noise = torch.randn(count, self.dimensions, generator=generator, dtype=z.dtype)
+        mean = self.decoded(z)
+        return mean + (noise @ self.factor.T) * self.spread, mean, z
+
+
+def even_normal(count: int, dimensions: int, generator: torch.Generator) -> Tensor:
+    """Standard normal numbers (count, dimensions), each column with one in every of ``count`` equally probable
+    intervals (Latin hypercube).
+    """
+    columns = [
+        (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator, dtype=torch.float64))
+        for _ in range(dimensions)
+    ]
+    return torch.special.ndtri((torch.stack(columns, 1) / count).clamp(1e-9, 1 - 1e-9))
+
+
+def _log_normal(scaled: Tensor) -> Tensor:
+    return -0.5 * (scaled**2 + math.log(2 * math.pi)).sum(-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Temperature:
+    """What one inverse temperature ended with: updates, Kish share and imbalance of the weights of the last updates,
+    ln Z, bound on the divergence, and what ``watch`` measured.
+    """
+
+    beta: float
+    updates: int
+    kish: float
+    imbalance: float
+    log_z: float
+    divergence: float
+    watched: Mapping[str, float]
+
+
+Watch = Callable[[Surrogate, Batch], Mapping[str, float]]
+
+
+def fit(
+    model: Surrogate,
+    energy: Energy,
+    tempering: TemperingSettings,
+    seed: int,
+    watch: Watch = lambda model, batch: {},
+    final_updates: int = 0,
+) -> list[Temperature]:
+    """Train ``model`` (in place) to sample exp(−βU) from β = 0 to β = 1; what every temperature ended with.
+
+    Args:
+        energy: U/kT.
+        seed: of the samples.
+        watch: measures the samples of the last updates of every temperature, e.g. how much each known mode has.
+        final_updates: more of them at β = 1.
+    """
+    training, leads = _Training(model, energy, seed), False
+    log_z = float((model.spread * math.sqrt(2 * math.pi)).log().sum())
+    beta, history, halvings = 0.0, [], 0
+    while True:
+        least = tempering.updates if history else tempering.first_updates
+        updates, batch = training.converge(beta, tempering, least)
+        if not leads and kish(batch.log_weights) < tempering.converged:
+            training.lead(batch)
+            leads, (more, batch) = True, training.converge(beta, tempering, least)
+            updates += more
+        if beta == 1.0 and final_updates:
+            batch = training.run(beta, final_updates)
+        divergence = log_z - float(batch.log_weights.mean())
+        uneven = imbalance(batch.log_weights, batch.z)
+        share = kish(batch.log_weights)
+        history.append(Temperature(beta, updates, share, uneven, log_z, divergence, watch(model, batch)))
+        if beta == 1.0:
+            return history
+        halvings = 0 if tempering.done(batch.log_weights, batch.z) else halvings + 1
+        rise = _rise(batch, beta, model.settings.fade)
+        step = next_step(batch.log_weights, rise, 1.0 - beta, tempering, divergence)
+        step *= max(0.5**halvings, tempering.least_step)
+        log_z += log_z_change(batch.log_weights, rise(step))
+        beta = 1.0 if beta + step >= 1 - 1e-9 else beta + step
+
+
+def _start_share(beta: float, fade: float) -> float:
+    """What is left at β of the law at β = 0."""
+    return max(0.0, 1.0 - beta / fade)
+
+
+def _rise(batch: Batch, beta: float, fade: float) -> Callable[[float], Tensor]:
+    def rise(step: float) -> Tensor:
+        less = _start_share(beta + step, fade) - _start_share(beta, fade)
+        return step * batch.energy + less * batch.start
+
+    return rise
+
+
+class _Training:
+    """Updates of one model, and the samples of the last of them."""
+
+    def __init__(self, model: Surrogate, energy: Energy, seed: int) -> None:
+        self.model, self.energy = model, energy
+        self.generator = torch.Generator().manual_seed(seed)
+        self.optimiser = torch.optim.Adam(model.parameters(), lr=model.settings.rate)
+
+    def converge(self, beta: float, tempering: TemperingSettings, least: int) -> tuple[int, Batch]:
+        """Updates until the weights are even, ``least`` at the least; how many, and the samples of the last ones."""
+        done, batch = least, self.run(beta, least)
+        while done < tempering.most_updates and not tempering.done(batch.log_weights, batch.z):
+            batch = self.run(beta, WINDOW)
+            done += WINDOW
+        return done, batch
+
+    def lead(self, batch: Batch) -> None:
+        """Turn the latents to the coordinates whose samples are least like a normal law."""
+        self.model.lead(least_normal(batch.x, batch.log_weights, self.model.settings.latent))
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=self.model.settings.rate)
+
+    def run(self, beta: float, updates: int) -> Batch:
+        """The samples of the last ``WINDOW`` of some updates."""
+        last: collections.deque[Batch] = collections.deque(maxlen=WINDOW)
+        for _ in range(updates):
+            last.append(self.update(beta))
+        return Batch(*(torch.cat([getattr(b, f.name) for b in last]) for f in dataclasses.fields(Batch)))
+
+    def update(self, beta: float) -> Batch:
+        model, settings = self.model, self.model.settings
+        x, mean, z = model.sample(settings.samples, self.generator)
+        x.register_hook(lambda gradient: shortened(gradient, settings.longest))
+        energy, start = self.energy(x), 0.5 * (x / model.spread).square().sum(-1)
+        reduced = beta * energy + _start_share(beta, settings.fade) * start
+        # the decoder's own parameters held: its gradient flows through the samples alone
+        log_q = model.log_decoder(x, mean.detach(), model.factor.detach()) + _log_normal(z)
+        log_w = model.log_encoder(x, z) - reduced - log_q
+        loss, still = -log_w.mean(), log_w.detach()
+        if settings.forward > 0:
+            share = settings.forward * kish(still) ** settings.power
+            forward = -(torch.softmax(still, 0) * model.log_decoder(x.detach(), mean, model.factor)).sum()
+            loss = (1 - share) * loss + share * forward
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        return Batch(x.detach(), z, energy.detach(), start.detach(), still)
+
+
+def least_normal(x: Tensor, log_weights: Tensor, count: int) -> list[int]:
+    """The ``count`` coordinates of weighted samples (J, D) with the least kurtosis: two modes make it low."""
+    weights = torch.softmax(log_weights, 0)[:, None]
+    away = x - (weights * x).sum(0)
+    kurtosis = (weights * away**4).sum(0) / (weights * away**2).sum(0) ** 2
+    return [int(k) for k in kurtosis.argsort()[:count]]
+
+
+def shortened(gradient: Tensor, longest: float) -> Tensor:
+    """Gradients (J, D) of samples, none longer than ``longest`` times their median length: of the mean, as published,
+    one overlap of atoms makes so much that it moves the model alone.
+    """
+    length = gradient.norm(dim=-1, keepdim=True)
+    return gradient * (longest * length.median() / length.clamp_min(1e-300)).clamp_max(1.0)
