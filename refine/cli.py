@@ -128,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
     promoted.add_argument("--scheduler", default="", metavar="ADDRESS", help="a running Dask scheduler, tcp://…")
     promoted.add_argument("--quiet", action="store_true", help="no progress")
     embed = command(commands, "embed", "a CA trace from distances alone, for run or finish", embed_command)
-    embed.add_argument("distances", type=Path, metavar="DISTANCES.npz", help="distances (L, L) in Å between CA atoms")
+    embed.add_argument("distances", type=Path, metavar="DISTANCES.npz", help="distances (L, L) in Å, or a distogram")
     embed.add_argument("--sequence", required=True, metavar="LETTERS|FASTA", help="one-letter codes, or a FASTA file")
     embed.add_argument("--out", type=Path, help="PDB file (default NAME_trace.pdb)")
 

@@ -2,7 +2,8 @@
 
     python benchmarks/seeds/promoted_models.py BENCH_FOLDER --keep FOLDER [--targets 8] [--count 4] [--ps 5]
 
-The smallest targets of the tune half of refined150-dev are refined with six replicas. Of the snapshots ``--count`` are
+The smallest targets of the tune half of refined150-dev are refined with six replicas in strong noise, as the snapshots
+of quiet replicas are all alike. Of the snapshots ``--count`` are
 simulated in each of three ways: as ``refine promote`` chooses, at random, and of lowest energy. ``--keep`` holds runs
 and simulations; an interrupted measurement goes on there.
 """
@@ -19,13 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from evidence import cases_of
 from limits import write_result
 from scipy.spatial.distance import cdist
-from stages import Case
 
 from refine.assess.compare import compare
 from refine.bench.control import seed_of
+from refine.bench.manifest import Target, read_manifest
 from refine.files import json_text, write_text
 from refine.networks.weights import Networks, load_networks
 from refine.pipeline import refine_file
@@ -36,7 +36,12 @@ from refine.sampling.promotion import Candidates, PromotionSettings, promote
 from refine.settings import RunSettings
 from refine.structure.read import read_structure
 
-SETTINGS = RunSettings(device="cpu", models=1, workers=1, propagation=PropagationSettings(replicas=6))
+SETTINGS = RunSettings(
+    device="cpu",
+    models=1,
+    workers=1,
+    propagation=PropagationSettings(replicas=6, noise=0.01, schedule="constant", steps=30),
+)
 ARMS = ("novelty", "random", "energy")
 LIMITS = {"coverage_over_random": ("<=", 1.0), "best_gain_over_random": (">=", 0.0)}
 """Covering radius of the snapshots, and GDT-HA of the best model, against random choices."""
@@ -51,15 +56,15 @@ def chosen(candidates: Candidates, count: int, name: str) -> dict[str, list[int]
     return {"novelty": novel, "random": [int(k) for k in random], "energy": [int(k) for k in lowest]}
 
 
-def measured(case: Case, count: int, ps: float, keep: Path, networks: Networks) -> dict[str, Any]:
+def measured(target: Target, count: int, ps: float, keep: Path, networks: Networks) -> dict[str, Any]:
     """GDT-HA and score of every simulated snapshot, by arm, with those of input and model 1."""
-    folder, native = keep / case.target.name / "run", read_structure(case.target.native).protein
+    folder, native = keep / target.name / "run", read_structure(target.native).protein
     if not (folder / RUN_FILE).is_file():
-        refine_file(case.target.model, folder, SETTINGS, networks=networks, report=False, resume=True)
+        refine_file(target.model, folder, SETTINGS, networks=networks, report=False, resume=True)
     run = FinishedRun(folder)
     candidates = run.candidates()
-    arms = chosen(candidates, count, case.target.name)
-    kept = keep / case.target.name / f"simulated_{ps:g}.json"
+    arms = chosen(candidates, count, target.name)
+    kept = keep / target.name / f"simulated_{ps:g}.json"
     done: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
     for k in dict.fromkeys(itertools.chain.from_iterable(arms.values())):
         if str(k) not in done:
@@ -120,9 +125,10 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     networks, rows = load_networks(), {}
-    for case in itertools.islice(cases_of(options.bench, "refined150-dev"), options.targets):
-        rows[case.target.name] = measured(case, options.count, options.ps, options.keep, networks)
-        print(case.target.name, rows[case.target.name], file=sys.stderr, flush=True)
+    targets = read_manifest(options.bench / "targets.tsv", chosen_set="refined150-dev", split="tune")
+    for target in sorted(targets, key=lambda t: t.model.stat().st_size)[: options.targets]:
+        rows[target.name] = measured(target, options.count, options.ps, options.keep, networks)
+        print(target.name, rows[target.name], file=sys.stderr, flush=True)
     how = {"command": "python benchmarks/seeds/promoted_models.py BENCH_FOLDER --keep FOLDER",
            "count": options.count, "ps": options.ps, "rows": rows}  # fmt: skip
     return 0 if write_result("promoted_models", summary(rows), LIMITS, how) else 1

@@ -37,6 +37,8 @@ what the torsions of siblings differ by.
 """
 LEAST_TURN = 0.05
 """Circular variance below which a torsion hardly turns."""
+OVERLAP = 100.0
+"""kT of a peptide, from which on its energy counts as that of overlaps."""
 _WALL = 50.0
 """kT/rad² on a torsion beyond one turn."""
 _CENTRES = {"phi": math.pi, "psi": math.radians(60.0)}
@@ -97,7 +99,8 @@ class PeptideLaw:
         q = x + self.centre
         rows = [self.tree.torsion_of(r.place) for r in self.rotations]
         beyond = (x[:, rows].abs() - math.pi).clamp_min(0.0)
-        return self._energy(self.tree.cartesian(q)) / self.kt - self.tree.log_volume(q) + _WALL * (beyond**2).sum(-1)
+        energy = softened(self._energy(self.tree.cartesian(q)) / self.kt)
+        return energy - self.tree.log_volume(q) + _WALL * (beyond**2).sum(-1)
 
     def torsions(self, x: Tensor) -> Tensor:
         """Torsions (J, R) of the rotatable bonds in radians, as they are named."""
@@ -144,6 +147,14 @@ class PeptideLaw:
             if wide:
                 centre[row] = _CENTRES.get(rotation.kind, math.pi) - rotation.offset
         return centre, spread
+
+
+def softened(energy: Tensor) -> Tensor:
+    """Energies in kT, those above ``OVERLAP`` as its logarithm: overlaps of atoms stay forbidden where they have no
+    weight, and their forces have a size that learning can bear.
+    """
+    high = energy.clamp_min(OVERLAP)
+    return torch.where(energy < OVERLAP, energy, OVERLAP * (1 + (high / OVERLAP).log()))
 
 
 def named_bonds(topology: app.Topology) -> Iterator[tuple[frozenset[int], tuple[int, str, tuple[int, ...]]]]:
