@@ -34,7 +34,9 @@ SPREAD = (2.5, 2.0)
 """Of the law at β = 0."""
 LOG_Z, MEAN_X1, SD_X1, RIGHT = 12.065, -2.4411, 0.5220, 0.00835
 """At β = 1, by quadrature."""
-SETTINGS = SurrogateSettings(rate=2e-3, fade=0.1)
+SETTINGS = SurrogateSettings(hidden=40, samples=300, rate=3e-3, fade=0.1)
+TEMPERING = TemperingSettings(first_updates=40, most_updates=100, kept=0.9)
+FINAL_UPDATES = 2000
 
 
 def energy(x: Tensor) -> Tensor:
@@ -93,13 +95,14 @@ def watch(model: Surrogate, batch: Batch) -> Mapping[str, float]:
 def one(
     seed: int,
     settings: SurrogateSettings = SETTINGS,
-    tempering: TemperingSettings | None = None,
-    final_updates: int = 1000,
+    tempering: TemperingSettings = TEMPERING,
+    final_updates: int = FINAL_UPDATES,
 ) -> tuple[dict[str, float], list[Temperature]]:
     """A model trained with a seed, judged at β = 1 and on the way."""
     torch.set_num_threads(1)
     model = Surrogate(torch.tensor(SPREAD), settings, seed)
-    history = fit(model, energy, tempering or TemperingSettings(), seed, watch, final_updates)
+    history = fit(model, energy, tempering, seed, watch, final_updates)
+    print(f"seed {seed}: trained", file=sys.stderr, flush=True)
     numbers = divergences(model)
     for beta in WATCHED:
         near = min((t for t in history if t.beta >= settings.fade), key=lambda t: abs(t.beta - beta))
@@ -152,15 +155,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--published", action="store_true")
+    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     settings = dataclasses.replace(SETTINGS, forward=0.0) if options.published else SETTINGS
     seeds = [int(seed) for seed in options.seeds.split(",")]
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
         results = list(pool.map(functools.partial(one, settings=settings), seeds))
     numbers = worst([row for row, _ in results])
     how: dict[str, Any] = {
         "command": "python benchmarks/seeds/reverse_kl.py",
-        "settings": dataclasses.asdict(settings),
+        "settings": dataclasses.asdict(settings) | {"final_updates": FINAL_UPDATES},
+        "tempering": dataclasses.asdict(TEMPERING),
         "seeds": [{"seed": seed} | row for seed, (row, _) in zip(seeds, results, strict=True)],
     }
     name = "reverse_kl_published" if options.published else "reverse_kl"

@@ -12,8 +12,8 @@ Reverse KL starves minor modes, and its value does not show it. What is done her
 - latents are drawn evenly (one in each of J equally probable intervals), so that a mode of 1 % has its share of the
   samples of every update, and the gradient is that along the samples alone, which has no noise where the model is exact
   (Roeder, Wu & Duvenaud 2017);
-- it begins as one normal law, and only where that no longer does are the latents turned to the coordinates least like
-  one: left to themselves they find no direction before modes are lost (measured: two of three times);
+- it begins as one normal law, and where that no longer does the latents are turned to the coordinates least like one:
+  left to themselves they find no direction before modes are lost (measured: two of three times);
 - a temperature counts as done once the weights are even over the latent space (``tempering``);
 - no gradient is cut: cutting those of single samples moves the balance of modes (measured);
 - at β = 0 the law is a normal one that the decoder holds exactly, not a box, which no decoder fits.
@@ -24,7 +24,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,9 @@ Energy = Callable[[Tensor], Tensor]
 """From configurations (J, D) to reduced energies U/kT (J,), differentiable (``physics.bridge`` makes one of OpenMM)."""
 LEADING = 0.8
 """Share of the standard deviation of a coordinate that a latent makes where it begins to lead."""
+TWO_MODES = 2.2
+"""Kurtosis of a coordinate below which one normal law does not do."""
+SETTLED = 0.05
 WINDOW = 10
 """Last updates of a temperature whose samples are judged together."""
 
@@ -160,8 +163,8 @@ class Surrogate(nn.Module):
         return _log_normal(scaled) - (factor.diagonal() * self.spread).log().sum()
 
     def forward_bound(self, x: Tensor, weights: Tensor, generator: torch.Generator) -> Tensor:
-        """⟨ln r(z|x) − ln q(z) − ln q(x|z)⟩ over configurations (J, D) with weights (J,) and z of the encoder: but for a
-        constant what KL(p ‖ q) is at most. It gives each mode as many latents as it has weight.
+        """⟨ln r(z|x) − ln q(z) − ln q(x|z)⟩ over configurations (J, D) with weights (J,) and z of the encoder: but for
+        a constant what KL(p ‖ q) is at most. It gives each mode as many latents as it has weight.
         """
         mean, log_variance = self._posterior(x)
         noise = even_normal(len(x), self.settings.latent, generator)
@@ -225,7 +228,7 @@ def fit(
         energy: U/kT.
         seed: of the samples.
         watch: measures the samples of the last updates of every temperature, e.g. how much each known mode has.
-        final_updates: more of them at β = 1.
+        final_updates: more of them at β = 1, with a rate that falls.
     """
     training, leads = _Training(model, energy, seed), False
     log_z = float((model.spread * math.sqrt(2 * math.pi)).log().sum())
@@ -233,12 +236,12 @@ def fit(
     while True:
         least = tempering.updates if history else tempering.first_updates
         updates, batch = training.converge(beta, tempering, least)
-        if not leads and kish(batch.log_weights) < tempering.converged:
-            training.lead(batch)
+        if not leads and (columns := not_normal(batch, tempering, model.settings.latent)):
+            training.lead(columns)
             leads, (more, batch) = True, training.converge(beta, tempering, least)
             updates += more
         if beta == 1.0 and final_updates:
-            batch = training.run(beta, final_updates)
+            batch = training.settle(beta, final_updates)
         divergence = log_z - float(batch.log_weights.mean())
         uneven = imbalance(batch.log_weights, batch.z)
         share = kish(batch.log_weights)
@@ -282,9 +285,9 @@ class _Training:
             done += WINDOW
         return done, batch
 
-    def lead(self, batch: Batch) -> None:
-        """Turn the latents to the coordinates whose samples are least like a normal law."""
-        self.model.lead(least_normal(batch.x, batch.log_weights, self.model.settings.latent))
+    def lead(self, columns: Sequence[int]) -> None:
+        """Turn the latents to some coordinates; what the optimiser has gathered is of no more use."""
+        self.model.lead(columns)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=self.model.settings.rate)
 
     def run(self, beta: float, updates: int) -> Batch:
@@ -292,7 +295,17 @@ class _Training:
         last: collections.deque[Batch] = collections.deque(maxlen=WINDOW)
         for _ in range(updates):
             last.append(self.update(beta))
-        return Batch(*(torch.cat([getattr(b, f.name) for b in last]) for f in dataclasses.fields(Batch)))
+        return _joined(last)
+
+    def settle(self, beta: float, updates: int) -> Batch:
+        """As ``run``, with a rate that falls to ``SETTLED`` of itself: at full rate the shares of modes waver."""
+        rate = self.model.settings.rate
+        last: collections.deque[Batch] = collections.deque(maxlen=WINDOW)
+        for k in range(updates):
+            fall = 0.5 * (1 + math.cos(math.pi * k / updates))
+            self.optimiser.param_groups[0]["lr"] = rate * (SETTLED + (1 - SETTLED) * fall)
+            last.append(self.update(beta))
+        return _joined(last)
 
     def update(self, beta: float) -> Batch:
         model, settings = self.model, self.model.settings
@@ -312,9 +325,18 @@ class _Training:
         return Batch(x.detach(), z, energy.detach(), start.detach(), still)
 
 
-def least_normal(x: Tensor, log_weights: Tensor, count: int) -> list[int]:
-    """The ``count`` coordinates of weighted samples (J, D) with the least kurtosis: two modes make it low."""
-    weights = torch.softmax(log_weights, 0)[:, None]
-    away = x - (weights * x).sum(0)
+def _joined(batches: Iterable[Batch]) -> Batch:
+    parts = list(batches)
+    return Batch(*(torch.cat([getattr(b, f.name) for b in parts]) for f in dataclasses.fields(Batch)))
+
+
+def not_normal(batch: Batch, tempering: TemperingSettings, count: int) -> list[int]:
+    """The ``count`` coordinates whose weighted samples have the least kurtosis (3 is that of a normal law, two equal
+    modes have 1 to 2), once one has less than ``TWO_MODES``, or the weights are too uneven; before that none.
+    """
+    weights = torch.softmax(batch.log_weights, 0)[:, None]
+    away = batch.x - (weights * batch.x).sum(0)
     kurtosis = (weights * away**4).sum(0) / (weights * away**2).sum(0) ** 2
+    if float(kurtosis.min()) > TWO_MODES and kish(batch.log_weights) >= tempering.converged:
+        return []
     return [int(k) for k in kurtosis.argsort()[:count]]
