@@ -19,7 +19,7 @@ from openmm import app, unit
 from torch import Tensor
 
 from refine.constants import BOLTZMANN
-from refine.errors import InputError
+from refine.errors import EngineError, InputError
 from refine.physics.bridge import OpenMMEnergy
 from refine.physics.dynamics import Dynamics, peptide_system
 from refine.physics.peptide import peptide
@@ -87,7 +87,12 @@ class PeptideLaw:
                 f"the peptide has {built.topology.getNumAtoms()} atoms",
                 remedy=f"A sampler is learned of {MOST_ATOMS} at most: give a shorter peptide",
             )
-        self.tree = ZMatrix.of(built.topology)
+        try:
+            self.tree = ZMatrix.of(built.topology)
+        except EngineError as error:
+            raise InputError(
+                f"{error.message} ({sequence})", remedy="Leave PRO, PHE, TYR, TRP and HIS out of the peptide"
+            ) from error
         system = peptide_system(built.topology, forcefield, rigid=False)
         self._energy = OpenMMEnergy(system)
         relaxed = torch.from_numpy(10.0 * Dynamics(system).begin(built.positions).positions)
@@ -207,7 +212,7 @@ class Learned:
     def sample(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Deviations (count, 3N − 6) and their latents (count, K)."""
         with torch.no_grad():
-            x, _, z = self.model.sample(count, torch.Generator().manual_seed(seed))
+            x, _, z, _ = self.model.sample(count, torch.Generator().manual_seed(seed))
         return x, z
 
 

@@ -9,9 +9,9 @@ Reverse KL starves minor modes, and its value does not show it. What is done her
 - a share of each update is the forward divergence over the same samples with their importance weights (as in
   reweighted wake-sleep, Bornschein & Bengio 2015, with both networks), which gives a mode back what the model has taken
   from it while samples of it are left;
-- latents are drawn evenly (one in each of J equally probable intervals), so that a mode of 1 % has its share of the
-  samples of every update, and the gradient is that along the samples alone, which has no noise where the model is exact
-  (Roeder, Wu & Duvenaud 2017);
+- latents are drawn evenly (one in each of J equally probable intervals) from a law wider than theirs, with weights, so
+  that a mode of 1 % in a tail has several % of the samples of every update, and the gradient is that along the samples
+  alone, which has no noise where the model is exact (Roeder, Wu & Duvenaud 2017);
 - it begins as one normal law, and where that no longer does the latents are turned to the coordinates least like one:
   left to themselves they find no direction before modes are lost (measured: two of three times);
 - a temperature counts as done once the weights are even over the latent space (``tempering``);
@@ -50,6 +50,8 @@ class SurrogateSettings:
         latent: number of latent variables; hidden: width of the layers of encoder and decoder.
         samples: drawn for each update; rate: of Adam.
         forward: share of the forward divergence in each update; 0 is the method as published.
+        wide: standard deviation of the latents that are drawn, in that of the model: minor modes sit in the tails, and
+            have more samples than they weigh.
         fade: β, as a share of the last, at which nothing is left of the law at β = 0.
     """
 
@@ -58,15 +60,19 @@ class SurrogateSettings:
     samples: int = 1000
     rate: float = 1e-3
     forward: float = 0.5
+    wide: float = 1.5
     fade: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Samples x (J, D), z (J, K), their energies (J,), those of the law at β = 0, and ln w (J,)."""
+    """Samples x (J, D), z (J, K), ln of what each counts as one of the model (J,), their energies (J,), those of the
+    law at β = 0, and ln w (J,), of what each counts as one of the target.
+    """
 
     x: Tensor
     z: Tensor
+    log_share: Tensor
     energy: Tensor
     start: Tensor
     log_weights: Tensor
@@ -173,12 +179,16 @@ class Surrogate(nn.Module):
         log_q = _log_normal(z) + self.log_decoder(x, self.decoded(z), self.factor)
         return (weights * (log_r - log_q)).sum()
 
-    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Configurations (count, D), their means (count, D) and latents (count, K); gradients flow to the decoder."""
-        z = even_normal(count, self.settings.latent, generator)
+    def sample(
+        self, count: int, generator: torch.Generator, wide: float = 1.0
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Configurations (count, D), their means (count, D), latents (count, K) and ln of what each counts (count,);
+        with ``wide`` above 1 from a wider law of latents. Gradients flow to the decoder.
+        """
+        z = wide * even_normal(count, self.settings.latent, generator)
         noise = torch.randn(count, self.dimensions, generator=generator, dtype=z.dtype)
         mean = self.decoded(z)
-        return mean + (noise @ self.factor.T) * self.spread, mean, z
+        return mean + (noise @ self.factor.T) * self.spread, mean, z, 0.5 * ((z / wide) ** 2 - z**2).sum(-1)
 
 
 def even_normal(count: int, dimensions: int, generator: torch.Generator) -> Tensor:
@@ -242,7 +252,7 @@ def fit(
             updates += more
         if beta == 1.0 and final_updates:
             batch = training.settle(beta, final_updates)
-        divergence = log_z - float(batch.log_weights.mean())
+        divergence = log_z - float(torch.softmax(batch.log_share, 0) @ (batch.log_weights - batch.log_share))
         uneven = imbalance(batch.log_weights, batch.z)
         share = kish(batch.log_weights)
         history.append(Temperature(beta, updates, share, uneven, log_z, divergence, watch(model, batch)))
@@ -250,7 +260,7 @@ def fit(
             return history
         halvings = 0 if tempering.done(batch.log_weights, batch.z) else halvings + 1
         rise = _rise(batch, beta, model.settings.fade)
-        step = next_step(batch.log_weights, rise, 1.0 - beta, tempering, divergence)
+        step = next_step(batch.log_weights, batch.log_share, rise, 1.0 - beta, tempering, divergence)
         step *= max(0.5**halvings, tempering.least_step)
         log_z += log_z_change(batch.log_weights, rise(step))
         beta = 1.0 if beta + step >= 1 - 1e-9 else beta + step
@@ -309,20 +319,21 @@ class _Training:
 
     def update(self, beta: float) -> Batch:
         model, settings = self.model, self.model.settings
-        x, mean, z = model.sample(settings.samples, self.generator)
+        x, mean, z, log_share = model.sample(settings.samples, self.generator, settings.wide)
         energy, start = self.energy(x), 0.5 * (x / model.spread).square().sum(-1)
         reduced = beta * energy + _start_share(beta, settings.fade) * start
         # the decoder's own parameters held: its gradient flows through the samples alone
         log_q = model.log_decoder(x, mean.detach(), model.factor.detach()) + _log_normal(z)
-        log_w = model.log_encoder(x, z) - reduced - log_q
-        loss, still = -log_w.mean(), log_w.detach()
+        log_p = model.log_encoder(x, z) - reduced
+        share = torch.softmax(log_share, 0)
+        loss, still = -(share * (log_p - log_q)).sum(), (log_p - log_q).detach() + log_share
         if settings.forward > 0:
             forward = model.forward_bound(x.detach(), torch.softmax(still, 0), self.generator)
             loss = (1 - settings.forward) * loss + settings.forward * forward
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        return Batch(x.detach(), z, energy.detach(), start.detach(), still)
+        return Batch(x.detach(), z, log_share, energy.detach(), start.detach(), still)
 
 
 def _joined(batches: Iterable[Batch]) -> Batch:

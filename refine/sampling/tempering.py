@@ -37,7 +37,7 @@ class TemperingSettings:
     updates: int = 20
     most_updates: int = 200
     uneven: float = 0.25
-    converged: float = 0.7
+    converged: float = 0.6
     kept: float = 0.95
     bound: float = 1.0
     least_step: float = 0.25
@@ -66,17 +66,19 @@ def log_z_change(log_weights: Tensor, rise: Tensor) -> float:
     return float(torch.logsumexp(torch.log_softmax(log_weights, 0) - rise, 0))
 
 
-def bound_increase(log_weights: Tensor, rise: Tensor, divergence: float) -> float:
+def bound_increase(log_weights: Tensor, log_share: Tensor, rise: Tensor, divergence: float) -> float:
     """c_k: by how much a rise (J,) of the reduced energy raises the bound on KL(q ‖ p), relative to its value.
 
     Args:
+        log_share: (J,) ln of what each sample counts in an average over the model.
         divergence: ln Z − ⟨ln w⟩, the bound before; below 1e-3 it counts as 1e-3, as it may come out near 0.
     """
-    return (log_z_change(log_weights, rise) + float(rise.mean())) / max(abs(divergence), 1e-3)
+    return (log_z_change(log_weights, rise) + float(torch.softmax(log_share, 0) @ rise)) / max(abs(divergence), 1e-3)
 
 
 def next_step(
     log_weights: Tensor,
+    log_share: Tensor,
     rise: Callable[[float], Tensor],
     largest: float,
     settings: TemperingSettings,
@@ -86,12 +88,15 @@ def next_step(
     much. The step shrinks by 0.6 until both hold.
 
     Args:
-        rise: of the reduced energies (J,) by a step.
+        log_share: as of ``bound_increase``; rise: of the reduced energies (J,) by a step.
     """
     step = largest
     for _ in range(100):
         change = rise(step)
-        if kish(-change) >= settings.kept and bound_increase(log_weights, change, divergence) <= settings.bound:
+        if (
+            kish(-change) >= settings.kept
+            and bound_increase(log_weights, log_share, change, divergence) <= settings.bound
+        ):
             break
         step *= 0.6
     return step

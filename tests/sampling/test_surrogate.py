@@ -35,12 +35,12 @@ def test_step_is_as_long_as_the_weights_allow() -> None:
     def rise(step: float) -> Tensor:
         return step * energy
 
-    step = next_step(even, rise, 1.0, settings, 1.0)
+    step = next_step(even, even, rise, 1.0, settings, 1.0)
     assert 0 < step < 1
     assert kish(-rise(step)) >= 0.9 > kish(-rise(step / 0.6))
-    assert next_step(even, rise, 0.001, settings, 1.0) == 0.001
-    short = next_step(even, rise, 1.0, TemperingSettings(kept=0.0, bound=1e-4), 1.0)
-    assert bound_increase(even, rise(short), 1.0) <= 1e-4
+    assert next_step(even, even, rise, 0.001, settings, 1.0) == 0.001
+    short = next_step(even, even, rise, 1.0, TemperingSettings(kept=0.0, bound=1e-4), 1.0)
+    assert bound_increase(even, even, rise(short), 1.0) <= 1e-4
     assert short < step
 
 
@@ -73,7 +73,7 @@ def test_a_tilted_gaussian_and_its_ln_z_are_found() -> None:
     tempering = TemperingSettings(first_updates=40, updates=15, most_updates=30, kept=0.8)
     history = fit(model, energy, tempering, seed=1, final_updates=200)
     with torch.no_grad():
-        x, _, _ = model.sample(4000, torch.Generator().manual_seed(2))
+        x, _, _, _ = model.sample(4000, torch.Generator().manual_seed(2))
     assert history[-1].beta == 1.0
     assert x.mean(0).tolist() == pytest.approx(mean.tolist(), abs=0.15)
     assert torch.cov(x.T).flatten().tolist() == pytest.approx(precision.inverse().flatten().tolist(), abs=0.2)
