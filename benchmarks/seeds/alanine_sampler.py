@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,12 +24,14 @@ from limits import write_result
 from numpy.typing import NDArray
 from plain_dynamics import SEQUENCE, torsions
 
+from refine.files import json_text, write_text
 from refine.physics.dynamics import Dynamics, peptide_system
 from refine.physics.peptide import peptide
 from refine.sampling.peptide_sampler import SETTINGS, TEMPERING, Learned, PeptideLaw, learn
 
 KELVIN, FORCE_FIELD = 330.0, ("amber96.xml", "amber96_obc.xml")
-REFERENCE_NS = 4.0
+REFERENCE_NS = 2.0
+FINAL_UPDATES = 400
 SAMPLES = 2000
 LIMITS = {
     "heavy_bond_error": ("<=", 0.02),
@@ -40,16 +45,22 @@ LIMITS = {
 }
 
 
-def reference(ns: float, seed: int = 0) -> NDArray[np.float32]:
-    """Frames (F, 22, 3) Å of plain dynamics, one in 0.2 ps, the first 100 ps left out."""
+def reference(ns: float, keep: Path | None = None) -> NDArray[np.float32]:
+    """Frames (F, 22, 3) Å of plain dynamics, one in 0.2 ps, the first 100 ps left out; kept in the folder ``keep``."""
+    path = None if keep is None else keep / f"alanine_ff96_{ns:g}ns.npy"
+    if path is not None and path.is_file():
+        return np.asarray(np.load(path))
     built = peptide(SEQUENCE)
-    dynamics = Dynamics(peptide_system(built.topology, FORCE_FIELD), temperature=KELVIN, seed=seed)
+    dynamics = Dynamics(peptide_system(built.topology, FORCE_FIELD), temperature=KELVIN, seed=0)
     phase, frames = dynamics.begin(built.positions), []
     for k in range(round(10 * ns)):
         block = dynamics.run(phase, k, 25_000, 50)
         phase = block.end
         frames.append(block.frames)
-    return np.concatenate(frames[1:])
+    whole = np.concatenate(frames[1:])
+    if path is not None:
+        np.save(path, whole)
+    return whole
 
 
 def shares(phi_psi: NDArray[np.floating]) -> dict[str, float]:
@@ -113,10 +124,20 @@ def judged_against(learned: Learned, frames: NDArray[np.float32]) -> dict[str, A
     }
 
 
-def one(seed: int, frames: NDArray[np.float32], final_updates: int = 2000) -> dict[str, Any]:
+def one(seed: int, frames: NDArray[np.float32], keep: Path | None) -> dict[str, Any]:
+    """Numbers of a seed, from the folder ``keep`` where they are there."""
+    path = None if keep is None else keep / f"alanine_{seed}.json"
+    if path is not None and path.is_file():
+        numbers: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return numbers
     torch.set_num_threads(1)
+    begun = time.process_time()
     law = PeptideLaw(SEQUENCE, KELVIN, FORCE_FIELD)
-    return judged_against(learn(law, seed, final_updates=final_updates), frames)
+    numbers = judged_against(learn(law, seed, final_updates=FINAL_UPDATES), frames)
+    numbers["cpu_seconds"] = round(time.process_time() - begun, 1)
+    if path is not None:
+        write_text(path, json_text(numbers))
+    return numbers
 
 
 def worst(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -127,12 +148,13 @@ def worst(rows: list[dict[str, Any]]) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1")
+    parser.add_argument("--keep", type=Path, help="folder of what is done, taken from there if present")
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = [int(seed) for seed in options.seeds.split(",")]
-    frames = reference(REFERENCE_NS)
+    frames = reference(REFERENCE_NS, options.keep)
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        rows = list(pool.map(one, seeds, [frames] * len(seeds)))
+        rows = list(pool.map(one, seeds, [frames] * len(seeds), [options.keep] * len(seeds)))
     how = {
         "command": "python benchmarks/seeds/alanine_sampler.py",
         "settings": dataclasses.asdict(SETTINGS),

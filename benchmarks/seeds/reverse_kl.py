@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
+import json
 import math
 import sys
+import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from limits import write_result
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from refine.files import json_text, write_text
 from refine.sampling.surrogate import Batch, Surrogate, SurrogateSettings, Temperature, fit
 from refine.sampling.tempering import TemperingSettings
 
@@ -124,6 +127,20 @@ def one(
     return numbers, history
 
 
+def kept(seed: int, settings: SurrogateSettings, keep: Path | None) -> dict[str, float]:
+    """Numbers of a seed, from the folder ``keep`` where they are there."""
+    path = None if keep is None else keep / f"double_well_{settings.forward:g}_{seed}.json"
+    if path is not None and path.is_file():
+        numbers: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+        return numbers
+    begun = time.process_time()
+    numbers = one(seed, settings)[0]
+    numbers["cpu_seconds"] = round(time.process_time() - begun, 1)
+    if path is not None:
+        write_text(path, json_text(numbers))
+    return numbers
+
+
 OF_A_SEED = {
     "right_least": (">=", 0.005),
     "right_most": ("<=", 0.013),
@@ -156,17 +173,18 @@ def main() -> int:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--published", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="folder of seeds that are done, taken from there if present")
     options = parser.parse_args()
     settings = dataclasses.replace(SETTINGS, forward=0.0) if options.published else SETTINGS
     seeds = [int(seed) for seed in options.seeds.split(",")]
     with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
-        results = list(pool.map(functools.partial(one, settings=settings), seeds))
-    numbers = worst([row for row, _ in results])
+        rows = list(pool.map(kept, seeds, [settings] * len(seeds), [options.keep] * len(seeds)))
+    numbers = worst(rows)
     how: dict[str, Any] = {
         "command": "python benchmarks/seeds/reverse_kl.py",
         "settings": dataclasses.asdict(settings) | {"final_updates": FINAL_UPDATES},
         "tempering": dataclasses.asdict(TEMPERING),
-        "seeds": [{"seed": seed} | row for seed, (row, _) in zip(seeds, results, strict=True)],
+        "seeds": [{"seed": seed} | row for seed, row in zip(seeds, rows, strict=True)],
     }
     name = "reverse_kl_published" if options.published else "reverse_kl"
     return 0 if write_result(name, numbers, {} if options.published else LIMITS, how) else 1

@@ -14,7 +14,7 @@ from refine.sampling.tempering import TemperingSettings
 from refine.sampling.variables import MOST
 from refine.settings_checks import at_least, at_most, within
 
-FINAL_UPDATES = 500
+FINAL_UPDATES = 400
 
 
 def write_variables(

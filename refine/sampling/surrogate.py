@@ -37,7 +37,10 @@ LEADING = 0.8
 """Share of the standard deviation of a coordinate that a latent makes where it begins to lead."""
 TWO_MODES = 2.2
 """Kurtosis of a coordinate below which one normal law does not do."""
+CLEARLY = 5.0
+"""Standard errors by which it must be below that of a normal law."""
 SETTLED = 0.05
+"""Share of the rate at the end of the last updates."""
 WINDOW = 10
 """Last updates of a temperature whose samples are judged together."""
 
@@ -116,8 +119,9 @@ class Surrogate(nn.Module):
         """Let both networks say nothing as yet."""
         with torch.no_grad():
             for network in (self.decoder, self.encoder):
-                network[-1].weight *= 0.0
-                network[-1].bias *= 0.0
+                last = _last(network)
+                last.weight.zero_()
+                last.bias.zero_()
 
     @torch.no_grad()
     def lead(self, columns: Sequence[int]) -> None:
@@ -135,7 +139,7 @@ class Surrogate(nn.Module):
         self._quieten()
         self.reading.copy_(torch.linalg.solve(whole, self.leading).T)
         left = 1 - (self.reading @ self.leading).diagonal()
-        self.encoder[-1].bias[self.settings.latent :] = left.log()
+        _last(self.encoder).bias[self.settings.latent :] = left.log()
 
     @property
     def factor(self) -> Tensor:
@@ -191,6 +195,12 @@ class Surrogate(nn.Module):
         return mean + (noise @ self.factor.T) * self.spread, mean, z, 0.5 * ((z / wide) ** 2 - z**2).sum(-1)
 
 
+def _last(network: nn.Sequential) -> nn.Linear:
+    last = network[-1]
+    assert isinstance(last, nn.Linear)
+    return last
+
+
 def even_normal(count: int, dimensions: int, generator: torch.Generator) -> Tensor:
     """Standard normal numbers (count, dimensions), each column with one in every of ``count`` equally probable
     intervals (Latin hypercube).
@@ -242,7 +252,8 @@ def fit(
     """
     training, leads = _Training(model, energy, seed), False
     log_z = float((model.spread * math.sqrt(2 * math.pi)).log().sum())
-    beta, history, halvings = 0.0, [], 0
+    beta, halvings = 0.0, 0
+    history: list[Temperature] = []
     while True:
         least = tempering.updates if history else tempering.first_updates
         updates, batch = training.converge(beta, tempering, least)
@@ -343,11 +354,13 @@ def _joined(batches: Iterable[Batch]) -> Batch:
 
 def not_normal(batch: Batch, tempering: TemperingSettings, count: int) -> list[int]:
     """The ``count`` coordinates whose weighted samples have the least kurtosis (3 is that of a normal law, two equal
-    modes have 1 to 2), once one has less than ``TWO_MODES``, or the weights are too uneven; before that none.
+    modes have 1 to 2), once one has clearly less than ``TWO_MODES``, or the weights are too uneven; before that none.
     """
     weights = torch.softmax(batch.log_weights, 0)[:, None]
     away = batch.x - (weights * batch.x).sum(0)
     kurtosis = (weights * away**4).sum(0) / (weights * away**2).sum(0) ** 2
-    if float(kurtosis.min()) > TWO_MODES and kish(batch.log_weights) >= tempering.converged:
+    even = kish(batch.log_weights)
+    noise = math.sqrt(24 / (even * len(batch.x)))  # standard error for a normal law
+    if float(kurtosis.min()) > min(TWO_MODES, 3 - CLEARLY * noise) and even >= tempering.converged:
         return []
     return [int(k) for k in kurtosis.argsort()[:count]]
