@@ -99,7 +99,7 @@ METHODS = (
             ("covering radius {:.2f} of random's", "covering_radius_over_random"),
             ("busy {:.0%}", "utilisation"),
         ),
-        "next row",
+        "not shown for model 1",
     ),
     Method(
         "the same on models",
