@@ -160,8 +160,8 @@ def seeds_section(results: Path) -> Iterator[str]:
     if not lines:
         return
     yield (
-        "**Methods of the seeds**, each with its script `benchmarks/seeds/NAME.py`; the figures are those of "
-        "`benchmarks/results/seeds/NAME.json`, where all of them stand with their limits:"
+        "**Methods of the seeds**, each with its script of the name NAME in `benchmarks/seeds`; the figures are those "
+        "of its file in `benchmarks/results/seeds`, where all of them stand with their limits:"
     )
     yield table(["method", "what for", "NAME", "figures", "limits kept", "does it help to refine?"], lines)
     yield TOO_DEAR

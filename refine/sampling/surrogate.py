@@ -39,6 +39,8 @@ TWO_MODES = 2.2
 """Kurtosis of a coordinate below which one normal law does not do."""
 CLEARLY = 5.0
 """Standard errors by which it must be below that of a normal law."""
+SHORTEST = 0.02
+"""Step of β that halving does not go below: shares of what is left would never reach the end."""
 SETTLED = 0.05
 """Share of the rate at the end of the last updates."""
 WINDOW = 10
@@ -272,7 +274,7 @@ def fit(
         halvings = 0 if tempering.done(batch.log_weights, batch.z) else halvings + 1
         rise = _rise(batch, beta, model.settings.fade)
         step = next_step(batch.log_weights, batch.log_share, rise, 1.0 - beta, tempering, divergence)
-        step *= max(0.5**halvings, tempering.least_step)
+        step = max(step * max(0.5**halvings, tempering.least_step), min(step, SHORTEST))
         log_z += log_z_change(batch.log_weights, rise(step))
         beta = 1.0 if beta + step >= 1 - 1e-9 else beta + step
 
