@@ -116,6 +116,6 @@ def imbalance(log_weights: Tensor, latent: Tensor) -> float:
     expected = torch.diff(torch.special.ndtr(edges), prepend=edges.new_zeros(1), append=edges.new_ones(1))
     worst = 0.0
     for column in latent.T:
-        share = torch.zeros_like(expected).index_add_(0, torch.bucketize(column, edges), w)
+        share = torch.zeros_like(expected).index_add_(0, torch.bucketize(column.contiguous(), edges), w)
         worst = max(worst, float((share / expected).clamp_min(1e-6).log().abs().max()))
     return worst
