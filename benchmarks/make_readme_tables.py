@@ -25,6 +25,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from seeds_table import seeds_section
+
 from refine.bench.metrics import BY_KEY, MAIN
 from refine.bench.tables import change, number, p_value, table
 
@@ -155,6 +157,7 @@ def all_tables(results: Path) -> str:
         parts += rank_section(path.stem.removeprefix("rank_"), read_json(path))
     if (results / "ablation.json").is_file():
         parts += ablation_section(read_json(results / "ablation.json"))
+    parts += seeds_section(results / "seeds")
     if (results / "md_cost.json").is_file():
         parts += cost_section(read_json(results / "md_cost.json"))
     if (results / "reliability.md").is_file():

@@ -16,7 +16,7 @@ import refine
 from refine.bench.command import add_commands, teller
 from refine.constants import DEVICES
 from refine.errors import InputError, RefineError
-from refine.explore.options import explore_options, residue_options, states_options
+from refine.explore.options import explore_options, residue_options, states_options, variables_options
 from refine.files import write_output
 from refine.parent import end_with_input
 from refine.progress import Bar, PlainLines, Progress
@@ -88,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--resume", action="store_true", help="skip inputs that are done, start the others again")
     run.add_argument("--fast", action="store_true", help="one model, in fewer steps, a little less refined")
+    run.add_argument("--promote", type=int, metavar="N", help="simulate N snapshots of the run (refine promote)")
     run.add_argument("--workers", type=int, default=1, metavar="N", help="inputs refined at the same time (default 1)")
     run.add_argument(
         "--scheduler", default="", metavar="ADDRESS", help="a running Dask scheduler, tcp://…, instead of own processes"
@@ -116,8 +117,22 @@ def parser() -> argparse.ArgumentParser:
         commands, "simulate-residue", "density of phi and psi of one residue between caps, by dynamics", residue_command
     )
     residue_options(residue)
+    slow = command(commands, "variables", "the slow torsions of a peptide, learned from its forces", variables_command)
+    variables_options(slow)
+    promoted = command(
+        commands, "promote", "simulate snapshots of a finished run, the most novel first", promote_command
+    )
+    promoted.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    promoted.add_argument("--count", type=int, default=4, metavar="N", help="snapshots that are simulated (default 4)")
+    promoted.add_argument("--ps", type=float, default=5.0, help="length of each simulation in picoseconds (default 5)")
+    promoted.add_argument("--seed", type=int, default=0, help="seed of velocities and noise (default 0)")
+    promoted.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="simulations at the same time (default 1)"
+    )
+    promoted.add_argument("--scheduler", default="", metavar="ADDRESS", help="a running Dask scheduler, tcp://…")
+    promoted.add_argument("--quiet", action="store_true", help="no progress")
     embed = command(commands, "embed", "a CA trace from distances alone, for run or finish", embed_command)
-    embed.add_argument("distances", type=Path, metavar="DISTANCES.npz", help="distances (L, L) in Å between CA atoms")
+    embed.add_argument("distances", type=Path, metavar="DISTANCES.npz", help="distances (L, L) in Å, or a distogram")
     embed.add_argument("--sequence", required=True, metavar="LETTERS|FASTA", help="one-letter codes, or a FASTA file")
     embed.add_argument("--out", type=Path, help="PDB file (default NAME_trace.pdb)")
 
@@ -211,8 +226,14 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
 
 def run_command(options: argparse.Namespace) -> int:
     from refine import batch, pipeline
+    from refine.promote import promote_run
 
     settings, items = settings_of(options), batch.plan(options.inputs, options.out, "refined")
+    if options.promote and (options.together or options.workers != 1 or options.scheduler):
+        raise InputError(
+            "--promote is for one run after the other",
+            remedy="Leave --together, --workers and --scheduler out, and call refine promote on each run",
+        )
     if options.together:
         from refine.together import run_together
 
@@ -231,7 +252,10 @@ def run_command(options: argparse.Namespace) -> int:
         return report(run_many(items, settings, tell=teller(options), **how))
 
     def work(item: batch.BatchItem, progress: Progress) -> pipeline.RunResult:
-        return pipeline.refine_file(item.path, item.out, settings, progress, resume=options.resume)
+        result = pipeline.refine_file(item.path, item.out, settings, progress, resume=options.resume)
+        if options.promote:
+            promote_run(item.out, options.promote, seed=settings.seed, progress=progress)
+        return result
 
     return report(batch.run_all(items, work, progress_for(options)))
 
@@ -301,6 +325,26 @@ def residue_command(options: argparse.Namespace) -> int:
     out = options.out or Path(f"{made.residue}_torsions.npz")
     write_density(made, out)
     sys.stdout.write(f"{summary(made)}{out}\n")
+    return 0
+
+
+def variables_command(options: argparse.Namespace) -> int:
+    from refine.explore.slow_torsions import write_variables
+
+    out = options.out or Path(f"{options.sequence.lower()}_variables.txt")
+    given = {name: getattr(options, name) for name in ("count", "temperature", "seed")}
+    sys.stdout.write(
+        f"{write_variables(options.sequence, out, progress=progress_for(options)('variables'), **given)}\n"
+    )
+    return 0
+
+
+def promote_command(options: argparse.Namespace) -> int:
+    from refine.promote import promote_run
+
+    given = {name: getattr(options, name) for name in ("ps", "seed", "workers", "scheduler")}
+    table = promote_run(options.run, options.count, progress=progress_for(options)(options.run.name), **given)
+    sys.stdout.write(f"{table}\n")
     return 0
 
 

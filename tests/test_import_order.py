@@ -45,6 +45,7 @@ STAGES = (
     ("explore",),
     ("training",),
     ("pipeline",),
+    ("promote",),
     ("batch", "many", "doctor"),
     ("together",),
     ("queue",),

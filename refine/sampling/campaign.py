@@ -12,7 +12,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,15 @@ class Campaign:
     Args:
         folder: made when missing; holds ``campaign.sqlite``.
         settings: of the choice; seed: from which those of the jobs follow.
+        how: whatever else must be the same when the campaign goes on, as plain values.
 
     Raises:
         InputError: the folder cannot be used, or holds a campaign with other settings or another seed.
     """
 
-    def __init__(self, folder: Path, settings: PromotionSettings, seed: int) -> None:
+    def __init__(
+        self, folder: Path, settings: PromotionSettings, seed: int, how: Mapping[str, Any] | None = None
+    ) -> None:
         self.path, self.settings, self.seed = folder / DATABASE, settings, seed
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +75,7 @@ class Campaign:
             raise InputError(
                 f"the campaign cannot be recorded: {error}", file=str(self.path), remedy="Give another folder"
             ) from error
-        self._once("campaign", 0, dataclasses.asdict(settings) | {"seed": seed}, "settings or seed")
+        self._once("campaign", 0, dataclasses.asdict(settings) | {"seed": seed} | dict(how or {}), "settings or seed")
 
     def choose(self, number: int, candidates: Candidates, count: int) -> list[Choice]:
         """The choices of round ``number`` among all candidates up to then; those of earlier rounds are kept.

@@ -116,7 +116,7 @@ def _variable(words: list[str], subject: Subject) -> Variable:
     kind, rest = words[0].lower(), words[1:]
     if kind == "torsion" and len(rest) == 2:
         residue = _residue(rest[0], subject)
-        return Variable(" ".join(words[1:]), Axis(_named_torsion(residue, rest[1].lower(), rest[0])))
+        return Variable(" ".join(words[1:]), Axis(named_torsion(residue, rest[1].lower(), rest[0])))
     if kind == "torsion" and len(rest) == 8:
         return Variable(" ".join(words), Axis(_atoms(rest, subject)))
     if kind == "distance" and len(rest) in (4, 6):
@@ -207,7 +207,7 @@ def _atom(residue: app.topology.Residue, name: str, label: str) -> int:
     return int(names[name])
 
 
-def _named_torsion(residue: app.topology.Residue, name: str, label: str) -> tuple[Point, ...]:
+def named_torsion(residue: app.topology.Residue, name: str, label: str) -> tuple[Point, ...]:
     """Particles of phi, psi, omega (of the peptide before the residue) or chi1 to chi4."""
     before, after = _beside(residue, -1), _beside(residue, 1)
     chis = CHI_ATOMS.get(THREE_TO_ONE.get(residue.name, ""), ())

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refine.constants import AMINO_ACIDS
 from refine.errors import InputError
 from refine.files import stem
-from refine.structure.embed import embed
+from refine.structure.embed import embed, embed_side_chains
 from refine.structure.protein import Protein, ResidueId
+
+Array = NDArray[np.float64]
 
 MOST_RESIDUES = 2000
 """Memory and time grow with the square and the cube of it."""
-_REMEDY = "Give an npz file with the array distances (L, L) in Å between CA atoms"
+_REMEDY = (
+    "Give an npz file with distances (L, L) in Å between CA atoms, or with a distogram of CB atoms: logits or "
+    "probabilities (L, L, B) and bin_edges (B - 1)"
+)
+_NAMES = ("distances", "sigma", "logits", "probabilities", "bin_edges")
+_BEYOND = 0.5
+"""Probability of the last bin from which on a distance is not known."""
 
 
 def trace_of_file(path: Path, sequence: str) -> Protein:
     """The CA trace of one chain ``A`` without gaps, numbered from 1.
 
     Args:
-        path: npz with ``distances`` (L, L) Å, NaN where not known, and optionally ``sigma`` (L, L) Å, how far each may
-            be off.
+        path: npz with ``distances`` (L, L) Å between CA atoms, NaN where not known, and optionally ``sigma`` (L, L) Å,
+            how far each may be off; or a distogram of CB atoms (``of_distogram``).
         sequence: L one-letter codes, or the path of a FASTA file whose first record has them.
 
     Raises:
@@ -32,11 +42,15 @@ def trace_of_file(path: Path, sequence: str) -> Protein:
     """
     letters = read_sequence(sequence)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            distances = np.asarray(arrays["distances"], np.float64)
-            sigma = np.asarray(arrays["sigma"], np.float64) if "sigma" in arrays else None
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: np.asarray(file[name], np.float64) for name in _NAMES if name in file}
     except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"cannot read the distances: {error}", file=str(path), remedy=_REMEDY) from error
+    try:
+        side_chains = "distances" not in arrays
+        distances, sigma = of_distogram(arrays) if side_chains else (arrays["distances"], arrays.get("sigma"))
+    except InputError as error:
+        raise InputError(error.message, file=str(path), remedy=_REMEDY) from error
     length = len(letters)
     if distances.shape != (length, length):
         shape = " by ".join(map(str, distances.shape))
@@ -48,10 +62,39 @@ def trace_of_file(path: Path, sequence: str) -> Protein:
     if sigma is not None and (sigma.shape != distances.shape or not (sigma > 0).all()):
         raise InputError("sigma must hold a number above 0 for each distance", file=str(path), remedy=_REMEDY)
     try:
-        ca = embed(distances, None if sigma is None else sigma**-2)
+        weights = None if sigma is None else sigma**-2
+        glycine = np.array([letter == "G" for letter in letters])
+        ca = embed_side_chains(distances, glycine, weights) if side_chains else embed(distances, weights)
     except InputError as error:
         raise InputError(error.message, file=str(path), remedy=error.remedy or _REMEDY) from error
     return _trace(ca, letters, stem(path))
+
+
+def of_distogram(arrays: Mapping[str, Array]) -> tuple[Array, Array]:
+    """Mean distances (L, L) Å between CB atoms (of glycine CA), and their standard deviations.
+
+    Args:
+        arrays: ``logits`` or ``probabilities`` (L, L, B) and ``bin_edges`` (B − 1,) Å, the first and the last bin open,
+            as AlphaFold and rpdd.npz have them. Pairs that are most likely in the last bin are not known (NaN).
+
+    Raises:
+        InputError: the arrays are not there, or do not fit one another.
+    """
+    given, edges = arrays.get("logits", arrays.get("probabilities")), arrays.get("bin_edges")
+    if given is None or edges is None:
+        raise InputError("the file holds neither distances nor a distogram (logits or probabilities, and bin_edges)")
+    if given.ndim != 3 or edges.shape != (given.shape[2] - 1,) or len(edges) < 2 or not (np.diff(edges) > 0).all():
+        raise InputError(f"a distogram of shape {given.shape} and edges of shape {edges.shape} do not fit")
+    if not np.isfinite(given).all() or ("logits" not in arrays and (given < 0).any()):
+        raise InputError("the distogram holds values that are no numbers, or probabilities below 0")
+    p = np.exp(given - given.max(-1, keepdims=True)) if "logits" in arrays else given
+    p = p / np.maximum(p.sum(-1, keepdims=True), 1e-12)
+    width = float(np.diff(edges).mean())
+    centres = np.concatenate(([edges[0] - 0.5 * width], 0.5 * (edges[1:] + edges[:-1])))
+    inside = p[..., :-1] / np.maximum(p[..., :-1].sum(-1, keepdims=True), 1e-12)
+    mean = inside @ centres
+    variance = np.maximum(inside @ centres**2 - mean**2, 0.0) + width**2 / 12
+    return np.where(p[..., -1] < _BEYOND, mean, np.nan), np.sqrt(variance)
 
 
 def read_sequence(text: str) -> str:

@@ -23,6 +23,10 @@ _SECOND = (5.0, 7.3)
 """Å of CA atoms two residues apart."""
 _CHAIN_WEIGHT, _SECOND_WEIGHT = 50.0, 3.0
 """How much more the distance of neighbours and of next neighbours counts than one that is given."""
+CA_CB, _CA_CB_AFTER, _CA_CB_BEFORE = 1.53, 4.8, 4.5
+"""Å from a CB to its own CA, to that of the residue before, and to that of the residue after."""
+_LOOSE_WEIGHT = 0.3
+"""Of the distance of next neighbours where it is not given."""
 _ROUNDS = 100
 _HAND = (0.501, 2.078, 0.523, 0.203)
 """Coefficients of ``hand_features`` for ln p(native)/p(mirror image), of 100 training chains
@@ -47,14 +51,49 @@ def embed(distances: Array, weights: Array | None = None, bonded: NDArray[np.boo
     target, weight = _checked(np.asarray(distances, np.float64), weights)
     joined = np.ones(len(target) - 1, np.bool_) if bonded is None else bonded
     x = _classical(_filled(target, weight))
-    target, weight = _with_chain(target, weight, joined)
-    laplacian = np.diag(weight.sum(1)) - weight
-    inverse = np.linalg.pinv(laplacian, hermitian=True)
+    return natural_hand(_majorised(x, *_with_chain(target, weight, joined)))
+
+
+def embed_side_chains(distances: Array, glycine: NDArray[np.bool_], weights: Array | None = None) -> Array:
+    """CA positions (L, 3) in Å of one chain from distances between CB atoms (of glycine CA), as predicted distograms
+    have them.
+
+    Both atoms are placed together: a CB is bonded to its CA, and stands from the CA atoms before and after it as in
+    every protein.
+
+    Args:
+        distances, weights: as of ``embed``, between CB atoms; glycine: (L,) bool.
+
+    Raises:
+        InputError: as of ``embed``.
+    """
+    given, own = _checked(np.asarray(distances, np.float64), weights)
+    length, beads = len(given), int((~glycine).sum())
+    cb = np.arange(length)
+    cb[~glycine] = length + np.arange(beads)
+    target, weight = np.zeros((length + beads, length + beads)), np.zeros((length + beads, length + beads))
+    target[np.ix_(cb, cb)], weight[np.ix_(cb, cb)] = given, own
+    i = np.arange(length)
+    known = [(i[:-1], i[1:], CA_CA, _CHAIN_WEIGHT), (i[:-2], i[2:], float(np.mean(_SECOND)), _LOOSE_WEIGHT)]
+    known += [(i[~glycine], cb[~glycine], CA_CB, _CHAIN_WEIGHT)]
+    before, after = ~glycine[1:], ~glycine[:-1]
+    known += [(i[:-1][before], cb[1:][before], _CA_CB_AFTER, _SECOND_WEIGHT)]
+    known += [(i[1:][after], cb[:-1][after], _CA_CB_BEFORE, _SECOND_WEIGHT)]
+    for a, b, value, strength in known:
+        target[a, b] = target[b, a] = value
+        weight[a, b] = weight[b, a] = strength
+    x = _classical(_shortest(np.where(weight > 0, np.maximum(target, 1e-3), 0.0)))
+    return natural_hand(_majorised(x, target, weight)[:length])
+
+
+def _majorised(x: Array, target: Array, weight: Array) -> Array:
+    """Points (N, 3) with the least weighted stress near a start, by majorisation."""
+    inverse = np.linalg.pinv(np.diag(weight.sum(1)) - weight, hermitian=True)
     for _ in range(_ROUNDS):
         now = np.linalg.norm(x[:, None] - x, axis=-1)
         ratio = weight * np.where(now > 1e-6, target / np.maximum(now, 1e-6), 0.0)
         x = inverse @ ((np.diag(ratio.sum(1)) - ratio) @ x)
-    return natural_hand(x)
+    return x
 
 
 def natural_hand(ca: Array) -> Array:
@@ -103,8 +142,13 @@ def _filled(target: Array, weight: Array) -> Array:
             graph[i, i + 1] = graph[i + 1, i] = CA_CA
     if (weight > 0).sum() >= weight.size - len(weight):
         return target
+    return np.where(weight > 0, target, _shortest(graph))
+
+
+def _shortest(graph: Array) -> Array:
+    """Lengths of the shortest ways over the known distances (N, N), 0 where none is known."""
     paths: Array = shortest_path(graph, method="D", directed=False)
-    return np.where(weight > 0, target, paths)
+    return paths
 
 
 def _classical(distances: Array) -> Array:

@@ -41,6 +41,46 @@ def test_noisy_distances_give_the_trace_and_its_hand(ca: np.ndarray) -> None:
     assert rmsd(embed(distances_of(ca)), ca) < 0.2
 
 
+def distogram_of(cb: np.ndarray, noise: float) -> dict[str, np.ndarray]:
+    """Probabilities of 64 bins to 21.7 Å, as AlphaFold has them, about distances with noise."""
+    shift = np.triu(np.random.default_rng(0).normal(0, noise, (len(cb), len(cb))), 1)
+    given = np.abs(distances_of(cb) + shift + shift.T)
+    edges = np.linspace(2.3125, 21.6875, 63)
+    centres = np.concatenate((edges[:1] - 0.15, 0.5 * (edges[1:] + edges[:-1])))
+    p = np.concatenate((np.exp(-0.5 * (given[..., None] - centres) ** 2), (given > edges[-1])[..., None] * 50.0), -1)
+    return {"probabilities": p / p.sum(-1, keepdims=True), "bin_edges": edges}
+
+
+def test_a_distogram_of_side_chains_gives_the_trace_and_its_hand(ca: np.ndarray, tmp_path: Path) -> None:
+    protein = read_structure(EXAMPLE).protein
+    cb = np.where(protein.mask[:, 4, None], protein.coords[0, :, 4], protein.coords[0, :, 1]).astype(np.float64)
+    arrays = distogram_of(cb, 1.0)
+    np.savez(tmp_path / "distogram.npz", **arrays)
+    trace = trace_of_file(tmp_path / "distogram.npz", protein.sequence).coords[0, :, 1].astype(np.float64)
+    assert rmsd(trace, ca) < 1.5
+    assert rmsd(trace * MIRROR, ca) > 3.0
+    assert np.abs(np.linalg.norm(np.diff(trace, axis=0), axis=1) - 3.8).max() < 0.3
+    np.savez(tmp_path / "logits.npz", logits=np.log(arrays["probabilities"] + 1e-9), bin_edges=arrays["bin_edges"])
+    same = trace_of_file(tmp_path / "logits.npz", protein.sequence).coords[0, :, 1].astype(np.float64)
+    assert rmsd(same, trace) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"bin_edges": np.arange(5.0)}, "do not fit"),
+        ({"bin_edges": np.linspace(20, 2, 63)}, "do not fit"),
+        ({"probabilities": np.full((70, 70, 64), -1.0)}, "below 0"),
+        ({"probabilities": np.full((70, 70, 64), np.nan)}, "no numbers"),
+        ({"probabilities": np.full((60, 60, 64), 0.1)}, "for 70 residues"),
+    ],
+)
+def test_a_bad_distogram_is_told(change: dict[str, np.ndarray], said: str, ca: np.ndarray, tmp_path: Path) -> None:
+    np.savez(tmp_path / "distogram.npz", **(distogram_of(ca, 0.0) | change))
+    with pytest.raises(InputError, match=said):
+        trace_of_file(tmp_path / "distogram.npz", "A" * 70)
+
+
 def test_of_two_mirror_images_the_natural_one_is_taken(ca: np.ndarray) -> None:
     assert handedness(ca) > 0
     assert handedness(ca * MIRROR) == pytest.approx(-handedness(ca))
@@ -98,7 +138,7 @@ def test_files_that_cannot_be_used_are_refused_by_name(ca: np.ndarray, tmp_path:
     with pytest.raises(InputError, match="cannot read the distances"):
         trace_of_file(path, "AAAAA")
     np.savez(path, other=np.ones(3))
-    with pytest.raises(InputError, match="cannot read the distances"):
+    with pytest.raises(InputError, match="neither distances nor"):
         trace_of_file(path, "AAAAA")
     np.savez(path, distances=np.ones((6, 6)))
     with pytest.raises(InputError, match="6 by 6 for 5 residues"):
