@@ -167,7 +167,8 @@ def named_bonds(topology: app.Topology) -> Iterator[tuple[frozenset[int], tuple[
     for residue in topology.residues():
         for kind in _KINDS:
             with contextlib.suppress(InputError):  # caps have some of them, glycine no chi
-                four = named_torsion(residue, kind, residue.name)
+                points = named_torsion(residue, kind, residue.name)
+                four = tuple(point for point in points if isinstance(point, int))  # atoms, no centres of parts
                 yield frozenset(four[1:3]), (residue.index, kind, four)
 
 
