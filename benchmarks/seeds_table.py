@@ -69,7 +69,7 @@ METHODS = (
     ),
     Method(
         "sampler from forces alone (reverse KL), double well",
-        "core of the next row",
+        "none: modes keep no weight at β = 1",
         "reverse_kl",
         (
             ("minor well {:.4f}", "right_least"),
@@ -80,7 +80,7 @@ METHODS = (
     ),
     Method(
         "the same, alanine dipeptide",
-        "`refine variables`: slow torsions of a peptide, for `refine explore --variables`",
+        "none: it does not name the slow torsions",
         "alanine_sampler",
         (
             ("bonds within {:.3f} Å", "heavy_bond_error"),
