@@ -16,7 +16,12 @@ MISSED: dict[str, tuple[str, ...]] = {
     "promotion": ("utilisation",),
     "metastable_states": ("seeds_that_agree",),
     "reverse_kl": (
-        "forward_kl", "mean_x1_error", "right_least", "right_log_error_0.6", "right_log_error_0.8", "sd_x1_error",
+        "forward_kl",
+        "mean_x1_error",
+        "right_least",
+        "right_log_error_0.6",
+        "right_log_error_0.8",
+        "sd_x1_error",
         "spearman_x2",
     ),
     "alanine_sampler": ("circular_correlation", "decode_encode_rms", "share_alpha", "turned_most_are_phi_and_psi"),

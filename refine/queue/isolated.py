@@ -1,19 +1,21 @@
 """What comes from a browser is read in a process of its own: it can take neither the server's time nor its memory.
 
-One such process (``reading``) waits ahead, its modules imported, since that takes longer than reading most files.
+Importing what reads takes longer than reading most files, so it is done once: in the fork server of multiprocessing,
+which forks a process (``reading``) for every task and reads nothing itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +23,19 @@ from refine.queue.request import Request
 from refine.queue.settings import AppSettings
 from refine.queue.uploads import Preview, Upload, shown_name, too_much
 from refine.queue.wire import unpacked
-from refine.workers import THREAD_VARIABLES
 
 WALL = 5.0
 """Seconds by the clock that a reading may take for each second of processor time that it may: on a busy machine."""
-_lock = threading.Lock()
+_END = 10.0
+"""Seconds that a process that has answered may take to end."""
 _at_once = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
-_waiting: list[subprocess.Popen[bytes]] = []
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["refine.queue.reading"])
 
 
 def warm() -> None:
-    """Start a process that waits for the next upload, unless one waits already."""
-    with _lock:
-        if not _waiting:
-            _waiting.append(_start())
+    """Start what forks the reading processes, so that the first upload need not wait for its imports."""
+    forkserver.ensure_running()
 
 
 def read_upload(name: str, data: bytes, settings: AppSettings) -> tuple[Upload, Preview]:
@@ -71,37 +72,37 @@ def _isolated(
     task: str, name: str, settings: AppSettings, files: Sequence[bytes], more: Mapping[str, Any] | None = None
 ) -> Any:
     """One of ``reading.TASKS`` on files in a process, with a folder of its own that is deleted after."""
+    asked = [task, name, dataclasses.asdict(settings), len(files), more or {}]
     with _at_once, tempfile.TemporaryDirectory(prefix="refine-upload-") as place:
-        with _lock:
-            process = _waiting.pop() if _waiting else _start()
-        assert process.stdout is not None
-        process.stdout.read(1)  # it has its modules: what takes time from now on is the file
+        connection, theirs = _context.Pipe()
+        process = _context.Process(target=_read, args=(theirs, place), daemon=True)
+        process.start()
+        theirs.close()
+        answer = b""
         try:
-            asked = [task, name, dataclasses.asdict(settings), place, [len(data) for data in files], more or {}]
-            answer, _ = process.communicate(
-                b"".join((json.dumps(asked).encode(), b"\n", *files)), WALL * settings.read_seconds
-            )
-        except subprocess.TimeoutExpired as error:
-            raise too_much(name, f"takes longer than {WALL * settings.read_seconds:g} s by the clock") from error
+            for part in (json.dumps(asked).encode(), *files):
+                connection.send_bytes(part)
+            if not connection.poll(WALL * settings.read_seconds):
+                raise too_much(name, f"takes longer than {WALL * settings.read_seconds:g} s by the clock")
+            answer = connection.recv_bytes()
+            process.join(_END)
+        except (EOFError, ConnectionError):  # it ended without an answer
+            process.join(_END)
         finally:
             process.kill()
-            process.wait()
-            warm()
-    if process.returncode == 1 and not answer:  # Python ended by an error that is none of the file's
+            process.join()
+            connection.close()
+    if process.exitcode == 1 and not answer:  # Python ended by an error that is none of the file's
         raise RuntimeError(f"reading {shown_name(name)!r} failed: a fault of refine, its traceback is in the log")
-    if process.returncode == -signal.SIGXCPU:
+    if process.exitcode == -signal.SIGXCPU:
         raise too_much(name, f"takes longer than {settings.read_seconds:g} s")
     if not answer:
         raise too_much(name, f"needs more than {settings.read_mb:,} MB or {settings.read_seconds:g} s")
     return unpacked(answer)
 
 
-def _start() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", "-c", "from refine.queue.reading import serve; serve()"]
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment,  # its errors go to the server's log
-    )
+def _read(connection: Connection, place: str) -> None:
+    """The process; its modules are there already, where it was forked."""
+    from refine.queue.reading import serve
+
+    serve(connection, Path(place))

@@ -1,15 +1,16 @@
-"""The process in which an upload is read: one task from standard input, within limits of time and memory."""
+"""The process in which an upload is read: one task, within limits of time and memory."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import resource
-import sys
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from refine.errors import RefineError
 from refine.queue import request
@@ -41,8 +42,6 @@ def _known(name: str, settings: AppSettings, place: Path, files: Files, more: Mo
     return check_known(upload, evidence, request.from_dict(more["request"]), settings, place)
 
 
-READY = b"\n"
-"""What the process says when its modules are there."""
 TASKS: dict[str, Callable[[str, AppSettings, Path, Files, More], Any]] = {
     "read": _read,
     "compare": _compare,
@@ -50,31 +49,23 @@ TASKS: dict[str, Callable[[str, AppSettings, Path, Files, More], Any]] = {
 }
 
 
-def serve() -> None:
-    """The process: one of ``TASKS``, within its limits; it ends when its parent does."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
-    answers.write(READY)
-    answers.flush()
-    asked = sys.stdin.buffer.read()
-    if not asked:
-        return
-    header, _, data = asked.partition(b"\n")
-    task, name, values, place, sizes, more = json.loads(header)
+def serve(connection: Connection, place: Path) -> None:
+    """The process: one of ``TASKS`` with the folder ``place``, within its limits; the answer goes as bytes."""
+    os.dup2(2, 1)  # what a library prints goes to the server's log
+    torch.set_num_threads(1)
+    task, name, values, count, more = json.loads(connection.recv_bytes())
     settings = from_dict(values)
-    ends = itertools.accumulate(sizes)
-    files = [data[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+    files = [connection.recv_bytes() for _ in range(count)]
     _limit(settings)
     try:
-        answer = packed(TASKS[task](name, settings, Path(place), files, more))
+        answer = packed(TASKS[task](name, settings, place, files, more))
     except MemoryError:
         free = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (free, free))  # room to say so
         answer = packed_error(too_much(name, f"needs more than {settings.read_mb:,} MB"))
     except RefineError as error:
         answer = packed_error(error)
-    answers.write(answer)  # any other error ends the process, and its traceback goes to the server's log
-    answers.close()
+    connection.send_bytes(answer)  # any other error ends the process, and its traceback goes to the server's log
 
 
 def _limit(settings: AppSettings) -> None:

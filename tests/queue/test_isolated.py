@@ -30,6 +30,16 @@ def test_errors_of_the_input_arrive_whole() -> None:
     assert error.value.file == "model.pdb" and error.value.remedy and not hasattr(error.value, "__notes__")
 
 
+def test_the_second_upload_waits_for_no_imports() -> None:
+    isolated.read_upload("model.pdb", short_model(), AppSettings())
+    begin = time.monotonic()
+    isolated.read_upload("model.pdb", short_model(), AppSettings())
+    seconds = time.monotonic() - begin
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import refine.queue.reading"], check=True, timeout=120)
+    assert seconds < time.monotonic() - started  # than the imports alone
+
+
 def test_time_is_bounded_and_the_next_upload_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     line = example().decode().splitlines()[5]
@@ -50,7 +60,8 @@ def test_memory_is_bounded() -> None:
 def test_the_waiting_process_ends_with_its_parent(tmp_path: Path) -> None:
     script = (
         "import os, signal\nfrom refine.queue import isolated\nisolated.warm()\n"
-        "print(isolated._waiting[0].pid, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+        "from multiprocessing.forkserver import _forkserver\n"
+        "print(_forkserver._forkserver_pid, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     child = Path(f"/proc/{int(done.stdout)}")
