@@ -24,9 +24,13 @@ CONSOLE = "console.txt"
 """What the command printed, in the job's folder."""
 MAX_MESSAGE = 2000
 
+NICE = 10
+"""By how much jobs stand back behind the pages, whose users wait."""
+
 
 def main(job_id: str) -> int:
     """Take the job, run its command, note the end; 0 when the job was taken."""
+    os.nice(NICE)
     settings = from_environment()
     store = Store(settings)
     mine = start_time(os.getpid())
