@@ -1,41 +1,43 @@
 """What comes from a browser is read in a process of its own: it can take neither the server's time nor its memory.
 
-Importing what reads takes longer than reading most files, so it is done once: in the fork server of multiprocessing,
-which forks a process (``reading``) for every task and reads nothing itself.
+Importing what reads takes longer than reading most files, so it is done once: in a process (``reading``) that forks
+another for every task and reads nothing itself. (The fork server of multiprocessing would run our pages in each.)
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
 import os
 import signal
+import socket
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from refine.queue.request import Request
 from refine.queue.settings import AppSettings
 from refine.queue.uploads import Preview, Upload, shown_name, too_much
 from refine.queue.wire import unpacked
+from refine.workers import THREAD_VARIABLES
 
 WALL = 5.0
 """Seconds by the clock that a reading may take for each second of processor time that it may: on a busy machine."""
-_END = 10.0
-"""Seconds that a process that has answered may take to end."""
 _at_once = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["refine.queue.reading"])
+_lock = threading.Lock()
+_forking: list[tuple[subprocess.Popen[bytes], socket.socket]] = []
+"""The process that forks, and the socket by which it is asked to; empty before the first."""
 
 
 def warm() -> None:
-    """Start what forks the reading processes, so that the first upload need not wait for its imports."""
-    forkserver.ensure_running()
+    """Start the process that forks, so that the first upload need not wait for its imports."""
+    with _lock:
+        _asked_by()
 
 
 def read_upload(name: str, data: bytes, settings: AppSettings) -> tuple[Upload, Preview]:
@@ -73,36 +75,53 @@ def _isolated(
 ) -> Any:
     """One of ``reading.TASKS`` on files in a process, with a folder of its own that is deleted after."""
     asked = [task, name, dataclasses.asdict(settings), len(files), more or {}]
+    answer = b""
     with _at_once, tempfile.TemporaryDirectory(prefix="refine-upload-") as place:
-        connection, theirs = _context.Pipe()
-        process = _context.Process(target=_read, args=(theirs, place), daemon=True)
-        process.start()
-        theirs.close()
-        answer = b""
-        try:
-            for part in (json.dumps(asked).encode(), *files):
-                connection.send_bytes(part)
-            if not connection.poll(WALL * settings.read_seconds):
-                raise too_much(name, f"takes longer than {WALL * settings.read_seconds:g} s by the clock")
-            answer = connection.recv_bytes()
-            process.join(_END)
-        except (EOFError, ConnectionError):  # it ended without an answer
-            process.join(_END)
-        finally:
-            process.kill()
-            process.join()
-            connection.close()
-    if process.exitcode == 1 and not answer:  # Python ended by an error that is none of the file's
+        connection, pid, end = _forked()
+        with connection, end:
+            try:
+                for part in (json.dumps([*asked, place]).encode(), *files):
+                    connection.send_bytes(part)
+                if not connection.poll(WALL * settings.read_seconds):
+                    os.kill(pid, signal.SIGKILL)
+                    raise too_much(name, f"takes longer than {WALL * settings.read_seconds:g} s by the clock")
+                answer = connection.recv_bytes()
+            except (EOFError, ConnectionError):
+                pass  # it ended without an answer; how, comes next
+            finally:
+                code = int(end.readline() or 1)
+    if code == 1 and not answer:  # Python ended by an error that is none of the file's
         raise RuntimeError(f"reading {shown_name(name)!r} failed: a fault of refine, its traceback is in the log")
-    if process.exitcode == -signal.SIGXCPU:
+    if code == -signal.SIGXCPU:
         raise too_much(name, f"takes longer than {settings.read_seconds:g} s")
     if not answer:
         raise too_much(name, f"needs more than {settings.read_mb:,} MB or {settings.read_seconds:g} s")
     return unpacked(answer)
 
 
-def _read(connection: Connection, place: str) -> None:
-    """The process; its modules are there already, where it was forked."""
-    from refine.queue.reading import serve
+def _forked() -> tuple[Connection, int, IO[bytes]]:
+    """A reading process: the connection to it, its number, and from where a line says how it ended."""
+    ours, theirs = socket.socketpair()
+    read_end, write_end = os.pipe()
+    with _lock:
+        socket.send_fds(_asked_by(), [b"\n"], [theirs.fileno(), write_end])
+    theirs.close()
+    os.close(write_end)
+    end = os.fdopen(read_end, "rb")
+    number = end.readline()  # when its modules are there: what takes time from now on is the file
+    if not number:
+        raise RuntimeError("the process that reads uploads did not start; why is in the log")
+    return Connection(ours.detach()), int(number), end
 
-    serve(connection, Path(place))
+
+def _asked_by() -> socket.socket:
+    """The socket of the process that forks, which is started where none runs."""
+    if _forking and _forking[0][0].poll() is None:
+        return _forking[0][1]
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-P", "-c", "from refine.queue.reading import serve; serve()"]
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
+    process = subprocess.Popen(command, stdin=theirs, stdout=2, env=environment)  # what it prints goes to our log
+    theirs.close()
+    _forking[:] = [(process, ours)]
+    return ours

@@ -1,10 +1,18 @@
-"""The process in which an upload is read: one task, within limits of time and memory."""
+"""The processes in which uploads are read: each does one task, within limits of time and memory.
+
+They are forks of one that has its modules and does nothing else (``serve``); between it and each stands one more, which
+tells how the reading ended.
+"""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
+import signal
+import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -49,23 +57,60 @@ TASKS: dict[str, Callable[[str, AppSettings, Path, Files, More], Any]] = {
 }
 
 
-def serve(connection: Connection, place: Path) -> None:
-    """The process: one of ``TASKS`` with the folder ``place``, within its limits; the answer goes as bytes."""
-    os.dup2(2, 1)  # what a library prints goes to the server's log
+def serve() -> None:
+    """Fork for every pair of files that arrives at standard input, a socket: a connection to the server and where the
+    end is told. It ends when the server does.
+    """
     torch.set_num_threads(1)
-    task, name, values, count, more = json.loads(connection.recv_bytes())
+    gc.freeze()  # a search for garbage in a fork would copy the memory that it shares
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    asked = socket.socket(fileno=0)
+    while True:
+        message, files, _, _ = socket.recv_fds(asked, 1, 2)
+        if not message:
+            return
+        if os.fork() == 0:
+            asked.close()
+            _keep(*files)
+        for file in files:
+            os.close(file)
+
+
+def _keep(task: int, told: int) -> None:
+    """Fork the process that reads; tell its number and, when it has ended, its exit code."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid == 0:
+        os.close(told)
+        code = 1
+        try:
+            _answer(Connection(task))
+            code = 0
+        finally:
+            if code:
+                sys.excepthook(*sys.exc_info())  # a fault of ours, for the server's log
+            os._exit(code)
+    os.close(task)
+    os.write(told, f"{pid}\n".encode())
+    os.write(told, f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n".encode())
+    os._exit(0)
+
+
+def _answer(connection: Connection) -> None:
+    """One of ``TASKS``, within its limits; the answer goes as bytes."""
+    task, name, values, count, more, place = json.loads(connection.recv_bytes())
     settings = from_dict(values)
     files = [connection.recv_bytes() for _ in range(count)]
     _limit(settings)
     try:
-        answer = packed(TASKS[task](name, settings, place, files, more))
+        answer = packed(TASKS[task](name, settings, Path(place), files, more))
     except MemoryError:
         free = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (free, free))  # room to say so
         answer = packed_error(too_much(name, f"needs more than {settings.read_mb:,} MB"))
     except RefineError as error:
         answer = packed_error(error)
-    connection.send_bytes(answer)  # any other error ends the process, and its traceback goes to the server's log
+    connection.send_bytes(answer)
 
 
 def _limit(settings: AppSettings) -> None:

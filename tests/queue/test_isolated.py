@@ -60,8 +60,7 @@ def test_memory_is_bounded() -> None:
 def test_the_waiting_process_ends_with_its_parent(tmp_path: Path) -> None:
     script = (
         "import os, signal\nfrom refine.queue import isolated\nisolated.warm()\n"
-        "from multiprocessing.forkserver import _forkserver\n"
-        "print(_forkserver._forkserver_pid, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+        "print(isolated._forking[0][0].pid, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     child = Path(f"/proc/{int(done.stdout)}")
