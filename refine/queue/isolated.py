@@ -121,7 +121,7 @@ def _asked_by() -> socket.socket:
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-P", "-c", "from refine.queue.reading import serve; serve()"]
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
-    process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=2, env=environment)  # what it prints goes to our log
+    process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=2, env=environment)  # prints go to our log
     theirs.close()
     _forking[:] = [(process, ours)]
     return ours
