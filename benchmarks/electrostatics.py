@@ -16,6 +16,7 @@ import itertools
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,17 @@ def main() -> int:
         found[case.target.name] = rows
         print(case.target.name, json.dumps(rows), file=sys.stderr, flush=True)
         args.out.write_text(json.dumps(found, indent=1) + "\n")
-    for key in ("gdt_ha", "lddt_ca", "seconds"):
-        off, on = (np.array([rows[str(weight)][key] for rows in found.values()]) for weight in WEIGHTS)
+    print_pairs(found, ("gdt_ha", "lddt_ca", "seconds"), *map(str, WEIGHTS))
+    return 0
+
+
+def print_pairs(found: dict[str, Any], keys: Sequence[str], without: str, with_it: str) -> None:
+    """Means of each of ``keys`` over targets by two ways of running, and of their differences in pairs."""
+    for key in keys:
+        off, on = (np.array([rows[name][key] for rows in found.values()]) for name in (without, with_it))
         change: Any = mean_interval(on - off)
         told = f"{change.value:+.4f} ({change.low:+.4f} … {change.high:+.4f})"
         print(f"{key}: {off.mean():+.4f} without, {on.mean():+.4f} with; {told}")
-    return 0
 
 
 if __name__ == "__main__":

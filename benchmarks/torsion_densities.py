@@ -15,14 +15,11 @@ import itertools
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from electrostatics import arrived
+from electrostatics import arrived, print_pairs
 from stages import SETS, tune_cases
 
-from refine.bench.statistics import mean_interval
 from refine.energy.torsion_density import densities_of
 from refine.networks.weights import load_networks
 from refine.settings import RunSettings
@@ -55,11 +52,7 @@ def main() -> int:
         print(case.target.name, json.dumps(rows), file=sys.stderr, flush=True)
         args.out.write_text(json.dumps(found, indent=1) + "\n")
     print(f"densities of {letters}, {len(found)} targets")
-    for key in ("gdt_ha", "lddt_ca", "favoured"):
-        off, on = (np.array([rows[name][key] for rows in found.values()]) for name in ("without", "with"))
-        change: Any = mean_interval(on - off)
-        told = f"{change.value:+.4f} ({change.low:+.4f} … {change.high:+.4f})"
-        print(f"{key}: {off.mean():+.4f} without, {on.mean():+.4f} with; {told}")
+    print_pairs(found, ("gdt_ha", "lddt_ca", "favoured"), "without", "with")
     return 0
 
 

@@ -22,7 +22,7 @@ from refine.energy.assemble import assemble
 from refine.energy.electrostatics import Electrostatics
 from refine.energy.evidence import evidence_terms
 from refine.energy.free_energy import FreeEnergy
-from refine.energy.learned import AppliedNetworks, learned_terms
+from refine.energy.learned import LIKELIHOOD, AppliedNetworks, learned_terms
 from refine.energy.system import System
 from refine.energy.term import Term
 from refine.ensemble.ensemble import Ensemble
@@ -117,7 +117,7 @@ class Engine:
             long_range=self._long_range(),
             long_range_weight=settings.electrostatics,
         )
-        unfelt = frozenset() if settings.likelihood_moves else frozenset({"likelihood"})
+        unfelt = frozenset() if settings.likelihood_moves else LIKELIHOOD
         self.drift = self.energy.without(unfelt)
         self.constraints = Constraints.of(self.system)
 
@@ -134,7 +134,7 @@ class Engine:
         """``drift`` with the displacements of near-native structures, where the networks have a read-out for them; the
         likelihood, which adds nothing there, exerts no force.
         """
-        drift = self.drift.without(frozenset({"likelihood"}))
+        drift = self.drift.without(LIKELIHOOD)
         if self.networks is None or self.networks.near_native is None:
             return drift
         applied = AppliedNetworks(self.networks, self.system, self.settings.whole, near_native=True)

@@ -18,6 +18,7 @@ from refine.accuracy.verdict import Verdict, nearly_right_verdict, verdict_of
 from refine.energy.ensemble_evidence import EnsembleEvidence
 from refine.energy.evidence import DistanceEvidence
 from refine.energy.free_energy import EnergyTable
+from refine.energy.learned import LIKELIHOOD
 from refine.engine import Engine, StructureScore, load_networks_of
 from refine.ensemble.candidates import LEAST_APART, distinct, finishing_order, rank
 from refine.ensemble.ensemble import Ensemble, ensemble_of
@@ -56,7 +57,6 @@ log = logging.getLogger(__name__)
 
 HEATED = 6
 """Replicas of a run with temperatures of residues."""
-LIKELIHOOD = frozenset({"likelihood"})
 NO_LAW = Note(
     "conditions",
     "the temperature changes no noise: the propagation 'preconditioned' samples no temperature; propagation.method "

@@ -45,6 +45,9 @@ _RESIDUES_WITH_GRADIENT = 3000
 _REMEMBERED = 2
 """Structures whose outputs are kept: a run asks for those of its start and of its average by turns."""
 
+LIKELIHOOD = frozenset({"likelihood"})
+"""Names of the terms that a propagation may leave out to save time."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
