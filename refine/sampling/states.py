@@ -40,7 +40,7 @@ class StateSettings:
 
     most: int = 16
     seeds: int = 3
-    steps: int = 600
+    steps: int = 1200
     batch: int = 1024
     rate: float = 2e-3
     first_b: float = 1.1
