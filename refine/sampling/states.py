@@ -4,7 +4,8 @@ and without the number of states (IDM).
 Soft states χ_c(x) maximise I_b = Σ_cc' P_cc' ln [P_cc' / (P_c P_c')^b], where P_cc' = ⟨χ_c(x_t) χ_c'(x_{t+τ})⟩ is made
 symmetric. With b = 1 no state is ever given up; below 1 their number emerges: halving a state pays only where its
 halves mix slower than the lag. b falls during the training, from above 1, so that it does not stay in one state for
-all.
+all. What a training leaves divided against I_b, since the way to one state leads through mixtures that are worth less,
+is joined afterwards.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class StateSettings:
 
     most: int = 16
     seeds: int = 3
-    steps: int = 1200
+    steps: int = 600
     batch: int = 1024
     rate: float = 2e-3
     first_b: float = 1.1
@@ -97,10 +98,41 @@ class States:
 
 def information(chi: Tensor, later: Tensor, b: float) -> Tensor:
     """I_b in nat of soft states (N, K) of frames and of the frames a lag later."""
+    return _information(_joint(chi, later), b)
+
+
+def _joint(chi: Tensor, later: Tensor) -> Tensor:
     joint = chi.T @ later / len(chi)
-    joint = (0.5 * (joint + joint.T)).clamp_min(1e-12)
+    return 0.5 * (joint + joint.T)
+
+
+def _information(joint: Tensor, b: float) -> Tensor:
+    joint = joint.clamp_min(1e-12)
     single = joint.sum(1)
     return (joint * (joint.log() - b * (single.log()[:, None] + single.log()))).sum()
+
+
+def joined(joint: Tensor, b: float) -> Tensor:
+    """(K, G) 0 or 1: which states go together, two groups becoming one as long as that raises I_b, the most rewarding
+    first.
+
+    Args:
+        joint: (K, K) symmetric, P_cc' of a frame and one a lag later; b: that of I_b.
+    """
+    groups = torch.eye(len(joint), dtype=joint.dtype)
+    while groups.shape[1] > 1:
+        now = _information(groups.T @ joint @ groups, b)
+        options = [_with_one_group_less(groups, i, j) for i in range(groups.shape[1]) for j in range(i)]
+        gains = torch.stack([_information(each.T @ joint @ each, b) - now for each in options])
+        if gains.max() <= 0:
+            break
+        groups = options[int(gains.argmax())]
+    return groups
+
+
+def _with_one_group_less(groups: Tensor, i: int, j: int) -> Tensor:
+    rest = [k for k in range(groups.shape[1]) if k not in (i, j)]
+    return torch.cat((groups[:, rest], groups[:, [i]] + groups[:, [j]]), dim=1)
 
 
 def learn_states(
@@ -127,9 +159,11 @@ def learn_states(
     x = torch.from_numpy(_standardised(np.concatenate(trajectories)))
     fits = [_fit(x, first[~held_out], lag, settings, seed, k) for k in range(settings.seeds)]
     with torch.no_grad():
-        held = torch.from_numpy(first[held_out])
-        scores = [float(information(net(x[held]), net(x[held + lag]), settings.last_b)) for net in fits]
-        every = [_states(net, x, first, lag, settings) for net in fits]
+        held, shown = torch.from_numpy(first[held_out]), torch.from_numpy(first[~held_out])
+        softs = [net(x) for net in fits]
+        softs = [soft @ joined(_joint(soft[shown], soft[shown + lag]), settings.last_b) for soft in softs]
+        scores = [float(information(soft[held], soft[held + lag], settings.last_b)) for soft in softs]
+        every = [_states(net, soft, x, first, lag, settings) for net, soft in zip(fits, softs, strict=True)]
     best = int(np.argmax(scores))
     numbers = tuple(len(one.population) if score > 0 else 1 for one, score in zip(every, scores, strict=True))
     if scores[best] <= 0:  # one state for all has I_b = 0
@@ -190,13 +224,14 @@ def _fit(x: Tensor, first: NDArray[np.int64], lag: int, settings: StateSettings,
     return net
 
 
-def _states(net: StateNetwork, x: Tensor, first: NDArray[np.int64], lag: int, settings: StateSettings) -> States:
-    """The states that count; frames of the others go to that which they are softly nearest to."""
-    u = net.plane(x)
-    logits = net.logits(u).numpy()
-    kept = np.arange(logits.shape[1])
+def _states(
+    net: StateNetwork, chi: Tensor, x: Tensor, first: NDArray[np.int64], lag: int, settings: StateSettings
+) -> States:
+    """Those of the soft states (N, G) that count; frames of the others go to that which they are softly nearest to."""
+    values = chi.numpy()
+    kept = np.arange(values.shape[1])
     while True:
-        label = logits[:, kept].argmax(1)
+        label = values[:, kept].argmax(1)
         population = np.bincount(label, minlength=len(kept)) / len(label)
         moves = _transitions(label, first, lag, len(kept))
         poor = (population < settings.least_population) | (moves.diagonal() <= settings.least_stay)
@@ -207,14 +242,14 @@ def _states(net: StateNetwork, x: Tensor, first: NDArray[np.int64], lag: int, se
     order = np.argsort(-population, kind="stable")
     label, population = np.argsort(order)[label], population[order]
     stay = moves.diagonal()[order]
-    soft = torch.softmax(torch.from_numpy(logits[:, kept[order]]), 1).numpy()
+    soft = values[:, kept[order]]
+    soft = soft / soft.sum(1, keepdims=True).clip(1e-30)
     with np.errstate(divide="ignore"):
         lifetime = np.where(stay < 1, -lag / np.log(np.clip(stay, 1e-12, 1.0)), np.inf)
     middle = [_middle(x.numpy(), label == k) for k in range(len(kept))]
     transitions = moves[np.ix_(order, order)]
-    return States(
-        lag, label, u.numpy(), soft, population, stay, lifetime, transitions, np.array(middle), float("nan"), ()
-    )
+    plane, unknown = net.plane(x).numpy(), float("nan")
+    return States(lag, label, plane, soft, population, stay, lifetime, transitions, np.array(middle), unknown, ())
 
 
 def _one_state(states: States, x: NDArray[np.float32]) -> States:

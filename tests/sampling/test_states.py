@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from refine.errors import InputError
-from refine.sampling.states import StateSettings, learn_states, overlap
+from refine.sampling.states import StateSettings, joined, learn_states, overlap
 
 SHORT = StateSettings(seeds=1, steps=250, batch=512)
 
@@ -43,6 +44,14 @@ def test_states_that_mix_faster_than_the_lag_are_one() -> None:
     found = learn_states([x], 1500, SHORT)
     assert found.population.tolist() == [1.0] and found.agreement == (1,)
     assert not found.label.any() and found.soft.shape == (20_000, 1)
+
+
+def test_soft_states_that_mix_within_a_lag_are_joined_below_b_of_1() -> None:
+    joint = torch.tensor([[0.2, 0.2, 0.0], [0.2, 0.2, 0.0], [0.0, 0.0, 0.2]])
+    groups = joined(joint, 0.9)
+    assert sorted(groups.T.tolist()) == [[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
+    assert torch.equal(joined(joint, 1.1).sum(0), torch.ones(3))
+    assert joined(torch.full((4, 4), 1 / 16), 0.9).shape == (4, 1)
 
 
 def test_deeptime_finds_the_same() -> None:
