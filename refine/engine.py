@@ -195,6 +195,12 @@ class Engine:
                 per_residue["disagreement"] = self.applied.fields(self.coords).disagreement[0].cpu().numpy()
         return StructureScore(dict(terms), per_residue, quality, self.accuracy(self.coords, context)[0])
 
+    def priors_apart(self, backbone: Tensor) -> NDArray[np.float32] | None:
+        """(L, 3) Å, half of what the priors' displacements of CA differ by at a backbone (L, 4, 3); None without
+        networks.
+        """
+        return None if self.applied is None else self.applied.priors_apart(backbone[None])[0].cpu().numpy()
+
     def network_pairs(self, backbone: NDArray[np.float32]) -> NetworkPairs | None:
         """What the networks say of the pairs of a backbone (L, 4, 3) Å; None without networks."""
         if self.applied is None:

@@ -263,7 +263,8 @@ class Run:
         if fit is not None:
             trajectory = trajectory.since(fit.steps // plan.keep_every)
         origin, length = self.origin.coords, self.engine.length
-        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, start.constraints, origin, length)
+        apart = start.priors_apart(trajectory.final[0]) if settings.models > 1 else None
+        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, start.constraints, origin, length, apart)
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)

@@ -130,6 +130,16 @@ class AppliedNetworks:
         inputs = self._inputs(coords.shape[0])
         return [network(coords, *inputs) for network in self.networks.priors]
 
+    def priors_apart(self, coords: Tensor) -> Tensor:
+        """(R, L, 3) Å at coords (R, L, 4, 3): half the difference of the CA displacements by the first prior and by the
+        last; 0 with one prior. Without gradient.
+        """
+        with torch.no_grad():
+            outputs = self.outputs(coords)
+            first, last = (output.motion(whole=self.whole)[0] for output in (outputs[0], outputs[-1]))
+            region = outputs[0].region
+            return 0.5 * (to_global(region.rot, region.origin, first) - to_global(region.rot, region.origin, last))
+
     def _fields(self, coords: Tensor) -> Fields:
         outputs = self.outputs(coords)
         region = outputs[0].region

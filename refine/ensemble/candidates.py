@@ -1,7 +1,7 @@
 """What an ensemble proposes as models, and their order by the run's own score, which knows no native.
 
 Proposed are the replicas' ends and their average, bonds restored, and besides, of several replicas medoids and averages
-of clusters, of one replica less and more of its way.
+of clusters, of one replica what lies beside its end, and less and more of its way.
 """
 
 from __future__ import annotations
@@ -27,10 +27,14 @@ FIRST = ("average", "energy")
 """What may stand first: the average of the ensemble, or whatever has the lowest energy (benchmarks/LOG.md compares)."""
 LEAST_APART = 0.05
 """Å of CA RMSD: nearer models say the same."""
-WAYS, EARLY = (0.5, 1.0, 1.5), (1.0, 2.0)
-"""How many times the way of a single replica other models go, the whole of it and that after half of its steps: what
-is best beside the average differs by target, and on 27 of them the best of these five gained 0.4 GDT-HA more (LOG, 54).
+BESIDE, FAR = 3.5, 1.5
+"""How many times what the priors differ in other models of a single replica lie beside its end, to both sides, and how
+many times the way they go there: the best of these and the end gained 0.42 GDT-HA more than the end (29 targets, before
+the last finishing; the best of the ways below 0.30; LOG, 61).
 """
+WAYS, EARLY = (1.5, 0.5, 1.0), (2.0, 1.0)
+"""How many times the way of a single replica further models go, the whole of it and that after half of its steps, where
+the priors agree too well."""
 RESTORING_SWEEPS = 50
 """Sweeps of the projection that give an average its bond lengths back."""
 
@@ -63,28 +67,34 @@ def proposals(
 
 
 def way_proposals(
-    path: NDArray[np.float32], constraints: Constraints | None, mobile: NDArray[np.bool_], start: NDArray[np.float32]
-) -> tuple[list[Proposal], list[int]]:
-    """Candidates of one replica: its end, ``average`` (the end, bonds restored), and less and more of the way there.
+    path: NDArray[np.float32],
+    constraints: Constraints | None,
+    mobile: NDArray[np.bool_],
+    start: NDArray[np.float32],
+    apart: NDArray[np.float32] | None = None,
+) -> list[Proposal]:
+    """Candidates of one replica, most wanted first: its end, ``average`` (the end, bonds restored), what lies beside
+    it, and less and more of the way there.
 
     Args:
         path: (S, L, 4, 3) Å, where it was after each step that is kept.
         constraints, mobile: as of ``proposals``.
         start: (L, 4, 3) Å, where it began.
-
-    Returns:
-        the candidates, and for each the snapshot that is most nearly as far from the start.
+        apart: (L, 3) Å, half of what the priors differ by at the end; None without networks.
     """
-    away = rmsd_to(path[:, :, 1].astype(np.float64), start[:, 1].astype(float))
-    last, middle = len(path) - 1, (len(path) - 1) // 2
-    names, backbones, nearest = ["average"], [path[-1]], [last]
-    for name, parts, at in (("way", WAYS, last), ("early", EARLY, middle)):
-        for part in parts:
-            names.append(f"{name} {part:g}")
-            backbones.append(along(path[at : at + 1], start, part, anchored=not mobile.all())[0])
-            nearest.append(int(np.abs(away - part * away[at]).argmin()))
+    end, middle, anchored = path[-1:], path[(len(path) - 1) // 2 :][:1], not mobile.all()
+    names, backbones = ["average"], [end[0]]
+    if apart is not None:
+        aside = np.where(mobile[:, None], BESIDE * apart, 0.0)[:, None].astype(np.float32)
+        for prefix, part in (("", 1.0), (f"way {FAR:g} ", FAR)):
+            there = end[0] if part == 1.0 else along(end, start, part, anchored=anchored)[0]
+            names += [f"{prefix}prior 1", f"{prefix}prior 2"]
+            backbones += [there + aside, there - aside]
+    for name, parts, at in (("way", WAYS, end), ("early", EARLY, middle)):
+        names += [f"{name} {part:g}" for part in parts]
+        backbones += [along(at, start, part, anchored=anchored)[0] for part in parts]
     restored = _restored(np.stack(backbones), constraints, mobile)
-    return [Proposal("replica 1", path[-1]), *map(Proposal, names, restored)], [last, *nearest]
+    return [Proposal("replica 1", path[-1]), *map(Proposal, names, restored)]
 
 
 def clusters(ca: NDArray[np.float32], most: int = CLUSTERS) -> NDArray[np.int64]:

@@ -30,8 +30,8 @@ class Ensemble:
         snapshots: (F, L, 4, 3) float32 Å, equally weighted.
         sampling: which they are.
         spread: (L,) Å, root mean square fluctuation of CA.
-        proposals: candidates for models; energies: (P,) kcal/mol of each, learned targets taken at it; for parts of a
-            way what the propagation had there.
+        proposals: candidates for models; energies: (P,) kcal/mol of each, learned targets taken at it; of a path all
+            have that of its end, and so the order in which they are named.
     """
 
     snapshots: NDArray[np.float32]
@@ -61,6 +61,7 @@ def ensemble_of(
     constraints: Constraints | None,
     origin: Tensor | None = None,
     length: float = 1.0,
+    apart: NDArray[np.float32] | None = None,
 ) -> Ensemble:
     """The ensemble of a trajectory.
 
@@ -71,15 +72,18 @@ def ensemble_of(
         constraints: bonded geometry that averages are restored to; None leaves them as they are.
         origin: (1, L, 4, 3) Å, the input of the run, of the way from which the proposals go ``length``; None for
             ``start``.
+        apart: (L, 3) Å, half of what the priors' displacements of CA differ by at the end of the first replica, None
+            without networks: where other models of one replica lie.
     """
     frames, free = trajectory.snapshots.cpu().numpy(), mobile.cpu().numpy()
     begin = (start if origin is None else origin)[0].cpu().numpy()
     values = trajectory.energies.double().cpu().numpy()
     if frames.shape[1] == 1:
         sampled, snapshots = path_of_one(len(frames)), frames[:, 0]
-        candidates, which = way_proposals(snapshots, constraints, free, start[0].cpu().numpy())
+        candidates = way_proposals(snapshots, constraints, free, start[0].cpu().numpy(), apart)
         candidates = shortened(candidates, begin, length, anchored=not bool(mobile.all()))
-        return Ensemble(snapshots, sampled, rmsf(snapshots[:, :, 1]), tuple(candidates), values[which, 0])
+        energies = np.full(len(candidates), values[-1, 0])
+        return Ensemble(snapshots, sampled, rmsf(snapshots[:, :, 1]), tuple(candidates), energies)
     sampled = sampling(observables(frames, values, start[0].cpu().numpy()))
     snapshots = frames[sampled.kept].reshape(-1, *frames.shape[2:])
     candidates = proposals(trajectory.final.cpu().numpy(), snapshots, constraints, free)

@@ -18,8 +18,9 @@ class Proposal:
 
     Attributes:
         name: ``replica 3``, ``medoid 1``, ``average`` (of the replicas), ``average 1`` (of the snapshots of cluster 1,
-            the largest), ``way 1.5`` (of a single replica, so many times its way from the start), ``early 2`` (likewise
-            of its way after half of the steps).
+            the largest), ``prior 1`` (of a single replica, its end and further to where the first prior, more than the
+            other, would have it), ``way 1.5`` (so many times its way from the start), ``way 1.5 prior 2`` (both),
+            ``early 2`` (like ``way``, of its way after half of the steps).
         backbone: (L, 4, 3) float32 Å.
     """
 
@@ -28,7 +29,7 @@ class Proposal:
 
     @property
     def kind(self) -> str:
-        """``replica``, ``medoid``, ``average``, ``way`` or ``early``."""
+        """``replica``, ``medoid``, ``average``, ``prior``, ``way`` or ``early``."""
         return self.name.split()[0]
 
 

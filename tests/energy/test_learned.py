@@ -107,6 +107,16 @@ def test_disagreement_widens_the_density() -> None:
     assert (together.shift_b > 0).all()
 
 
+def test_priors_apart_leads_from_their_mean_to_the_first() -> None:
+    x, two = coords(), networks(2)
+    together, first = AppliedNetworks(two, system()), dataclasses.replace(two, priors=two.priors[:1])
+    only_first = AppliedNetworks(first, system())
+    apart = together.priors_apart(x)
+    assert torch.allclose(together.fields(x).place + apart, only_first.fields(x).place)
+    assert torch.allclose(apart.norm(dim=-1), together.fields(x).disagreement)
+    assert not only_first.priors_apart(x).any()
+
+
 def test_a_near_native_read_out_moves_and_all_else_stays() -> None:
     x, two = coords(), networks(2)
     readout = randomised(lambda: Readout(ReadoutSettings(32)), 5).double()
