@@ -14,7 +14,6 @@ FILES = sorted(SEEDS.glob("*.json"))
 HOLDS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 MISSED: dict[str, tuple[str, ...]] = {
     "promotion": ("utilisation",),
-    "metastable_states": ("seeds_that_agree",),
     "reverse_kl": (
         "forward_kl",
         "mean_x1_error",
