@@ -50,8 +50,8 @@ class RunSettings:
         first: what is model 1: ``average`` (the mean of the ensemble, its bonds restored) or ``energy`` (the lowest,
             whatever it is).
         learned: weights of the learned energy terms by term name, 1 for one that is not named; 0 switches a term off.
-        likelihood_moves: the likelihood of identities exerts a force; off, it ranks structures alone, which saves more
-            time than all other terms take and costs 0.1 to 0.4 GDT-HA (benchmarks/LOG.md).
+        likelihood_moves: the likelihood of identities exerts a force, too. It ranks structures in any case; its force
+            costs a quarter of a run's time and changed nothing on 29 targets (benchmarks/LOG.md, entry 61).
         length: how much of its proposed way a run goes, by how far the priors want to move the input. Where that is
             less than the whole way, the propagation starts from the input as it came, whatever ``relax_first`` says,
             and finishing holds what is right already.
@@ -76,7 +76,7 @@ class RunSettings:
     relax_first: bool = True
     first: str = "average"
     learned: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(LEARNED_WEIGHTS))
-    likelihood_moves: bool = True
+    likelihood_moves: bool = False
     whole: bool = True
     length: LengthSettings = dataclasses.field(default_factory=LengthSettings)
     energy: EnergySettings = dataclasses.field(default_factory=EnergySettings)
@@ -130,13 +130,10 @@ class RunSettings:
 
 
 def fast(settings: RunSettings) -> RunSettings:
-    """``settings`` for one model: longer and fewer steps, in which the likelihood exerts no force, and a minimisation
-    without solvent.
-    """
+    """``settings`` for one model: longer and fewer steps, and a minimisation without solvent."""
     return dataclasses.replace(
         settings,
         models=1,
-        likelihood_moves=False,
         propagation=dataclasses.replace(settings.propagation, fraction=0.6, steps=8),
         finishing=dataclasses.replace(settings.finishing, solvent=False),
     )
