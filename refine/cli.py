@@ -73,6 +73,12 @@ def parser() -> argparse.ArgumentParser:
         help="structure of a relative, whose distances become evidence; repeatable",
     )
     run.add_argument(
+        "--other-model",
+        action="append",
+        metavar="FILE",
+        help="another model of the same protein, whose distances become evidence; repeatable",
+    )
+    run.add_argument(
         "--together",
         action="store_true",
         help="the inputs are models of one protein: each is refined with the others as evidence, and all are ranked",
@@ -212,6 +218,8 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
         settings = dataclasses.replace(settings, evidence=tuple(options.evidence))
     if getattr(options, "template", None):
         settings = dataclasses.replace(settings, template=tuple(options.template))
+    if getattr(options, "other_model", None):
+        settings = dataclasses.replace(settings, together=tuple(options.other_model))
     given = {name: getattr(options, name, None) for name in ("temperature", "ph", "ionic")}
     given = {name: value for name, value in given.items() if value is not None}
     settings = dataclasses.replace(settings, conditions=dataclasses.replace(settings.conditions, **given))

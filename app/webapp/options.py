@@ -11,8 +11,8 @@ import streamlit as st
 
 from refine.errors import RefineError
 from refine.propagation.settings import PropagationSettings
-from refine.queue.request import B_COLUMNS, BOUNDS, DEVICES, Request
-from refine.queue.uploads import Preview, Upload
+from refine.queue.request import B_COLUMNS, BOUNDS, DEVICES, KNOWN, Request
+from refine.queue.uploads import Preview, Upload, of_kind
 from refine.settings import RunSettings, read_settings
 from refine.structure.selection import parse_selection
 from webapp import known
@@ -79,7 +79,7 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> Asked:
             model=model,
             heat=what.heat,
             **what.conditions,
-            evidence=tuple(what.files),
+            **{kind: of_kind(what.files, kind) for kind in KNOWN},
         )
         problem = check(request, preview) or known.checked(upload, what, request)
     except RefineError as error:
