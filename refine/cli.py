@@ -88,6 +88,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="RESIDUES=K",
         help='temperatures of the noise, e.g. "A:40-55=600", several separated by semicolons, or "confidence"',
     )
+    run.add_argument(
+        "--torsion-density",
+        action="append",
+        metavar="FILE|NAME",
+        help="density of refine simulate-residue in place of the Ramachandran term of its residue; repeatable",
+    )
     conditions(run)
     run.add_argument(
         "--bfactor", choices=("score", "error", "b"), help="B column: confidence 0-100, error in Å, or B factor"
@@ -220,6 +226,9 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
         settings = dataclasses.replace(settings, template=tuple(options.template))
     if getattr(options, "other_model", None):
         settings = dataclasses.replace(settings, together=tuple(options.other_model))
+    if getattr(options, "torsion_density", None):
+        energy = dataclasses.replace(settings.energy, torsion_densities=tuple(options.torsion_density))
+        settings = dataclasses.replace(settings, energy=energy)
     given = {name: getattr(options, name, None) for name in ("temperature", "ph", "ionic")}
     given = {name: value for name, value in given.items() if value is not None}
     settings = dataclasses.replace(settings, conditions=dataclasses.replace(settings.conditions, **given))

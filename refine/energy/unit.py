@@ -79,14 +79,21 @@ def unit_of(folder: Path) -> Unit | None:
 def _read(path: Path) -> Unit:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        figures = {
-            name: tuple(float(v) for v in values.pop(name))
-            for name in ("by_energy", "by_fluctuation", "order_by_energy", "order_by_fluctuation")
-        }
-        if any(len(figure) != 3 for figure in figures.values()):
-            raise ValueError("a figure has a value and its interval")
-        return Unit(**figures, **values)
+        return Unit(
+            by_energy=_figure(values["by_energy"]),
+            by_fluctuation=_figure(values["by_fluctuation"]),
+            order_by_energy=_figure(values["order_by_energy"]),
+            order_by_fluctuation=_figure(values["order_by_fluctuation"]),
+            proteins=int(values["proteins"]),
+            structures=int(values["structures"]),
+            networks={str(name): str(value) for name, value in values["networks"].items()},
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"the unit of the learned terms cannot be read: {error}", file=str(path), remedy="Install refine again"
         ) from error
+
+
+def _figure(values: Any) -> Figure:
+    value, low, high = (float(v) for v in values)
+    return value, low, high
