@@ -7,7 +7,7 @@
 ``predictors``: proteins of DATA/predicted with a model by AlphaFold2 and one by ESMFold (not by variants of AlphaFold2,
 some of which saw the native's backbone). ``homology``: chains with homology models of two templates or more, one chain
 of each cluster that training kept out of its pairs of relatives; the two models of highest CA lDDT. In both each of the
-two is refined alone and with the other; ``first`` is the one that is nearer to the native. ``template``: targets of the
+two is refined alone and with the other; ``first`` is the one of higher CA lDDT. ``template``: targets of the
 tune halves for which the native of another target of any set is a relative, by the rule of ``--template``; relatives
 with 95 % identity or more to the native are left out. Smallest first, ``refine run --fast``, seed 0. As controls START
 and the input moved as far as the run with the other structure moved it, in a random smooth direction (not finished).
@@ -30,7 +30,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from evidence import table
 from stages import SETS, tune_cases
 
 from refine.assess.compare import compare
@@ -38,6 +37,7 @@ from refine.bench.control import move_sizes, random_direction, seed_of
 from refine.bench.manifest import read_manifest
 from refine.bench.statistics import mean_interval
 from refine.evidence.structures import alignments
+from refine.files import json_text
 from refine.networks.weights import Networks, load_networks
 from refine.pipeline import refine_file
 from refine.settings import RunSettings, fast
@@ -102,12 +102,12 @@ def run(case: Case, place: Path, networks: Networks, *, known: bool) -> dict[str
 
 
 def both_ways(name: str, native: Path, models: list[Path]) -> Iterator[Case]:
-    """Each of two models with the other; the better one is given first."""
+    """Each of two models with the other; the one of higher CA lDDT is given first."""
     for which, own, other in (("first", *models), ("second", *reversed(models))):
         yield Case(name, which, own, native, "together", other)
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
+def table_of(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8") as stream:
         return list(csv.DictReader(stream, delimiter="\t"))
 
@@ -115,7 +115,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 def predictors(data: Path, out: Path) -> Iterator[Case]:
     """The best model of each of ``PREDICTORS`` of a protein, smallest proteins first."""
     folder, by_protein = data / "predicted", defaultdict(list)
-    for row in rows_of(folder / "index.tsv"):
+    for row in table_of(folder / "index.tsv"):
         if row["program"] in PREDICTORS and int(row["residues_model"]) <= LONGEST:
             by_protein[row["protein"]].append(row)
     for protein, rows in sorted(by_protein.items(), key=lambda item: int(item[1][0]["residues_model"])):
@@ -129,7 +129,7 @@ def predictors(data: Path, out: Path) -> Iterator[Case]:
 def homology(data: Path, out: Path) -> Iterator[Case]:
     """The two best homology models of a chain of each cluster kept out of training's pairs, smallest first."""
     by_chain = defaultdict(list)
-    for row in rows_of(data / "models" / "index.tsv"):
+    for row in table_of(data / "models" / "index.tsv"):
         if cluster_held_out(row["cluster30"]) and int(row["residues"]) <= LONGEST:
             by_chain[row["id"]].append(row)
     seen: set[str] = set()
@@ -182,24 +182,57 @@ PARTS: dict[str, Callable[[Path, Path], Iterator[Case]]] = {
 }  # fmt: skip
 
 
-def controls(found: dict[str, dict[str, Any]], modes: tuple[str, ...]) -> str:
-    """Random direction against START, and each mode with the other structure in pairs with the one without."""
-    lines = ["| in pairs | n | ΔGDT-HA | ΔlDDT Cα | improved |", "|---|---|---|---|---|"]
+Side = tuple[dict[str, Any], str]
+"""A run and which of its structures."""
+
+
+def compared(found: dict[str, dict[str, Any]], modes: tuple[str, ...]) -> dict[str, list[tuple[Side, Side]]]:
+    """What is compared in pairs: each mode with the other structure with the one without, random direction with START,
+    and of two models refined together and of the two alone the one of higher confidence.
+    """
+    pairs: dict[str, list[tuple[Side, Side]]] = {}
     for mode in modes:
         which, _, known = mode.partition(" ")
         if known in OTHER:
             of = [runs for runs in found.values() if mode in runs]
-            changes = {f"{mode} − alone": [(runs[mode], "model_1", runs[f"{which} alone"], "model_1") for runs in of]}
-            changes[f"{mode}, random − START"] = [(runs[mode], "random", runs[mode], "input") for runs in of]
-            for name, pairs in changes.items():
-                ha, ca = (
-                    np.array([a["scores"][i][key] - b["scores"][j][key] for a, i, b, j in pairs]) for key in SCORES[:2]
-                )
-                one, two = mean_interval(ha), mean_interval(ca)
-                lines.append(
-                    f"| {name} | {len(ha)} | {one.value:+.2f} ({one.low:+.2f} … {one.high:+.2f}) | "
-                    f"{two.value:+.4f} ({two.low:+.4f} … {two.high:+.4f}) | {(ha > 0).mean():.0%} |"
-                )
+            pairs[f"{mode} − alone"] = [((runs[mode], "model_1"), (runs[f"{which} alone"], "model_1")) for runs in of]
+            pairs[f"{mode}, random − START"] = [((runs[mode], "random"), (runs[mode], "input")) for runs in of]
+    if "second together" in modes:
+        whole = [runs for runs in found.values() if "second together" in runs]
+        pairs["chosen by confidence, together − alone"] = [
+            ((_chosen(runs, "together"), "model_1"), (_chosen(runs, "alone"), "model_1")) for runs in whole
+        ]
+    return pairs
+
+
+def _chosen(runs: dict[str, Any], known: str) -> dict[str, Any]:
+    of: dict[str, Any] = max((runs[f"{which} {known}"] for which in ("first", "second")), key=lambda r: r["confidence"])
+    return of
+
+
+def rows(found: dict[str, dict[str, Any]], modes: tuple[str, ...]) -> dict[str, Any]:
+    """What each mode changes against START, then the comparisons of ``compared``: means with 95 % intervals."""
+    pairs = {mode: [((runs[mode], "model_1"), (runs[mode], "input")) for runs in found.values() if mode in runs]
+             for mode in modes} | compared(found, modes)  # fmt: skip
+    told: dict[str, Any] = {}
+    for name, of in pairs.items():
+        change = {
+            key: np.array([a["scores"][i][key] - b["scores"][j][key] for (a, i), (b, j) in of]) for key in SCORES[:2]
+        }
+        told[name] = {key: dataclasses.asdict(mean_interval(values)) for key, values in change.items()}
+        told[name] |= {"n": len(of), "improved_percent": float(100 * (change["gdt_ha"] > 0).mean())}
+    return told
+
+
+def printed(told: dict[str, Any]) -> str:
+    """``rows`` as a table."""
+    lines = ["| run | n | ΔGDT-HA | ΔlDDT Cα | improved |", "|---|---|---|---|---|"]
+    for name, row in told.items():
+        ha, ca = (row[key] for key in SCORES[:2])
+        lines.append(
+            f"| {name} | {row['n']} | {ha['value']:+.2f} ({ha['low']:+.2f} … {ha['high']:+.2f}) | "
+            f"{ca['value']:+.4f} ({ca['low']:+.4f} … {ca['high']:+.4f}) | {row['improved_percent']:.0f} % |"
+        )
     return "\n".join(lines)
 
 
@@ -211,6 +244,7 @@ def main() -> int:
     parser.add_argument("--bench", type=Path, help="folder of targets.tsv and predicted.tsv")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=8, help="proteins, smallest first")
+    parser.add_argument("--result", type=Path, metavar="FILE.json", help="where the means of the part are put, too")
     args = parser.parse_args()
     folder = args.bench if args.part == "template" else args.data
     if folder is None:
@@ -229,7 +263,11 @@ def main() -> int:
                     print(name, mode, json.dumps(of_target[mode]), file=sys.stderr, flush=True)
                     path.write_text(json.dumps(found, indent=1) + "\n")
     modes = tuple(dict.fromkeys(mode for of_target in found.values() for mode in of_target))
-    print(table(found, modes), controls(found, modes), sep="\n\n")
+    told = rows(found, modes)
+    print(printed(told))
+    if args.result:
+        whole = json.loads(args.result.read_text(encoding="utf-8")) if args.result.is_file() else {}
+        args.result.write_text(json_text(whole | {args.part: {"proteins": list(found), "rows": told}}))
     return 0
 
 

@@ -181,6 +181,7 @@ def main() -> int:
     parser.add_argument("--bench", type=Path, required=True, help="folder of targets.tsv and predicted.tsv")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=8, help="targets of each set, smallest first")
+    parser.add_argument("--result", type=Path, metavar="FILE.json", help="where the summary is put, too")
     args = parser.parse_args()
     torch.set_num_threads(1)
     base = dataclasses.replace(engine_settings(RunSettings().networks), likelihood_moves=False)
@@ -199,6 +200,8 @@ def main() -> int:
         told[chosen] = summary(list(of_set.values()))
     told["both"] = summary([one for of_set in found.values() for one in of_set.values()])
     print(json_text(told), end="")
+    if args.result:
+        args.result.write_text(json_text(told))
     return 0
 
 
