@@ -164,7 +164,7 @@ def summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         mode: {
             "factor": round(miscalibration(found, mode)[0], 2),
             "error over spread by fifth": [round(v, 3) for v in miscalibration(found, mode)[1]],
-            "mean |ln ratio|": bootstrapped(found, away(mode)),
+            "mean log ratio": bootstrapped(found, away(mode)),
         }
         for mode in MODES
     }

@@ -188,10 +188,10 @@ def heat_section(values: Mapping[str, Any]) -> Iterator[str]:
     spearman, lines = both["spearman with distance"], []
     for name in HEAT_ROWS:
         value, low, high = spearman[f"spread, {name}"]
-        apart = both["calibration"][name]["mean |ln ratio|"]
+        apart = both["calibration"][name]["mean log ratio"]
         lines.append([f"spread, {name}", _plain(value, low, high), _plain(*apart)])
     lines += [[name, _plain(*spearman[name]), ""] for name in spearman if name not in [row[0] for row in lines]]
-    yield table(["what", "Spearman", "mean |ln ratio|"], lines)
+    yield table(["what", "Spearman", "mean log ratio"], lines)
 
 
 def _plain(value: float, low: float, high: float) -> str:
