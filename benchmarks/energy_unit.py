@@ -1,6 +1,6 @@
 """What one kcal/mol of the learned terms is worth, two ways, and how our charges agree with OpenMM's.
 
-    python benchmarks/energy_unit.py --data DATA_FOLDER --out FILE.json [--count 8] [--moves 8]
+    python benchmarks/energy_unit.py --data DATA_FOLDER --out FILE.json [--count 8] [--moves 6] [--write models/small]
 
 Crystal structures at 2 Å or better of the valid and test splits of index.tsv, smallest first, each prepared and
 minimised in OpenMM (ff14SB, OBC), and small smooth moves of each, minimised likewise with their backbones held.
@@ -10,6 +10,9 @@ minimised in OpenMM (ff14SB, OBC), and small smooth moves of each, minimised lik
    3 B / 8π² of CA. Their ratio is the factor that gives the learned terms the crystal's fluctuations.
 3. Spearman of the term "electrostatics" without its inner cutoff with what charges and solvent contribute to OpenMM's
    energy, over the same moves.
+
+``--write`` puts 1 and 2 beside the trained files, where scores.csv and, after ``python -m refine.training.card``, the
+card take them from.
 """
 
 from __future__ import annotations
@@ -31,8 +34,10 @@ from scipy.stats import spearmanr
 from refine.energy.curvature import Curved, curved_part
 from refine.energy.electrostatics import HALF_WIDTH, Electrostatics
 from refine.energy.learned import KT
+from refine.energy.unit import LEARNED, UNIT_FILE
 from refine.engine import Engine
-from refine.files import csv_rows
+from refine.files import csv_rows, json_text, write_text
+from refine.networks.checksums import read_checksums
 from refine.networks.weights import Networks, load_networks
 from refine.physics.conditions import Conditions
 from refine.physics.forcefield import KJ_PER_KCAL, ForceFieldSystem
@@ -46,7 +51,6 @@ from refine.structure.ride import ride
 from refine.training.decoys import deformed
 
 Array = NDArray[np.float64]
-LEARNED = ("prior", "mediated", "likelihood")
 HOLD = 5
 """Force group of what holds the backbone, which no energy contains."""
 STIFFNESS = 5.0
@@ -156,19 +160,27 @@ def summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         ratio = [np.median(one["learned_A2"]) / np.median(one["crystal_A2"]) for one in some.values()]
         order = [spearmanr(one["learned_A2"], one["crystal_A2"]).statistic for one in some.values()]
         return {
-            "factor_by_energy": slope(learned, whole),
-            "spearman_learned_openmm": float(spearmanr(learned, whole).statistic),
-            "factor_by_fluctuation": float(np.median(ratio)),
-            "spearman_fluctuation": float(np.mean(order)),
+            "by_energy": slope(learned, whole),
+            "order_by_energy": float(spearmanr(learned, whole).statistic),
+            "by_fluctuation": float(np.median(ratio)),
+            "order_by_fluctuation": float(np.mean(order)),
             "spearman_charges": float(spearmanr(centred(some, "own_charges"), centred(some, "charges")).statistic),
         }
 
     drawn = [figures([str(name) for name in rng.choice(names, len(names))]) for _ in range(500)]
-    told: dict[str, Any] = {"proteins": len(found), "rows": sum(len(one["rows"]) for one in found.values())}
+    told: dict[str, Any] = {"proteins": len(found), "structures": sum(len(one["rows"]) for one in found.values())}
     for key, value in figures(names).items():
         low, high = np.percentile([one[key] for one in drawn], [2.5, 97.5])
         told[key] = [round(float(v), 4) for v in (value, low, high)]
     return told
+
+
+def write_unit(told: dict[str, Any], folder: Path) -> None:
+    """unit.json of the trained files in ``folder``, with the checksums of those that make the energy."""
+    sums = read_checksums(folder) or {}
+    networks = {name: value for name, value in sums.items() if name.startswith(("prior", "likelihood"))}
+    values = {key: value for key, value in told.items() if key != "spearman_charges"}
+    write_text(folder / UNIT_FILE, json_text(values | {"networks": networks}))
 
 
 def chains(data: Path, count: int) -> list[Path]:
@@ -188,7 +200,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of index.tsv and chains")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=8, help="chains, smallest first")
-    parser.add_argument("--moves", type=int, default=8, help="moves of each")
+    parser.add_argument("--moves", type=int, default=6, help="moves of each")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="trained files that unit.json is written to")
     parser.add_argument("--part", type=int, nargs=2, default=(0, 1), help="this part of so many, to share the work")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -199,7 +212,10 @@ def main() -> int:
             found[path.name] = measured(path, args.moves, networks)
             print(path.name, found[path.name]["residues"], file=sys.stderr, flush=True)
             args.out.write_text(json.dumps(found) + "\n")
-    print(json.dumps(summary(found), indent=1))
+    told = summary(found)
+    print(json.dumps(told, indent=1))
+    if args.write:
+        write_unit(told, args.write)
     return 0
 
 

@@ -9,8 +9,8 @@
 
 The list of experiments in benchmarks/README.md is the index of benchmarks/LOG.md. Collected are numbers alone:
 ``bench_NAME.json`` and ``bench_NAME.csv``, or ``rank_NAME.json`` and ``rank_NAME.csv``; commands, folders and error
-texts of other programs stay behind. ``md_cost.json`` is written by benchmarks/md_cost.py and ``ablation.json`` by
-benchmarks/ablation.py.
+texts of other programs stay behind. ``md_cost.json``, ``ablation.json``, ``other_structures.json`` and ``heat.json``
+are written by md_cost.py, ablation.py, evidence_structures.py and heat.py in benchmarks.
 """
 
 from __future__ import annotations
@@ -148,6 +148,56 @@ def ablation_section(values: Mapping[str, Any]) -> Iterator[str]:
     yield table(["engine", "Δ GDT-HA", "Δ lDDT Cα", "improved %"], lines)
 
 
+STRUCTURE_PARTS = {
+    "predictors": "AlphaFold2 and ESMFold of one protein, each with the other",
+    "homology": "homology models of two templates, each with the other",
+    "template": "the nearest relative of known structure, below 95 % identity",
+}
+HEAT_ROWS = ("without", "heat", "wide without", "wide heat", "wide shifted")
+
+
+def structures_section(values: Mapping[str, Any]) -> Iterator[str]:
+    """What other structures add to a run."""
+    yield (
+        "**Other structures as evidence** (`benchmarks/evidence_structures.py`; `--fast`, model 1; `first` is that of "
+        "two models with the higher CA lDDT; rows with a minus sign are in pairs, others against START):"
+    )
+    lines = []
+    for part, label in STRUCTURE_PARTS.items():
+        for name, row in values.get(part, {}).get("rows", {}).items():
+            ha, ca = (_mean(row[key], digits) for key, digits in (("gdt_ha", 2), ("lddt_ca", 4)))
+            lines.append([label, name, str(row["n"]), ha, ca, number(row["improved_percent"], 0)])
+            label = ""
+    yield table(["with", "run", "n", "Δ GDT-HA", "Δ lDDT Cα", "improved %"], lines)
+
+
+def _mean(interval: Mapping[str, float], digits: int) -> str:
+    value, low, high = (number(interval[key], digits, signed=True) for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def heat_section(values: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the spread of an ensemble tells errors better with temperatures by confidence."""
+    both = values["both"]
+    yield (
+        f"**Spread of the ensemble against true errors** (`benchmarks/heat.py`, {both['n']} targets of the tune "
+        "halves, six replicas; wide: fifty times the noise; shifted: the temperatures of other residues): mean of "
+        "Spearman's correlation within targets with the distance of CA from the native's; and how far spread and error "
+        "of the fifths of all residues by spread are apart, once both have the same mean square:"
+    )
+    spearman, lines = both["spearman with distance"], []
+    for name in HEAT_ROWS:
+        value, low, high = spearman[f"spread, {name}"]
+        apart = both["calibration"][name]["mean log ratio"]
+        lines.append([f"spread, {name}", _plain(value, low, high), _plain(*apart)])
+    lines += [[name, _plain(*spearman[name]), ""] for name in spearman if name not in [row[0] for row in lines]]
+    yield table(["what", "Spearman", "mean log ratio"], lines)
+
+
+def _plain(value: float, low: float, high: float) -> str:
+    return f"{number(value, 2)} [{number(low, 2)}, {number(high, 2)}]"
+
+
 def all_tables(results: Path) -> str:
     """Every table, from the files there are: the generated part of benchmarks/README.md."""
     parts: list[str] = []
@@ -157,6 +207,10 @@ def all_tables(results: Path) -> str:
         parts += rank_section(path.stem.removeprefix("rank_"), read_json(path))
     if (results / "ablation.json").is_file():
         parts += ablation_section(read_json(results / "ablation.json"))
+    if (results / "other_structures.json").is_file():
+        parts += structures_section(read_json(results / "other_structures.json"))
+    if (results / "heat.json").is_file():
+        parts += heat_section(read_json(results / "heat.json"))
     parts += seeds_section(results / "seeds")
     if (results / "md_cost.json").is_file():
         parts += cost_section(read_json(results / "md_cost.json"))

@@ -73,6 +73,12 @@ def parser() -> argparse.ArgumentParser:
         help="structure of a relative, whose distances become evidence; repeatable",
     )
     run.add_argument(
+        "--other-model",
+        action="append",
+        metavar="FILE",
+        help="another model of the same protein, whose distances become evidence; repeatable",
+    )
+    run.add_argument(
         "--together",
         action="store_true",
         help="the inputs are models of one protein: each is refined with the others as evidence, and all are ranked",
@@ -81,6 +87,12 @@ def parser() -> argparse.ArgumentParser:
         "--heat",
         metavar="RESIDUES=K",
         help='temperatures of the noise, e.g. "A:40-55=600", several separated by semicolons, or "confidence"',
+    )
+    run.add_argument(
+        "--torsion-density",
+        action="append",
+        metavar="FILE|NAME",
+        help="density of refine simulate-residue in place of the Ramachandran term of its residue; repeatable",
     )
     conditions(run)
     run.add_argument(
@@ -212,6 +224,11 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
         settings = dataclasses.replace(settings, evidence=tuple(options.evidence))
     if getattr(options, "template", None):
         settings = dataclasses.replace(settings, template=tuple(options.template))
+    if getattr(options, "other_model", None):
+        settings = dataclasses.replace(settings, together=tuple(options.other_model))
+    if getattr(options, "torsion_density", None):
+        energy = dataclasses.replace(settings.energy, torsion_densities=tuple(options.torsion_density))
+        settings = dataclasses.replace(settings, energy=energy)
     given = {name: getattr(options, name, None) for name in ("temperature", "ph", "ionic")}
     given = {name: value for name, value in given.items() if value is not None}
     settings = dataclasses.replace(settings, conditions=dataclasses.replace(settings.conditions, **given))

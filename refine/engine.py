@@ -25,6 +25,7 @@ from refine.energy.free_energy import FreeEnergy
 from refine.energy.learned import LIKELIHOOD, AppliedNetworks, learned_terms
 from refine.energy.system import System
 from refine.energy.term import Term
+from refine.energy.unit import Unit, unit_of
 from refine.ensemble.ensemble import Ensemble
 from refine.evidence.read import Evidence
 from refine.networks.weights import Networks, load_networks
@@ -42,8 +43,8 @@ class StructureScore:
         terms: weighted terms and their ``total``, kcal/mol.
         per_residue: the terms, clashes and, with several networks, their ``disagreement`` on where CA belongs (Å),
             column → (L,).
-        quality: numbers that need no energy, by column of scores.csv, and with networks the ``judge``'s mean expected
-            CA lDDT × 100.
+        quality: numbers that are no part of the score, by column of scores.csv: with networks also the ``judge``'s mean
+            expected CA lDDT × 100, and the learned terms in both measured units (``energy.unit``).
         estimate: expected lDDT and error of each residue.
     """
 
@@ -181,6 +182,11 @@ class Engine:
             table = self.energy.at(self.coords)(self.coords)
         return table.replica(0), {name: value[0].cpu().numpy() for name, value in table.per_residue.items()}
 
+    @property
+    def unit(self) -> Unit | None:
+        """What the learned terms are worth in kcal/mol; None without networks, or where it was not measured."""
+        return None if self.networks is None else unit_of(self.networks.folder)
+
     def score(self, context: Context | None = None) -> StructureScore:
         """Free energy, quality and confidence of the protein; learned targets and side chains are taken at it.
 
@@ -191,6 +197,7 @@ class Engine:
         quality, per_residue = checked.totals(), {**per_term, "clashes": checked.clashes_per_residue.astype(np.float32)}
         if self.applied is not None:
             quality["judge"] = 100.0 * float(self.applied.judged(self.coords).mean())
+            quality |= {} if self.unit is None else self.unit.columns(terms)
             if len(self.applied.networks.priors) > 1:
                 per_residue["disagreement"] = self.applied.fields(self.coords).disagreement[0].cpu().numpy()
         return StructureScore(dict(terms), per_residue, quality, self.accuracy(self.coords, context)[0])

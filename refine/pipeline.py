@@ -117,6 +117,8 @@ def refine_file(
     with opened(folder, prepared, settings, progress) as (record, tell):
         if engine.networks is not None:
             record.values["networks"] = engine.networks.facts
+        if engine.unit is not None:
+            record.values["learned_unit"] = engine.unit.facts()
         if engine.groups is not None:
             record.values["charges"] = charge_facts(engine.groups, engine.pka_source, settings, prepared.protein)
         with (

@@ -45,7 +45,7 @@ def run_together(
     ``together.csv`` beside the run folders has all models, best first.
 
     Args:
-        items: what ``batch.plan`` gave for the models; settings: of all, whose ``together`` is set here.
+        items: what ``batch.plan`` gave for the models; settings: of all; the others are added to its ``together``.
         progress: a display for each input; resume: as of ``refine_file``.
 
     Returns:
@@ -60,7 +60,7 @@ def run_together(
 
     def work(item: BatchItem, tell: Progress) -> RunResult:
         others = tuple(str(other.path) for other in items if other.path != item.path)
-        own = dataclasses.replace(settings, together=others)
+        own = dataclasses.replace(settings, together=(*settings.together, *others))
         result = refine_file(item.path, item.out, own, tell, resume=resume)
         results[item.path] = result
         return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from refine import cli
 from refine.batch import BatchItem, Outcome, exit_code, plan
+from refine.settings import RunSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = """
@@ -278,3 +280,24 @@ def test_the_command_line_starts_without_the_heavy_libraries() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"
+
+
+def test_what_is_known_reaches_the_settings() -> None:
+    arguments = ["--evidence", "a.tsv", "--evidence", "b.npz", "--template", "c.pdb", "--other-model", "d.cif"]
+    arguments += [
+        "--torsion-density",
+        "ALA",
+        "--heat",
+        "confidence",
+        "--ph",
+        "5",
+        "--ionic",
+        "0.2",
+        "--temperature",
+        "310",
+    ]
+    settings = cli.settings_of(cli.parser().parse_args(["run", "x.pdb", *arguments]))
+    assert settings.evidence_files == ("a.tsv", "b.npz", "c.pdb", "d.cif") and settings.together == ("d.cif",)
+    assert settings.energy.torsion_densities == ("ALA",) and settings.heat == "confidence"
+    assert dataclasses.astuple(settings.conditions) == (310.0, 5.0, 0.2)
+    assert cli.settings_of(cli.parser().parse_args(["run", "x.pdb"])) == RunSettings()

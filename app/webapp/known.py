@@ -13,7 +13,7 @@ import streamlit as st
 from refine.errors import RefineError
 from refine.queue.isolated import read_known
 from refine.queue.request import Request
-from refine.queue.uploads import EVIDENCE_ENDINGS, Upload, evidence_name
+from refine.queue.uploads import KNOWN_ENDINGS, Upload, known_name
 from refine.report.sections import EvidenceTables, evidence_tables
 from webapp.server import settings
 from webapp.text import counted, plain
@@ -25,6 +25,15 @@ CONDITIONS = {
                     "where the server's settings sample at a temperature."),
 }  # fmt: skip
 """Field of ``Request`` → words, least, most, step, and what it is for."""
+FILES = {
+    "evidence": ("Evidence on distances", "Tables of distances and contacts, AlphaFold's expected errors or a "
+                 "distogram. The help page has an example."),
+    "template": ("Structures of relatives", "A known structure of a related protein: it is aligned by sequence, and "
+                 "its distances become evidence, the weaker the more residues differ."),
+    "together": ("Other models of this protein", "Models by other programs: their distances become evidence, the "
+                 "weaker the more they are expected to be wrong."),
+}  # fmt: skip
+"""Field of ``Request`` that names files → words, and what they are."""
 MOST_FILES = 10
 MOST_ROWS = 200
 """Rows of evidence that are shown."""
@@ -52,15 +61,17 @@ def ask() -> Known:
         files: dict[str, bytes] = {}
         if earlier and st.checkbox(f"Evidence of the earlier run: {plain(', '.join(earlier))}", value=True):
             files |= earlier
-        uploads = st.file_uploader(
-            "Evidence on distances",
-            type=[ending.removeprefix(".") for ending in EVIDENCE_ENDINGS],
-            accept_multiple_files=True,
-            key=f"evidence_{number}",
-            max_upload_size=settings().max_upload_mb,
-            help="Tables of distances and contacts, AlphaFold's expected errors or a distogram. The help page has an "
-            "example.",
-        )
+        uploads = {
+            kind: st.file_uploader(
+                words,
+                type=[ending.removeprefix(".") for ending in KNOWN_ENDINGS[kind]],
+                accept_multiple_files=True,
+                key=f"{kind}_{number}",
+                max_upload_size=settings().max_upload_mb,
+                help=meaning,
+            )
+            for kind, (words, meaning) in FILES.items()
+        }
         heat = st.text_input(
             "Temperatures of residues, K",
             placeholder="A:40-55=600; B=350",
@@ -70,7 +81,7 @@ def ask() -> Known:
         ).strip()
         conditions = _conditions(number)
     try:
-        files |= {evidence_name(upload.name): upload.getvalue() for upload in uploads}
+        files |= {known_name(one.name, kind): one.getvalue() for kind, several in uploads.items() for one in several}
     except RefineError as error:
         return Known({}, heat, conditions, str(error))
     if len(files) > MOST_FILES:

@@ -53,8 +53,8 @@ def again(job_id: str) -> None:
             take(f"{file.rpartition('.')[0]}_{asked[1]}.cif", read_plain(folder / RUN, f"{asked[1]}.cif"))
         else:
             take(file, read_plain(folder, file))
-        evidence = from_dict(job.options).evidence if job else ()
-        st.session_state[known.EARLIER] = {name: read_plain(folder, name) for name in evidence}
+        files = from_dict(job.options).known_files if job else ()
+        st.session_state[known.EARLIER] = {name: read_plain(folder, name) for name in files}
     except RefineError as error:
         st.error(plain(str(error)))
 

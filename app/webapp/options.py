@@ -12,7 +12,7 @@ import streamlit as st
 from refine.errors import RefineError
 from refine.propagation.settings import PropagationSettings
 from refine.queue.request import B_COLUMNS, BOUNDS, DEVICES, Request
-from refine.queue.uploads import Preview, Upload
+from refine.queue.uploads import Preview, Upload, of_kind
 from refine.settings import RunSettings, read_settings
 from refine.structure.selection import parse_selection
 from webapp import known
@@ -79,7 +79,9 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> Asked:
             model=model,
             heat=what.heat,
             **what.conditions,
-            evidence=tuple(what.files),
+            evidence=of_kind(what.files, "evidence"),
+            template=of_kind(what.files, "template"),
+            together=of_kind(what.files, "together"),
         )
         problem = check(request, preview) or known.checked(upload, what, request)
     except RefineError as error:

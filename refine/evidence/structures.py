@@ -56,12 +56,18 @@ def model_rows(protein: Protein, other: OtherModel) -> tuple[Pairs, Note]:
     Raises:
         InputError: it is of another protein.
     """
-    matching = match_residues(protein, other.protein)
+    remedy = "Give models of one protein, or a relative as --template"
+    try:
+        matching = match_residues(protein, other.protein)
+    except InputError as error:
+        raise InputError(
+            "it is another protein: no sequence corresponds", file=str(other.path), remedy=remedy
+        ) from error
     if matching.identity < SAME_PROTEIN:
         raise InputError(
             f"it is another protein: {matching.identity:.0%} of the {len(matching)} residues that correspond are alike",
             file=str(other.path),
-            remedy="Give models of one protein, or a relative as --template",
+            remedy=remedy,
         )
     pairs = _rows(MODEL, protein, other.protein, matching.model_index, matching.native_index, other.error, other.path)
     text = f"{other.path.name}: another model, {len(matching)} residues correspond, {len(pairs)} distances"

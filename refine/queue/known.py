@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from refine.errors import InputError, RefineError
+from refine.evidence.read import Evidence, read_evidence
+from refine.evidence.structures import OtherModel
 from refine.propagation.field import heat_of
-from refine.queue.request import Request
+from refine.queue.request import KNOWN, Request
 from refine.queue.settings import AppSettings
-from refine.queue.uploads import Upload, read_checked
+from refine.queue.uploads import Upload, of_kind, read_checked
 from refine.run.evidence import described
-from refine.run.inputs import evidence_for, prepared_for
+from refine.run.inputs import prepared_for
 from refine.settings import RunSettings
+from refine.structure.notes import Note
+from refine.structure.protein import Protein
+from refine.structure.read import read_structure
+
+OF_THE_RUN = Note(
+    "evidence", "how far other models are expected to be wrong is estimated by the run; their rows are counted with 1 Å"
+)
 
 
 def check_known(
@@ -24,7 +34,7 @@ def check_known(
     """Read evidence and temperatures of residues as the run would; gives the evidence in the words of ``run.evidence``.
 
     Args:
-        upload: as checked; files: of evidence, by the names of ``uploads.evidence_name``.
+        upload: as checked; files: of evidence, relatives and other models, by the names of ``uploads.known_name``.
         request: MODEL of the file, frozen residues, temperatures.
         settings: for the limit of residues; place: a folder to work in.
 
@@ -37,12 +47,12 @@ def check_known(
     read_checked(upload, settings, place)
     for name, data in files.items():
         (place / name).write_bytes(data)
-    run = RunSettings(model=request.model, freeze=request.freeze, evidence=tuple(str(place / name) for name in files))
+    run = RunSettings(model=request.model, freeze=request.freeze)
     try:
         prepared = prepared_for(place / upload.file, run)
         if request.heat:
             heat_of(request.heat, prepared.protein, np.ones(len(prepared.protein)))
-        evidence = evidence_for(prepared, run, None)
+        evidence = known_of(prepared.protein, files, settings, place) if files else None
     except RefineError as error:
         file = None if error.file is None else Path(error.file).name
         raise InputError(
@@ -51,3 +61,16 @@ def check_known(
     if evidence is None:
         return {}
     return described(evidence, {"input": prepared.protein}) | {"notes": [str(note) for note in evidence.notes]}
+
+
+def known_of(protein: Protein, names: Iterable[str], settings: AppSettings, place: Path) -> Evidence:
+    """What the files ``names`` in the folder ``place`` know of ``protein``; errors as of ``check_known``."""
+    paths = {kind: [place / name for name in of_kind(names, kind)] for kind in KNOWN}
+    for path in paths["template"]:
+        read_structure(path, max_residues=settings.max_residues)
+    others = []
+    for path in paths["together"]:  # how far they are wrong takes the networks, which only the run loads
+        other = read_structure(path, max_residues=settings.max_residues).protein
+        others.append(OtherModel(path, other, np.ones(len(other))))
+    found = read_evidence(paths["evidence"], protein, paths["template"], others)
+    return dataclasses.replace(found, notes=(*found.notes, *((OF_THE_RUN,) if others else ())))

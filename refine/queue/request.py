@@ -19,6 +19,8 @@ RUN = "run"
 """Name of the run folder inside the job folder."""
 BOUNDS = {"models": (1, 20), "steps": (0, 5000), "seed": (0, 2**31 - 1)}
 MAX_SELECTION = 2000
+KNOWN = {"evidence": "--evidence", "template": "--template", "together": "--other-model"}
+"""Field of ``Request`` that names files → option of ``refine run`` that takes each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Request:
         model: which MODEL of the file; None: the first.
         heat: temperatures of residues, as ``refine run --heat`` takes them.
         temperature, ph, ionic: conditions under which the protein is meant (K, pH, mol/l); None: not given.
-        evidence: names of files in the job's folder, as ``uploads.evidence_names`` makes them.
+        evidence: names of files in the job's folder, as ``uploads.known_name`` makes them; template: of relatives;
+            together: of other models of the protein.
     """
 
     models: int | None = None
@@ -49,6 +52,8 @@ class Request:
     ph: float | None = None
     ionic: float | None = None
     evidence: tuple[str, ...] = ()
+    template: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, (least, most) in BOUNDS.items():
@@ -66,11 +71,16 @@ class Request:
         if len(self.heat) > MAX_SELECTION or not self.heat.isprintable():
             raise InputError("the temperatures cannot be read", remedy='Write ranges and K, e.g. "A:40-55=600"')
         Conditions(self.temperature, self.ph, self.ionic)  # refuses what lies out of bounds
-        assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name) for name in self.evidence)
+        assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name) for name in self.known_files)
+
+    @property
+    def known_files(self) -> tuple[str, ...]:
+        """Names of all files that say something of the structure besides the model."""
+        return (*self.evidence, *self.template, *self.together)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that ``from_dict`` takes, as JSON gives them back."""
-        return {**dataclasses.asdict(self), "evidence": list(self.evidence)}
+        return {**dataclasses.asdict(self), **{name: list(getattr(self, name)) for name in KNOWN}}
 
     def arguments(self, file: str, base: str = "") -> list[str]:
         """Arguments of ``refine`` that run this on ``file``; ``base`` is a settings file or empty."""
@@ -82,7 +92,7 @@ class Request:
         for name, default in (("freeze", ""), ("heat", ""), ("device", "auto"), ("bfactor", "score")):
             value = getattr(self, name)
             options += [] if value == default else [f"--{name}={value}"]
-        options += [f"--evidence=./{name}" for name in self.evidence]
+        options += [f"{option}=./{name}" for kind, option in KNOWN.items() for name in getattr(self, kind)]
         return ["run", f"./{file}", f"--out={RUN}", *options]
 
     def shown(self, file: str, base: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,9 @@ from refine.structure.write import write_cif
 
 ENDINGS = {"pdb": ".pdb", "mmcif": ".cif", "bcif": ".bcif"}
 EVIDENCE_ENDINGS = (".tsv", ".tab", ".txt", ".toml", ".npz", ".json")
+STRUCTURE_ENDINGS = (".pdb", ".ent", ".cif", ".mmcif", ".bcif", ".gz")
+KNOWN_ENDINGS = {"evidence": EVIDENCE_ENDINGS, "template": STRUCTURE_ENDINGS, "together": STRUCTURE_ENDINGS}
+"""Field of ``Request`` that names files of what is known → their endings."""
 MAX_NAME = 60
 PROPAGATION, FINISHING, OVERHEAD = 0.0022, 0.029, 4.0
 """Seconds on one core: per residue and step, per residue and finished structure (medians of 42 models of predicted.tsv
@@ -184,17 +187,23 @@ def read_checked(upload: Upload, settings: AppSettings, place: Path) -> ReadResu
         ) from error
 
 
-def evidence_name(name: str) -> str:
-    """A file name for the disk of a file of evidence; its ending says what it holds."""
+def known_name(name: str, kind: str = "evidence") -> str:
+    """A file name for the disk of a file of what is known; ``kind`` of ``KNOWN_ENDINGS``."""
     ending = Path(shown_name(name)).suffix.lower()
-    if ending not in EVIDENCE_ENDINGS:
+    if ending not in KNOWN_ENDINGS[kind]:
+        what = {"evidence": "evidence", "template": "a relative", "together": "another model"}[kind]
         raise InputError(
-            f"evidence is not read from {ending or 'a file without ending'}",
+            f"{what} is not read from {ending or 'a file without ending'}",
             file=shown_name(name),
-            remedy=f"Give {', '.join(EVIDENCE_ENDINGS)}",
+            remedy=f"Give {', '.join(KNOWN_ENDINGS[kind])}",
         )
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(shown_name(name)).stem).strip("._-")[:MAX_NAME]
-    return f"evidence_{safe or 'file'}{ending}"
+    return f"{kind}_{safe or 'file'}{ending}"
+
+
+def of_kind(names: Iterable[str], kind: str) -> tuple[str, ...]:
+    """Those of ``names`` that ``known_name`` made for ``kind``."""
+    return tuple(name for name in names if name.startswith(f"{kind}_"))
 
 
 def too_much(name: str, what: str) -> InputError:

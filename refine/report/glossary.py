@@ -16,6 +16,10 @@ GLOSSARY = {
     "input_finished": "The input with its side chains completed and its clashes removed: no merit of the moves.",
     "score": "The run's own free energy of a structure: learned terms and physical ones. Lower is better, for "
     "structures of the same protein alone; a gain in it comes with every run and is no proof of a gain in accuracy.",
+    "learned_by_energy": "The learned terms times the factor that gives their differences the size of OpenMM's energy. "
+    "Where this and the next row differ much, their unit is not defined: neither is a free energy.",
+    "learned_by_fluctuation": "The learned terms times the factor that gives residues the fluctuations that crystals "
+    "show. Where this and the row above differ much, the unit of the learned terms is not defined.",
     "judge": "Mean CA lDDT in points that a network expects which was trained to tell better models of a protein from "
     "worse ones; not calibrated, so it is for comparing structures of one protein.",
     "confidence": "Expected CA lDDT of each residue, 0–100; calibrated on models with known natives.",

@@ -56,6 +56,10 @@ GROUPS: tuple[tuple[str, tuple[Measure, ...]], ...] = (
         ),
     ),
 )
+UNITS: tuple[Measure, ...] = (
+    ("learned_by_energy", "learned terms in OpenMM's unit", 1, 0),
+    ("learned_by_fluctuation", "learned terms in the unit of fluctuations", 1, 0),
+)
 TILES = (
     ("gdt_ha", "GDT-HA to the native", 1),
     ("lddt_ca", "CA lDDT to the native (0–100)", 1),
@@ -152,10 +156,12 @@ def score_table(run: Contents) -> ScoreTable | None:
     columns = score_columns(run)
     if not columns:
         return None
-    measured = {key for _, measures in GROUPS for key, *_ in measures} | {"name", "file", "source", "score"}
+    measured = {key for _, measures in (*GROUPS, ("", UNITS)) for key, *_ in measures}
+    measured |= {"name", "file", "source", "score"}
     terms = [key for key in columns.get("input", {}) if key.startswith("term_")]
     energies: list[Measure] = [("score", "free energy, sum", 1, -1)]
     energies += [(key, key.removeprefix("term_").replace("_", " "), 1, -1) for key in terms]
+    energies += UNITS
     others = dict.fromkeys(key for column in columns.values() for key in column)
     rest = [(key, key, 2, 0) for key in others if key not in measured and not key.startswith("term_")]
     groups = [*GROUPS, ("Energy (kcal/mol, lower is better)", energies), ("Other", rest)]

@@ -1,5 +1,5 @@
-"""The card of a model folder, written from the headers of its trained files and nothing else, with their checksums and
-the numbers of the self-test.
+"""The card of a model folder, written from the headers of its trained files and ``unit.json``, if there is one, with
+their checksums and the numbers of the self-test.
 
     python -m refine.training.card FOLDER
 
@@ -17,6 +17,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from refine.energy.unit import WAYS, Unit, unit_of
 from refine.errors import ModelError, RefineError
 from refine.files import file_hash, write_text
 from refine.networks.checksums import write_checksums
@@ -55,8 +56,8 @@ _UNMEASURED = {
 
 
 def write_card(folder: Path) -> Path:
-    """Writes ``CARD.md`` of a model folder from the facts in its safetensors headers, which it returns, ``SHA256SUMS``,
-    and, where no network is missing, the numbers of the self-test.
+    """Writes ``CARD.md`` of a model folder from the facts in its safetensors headers and unit.json, ``SHA256SUMS`` and,
+    where no network is missing, the numbers of the self-test; gives the card.
 
     Raises:
         ModelError: no trained file in the folder, or a damaged one.
@@ -71,9 +72,10 @@ def write_card(folder: Path) -> Path:
         "Written by `refine train --export` from the headers of the trained files; do not edit.\n"
     ]
     parts += [_section(path) for path in paths]
+    write_checksums(folder)
+    parts.append(_unit_section(unit_of(folder)))
     card = folder / "CARD.md"
     write_text(card, "\n".join(parts))
-    write_checksums(folder)
     write_numbers(folder)
     return card
 
@@ -99,6 +101,29 @@ def _section(path: Path) -> str:
     if "training" in facts:
         lines += ["### Settings of the last run", "", "```json", json.dumps(facts["training"], indent=1), "```", ""]
     return "\n".join(lines)
+
+
+def _unit_section(unit: Unit | None) -> str:
+    """What a kcal/mol of the learned terms is worth, by both ways."""
+    lines = ["## Unit of the learned terms", ""]
+    if unit is None:
+        return "\n".join([*lines, "Not measured (`benchmarks/energy_unit.py --write FOLDER`).", ""])
+    rows = [(asked, _figure(getattr(unit, way)), _figure(getattr(unit, f"order_{way}"))) for way, asked in WAYS.items()]
+    lines += _table(("asked by", "factor that they need (95 %)", "Spearman"), rows)
+    verdict = "Both agree within a factor of two." if unit.defined else "They disagree: **the unit is not defined.**"
+    lines += [
+        "",
+        f"{unit.structures} structures: {unit.proteins} crystals and smooth moves of each. {verdict} No term is "
+        "scaled; `learned_by_energy` and `learned_by_fluctuation` of scores.csv are the sum of the learned terms times "
+        "either factor.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _figure(figure: tuple[float, float, float]) -> str:
+    value, low, high = figure
+    return f"{value:.2f} ({low:.2f} … {high:.2f})"
 
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -140,10 +165,10 @@ def _fit_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> list[str]:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     if not rows:
         return []
-    cells = [head, ("---", "---"), *rows]
+    cells = [head, ("---",) * len(head), *rows]
     return ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
 
 

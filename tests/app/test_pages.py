@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from refine.files import file_hash
 from refine.queue.isolated import read_upload
 from refine.queue.job import FAILED, QUEUED, RUNNING
+from refine.queue.request import Request, from_dict
 from refine.queue.settings import to_environment
 from refine.queue.store import Store
 from tests.queue.places import ROOT, quick_settings, short_model, submitted
@@ -216,6 +217,22 @@ def test_temperatures_are_checked_and_go_into_the_command(store: Store) -> None:
     assert "gives no temperature" in words(test) and next(b for b in test.button if b.label == "Refine").disabled
     next(t for t in test.text_input if t.label.startswith("Temperatures")).set_value("A:151-160=600").run()
     assert any("--heat=A:151-160=600" in c.value for c in test.code)
+
+
+def test_relatives_and_other_models_are_counted_and_go_into_the_command(store: Store) -> None:
+    request = Request(template=("template_b.pdb",), together=("together_c.pdb",))
+    files = {"template_b": short_model(), "together_c": short_model()}
+    test = app(again=submitted(store, "cookie:" + "0" * 32, short_model(), request, **files).id)
+    assert not test.exception
+    said = words(test).replace("\\", "")
+    assert "template_b.pdb: 20 residues aligned, 100% alike" in said
+    assert "together_c.pdb: another model, 20 residues" in said and "estimated by the run" in said
+    (command,) = (c.value for c in test.code if "refine run" in c.value)
+    assert "--template=./template_b.pdb" in command and "--other-model=./together_c.pdb" in command
+    next(b for b in test.button if b.label == "Refine").click().run()
+    job = store.jobs()[0]
+    assert from_dict(job.options).known_files == request.known_files
+    assert (store.folder(job.id) / "template_b.pdb").read_bytes() == short_model()
 
 
 def test_time_left_follows_the_steps_that_were_asked_for(store: Store) -> None:

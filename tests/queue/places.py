@@ -46,12 +46,17 @@ def quick_settings(folder: Path, **changes: object) -> AppSettings:
 
 
 def submitted(
-    store: Store, user: str = "anna", data: bytes = b"ATOM", request: Request | None = None, file: str = "model.pdb"
+    store: Store,
+    user: str = "anna",
+    data: bytes = b"ATOM",
+    request: Request | None = None,
+    file: str = "model.pdb",
+    **known: bytes,
 ) -> Job:
-    """A job that was taken in."""
+    """A job that was taken in; ``known`` are files beside its model, by name without the ending .pdb."""
     options = (request or Request()).to_dict()
     job = Job(new_id(), user, file, file, QUEUED, options, 20, 1.0, time.time())
-    store.submit(job, {file: data})
+    store.submit(job, {file: data, **{f"{name}.pdb": content for name, content in known.items()}})
     return job
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from refine.cli import parser, settings_of
 from refine.errors import InputError
 from refine.queue import isolated
 from refine.queue.request import Request, from_dict
 from refine.queue.settings import AppSettings
-from refine.queue.uploads import Upload, check_upload, evidence_name
-from tests.queue.places import short_model
+from refine.queue.uploads import Upload, check_upload, known_name
+from tests.queue.places import example, short_model
 
 ROWS = b"kind\tfirst\tsecond\tvalue\tupper\tweight\ndistance\tA:152 CA\tA:165 CA\t12\t\t0.5\ncontact\tA:151\tA:168\n"
 
@@ -70,13 +71,58 @@ def test_temperatures_alone_are_checked(upload: Upload) -> None:
     ],
 )
 def test_names_on_the_disk_are_harmless(name: str, kept: str) -> None:
-    assert evidence_name(name) == kept
+    assert known_name(name) == kept
+
+
+def rest_of_example() -> bytes:
+    """Residues 181 to 200, another protein than ``short_model``."""
+    lines = [line for line in example().splitlines() if line.startswith(b"ATOM") and 181 <= int(line[22:26]) <= 200]
+    return b"\n".join([*lines, b"END", b""])
+
+
+@pytest.mark.parametrize("kind", ["template", "together"])
+def test_structures_are_known_too(upload: Upload, kind: str) -> None:
+    name = known_name("../other model.PDB", kind)
+    assert name == f"{kind}_other_model.pdb"
+    facts = isolated.read_known(upload, {name: short_model(), "evidence_a.tsv": ROWS}, Request(), AppSettings())
+    files = {file["kind"]: file for file in facts["files"]}
+    (rows,) = (file for file in facts["files"] if file["file"] == name)
+    assert rows["rows"] == rows["input_holds"] > 50, files
+    assert any("estimated by the run" in note for note in facts["notes"]) is (kind == "together")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "words"),
+    [
+        ("template", b"no structure", "neither PDB nor mmCIF"),
+        ("template", short_model()[: len(short_model()) // 4], "too distant"),
+        ("together", rest_of_example(), "another protein"),
+        ("together", b"\x1f\x8b damaged", "gzip"),
+    ],
+)
+def test_structures_that_do_not_fit_are_refused_by_name(upload: Upload, kind: str, data: bytes, words: str) -> None:
+    name = known_name("b.pdb", kind)
+    with pytest.raises(InputError, match=words) as error:
+        isolated.read_known(upload, {name: data}, Request(), AppSettings())
+    assert error.value.file == name
+
+
+def test_a_relative_longer_than_the_server_takes_is_refused(upload: Upload) -> None:
+    settings = AppSettings(max_residues=30)
+    with pytest.raises(InputError, match="residues"):
+        isolated.read_known(upload, {"template_b.pdb": example()}, Request(), settings)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.tsv", "template"), ("a.json", "together"), ("a.pdb.exe", "template")])
+def test_other_files_are_no_structures(name: str, kind: str) -> None:
+    with pytest.raises(InputError, match="is not read from"):
+        known_name(name, kind)
 
 
 @pytest.mark.parametrize("name", ["a.pdb", "tsv", "a.tsv.exe"])
 def test_other_files_are_no_evidence(name: str) -> None:
     with pytest.raises(InputError, match="evidence is not read"):
-        evidence_name(name)
+        known_name(name)
 
 
 def test_the_command_names_evidence_and_temperatures() -> None:
@@ -84,5 +130,12 @@ def test_the_command_names_evidence_and_temperatures() -> None:
     assert from_dict(json.loads(json.dumps(request.to_dict()))) == request
     arguments = request.arguments("model.pdb")
     assert "--heat=A:40-55=600" in arguments and "--evidence=./evidence_a.tsv" in arguments
-    with pytest.raises(AssertionError):
-        Request(evidence=("../jobs.sqlite",))
+    others = Request(template=("template_b.pdb",), together=("together_c.cif",))
+    assert from_dict(json.loads(json.dumps(others.to_dict()))) == others
+    arguments = others.arguments("model.pdb")
+    assert "--template=./template_b.pdb" in arguments and "--other-model=./together_c.cif" in arguments
+    settings = settings_of(parser().parse_args(arguments))
+    assert settings.template == ("./template_b.pdb",) and settings.together == ("./together_c.cif",)
+    for kind in ("evidence", "template", "together"):
+        with pytest.raises(AssertionError):
+            Request(**{kind: ("../jobs.sqlite",)})
