@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refine.constants import ATOM14, ONE_TO_THREE, RIDING_ATOMS, THREE_TO_ONE
+from refine.constants import ATOM14, ONE_TO_THREE, THREE_TO_ONE
 from refine.errors import InputError
 from refine.structure.atom_record import AtomRecord
 from refine.structure.bonded_atoms import SHORTEST
@@ -32,6 +32,7 @@ from refine.structure.pdb_format import parse_pdb
 from refine.structure.periodic_box import is_torn, make_whole, read_box
 from refine.structure.protein import HeteroAtom, Protein, ResidueId, peptide_bonds
 from refine.structure.residue_record import MAX_RESIDUE_ATOMS, ResidueRecord, carried_along, gather
+from refine.structure.riding_groups import can_ride
 from refine.structure.segids import separate_segments
 from refine.structure.source import Source, open_source
 
@@ -350,7 +351,7 @@ def _note_dropped(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped:
         text += f"; atoms left out: {lost}" if lost else ""
     else:
         kind, text = "modified" if is_modified(residue.name) else "protonation", f"{residue.name} is read as {three}"
-        how = "" if all((residue.name, a.name) in RIDING_ATOMS for a in kept) else " unmoved"
+        how = "" if can_ride(residue.letter, residue.name, (a.element for a in kept)) else " unmoved"
         text += f"; its other atoms are carried along{how}: {' '.join(a.name for a in kept)}" if kept else ""
         text += f"; atoms left out: {lost}" if lost else ""
     log.notes.append(Note(kind, text, residue.chain, residue.label))
