@@ -22,6 +22,7 @@ from refine.structure.connections import connections
 from refine.structure.continuity import breaks, interpenetrating_chains
 from refine.structure.file_estimate import FileEstimate, file_estimate
 from refine.structure.file_header import read_header
+from refine.structure.letter_case import in_capitals
 from refine.structure.link_records import StatedLink, stated_links
 from refine.structure.misplaced import FAR as MISPLACED_FAR
 from refine.structure.misplaced import lift_misplaced
@@ -92,6 +93,7 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
         how = "as asked" if model is not None else "the first; --model N takes another"
         notes.append(Note("model", f"the file holds {len(models)} models; model {number} is used ({how})"))
     _check_identities(models[number], source.path)
+    notes += in_capitals(models[number])
     notes += separate_segments(models[number])
     records, more = separate_caps(models[number])
     notes += more
