@@ -318,8 +318,8 @@ def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
         if atom is bead:
             continue
         name = atom_name(atom.name, residue.name, residue.letter)
-        if is_modified(residue.name) and name != atom.name and residue.find(name):
-            name = ""  # an O1 beside the O of a formyl group is no carbonyl oxygen
+        if name in ("O", "OXT") and name != atom.name and not _is_of_carboxyl(atom, name, residue):
+            name = ""
         if not name:
             if is_hydrogen(atom.name, atom.element):
                 log.counts["hydrogens"] += 1
@@ -336,6 +336,16 @@ def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
             )
     _note_dropped(residue, atoms, dropped, log)
     return atoms
+
+
+def _is_of_carboxyl(atom: AtomRecord, name: str, residue: ResidueRecord) -> bool:
+    """Whether an oxygen under another name, such as O1, is the O or OXT that this name stands for: the O1 of a formyl
+    group, beside the residue's O, and the O2 of a sulfate are none.
+    """
+    carbon = residue.find("C")
+    if is_modified(residue.name) and residue.find(name):
+        return False
+    return carbon is None or math.dist(atom.position, carbon.position) < _LONGEST_BOND
 
 
 def _note_dropped(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped: list[AtomRecord], log: _Log) -> None:

@@ -84,7 +84,12 @@ def gather(records: list[AtomRecord]) -> tuple[list[ResidueRecord], list[Note]]:
     picked = Counter[str]()
     for residue in residues:
         if residue.letter:
+            names = {atom.residue_name for atom in residue.atoms}
             _pick_conformer(residue, picked)
+            others = " and ".join(sorted(names - {residue.name}))
+            if others:
+                text = f"the file has {others} in its place, too, of lower occupancy: left out"
+                notes.append(Note("microheterogeneity", text, residue.chain, residue.label))
     if picked:
         many = ", ".join(f"chain {chain or '(blank)'}: {n}" for chain, n in picked.items())
         notes.append(

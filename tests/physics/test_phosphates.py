@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import gemmi
@@ -14,6 +15,8 @@ from refine.finishing.finish import finish
 from refine.finishing.repacking import repack
 from refine.finishing.settings import FinishSettings
 from refine.physics.forcefield import ForceFieldSystem
+from refine.pipeline import refine_file
+from refine.settings import RunSettings
 from refine.structure import protein as protein_module
 from refine.structure import riding_groups
 from refine.structure.arrays import chiral_volume, place_atom
@@ -96,6 +99,22 @@ def test_the_residue_moves_and_its_bonds_stay(one: tuple[str, Prepared]) -> None
     assert written.name == name and {atom.name for atom in written} >= {"P", "O1P", "O2P", "O3P"}
     place = np.array(written["P"][0].pos.tolist())
     assert place == pytest.approx(after.rider_places()[0], abs=1e-3)
+
+
+@needs_parameters
+def test_a_run_moves_it_and_keeps_its_bonds(tmp_path: Path) -> None:
+    path = phosphorylated(tmp_path / "model.pdb", "TPO")
+    short = dataclasses.replace(RunSettings().propagation, steps=4, replicas=2)
+    settings = dataclasses.replace(RunSettings(), device="cpu", models=1, workers=1, propagation=short)
+    refine_file(path, tmp_path / "out", settings, report=False)
+    before, after = prepare(path).protein, prepare(tmp_path / "out" / "model_1.pdb").protein
+    i = next(rider.residue for rider in before.riders)
+    assert bond_lengths(after, i) == pytest.approx(bond_lengths(before, i), abs=0.1)
+    assert np.linalg.norm(after.rider_places() - before.rider_places(), axis=1).min() > 0.05
+    assert np.linalg.norm(after.coords[0, i, 1] - before.coords[0, i, 1]) > 0.01
+    assert chiral_volume(*after.coords[0, i, list(chiral_centres("T")[1])]) > 1.0
+    for left in (i - 1, i):
+        assert 1.3 < np.linalg.norm(after.coords[0, left, 2] - after.coords[0, left + 1, 0]) < 1.4
 
 
 def charge_and_hydrogens(prepared: Prepared, i: int, ph: float) -> tuple[float, set[str]]:

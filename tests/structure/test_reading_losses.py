@@ -347,6 +347,28 @@ def test_the_oxygen_of_a_formyl_group_is_no_carbonyl_oxygen(read) -> None:  # no
     assert [h.name for h in result.protein.hetero] == ["CN", "O1"]
 
 
+@pytest.mark.parametrize("residue_name", ["TYS", "TYR"])
+def test_oxygens_of_a_sulfate_are_no_carboxyl_oxygens(read, residue_name: str) -> None:  # noqa: ANN001
+    """Sulfotyrosine's are O1, O2 and O3, and O2 is what some programs call OXT."""
+    number = next(files.number_of(line) for line in example() if line[17:20] == "TYR")
+    mine = [line for line in example() if files.number_of(line) == number]
+    oh = np.array(positions(next(line for line in mine if files.name_of(line) == "OH")))
+    cz = np.array(positions(next(line for line in mine if files.name_of(line) == "CZ")))
+    sulfur = oh + 1.6 * (oh - cz) / np.linalg.norm(oh - cz)
+    across = np.cross(oh - cz, (1.0, 2.0, 3.0))
+    across *= 1.2 / np.linalg.norm(across)
+    at = [sulfur, sulfur + across, sulfur - across, sulfur + 1.45 * (oh - cz) / np.linalg.norm(oh - cz)]
+    more = [
+        files.atom_line(900 + k, name, residue_name, mine[0][21], str(number), tuple(x), element=name[0])
+        for k, (name, x) in enumerate(zip(("S", "O1", "O2", "O3"), at, strict=True))
+    ]
+    lines = [columns(line, 17, residue_name) if line in mine else line for line in example()]
+    last = max(k for k, line in enumerate(lines) if files.number_of(line) == number)
+    result = read([*lines[: last + 1], *more, *lines[last + 1 :]])
+    assert_like_example(result, read)
+    assert [h.name for h in result.protein.hetero] == ["S", "O1", "O2", "O3"]
+
+
 @pytest.mark.parametrize("place", [(9999.0, 9999.0, 9999.0), (0.0, 0.0, 0.0), (60.0, -40.0, 12.0)])
 @pytest.mark.parametrize("name", ["CB", "NE", "O", "CA"])
 def test_an_atom_far_from_its_residue_is_rebuilt(
