@@ -240,7 +240,7 @@ def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
         element=element.name if element != gemmi.Element("X") else element_of(name, residue_name),
         element_stated=bool(_given(row["element"])),
         charge=_integer(row["charge"], 0),
-        is_hetatm=row["group"] == "HETATM",
+        is_hetatm=str(row["group"]).upper() == "HETATM",
         segment=0,
         place=f"atom row {place}",
     )

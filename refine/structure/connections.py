@@ -41,7 +41,10 @@ def connections(protein: Protein, stated: Sequence[StatedLink] = ()) -> tuple[tu
     notes: list[Note] = []
     for link in stated:
         first, second = atoms.site_of(link.first), atoms.site_of(link.second)
-        if first is None or second is None or atoms.within_one_group(first, second):
+        if first is None or second is None:
+            notes += _half_there(atoms, link)
+            continue
+        if atoms.within_one_group(first, second):
             continue
         one = atoms.connection(first, second, link.record)
         if atoms.gap(one) > STATED_SLACK:
@@ -56,6 +59,15 @@ def connections(protein: Protein, stated: Sequence[StatedLink] = ()) -> tuple[tu
         text = f"{len(atoms.heaped)} atoms lie in heaps of more than {MOST_BONDS} each: no bonds of theirs are told"
         notes.append(Note("link", text))
     return tuple(sorted(_without_heaps(table.values(), notes), key=lambda one: (one.first, one.second))), notes
+
+
+def _half_there(atoms: Atoms, link: StatedLink) -> list[Note]:
+    """A note on a link of an atom that the file has to a residue that it has not."""
+    for here, there in ((link.first, link.second), (link.second, link.first)):
+        if atoms.site_of(here) is not None and not atoms.has_residue(there):
+            text = f"{link.record} bonds its {here.name} to {_name(there)}, which the file does not have"
+            return [Note("link", text, here.chain, f"{here.number}{here.insertion} {here.residue_name}".rstrip())]
+    return []
 
 
 def _stretched(atoms: Atoms, table: Collection[Connection]) -> list[Note]:

@@ -37,6 +37,20 @@ def test_amino_acids(change: Callable[[str], str], start: int, tmp_path: Path) -
     assert [note.kind for note in result.notes if note.kind != "small_letters"] == [note.kind for note in whole.notes]
 
 
+@pytest.mark.parametrize("change", [str.lower, str.title])
+@pytest.mark.parametrize("which", [range(100), range(4, 6)], ids=["all", "two"])
+def test_records(change: Callable[[str], str], which: range, tmp_path: Path) -> None:
+    """Lines that begin with atom or hetatm are atoms as well as those that begin with ATOM."""
+    lines = [
+        change(line[:6]) + line[6:] if line[:3] in ("TER", "END") or files.number_of(line) in which else line
+        for line in with_hetero("HOH", "ZN").splitlines()
+    ]
+    result = prepared(tmp_path, "\n".join(lines) + "\n")
+    whole = prepared(tmp_path, with_hetero("HOH", "ZN"), "whole.pdb")
+    assert (result.protein.coords == whole.protein.coords).all() and result.protein.hetero == whole.protein.hetero
+    assert result.protein.sequence == files.SEQUENCE and result.notes == whole.notes
+
+
 def test_one_residue(tmp_path: Path) -> None:
     change = lambda line: line.replace("ALA", "ala") if files.number_of(line) == 4 else line  # noqa: E731
     result = prepared(tmp_path, files.edit(change))
