@@ -57,8 +57,8 @@ def lift_misplaced(
         slots = np.flatnonzero(away[i])
         names = " ".join("OXT" if slot == 14 else ATOM14[residues[i].letter][slot] for slot in slots)
         where = _places(points[i, slots])
-        why = f"lie far from the rest of the residue ({where}): taken out" if where else "have no coordinates"
-        text = f"{names} {why}, to be built anew"
+        why = f" lie far from the rest of the residue ({where}): taken out" if where else ": no coordinates"
+        text = f"{names}{why}, to be built anew"
         notes.append(Note("misplaced", text, residues[i].chain, residues[i].label))
     coords[away[:, :14]], oxt[away[:, 14]] = 0.0, 0.0
     mask &= ~away[:, :14]

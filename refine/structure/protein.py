@@ -271,7 +271,8 @@ def _group_atoms(protein: Protein, i: int, first: Site, group: RidingGroup) -> l
     """Hetero atoms of residue ``i``, the ``first`` of them first, if they are those of the group, else none."""
     hetero, order = protein.hetero, int(protein.file_order[i])
     root = hetero[first.slot]
-    others = [k for k, atom in enumerate(hetero) if atom.order == order and k != first.slot]
+    most = range(max(first.slot - len(group.names), 0), min(first.slot + len(group.names) + 1, len(hetero)))
+    others = [k for k in most if hetero[k].order == order and k != first.slot]  # atoms of a residue are together
     named = not group.residue_names or root.residue_name in group.residue_names
     elements = [hetero[k].element for k in (first.slot, *others)]
     near = all(math.dist(hetero[k].position, root.position) < LONGEST_BOND for k in others)

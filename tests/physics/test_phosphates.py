@@ -10,6 +10,7 @@ import numpy as np
 import openmm
 import pytest
 
+from refine import doctor
 from refine.constants import ATOM14
 from refine.finishing.finish import finish
 from refine.finishing.repacking import repack
@@ -202,6 +203,14 @@ def test_held_where_the_force_field_does_not_know_it(tmp_path: Path) -> None:
     assert not bound.protein.riders and not bound.mobile[i]
     result = finish(bound.protein, FinishSettings(device="cpu"), bound.mobile)
     assert (result.protein.coords[0, i] == bound.protein.coords[0, i]).all()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_doctor_says_whether_they_move(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "phosphate_files", lambda: ("a.xml",) if there else ())
+    report, _ = doctor.examine(RunSettings(networks="none"))
+    (line,) = [line for line in report.splitlines() if "modified extra" in line]
+    assert ("residues move" in line) == there and ("pip install openmmforcefields" in line) != there
 
 
 def test_without_the_package_it_is_held_and_a_note_says_what_helps(
