@@ -81,7 +81,7 @@ class ForceFieldSystem:
         dynamic: bool = False,
     ) -> None:
         self.included = _included(protein)
-        self.riders = [rider for rider in protein.riders if _in_template(rider, protein, self.included)]
+        self.riders = [rider for rider in protein.riders if rider.has_neighbours(self.included, protein.bonded)]
         if not self.included.any():
             raise EngineError("no bonded stretch of complete residues to relax")
         try:
@@ -311,22 +311,6 @@ def _amber14(*, phosphates: bool = False) -> app.ForceField:
     return app.ForceField(*(phosphate_files() if phosphates else ("amber14/protein.ff14SB.xml",)))
 
 
-def _in_template(rider: Rider, protein: Protein, included: NDArray[np.bool_]) -> bool:
-    """Whether the residue of a rider has the neighbours in the topology without which the force field has no template
-    of it.
-    """
-    i = rider.residue
-    after = included[i + 1] if protein.bonded[i] else rider.group.ends_chain
-    return bool(included[i - 1] and included[i] and after)
-
-
-def _template_name(rider: Rider, protein: Protein) -> str:
-    """The residue of the force field that a rider makes of its residue; AMBER's names say that it has a proton."""
-    protonated_name = PROTONATED.get(rider.group.template)
-    stated = protein.hetero[rider.hetero].residue_name
-    return stated if stated == protonated_name else rider.group.template
-
-
 def _included(protein: Protein) -> NDArray[np.bool_]:
     """Residues (L,) that have all heavy atoms and a bonded neighbour that has them too."""
     complete = np.array([bool(protein.mask[i, : len(ATOM14[aa])].all()) for i, aa in enumerate(protein.sequence)])
@@ -383,7 +367,7 @@ def _heavy_topology(
     for rider in riders:  # under their own names OpenMM would not know the bonds of these residues
         own = modified[Site(-1, rider.hetero)]
         topology.addBond(atoms.get(rider.parent) or modified[rider.parent], own)
-        own.residue.name = _template_name(rider, protein)
+        own.residue.name = rider.group.template_of(protein.hetero[rider.hetero].residue_name)
     for i, j in rings:
         topology.addBond(atoms[Site(i, 2)], atoms[Site(j, 0)])
     sulfur = ATOM14["C"].index("SG")

@@ -91,6 +91,13 @@ class Rider(NamedTuple):
     parent: Site
     group: RidingGroup
 
+    def has_neighbours(self, there: NDArray[np.bool_], bonded: NDArray[np.bool_]) -> bool:
+        """Whether its residue has the neighbours, out of those that are ``there`` (L,), without which the force field
+        does not know it; ``bonded`` as of ``Protein``.
+        """
+        after = there[self.residue + 1] if bonded[self.residue] else self.group.ends_chain
+        return bool(there[self.residue - 1] and there[self.residue] and after)
+
 
 @dataclasses.dataclass(frozen=True)
 class Protein:

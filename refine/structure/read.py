@@ -33,12 +33,10 @@ from refine.structure.pdb_format import parse_pdb
 from refine.structure.periodic_box import is_torn, make_whole, read_box
 from refine.structure.protein import HeteroAtom, Protein, ResidueId, peptide_bonds
 from refine.structure.residue_record import MAX_RESIDUE_ATOMS, ResidueRecord, carried_along, gather
-from refine.structure.riding_groups import can_ride
+from refine.structure.riding_groups import LONGEST_BOND, can_ride
 from refine.structure.segids import separate_segments
 from refine.structure.source import Source, open_source
 
-_LONGEST_BOND = 2.0
-"""Å, longer than any bond of C, N, O, P and S."""
 MAX_RESIDUES = 50_000
 """Bounds the work of reading; what a machine can refine is a matter of its memory (``refine.memory``)."""
 MIN_RESIDUES = 3
@@ -318,7 +316,7 @@ def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
         if atom is bead:
             continue
         name = atom_name(atom.name, residue.name, residue.letter)
-        if name in ("O", "OXT") and name != atom.name and not _is_of_carboxyl(atom, name, residue):
+        if name in ("O", "OXT") and name != atom.name and not residue.is_of_carboxyl(atom, name):
             name = ""
         if not name:
             if is_hydrogen(atom.name, atom.element):
@@ -336,16 +334,6 @@ def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
             )
     _note_dropped(residue, atoms, dropped, log)
     return atoms
-
-
-def _is_of_carboxyl(atom: AtomRecord, name: str, residue: ResidueRecord) -> bool:
-    """Whether an oxygen under another name, such as O1, is the O or OXT that this name stands for: the O1 of a formyl
-    group, beside the residue's O, and the O2 of a sulfate are none.
-    """
-    carbon = residue.find("C")
-    if is_modified(residue.name) and residue.find(name):
-        return False
-    return carbon is None or math.dist(atom.position, carbon.position) < _LONGEST_BOND
 
 
 def _note_dropped(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped: list[AtomRecord], log: _Log) -> None:
@@ -378,7 +366,7 @@ def _modification(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped:
     """
     if not set(ATOM14[residue.letter]) <= set(atoms):
         return []
-    shortest, longest = (0.0, MISPLACED_FAR) if is_modified(residue.name) else (SHORTEST, _LONGEST_BOND)
+    shortest, longest = (0.0, MISPLACED_FAR) if is_modified(residue.name) else (SHORTEST, LONGEST_BOND)
     kept: list[AtomRecord] = []
     before = -1
     while len(kept) > before:  # those that are bonded to what was kept only now

@@ -17,7 +17,7 @@ PACKAGE = "openmmforcefields"
 _FILES = ("ff14SB.xml", "phosaa14SB.xml")
 """Of the package: ff14SB under the names of atom types that phosaa14SB goes by, and phosaa14SB."""
 LONGEST_BOND = 2.0
-"""Å, longer than any bond of P and O."""
+"""Å, longer than any bond of C, N, O, P and S."""
 
 
 class RidingGroup(NamedTuple):
@@ -37,6 +37,10 @@ class RidingGroup(NamedTuple):
     names: tuple[str, ...]
     residue_names: tuple[str, ...] = ()
     ends_chain: bool = False
+
+    def template_of(self, residue_name: str) -> str:
+        """The residue in the force field of one that a file calls ``residue_name``: AMBER's names tell of a proton."""
+        return residue_name if residue_name == PROTONATED.get(self.template) else self.template
 
 
 def _phosphate(template: str, *carriers: str) -> RidingGroup:
