@@ -113,10 +113,5 @@ OPENMM_DEVICES = ("auto", "cpu", "cuda", "opencl")
 B_COLUMNS = ("score", "error", "b")
 """What the B column of a model may hold: confidence 0–100, predicted error in Å, or B factor in Å²."""
 
-RIDING_ATOMS = {("HYP", "OD1"): ("CG", "CB", "CD")}
-"""Atoms that a modified residue has beyond its standard one and that the force field, ff14SB, knows; with the three
-atoms of the residue that carry it along, the first of which it is bonded to.
-"""
-
 WATERS = frozenset("HOH WAT DOD H2O SOL TIP TIP3 TP3 TIP4 TIP5 SPC SPCE OH2".split())
 """Residue names of water in deposited files and in those of simulation programs."""

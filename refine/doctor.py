@@ -20,6 +20,7 @@ from refine.resources import app_dir, models_dir
 from refine.run.record import versions
 from refine.selftest import check_numbers
 from refine.settings import RunSettings
+from refine.structure.riding_groups import PACKAGE, phosphate_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,8 @@ def _checks(settings: RunSettings) -> Iterator[Check]:
     yield _attempt("web page", lambda: str(app_dir()))
     extra = "installed" if importlib.util.find_spec("streamlit") else "not installed; pip install 'refine[app]'"
     yield Check("web extra", None, extra)
+    there = "phosphorylated residues move" if phosphate_files() else "not installed: phosphorylated residues are held"
+    yield Check("modified extra", None, there + ("" if phosphate_files() else f"; pip install {PACKAGE}"))
 
 
 def _networks(settings: RunSettings) -> str:

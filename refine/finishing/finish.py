@@ -181,7 +181,7 @@ class Finisher:
             setup_seconds=setup,
             notes=notes,
         )
-        moved = whole.with_coords(chosen.coords, oxt=chosen.oxt)
+        moved = whole.with_coords(chosen.coords, oxt=chosen.oxt).with_riders(chosen.rider_places())
         finished = dataclasses.replace(chosen, hetero=moved.hetero, connections=whole.connections)
         return FinishResult(finished, report)
 
@@ -305,11 +305,14 @@ def _restored(protein: Protein, source: Protein, region: frozenset[int]) -> Prot
     """``protein`` with the residues of ``region`` where ``source`` has them."""
     there = np.isin(np.arange(len(protein)), sorted(region))
     coords = np.where(there[None, :, None, None], source.coords, protein.coords)
-    return protein.with_coords(coords, oxt=np.where(there[None, :, None], source.oxt, protein.oxt))
+    back = there[[rider.residue for rider in protein.riders]]
+    riders = np.where(back[:, None], source.rider_places(), protein.rider_places())
+    mixed = protein.with_coords(coords, oxt=np.where(there[None, :, None], source.oxt, protein.oxt))
+    return mixed.with_riders(riders)
 
 
 def _moved(protein: Protein, stage: Stage) -> Protein:
-    return protein.with_coords(stage.coords[None], oxt=stage.oxt[None])
+    return protein.with_coords(stage.coords[None], oxt=stage.oxt[None]).with_riders(stage.riders)
 
 
 def finish(protein: Protein, settings: FinishSettings, mobile: NDArray[np.bool_] | None = None) -> FinishResult:

@@ -41,7 +41,7 @@ class Stage:
 
     Attributes:
         name: ``soft`` (bonded terms and soft spheres), ``gas`` (force field, damped charges), ``solvent`` (with OBC).
-        coords: (L, 14, 3) float32 Å after it; ``oxt`` (L, 3).
+        coords: (L, 14, 3) float32 Å after it; ``oxt`` (L, 3); ``riders`` (n, 3), of ``Protein.riders``.
         energy_before, energy: kcal/mol of this stage's energy function.
         iterations: minimiser iterations used.
         seconds: wall time.
@@ -51,6 +51,7 @@ class Stage:
     name: str
     coords: NDArray[np.float32]
     oxt: NDArray[np.float32]
+    riders: NDArray[np.float64]
     energy_before: float
     energy: float
     iterations: int
@@ -117,8 +118,8 @@ class Relaxer:
         return force
 
     def _backbone_restraint(self, mobile: NDArray[np.bool_]) -> openmm.CustomExternalForce:
-        """Flat-bottomed harmonic restraint on N, CA, C, O (CB of guarded residues, side chains of kept ones); positions
-        are set for each model.
+        """Flat-bottomed harmonic restraint on N, CA, C, O (CB of guarded residues, side chains of kept ones, riders
+        last); positions are set for each model.
         """
         force = openmm.CustomExternalForce(
             f"0.5*weight*{_RESTRAINT}*max(0, sqrt((x-x0)^2+(y-y0)^2+(z-z0)^2+1e-10)-{_FREE})^2"
@@ -131,6 +132,8 @@ class Relaxer:
         self._held = [(i, k) for i in moving for k in range(14) if self._forcefield.particle[i, k] >= 0]
         for i, k in self._held:
             force.addParticle(int(self._forcefield.particle[i, k]), (0.0, 0.0, 0.0, 0.0))
+        for particle in self._forcefield.rider_particles:
+            force.addParticle(particle, (0.0, 0.0, 0.0, 0.0))
         return force
 
     def _ladder(self, settled: bool) -> tuple[_Step, ...]:
@@ -211,7 +214,8 @@ class Relaxer:
         stages: list[Stage] = []
         for step in self._ladder(settled):
             if time.monotonic() >= deadline:
-                stages.append(Stage(step.name, protein.coords[0], protein.oxt[0], np.nan, np.nan, 0, 0.0, "time"))
+                there = (protein.coords[0], protein.oxt[0], protein.rider_places())
+                stages.append(Stage(step.name, *there, np.nan, np.nan, 0, 0.0, "time"))
                 break
             stage, x = self._run(step, protein, x, deadline)
             stages.append(stage)
@@ -251,6 +255,11 @@ class Relaxer:
                 weight = usual[k] if k < 4 else kept_share if i in kept else 0.0
             place = (protein.coords[0, i, k].astype(float) * NM_PER_ANGSTROM).tolist()
             self._restraint.setParticleParameters(n, int(self._forcefield.particle[i, k]), (*place, weight))
+        riders = zip(self._forcefield.riders, self._forcefield.rider_particles, strict=True)
+        for n, (rider, particle) in enumerate(riders, len(self._held)):
+            weight = max(1.0, GUARD * share) if rider.residue in restored else kept_share * (rider.residue in kept)
+            place = (np.array(protein.hetero[rider.hetero].position) * NM_PER_ANGSTROM).tolist()
+            self._restraint.setParticleParameters(n, particle, (*place, weight))
         self._restraint.updateParametersInContext(self._context)
         for n, i in enumerate(self._omega_residues):
             atoms = self._omega.getTorsionParameters(n)[:4]
@@ -280,4 +289,5 @@ class Relaxer:
         x = np.asarray(after, dtype=np.float64) if good else x
         end = "failed" if not good else "time" if watch.stopped else "done"
         coords, oxt = self._forcefield.coordinates(x, protein) if good else (protein.coords[0], protein.oxt[0])
-        return Stage(step.name, coords, oxt, before, energy, watch.iterations, time.monotonic() - begun, end), x
+        riders = self._forcefield.rider_places(x, protein) if good else protein.rider_places()
+        return Stage(step.name, coords, oxt, riders, before, energy, watch.iterations, time.monotonic() - begun, end), x

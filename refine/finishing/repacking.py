@@ -28,8 +28,8 @@ def repack(protein: Protein, mobile: NDArray[np.bool_], deadline: float) -> tupl
 
     Residues with an overlap above ``SEVERE_OVERLAP`` at atoms beyond CB are visited worst first, twice at most, each
     taking the conformer of least truncated Lennard-Jones energy against everything else; its own conformer is among
-    them and preferred. Disulfide cysteines, prolines, ``mobile`` False and residues with missing atoms stay as they
-    are.
+    them and preferred. Disulfide cysteines, residues with riders, prolines, ``mobile`` False and residues with missing
+    atoms stay as they are.
 
     Args:
         protein: R = 1.
@@ -41,10 +41,10 @@ def repack(protein: Protein, mobile: NDArray[np.bool_], deadline: float) -> tupl
     """
     atoms = AtomList.from_protein(protein)
     x = atoms.positions(protein)
-    bridged = {i for pair in disulfide_pairs(protein) for i in pair}
+    bound = {i for pair in disulfide_pairs(protein) for i in pair} | {rider.residue for rider in protein.riders}
     complete = np.array([protein.mask[i, : len(ATOM14[aa])].all() for i, aa in enumerate(protein.sequence)])
     free = [
-        bool(mobile[i] and complete[i] and chi_slots(aa) and i not in bridged) for i, aa in enumerate(protein.sequence)
+        bool(mobile[i] and complete[i] and chi_slots(aa) and i not in bound) for i, aa in enumerate(protein.sequence)
     ]
     angles = backbone_angles(protein)
     turned: set[int] = set()

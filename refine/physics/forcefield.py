@@ -25,6 +25,7 @@ from refine.structure.backbone import place_oxt
 from refine.structure.chemistry import radii
 from refine.structure.connections import disulfide_pairs
 from refine.structure.protein import Protein, Rider, Site
+from refine.structure.riding_groups import PROTONATED, phosphate_files
 
 KJ_PER_KCAL = 4.184
 NM_PER_ANGSTROM = 0.1
@@ -34,7 +35,7 @@ _HETERO_REACH = 5.5
 _WATER_REACH = 3.5
 """The same for waters: those that touch the protein or are hydrogen-bonded to it. Each costs as much as an atom."""
 # OBC radii in Å and scales by element (Onufriev, Bashford & Case 2004; mbondi2: hydrogen on nitrogen 1.3).
-_GB = {"H": (1.2, 0.85), "C": (1.7, 0.72), "N": (1.55, 0.79), "O": (1.5, 0.85), "S": (1.8, 0.96)}
+_GB = {"H": (1.2, 0.85), "C": (1.7, 0.72), "N": (1.55, 0.79), "O": (1.5, 0.85), "S": (1.8, 0.96), "P": (1.85, 0.86)}
 _GB_POLAR_HYDROGEN = 1.3
 _FIXED_PAIR = 2.2
 """Å within which atoms that cannot move do not feel each other."""
@@ -64,6 +65,7 @@ class ForceFieldSystem:
         included: (L,) bool, residues that are in the topology.
         particle: (L, 15) of each slot of ``Protein.coords``, 14 is OXT; -1 where there is none.
         residue_of: (atoms of the topology,) residue index.
+        riders: those of the protein that are in the topology; rider_particles: of each.
 
     Raises:
         EngineError: OpenMM cannot build the system.
@@ -79,14 +81,15 @@ class ForceFieldSystem:
         dynamic: bool = False,
     ) -> None:
         self.included = _included(protein)
-        self._riders = [one for one in protein.riders if self.included[[one.residue - 1, one.residue]].all()]
+        self.riders = [rider for rider in protein.riders if rider.has_neighbours(self.included, protein.bonded)]
         if not self.included.any():
             raise EngineError("no bonded stretch of complete residues to relax")
         try:
             self._caps = list(caps(protein, self.included).items())
-            topology, start = _heavy_topology(protein, self.included, dict(self._caps), self._riders)
+            topology, start = _heavy_topology(protein, self.included, dict(self._caps), self.riders)
             self.topology = protonated(topology, start, ph, bound_variants(protein, topology, self.included))
-            self.system = _amber14().createSystem(
+            phosphates = any(rider.group.template in PROTONATED for rider in self.riders)
+            self.system = _amber14(phosphates=phosphates).createSystem(
                 self.topology,
                 nonbondedMethod=app.CutoffNonPeriodic,
                 nonbondedCutoff=_CUTOFF_NM,
@@ -98,6 +101,8 @@ class ForceFieldSystem:
         self._index_atoms(protein)
         self._hydrogens = HydrogenPlacer(self.topology)
         self._find_obstacles(protein)
+        left_out = {rider.residue for rider in protein.riders} - {rider.residue for rider in self.riders}
+        mobile = mobile & ~np.isin(np.arange(len(protein)), sorted(left_out))
         self._add_forces(protein, mobile, solvent)
         if dynamic:
             self._hold_hydrogens(mobile)
@@ -128,7 +133,7 @@ class ForceFieldSystem:
         for i in np.nonzero(self.included & ~mobile)[0].tolist():
             for particle in self.particle[i][self.particle[i] >= 0]:
                 self.system.setParticleMass(int(particle), 0.0)
-        for rider, particle in zip(self._riders, self._rider_particles, strict=True):
+        for rider, particle in zip(self.riders, self.rider_particles, strict=True):
             if not mobile[rider.residue]:
                 self.system.setParticleMass(particle, 0.0)
         for residue in self.topology.residues():
@@ -166,6 +171,15 @@ class ForceFieldSystem:
         oxt[ends] = x[self.particle[ends, 14]]
         return coords, oxt
 
+    def rider_places(self, x: NDArray[np.float64], protein: Protein) -> NDArray[np.float64]:
+        """Positions (n, 3) in Å of the riders of ``protein``; as ``coordinates``."""
+        places = protein.rider_places()
+        rows = {rider.hetero: n for n, rider in enumerate(protein.riders)}
+        for rider, particle in zip(self.riders, self.rider_particles, strict=True):
+            if self.system.getParticleMass(particle)._value > 0.0:
+                places[rows[rider.hetero]] = x[particle]
+        return places
+
     def positions(self, protein: Protein) -> NDArray[np.float64]:
         """Positions (particles, 3) in Å; coincident heavy atoms are moved apart by a fixed tiny pattern."""
         x = np.zeros((self.topology.getNumAtoms(), 3))
@@ -176,7 +190,7 @@ class ForceFieldSystem:
         heavy = self.particle[there]
         obstacles = self._obstacles(protein)
         x[heavy] = separated(with_oxt[there], obstacles)
-        x[self._rider_particles] = np.array([protein.hetero[k].position for k, *_ in self._riders]).reshape(-1, 3)
+        x[self.rider_particles] = np.array([protein.hetero[one.hetero].position for one in self.riders]).reshape(-1, 3)
         for particles, (_, cap) in zip(self._cap_particles, self._caps, strict=True):
             x[particles] = cap.positions(protein)
         return np.concatenate((self._hydrogens.place(x), obstacles))
@@ -184,8 +198,7 @@ class ForceFieldSystem:
     def _index_atoms(self, protein: Protein) -> None:
         """Particle of each slot (L, 15), -1 where there is none; slot 14 is OXT."""
         index = np.full((len(protein), 15), -1, dtype=np.int64)
-        riding = {one.residue: protein.hetero[one.hetero].name for one in self._riders}
-        self._rider_particles: list[int] = []
+        particles: dict[int, dict[str, int]] = {}
         self.residue_of = np.full(self.topology.getNumAtoms(), -1, dtype=np.int64)
         residues = [residue for residue in self.topology.residues() if residue.name not in CAP_NAMES]
         for i, residue in zip(np.nonzero(self.included)[0].tolist(), residues, strict=True):
@@ -193,9 +206,9 @@ class ForceFieldSystem:
             slots = (*ATOM14[protein.sequence[i]], *[""] * (14 - len(ATOM14[protein.sequence[i]])), "OXT")
             index[i] = [names.get(name, -1) for name in slots]
             self.residue_of[list(names.values())] = i
-            if i in riding:
-                self._rider_particles.append(names[riding[i]])
+            particles[i] = names
         self.particle = index
+        self.rider_particles = [particles[rider.residue][rider.name] for rider in self.riders]
         heavy = {
             (residue.id, residue.name): [a.index for a in residue.atoms() if a.element.symbol != "H"]
             for residue in self.topology.residues()
@@ -213,7 +226,7 @@ class ForceFieldSystem:
                     hydrogens.setdefault(atom.index, []).append(other.index)
         bonded = {site for site, _ in self._caps} | {Site(j, 0) for _, j in closed(protein, self.included)}
         pairs = []
-        riding = {Site(-1, one.hetero) for one in self._riders}
+        riding = {Site(-1, one.hetero) for one in self.riders}
         for one in protein.connections:
             for site in (one.first, one.second) if one.second not in riding else ():
                 parent = int(self.particle[site]) if site.residue >= 0 else -1
@@ -230,7 +243,7 @@ class ForceFieldSystem:
         in_caps = {site for _, cap in self._caps for _, _, site in cap.atoms}
         left = np.argwhere(protein.mask & ~self.included[:, None])
         left = left[np.array([tuple(site) not in in_caps for site in left.tolist()], np.bool_)]
-        inside = in_caps | {Site(-1, one.hetero) for one in self._riders}
+        inside = in_caps | {Site(-1, one.hetero) for one in self.riders}
         carried = [h for k, h in enumerate(protein.hetero) if (-1, k) not in inside]
         hetero = np.array([h.position for h in carried], dtype=np.float64).reshape(-1, 3)
         points = np.concatenate((protein.coords[0][left[:, 0], left[:, 1]].astype(np.float64), hetero))
@@ -293,9 +306,9 @@ class ForceFieldSystem:
 
 
 @functools.cache
-def _amber14() -> app.ForceField:
-    """The protein force field, read once a process."""
-    return app.ForceField("amber14/protein.ff14SB.xml")
+def _amber14(*, phosphates: bool = False) -> app.ForceField:
+    """The protein force field, read once a process; with phosphorylated residues it is the same under other names."""
+    return app.ForceField(*(phosphate_files() if phosphates else ("amber14/protein.ff14SB.xml",)))
 
 
 def _included(protein: Protein) -> NDArray[np.bool_]:
@@ -320,8 +333,7 @@ def _heavy_topology(
     chain = None
     rings = closed(protein, included)
     open_ends = {i for i, _ in rings}
-    riding = {rider.residue: rider.hetero for rider in riders}
-    modified: dict[int, app.topology.Atom] = {}
+    modified: dict[Site, app.topology.Atom] = {}
 
     def add_cap(site: Site) -> bool:
         cap = ends.get(site)
@@ -340,9 +352,10 @@ def _heavy_topology(
         for k, name in enumerate(ATOM14[protein.sequence[i]]):
             atoms[Site(i, k)] = topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
             position.append(protein.coords[0, i, k].astype(np.float64))
-        if i in riding:
-            atom = protein.hetero[riding[i]]
-            modified[i] = topology.addAtom(atom.name, app.Element.getBySymbol(atom.element), residue)
+        for rider in (one for one in riders if one.residue == i):
+            atom = protein.hetero[rider.hetero]
+            element = app.Element.getBySymbol(atom.element)
+            modified[Site(-1, rider.hetero)] = topology.addAtom(rider.name, element, residue)
             position.append(np.array(atom.position))
         if protein.bonded[i] and included[i + 1]:
             continue
@@ -352,9 +365,9 @@ def _heavy_topology(
             position.append(protein.oxt[0, i].astype(np.float64) if protein.oxt_mask[i] else place_oxt(*backbone))
     topology.createStandardBonds()
     for rider in riders:  # under their own names OpenMM would not know the bonds of these residues
-        atom = modified[rider.residue]
-        topology.addBond(atoms[Site(rider.residue, rider.frame[0])], atom)
-        atom.residue.name = protein.hetero[rider.hetero].residue_name
+        own = modified[Site(-1, rider.hetero)]
+        topology.addBond(atoms.get(rider.parent) or modified[rider.parent], own)
+        own.residue.name = rider.group.template_of(protein.hetero[rider.hetero].residue_name)
     for i, j in rings:
         topology.addBond(atoms[Site(i, 2)], atoms[Site(j, 0)])
     sulfur = ATOM14["C"].index("SG")

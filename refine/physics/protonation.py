@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,15 +18,20 @@ from numpy.typing import NDArray
 from openmm import app
 from scipy.spatial import cKDTree
 
-from refine.constants import ATOM14
+from refine.constants import ATOM14, ONE_TO_THREE
 from refine.physics.caps import CAP_NAMES
 from refine.structure.protein import Protein
+from refine.structure.riding_groups import PHOSPHATES, PROTONATED
 
 _HBOND_REACH, _HBOND_ANGLE = 3.5, np.radians(50.0)
 """Å from a histidine's nitrogen to an acceptor and bend at the hydrogen, below which it counts as hydrogen-bonded: as
 in OpenMM's ``Modeller``.
 """
 _HISTIDINE_PKA = 6.5
+_PHOSPHATE_PKA = {"SEP": 5.6, "TPO": 5.9, "PTR": 5.9}
+"""At which a phosphate loses its second proton (Bienkiewicz & Lumb 1999, J. Biomol. NMR 15:203). Those of histidine
+lose it at any pH here.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +67,24 @@ def _definitions() -> dict[str, tuple[_Hydrogen, ...]]:
     }
     hydroxyl = _Hydrogen("HD1", "OD1", float("inf"), frozenset(), "")
     hydroxyproline = (*(one for one in residues["PRO"] if one.name != "HG3"), hydroxyl)
-    return residues | {"NH2": amide, "HYP": hydroxyproline}
+    return residues | {"NH2": amide, "HYP": hydroxyproline} | _phosphorylated(residues)
+
+
+def _phosphorylated(standard: Mapping[str, tuple[_Hydrogen, ...]]) -> dict[str, tuple[_Hydrogen, ...]]:
+    """Hydrogens of phosphorylated residues: the atom that carries the phosphate has none, and one oxygen takes up a
+    proton below ``_PHOSPHATE_PKA``, or at any pH under the name that AMBER has for that.
+    """
+    residues = {}
+    for (letter, carrier), group in PHOSPHATES.items():
+        own = tuple(
+            dataclasses.replace(one, variants=frozenset())
+            for one in standard[ONE_TO_THREE[letter]]
+            if one.parent != carrier
+        )
+        highest = _PHOSPHATE_PKA.get(group.template, float("-inf"))
+        for name, limit in ((group.template, highest), (PROTONATED[group.template], float("inf"))):
+            residues[name] = (*own, _Hydrogen("H1P", "O1P", limit, frozenset(), ""))
+    return residues
 
 
 def protonated(

@@ -45,6 +45,7 @@ class AtomList:
         bonds += [((int(i), 2), (int(i), 14)) for i in np.nonzero(protein.oxt_mask)[0]]
         at |= {(-1, k): len(symbols) + k for k in range(len(protein.hetero))}
         bonds += [(tuple(c.first), tuple(c.second)) for c in protein.connections]
+        bonds += [(tuple(rider.parent), (-1, rider.hetero)) for rider in protein.riders]
         edges = np.array([(at[a], at[b]) for a, b in bonds if a in at and b in at], dtype=np.int64).reshape(-1, 2)
         symbols += [h.element for h in protein.hetero]
         count = len(symbols)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 from refine.errors import InputError
@@ -13,11 +14,14 @@ MAX_MODELS = 100_000
 """Most models of a PDB file."""
 MAX_COORDINATE = 9999.9995
 """Å, what the columns of PDB files hold; farther out single precision keeps no thousandths of an Å."""
+NO_PLACE = (9999.9, 9999.9, 9999.9)
+"""Å; stands for the place of an atom that a file has no coordinates of."""
 OCCUPANCIES = (-99.99, 999.99)
 """What the columns of PDB files hold."""
 B_FACTORS = (-99.99, 9999.99)
 """Å²; lower ones break the columns of PDB files, higher ones mean nothing."""
 
+_NO_VALUE = re.compile(r"[+-]?(?:nan|inf(?:inity)?|\*+|1\.#\w*|9{5,}\.?9*0*)")
 _UPPER = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -60,6 +64,12 @@ def between(value: Any, limits: tuple[float, float]) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return number if limits[0] <= number <= limits[1] else None
+
+
+def has_no_value(text: str) -> bool:
+    """Whether a coordinate says that there is none: left out, not a number, asterisks, or nines beyond all bounds."""
+    text = text.strip().lower()
+    return text in ("", ".", "?", "none", "null") or re.fullmatch(_NO_VALUE, text) is not None
 
 
 def refuse_many(atoms: int, file: str, models: int = 1) -> None:

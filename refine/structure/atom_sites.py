@@ -117,6 +117,15 @@ class Atoms:
         known = self._by_address.get(address)
         return known or self._by_number.get(dataclasses.replace(address, residue_name=""))
 
+    def has_residue(self, address: AtomAddress) -> bool:
+        """Whether there is a residue or hetero group, a water too, of the chain and number of ``address``."""
+        return ResidueId(address.chain, address.number, address.insertion) in self._residues
+
+    @functools.cached_property
+    def _residues(self) -> frozenset[ResidueId]:
+        carried = {ResidueId(atom.chain, atom.number, atom.insertion) for atom in self.protein.hetero}
+        return frozenset(carried | set(self.protein.residue_ids))
+
     def element(self, site: Site) -> str:
         return self.elements[self.index[site]]
 

@@ -91,8 +91,10 @@ def _disulfides(atoms: Atoms) -> Iterator[Connection]:
 
 
 def _metals(atoms: Atoms) -> Iterator[Connection]:
-    """Donor atoms of residues at metals that are carried along."""
-    donors = [b for b, s in enumerate(atoms.sites) if s.residue >= 0 and atoms.elements[b] in _DONORS]
+    """Donor atoms of residues, modified ones with all they have, at metals that are carried along."""
+    own = {Site(-1, k) for indices in atoms.modifications.values() for k in indices}
+    sites = [b for b, site in enumerate(atoms.sites) if site.residue >= 0 or site in own]
+    donors = [b for b in sites if atoms.elements[b] in _DONORS]
     tree = cKDTree(atoms.positions[donors])
     for a, site in enumerate(atoms.sites):
         metal = gemmi.Element(atoms.elements[a])

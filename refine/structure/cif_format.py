@@ -12,8 +12,18 @@ from typing import Any
 import gemmi
 
 from refine.errors import InputError
-from refine.structure.atom_record import B_FACTORS, MAX_COORDINATE, OCCUPANCIES, AtomRecord, between, refuse_many
+from refine.structure.atom_record import (
+    B_FACTORS,
+    MAX_COORDINATE,
+    NO_PLACE,
+    OCCUPANCIES,
+    AtomRecord,
+    between,
+    has_no_value,
+    refuse_many,
+)
 from refine.structure.bcif import read_category
+from refine.structure.modified_residues import parent
 from refine.structure.notes import Note
 from refine.structure.pdb_format import element_of
 
@@ -167,6 +177,38 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
+def _position(row: dict[str, Any], place: int, where: dict[str, str], residue_name: str) -> tuple[float, float, float]:
+    """Å; that of no place for atoms of amino acids without coordinates, which are built later."""
+    try:
+        x, y, z = float(row["x"]), float(row["y"]), float(row["z"])
+    except ValueError:
+        x = y = z = math.nan
+    if abs(x) <= MAX_COORDINATE and abs(y) <= MAX_COORDINATE and abs(z) <= MAX_COORDINATE:
+        return x, y, z
+    if parent(residue_name) is not None and any(has_no_value(str(row[axis])) for axis in "xyz"):
+        return NO_PLACE
+    for axis in "xyz":
+        text = str(row[axis])[:40]
+        try:
+            value = float(row[axis])
+        except ValueError:
+            raise InputError(
+                f"Atom row {place} has no {axis} coordinate: {text!r}",
+                remedy="Remove the atom or write the file again", **where,
+            ) from None  # fmt: skip
+        if not math.isfinite(value):
+            raise InputError(
+                f"Atom row {place} has the {axis} coordinate {text}",
+                remedy="The program that wrote the model failed there: remove the residue or predict again", **where,
+            )  # fmt: skip
+        if abs(value) > MAX_COORDINATE:
+            raise InputError(
+                f"Atom row {place} has the {axis} coordinate {value:.6g}, beyond ±{MAX_COORDINATE:.0f} Å",
+                remedy="Move the model to the origin, or remove the residue", **where,
+            )  # fmt: skip
+    raise AssertionError(row)
+
+
 def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
     long = next((key for key in _TEXTS if len(str(row[key])) > _LONGEST), None)
     if long is not None:
@@ -176,26 +218,7 @@ def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
         )  # fmt: skip
     chain, residue_name, insertion = _given(row["chain"]), _given(row["residue_name"]), _given(row["insertion"])
     where = {"file": file, "chain": chain, "residue": f"{_given(row['number'])}{insertion} {residue_name}".strip()}
-    position = []
-    for axis in "xyz":
-        try:
-            position.append(float(row[axis]))
-        except ValueError:
-            raise InputError(
-                f"Atom row {place} has no {axis} coordinate: {str(row[axis])[:40]!r}",
-                remedy="Remove the atom or write the file again",
-                **where,
-            ) from None
-        if not math.isfinite(position[-1]):
-            raise InputError(
-                f"Atom row {place} has the {axis} coordinate {row[axis]}",
-                remedy="The program that wrote the model failed there: remove the residue or predict again", **where,
-            )  # fmt: skip
-        if abs(position[-1]) > MAX_COORDINATE:
-            raise InputError(
-                f"Atom row {place} has the {axis} coordinate {position[-1]:.6g}, beyond ±{MAX_COORDINATE:.0f} Å",
-                remedy="Move the model to the origin, or remove the residue", **where,
-            )  # fmt: skip
+    position = _position(row, place, where, residue_name)
     try:
         number = _whole(row["number"]) if _given(row["number"]) else 0
     except ValueError:
@@ -211,13 +234,13 @@ def _record(row: dict[str, Any], place: int, file: str) -> AtomRecord:
         chain=chain,
         number=number,
         insertion=insertion,
-        position=(position[0], position[1], position[2]),
+        position=position,
         occupancy=between(row["occupancy"], OCCUPANCIES),
         b_factor=between(row["b_factor"], B_FACTORS),
         element=element.name if element != gemmi.Element("X") else element_of(name, residue_name),
         element_stated=bool(_given(row["element"])),
         charge=_integer(row["charge"], 0),
-        is_hetatm=row["group"] == "HETATM",
+        is_hetatm=str(row["group"]).upper() == "HETATM",
         segment=0,
         place=f"atom row {place}",
     )

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.structure.atom_sites import MOST_BONDS, Atoms, is_water, residue_of
-from refine.structure.bonded_atoms import bonds_by_distance, leaving_atom
+from refine.structure.bonded_atoms import COVALENT_SLACK, bonds_by_distance, leaving_atom
 from refine.structure.link_records import AtomAddress, StatedLink
 from refine.structure.notes import Note
 from refine.structure.protein import Connection, Protein, ResidueId, Site
@@ -41,7 +41,10 @@ def connections(protein: Protein, stated: Sequence[StatedLink] = ()) -> tuple[tu
     notes: list[Note] = []
     for link in stated:
         first, second = atoms.site_of(link.first), atoms.site_of(link.second)
-        if first is None or second is None or atoms.within_one_group(first, second):
+        if first is None or second is None:
+            notes += _half_there(atoms, link)
+            continue
+        if atoms.within_one_group(first, second):
             continue
         one = atoms.connection(first, second, link.record)
         if atoms.gap(one) > STATED_SLACK:
@@ -51,10 +54,32 @@ def connections(protein: Protein, stated: Sequence[StatedLink] = ()) -> tuple[tu
             table.setdefault((one.first, one.second), one)
     for one in bonds_by_distance(atoms):
         table.setdefault((one.first, one.second), one)
+    notes += _stretched(atoms, table.values())
     if atoms.heaped:
         text = f"{len(atoms.heaped)} atoms lie in heaps of more than {MOST_BONDS} each: no bonds of theirs are told"
         notes.append(Note("link", text))
     return tuple(sorted(_without_heaps(table.values(), notes), key=lambda one: (one.first, one.second))), notes
+
+
+def _half_there(atoms: Atoms, link: StatedLink) -> list[Note]:
+    """A note on a link of an atom that the file has to a residue that it has not."""
+    for here, there in ((link.first, link.second), (link.second, link.first)):
+        if atoms.site_of(here) is not None and not atoms.has_residue(there):
+            text = f"{link.record} bonds its {here.name} to {_name(there)}, which the file does not have"
+            return [Note("link", text, here.chain, f"{here.number}{here.insertion} {here.residue_name}".rstrip())]
+    return []
+
+
+def _stretched(atoms: Atoms, table: Collection[Connection]) -> list[Note]:
+    """Notes on covalent bonds to hetero groups that are longer than bonds are."""
+    notes = []
+    for one in table:
+        if one.kind == "covalent" and one.second.residue < 0 and atoms.gap(one) > COVALENT_SLACK:
+            here = atoms.address(one.first)
+            text = f"its {here.name} is bonded to {atoms.label(one.second)}, {one.distance:.1f} Å away: they stay so"
+            label = f"{here.number}{here.insertion} {here.residue_name}"
+            notes.append(Note("link", text, here.chain, label))
+    return notes
 
 
 def _without_heaps(found: Collection[Connection], notes: list[Note]) -> list[Connection]:

@@ -83,14 +83,15 @@ def stated_links(source: Source, records: Sequence[AtomRecord]) -> tuple[StatedL
 
 
 def _pdb_links(lines: Sequence[str], records: Sequence[AtomRecord]) -> Iterator[StatedLink]:
+    """LINKR is what Refmac writes; its ``gap`` means that there is no bond."""
     atoms = _atoms_by_serial(lines, records)
     for line in lines:
         record = line[:6].rstrip()
-        if record == "LINK" and _in_the_file(line):
+        if record in ("LINK", "LINKR") and _in_the_file(line) and line[72:80].strip() != "gap":
             first = _address(line[21:22], line[22:26], line[26:27], line[12:16], line[17:20])
             second = _address(line[51:52], line[52:56], line[56:57], line[42:46], line[47:50])
             if first is not None and second is not None:
-                yield StatedLink(first, second, "", "LINK")
+                yield StatedLink(first, second, "", record)
         elif record == "SSBOND" and _in_the_file(line):
             first = _address(line[15:16], line[17:21], line[21:22], "SG", line[11:14])
             second = _address(line[29:30], line[31:35], line[35:36], "SG", line[25:28])

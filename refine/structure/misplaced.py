@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from refine.constants import ATOM14
 from refine.errors import InputError
+from refine.structure.atom_record import NO_PLACE
 from refine.structure.notes import Note
 from refine.structure.residue_record import ResidueRecord
 
@@ -55,9 +56,9 @@ def lift_misplaced(
     for i in map(int, np.flatnonzero(away.any(1))):
         slots = np.flatnonzero(away[i])
         names = " ".join("OXT" if slot == 14 else ATOM14[residues[i].letter][slot] for slot in slots)
-        text = (
-            f"{names} lie far from the rest of the residue ({_places(points[i, slots])}): taken out, to be built anew"
-        )
+        where = _places(points[i, slots])
+        why = f" lie far from the rest of the residue ({where}): taken out" if where else ": no coordinates"
+        text = f"{names}{why}, to be built anew"
         notes.append(Note("misplaced", text, residues[i].chain, residues[i].label))
     coords[away[:, :14]], oxt[away[:, 14]] = 0.0, 0.0
     mask &= ~away[:, :14]
@@ -72,9 +73,10 @@ def _refuse_blank(
     blank = (there.sum(1) > 1) & (_is_placeholder(points) | ~there).all(1)
     if blank.any() and blank.mean() < 0.5:
         first = residues[int(np.flatnonzero(blank)[0])]
-        place = first.atoms[0].position[0]
+        place = first.atoms[0].position
+        only = "" if place == NO_PLACE else f", only placeholders such as {place[0]:.3f}"
         raise InputError(
-            f"{int(blank.sum())} residues have no coordinates, only placeholders such as {place:.3f}",
+            f"{int(blank.sum())} residues have no coordinates{only}",
             file=file, chain=first.chain, residue=first.label, remedy="Remove them; the gap they leave stays a gap",
         )  # fmt: skip
 
@@ -127,5 +129,7 @@ def _misplaced(points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _places(points: NDArray[np.float64]) -> str:
-    texts = [" ".join(f"{x:.3f}" for x in point) for point in points[:2]]
-    return "; ".join(texts) + ("; …" if len(points) > 2 else "")
+    """Where the first of the ``points`` (n, 3) are that are anywhere, in words."""
+    somewhere = [point for point in points.tolist() if tuple(point) != NO_PLACE]
+    texts = [" ".join(f"{x:.3f}" for x in point) for point in somewhere[:2]]
+    return "; ".join(texts) + ("; …" if len(somewhere) > 2 else "")

@@ -28,6 +28,8 @@ sugar, and the four odd letters of the PDB.
 """
 
 _PROTONATION = frozenset(name for name in _FORCE_FIELD if name not in ("MSE", "SEC", "PYL", "ASX", "GLX", "5HP"))
+_PHOSPHORYLATED = {"S1P": "S", "T1P": "T", "Y1P": "Y", "H1D": "H", "H2D": "H", "H1E": "H", "H2E": "H"}
+"""AMBER's names (phosaa14SB) besides those of the PDB."""
 
 _NOT_PEPTIDE = frozenset(("IAS", "UNK"))
 """Tabulated as amino acids, but without the backbone or the identity of one."""
@@ -64,6 +66,8 @@ def parent(name: str) -> str | None:
         return THREE_TO_ONE[name]
     if name in _FORCE_FIELD:
         return _FORCE_FIELD[name]
+    if name in _PHOSPHORYLATED:
+        return _PHOSPHORYLATED[name]
     info = gemmi.find_tabulated_residue(name)
     if (
         name in _NOT_PEPTIDE

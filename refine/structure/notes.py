@@ -14,7 +14,7 @@ class Note:
         kind: a stable word for programs. Reading: ``model``, ``numbering``, ``order``, ``altloc``, ``modified``,
             ``protonation``, ``hydrogens``, ``occupancy``, ``b_factor``, ``element``, ``duplicate``, ``overlap``,
             ``unknown_atom``, ``unknown``, ``hetero``, ``gap``, ``stretched``, ``segment``, ``misplaced``, ``box``,
-            ``bead``, ``water``, ``cap``.
+            ``bead``, ``water``, ``cap``, ``small_letters``, ``microheterogeneity``.
             Bonds: ``link``, ``connections``. Output: ``format``, ``atom_names``, ``residue_names``.
             Repair: ``rebuilt``, ``backbone``, ``chirality``, ``peptide``.
             What was given besides: ``evidence``, ``conditions``.

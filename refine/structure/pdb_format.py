@@ -12,16 +12,26 @@ import dataclasses
 import functools
 import math
 import re
+from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
 import gemmi
 
 from refine.errors import InputError
-from refine.structure.atom_record import B_FACTORS, MAX_COORDINATE, OCCUPANCIES, AtomRecord, between, refuse_many
+from refine.structure.atom_record import (
+    B_FACTORS,
+    MAX_COORDINATE,
+    NO_PLACE,
+    OCCUPANCIES,
+    AtomRecord,
+    between,
+    has_no_value,
+    refuse_many,
+)
 from refine.structure.modified_residues import parent
 from refine.structure.notes import Note
 from refine.structure.pdb_blocks import Block, models_of
-from refine.structure.pdb_numbers import ResidueNumbers
+from refine.structure.pdb_numbers import ResidueNumbers, hexadecimal_rows
 from refine.structure.pdb_residue_names import two_letter_chains
 
 _ATOM = frozenset(("ATOM", "HETA"))
@@ -35,6 +45,8 @@ _TWO_LETTERS = frozenset("FE ZN MG MN CU CL BR".split())
 """Elements of groups whose atoms have these names, digits left out, wherever in the columns they begin: CHARMM's begin
 where those of one letter do.
 """
+_THREE = re.compile(r".{27}   " + 3 * r" *(-?\d+\.\d{3})")
+"""Three coordinates, wherever they end."""
 _MAX_SHIFT = 4
 """Columns by which a serial of more than five digits may push a line to the right."""
 
@@ -55,7 +67,8 @@ def parse_pdb(text: str, file: str) -> tuple[dict[int, list[AtomRecord]], list[N
     atoms: list[AtomRecord] = []
     segment, model = 0, None
     lines = [_aligned(line) if line[:4] in _ATOM else line for line in text.split("\n")]
-    columns = _Columns(file, two_letter_chains(line for line in lines if line[:4] in _ATOM), ResidueNumbers())
+    numbers = ResidueNumbers(hexadecimal_rows(lines, _ATOM))
+    columns = _Columns(file, two_letter_chains(line for line in lines if line[:4] in _ATOM), numbers)
     cut_off = 0 if text.endswith("\n") else len(lines)
     for row, line in enumerate(lines, 1):
         if line[:4] in _ATOM:
@@ -132,14 +145,16 @@ def _atom(line: str, row: int, segment: int, columns: _Columns, *, last: bool) -
         columns.atom_names.clear()
     if residue.unnumbered:
         columns.atom_names.add(line[12:16])
+    wide = None if _has_decimal_points(line) else _wide_coordinates(line)
+    texts = wide.groups() if wide else (line[30:38], line[38:46], line[46:54])
+    end = line[wide.end() : wide.end() + 26] if wide else line[54:80]
     try:
-        x, y, z = float(line[30:38]), float(line[38:46]), float(line[46:54])
+        x, y, z = map(float, texts)
     except ValueError:
         x = math.nan
     if not (abs(x) <= MAX_COORDINATE and abs(y) <= MAX_COORDINATE and abs(z) <= MAX_COORDINATE):
-        label = _label(line, residue.name)
-        x, y, z = (_coordinate(line[c : c + 8], row, residue.chain, label, columns.file) for c in (30, 38, 46))
-    own = _fields(line[12:17], line[54:80], residue.name)
+        x, y, z = _odd_position(texts, line, row, columns.file, residue)
+    own = _fields(line[12:17], end, residue.name)
     return AtomRecord(
         own.name, own.altloc, residue.name, residue.chain, residue.number, residue.insertion, (x, y, z), own.occupancy,
         own.b_factor, own.element, own.element_stated, own.charge, line[0] == "H", segment, f"line {row}", own.segid,
@@ -186,7 +201,7 @@ def _residue(line: str, row: int, columns: _Columns) -> _Residue:
         else:
             name = line[17:21]
     try:
-        return _Residue(line[17:27], name, *columns.numbers.read(chain, line[22:27]))
+        return _Residue(line[17:27], name, *columns.numbers.read(chain, line[22:27], row))
     except ValueError:
         if not line[22:26].strip("* ") and parent(name) is None:
             return _Residue(line[17:27], name, *columns.numbers.following(chain), unnumbered=True)
@@ -210,6 +225,22 @@ def _refuse_short(line: str, row: int, columns: _Columns, last: bool) -> NoRetur
         residue=_label(line, line[17:20].strip()) or None,
         remedy="The file may be cut off: copy it again",
     )
+
+
+def _wide_coordinates(line: str) -> re.Match[str] | None:
+    """The coordinates of a line one of which does not fit its columns, such as -9999.000, and pushes the rest away."""
+    match = _THREE.match(line)
+    return match if match and max(map(len, match.groups())) > 8 else None
+
+
+def _odd_position(
+    texts: Sequence[str], line: str, row: int, file: str, residue: _Residue
+) -> tuple[float, float, float]:
+    """Of an atom whose coordinates are no numbers within bounds: atoms of amino acids without any are built later."""
+    if parent(residue.name) is not None and any(map(has_no_value, texts)):
+        return NO_PLACE
+    x, y, z = (_coordinate(text, row, residue.chain, _label(line, residue.name), file) for text in texts)
+    return x, y, z
 
 
 def _coordinate(field: str, row: int, chain: str, label: str, file: str) -> float:

@@ -29,4 +29,5 @@ def two_letter_chains(lines: Iterable[str]) -> frozenset[str]:
 
 
 def _is_four_letter_name(name: str) -> bool:
+    name = name.upper()
     return name in _CARRIED_ALONG or (len(name.strip()) == 4 and is_force_field_name(name))

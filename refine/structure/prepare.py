@@ -16,9 +16,10 @@ from refine.structure.connections import held_residues
 from refine.structure.file_estimate import FileEstimate
 from refine.structure.notes import Note
 from refine.structure.pdb_short_names import long_names, short_residue_names
-from refine.structure.protein import Protein
+from refine.structure.protein import Protein, find_riders
 from refine.structure.read import read_structure
 from refine.structure.repair import repair
+from refine.structure.riding_groups import PACKAGE, phosphate_files
 from refine.structure.selection import parse_selection
 from refine.structure.write import MAX_PDB_B, fits_pdb
 
@@ -66,7 +67,13 @@ def _prepared(path: Path, model: int | None, freeze: str, *, keep_hands: bool) -
     protein = repaired.protein
     usual = repair(read).protein if keep_hands or frozen.any() else protein
     held = held_residues(protein)
-    notes = (*read.notes, *repaired.notes, *_held_notes(protein, held), *_about_output(protein))
+    notes = (
+        *read.notes,
+        *repaired.notes,
+        *_held_notes(protein, held),
+        *_phosphate_notes(protein),
+        *_about_output(protein),
+    )
     return Prepared(path, protein, notes, ~(frozen | held), read.estimate, usual)
 
 
@@ -101,6 +108,19 @@ def _held_notes(protein: Protein, held: NDArray[np.bool_]) -> list[Note]:
         listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         text += f"; the residues in them are held where they are: {listed}"
     return [Note("connections", text)]
+
+
+def _phosphate_notes(protein: Protein) -> list[Note]:
+    """What would let phosphorylated residues move that are held for want of their parameters."""
+    if phosphate_files() or not protein.connections:
+        return []
+    held = {r.residue for r in find_riders(protein, phosphates=True)} - {r.residue for r in protein.riders}
+    if not held:
+        return []
+    names = ", ".join(str(protein.residue_ids[i]) for i in sorted(held)[:12])
+    names += f" and {len(held) - 12} more" if len(held) > 12 else ""
+    text = f"phosphorylated residues stay where they are: {names}; pip install {PACKAGE} lets them move"
+    return [Note("modified", text)]
 
 
 def _about_output(protein: Protein) -> list[Note]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from refine.constants import ATOM14, MAX_PEPTIDE_BOND, MAX_STRETCHED_PEPTIDE, RIDING_ATOMS
+from refine.constants import ATOM14, MAX_PEPTIDE_BOND, MAX_STRETCHED_PEPTIDE
+from refine.structure.riding_groups import LONGEST_BOND, RidingGroup, phosphate_files, riding_groups
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,12 +78,25 @@ class Rider(NamedTuple):
 
     Attributes:
         hetero: its index; residue: whose it is.
-        frame: slots of the three atoms that carry it, the first is bonded to it.
+        frame: slots of the three atoms that carry it.
+        name: in the force field.
+        parent: what it is bonded to.
+        group: that it belongs to.
     """
 
     hetero: int
     residue: int
     frame: tuple[int, ...]
+    name: str
+    parent: Site
+    group: RidingGroup
+
+    def has_neighbours(self, there: NDArray[np.bool_], bonded: NDArray[np.bool_]) -> bool:
+        """Whether its residue has the neighbours, out of those that are ``there`` (L,), without which the force field
+        does not know it; ``bonded`` as of ``Protein``.
+        """
+        after = there[self.residue + 1] if bonded[self.residue] else self.group.ends_chain
+        return bool(there[self.residue - 1] and there[self.residue] and after)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,23 +155,8 @@ class Protein:
 
     @functools.cached_property
     def riders(self) -> tuple[Rider, ...]:
-        """Atoms of modified residues that the force field knows, where these have no other bonds, and not at the
-        beginning of a chain: it knows none there.
-        """
-        bonds = Counter(one.second for one in self.connections) + Counter(one.first for one in self.connections)
-        own = Counter(one.first.residue for one in self.connections)
-        found = []
-        for one in self.connections:
-            (i, slot), k = one.first, one.second.slot
-            if i < 1 or one.second.residue >= 0 or bonds[one.second] > 1 or own[i] > 1 or not self.bonded[i - 1]:
-                continue
-            carriers = RIDING_ATOMS.get((self.hetero[k].residue_name, self.hetero[k].name), ())
-            names = ATOM14[self.sequence[i]]
-            frame = tuple(names.index(name) for name in carriers if name in names)
-            same = self.hetero[k].order == self.file_order[i]
-            if same and len(frame) == 3 and slot == frame[0] and self.mask[i, list(frame)].all():
-                found.append(Rider(k, i, frame))
-        return tuple(found)
+        """Atoms of modified residues that move with these, see ``find_riders``."""
+        return find_riders(self, phosphates=bool(phosphate_files()))
 
     def atom_names(self, i: int) -> tuple[str, ...]:
         """Names of the heavy atoms residue ``i`` should have, in slot order."""
@@ -188,13 +188,27 @@ class Protein:
         if not self.riders:
             return self.hetero
         hetero = list(self.hetero)
-        for k, i, frame in self.riders:
-            old, new = (x[0, i, list(frame)].astype(np.float64) for x in (self.coords, coords))
+        for rider in self.riders:
+            k, carriers = rider.hetero, list(rider.frame)
+            old, new = (x[0, rider.residue, carriers].astype(np.float64) for x in (self.coords, coords))
             if not np.array_equal(old, new):
                 local = _axes(old) @ (np.array(hetero[k].position) - old[0])
                 place = new[0] + local @ _axes(new)
                 hetero[k] = dataclasses.replace(hetero[k], position=tuple(place.tolist()))
         return tuple(hetero)
+
+    def with_riders(self, places: NDArray[np.floating]) -> Protein:
+        """The same protein with its ``riders`` at ``places`` (n, 3) Å."""
+        if not self.riders:
+            return self
+        hetero = list(self.hetero)
+        for rider, place in zip(self.riders, np.asarray(places, np.float64).tolist(), strict=True):
+            hetero[rider.hetero] = dataclasses.replace(hetero[rider.hetero], position=tuple(place))
+        return dataclasses.replace(self, hetero=tuple(hetero))
+
+    def rider_places(self) -> NDArray[np.float64]:
+        """(n, 3) Å of the ``riders``."""
+        return np.array([self.hetero[rider.hetero].position for rider in self.riders], np.float64).reshape(-1, 3)
 
     def replica(self, r: int) -> Protein:
         """Replica ``r`` alone (R = 1)."""
@@ -231,6 +245,45 @@ class Protein:
             file_order=self.file_order[index],
             connections=_connections_of(self.connections, index),
         )
+
+
+def find_riders(protein: Protein, *, phosphates: bool) -> tuple[Rider, ...]:
+    """Atoms of modified residues that the force field knows, where these have no other bonds, and not at the beginning
+    of a chain (phosphates: nor at its end): it knows none there.
+    """
+    groups = riding_groups(phosphates=phosphates)
+    bonds = Counter(site for one in protein.connections for site in (one.first, one.second))
+    own_bonds = Counter(one.first.residue for one in protein.connections)
+    found: list[Rider] = []
+    for one in protein.connections:
+        (i, slot), first = one.first, one.second
+        if i < 1 or first.residue >= 0 or own_bonds[i] > 1 or not protein.bonded[i - 1]:
+            continue
+        names = ATOM14[protein.sequence[i]]
+        group = groups.get((protein.sequence[i], names[slot] if slot < len(names) else ""))
+        if group is None or not (group.ends_chain or protein.bonded[i]):
+            continue
+        frame = tuple(names.index(name) for name in group.carriers)
+        atoms = _group_atoms(protein, i, first, group)
+        free = bonds[first] == 1 and not any(bonds[first._replace(slot=k)] for k in atoms[1:])
+        if atoms and free and protein.mask[i, list(frame)].all():
+            found += [
+                Rider(k, i, frame, name, first if n else one.first, group)
+                for n, (k, name) in enumerate(zip(atoms, group.names, strict=True))
+            ]
+    return tuple(found)
+
+
+def _group_atoms(protein: Protein, i: int, first: Site, group: RidingGroup) -> list[int]:
+    """Hetero atoms of residue ``i``, the ``first`` of them first, if they are those of the group, else none."""
+    hetero, order = protein.hetero, int(protein.file_order[i])
+    root = hetero[first.slot]
+    most = range(max(first.slot - len(group.names), 0), min(first.slot + len(group.names) + 1, len(hetero)))
+    others = [k for k in most if hetero[k].order == order and k != first.slot]  # atoms of a residue are together
+    named = not group.residue_names or root.residue_name in group.residue_names
+    elements = [hetero[k].element for k in (first.slot, *others)]
+    near = all(math.dist(hetero[k].position, root.position) < LONGEST_BOND for k in others)
+    return [first.slot, *others] if root.order == order and named and elements == list(group.elements) and near else []
 
 
 def _axes(points: NDArray[np.float64]) -> NDArray[np.float64]:

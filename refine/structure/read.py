@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refine.constants import ATOM14, ONE_TO_THREE, RIDING_ATOMS, THREE_TO_ONE
+from refine.constants import ATOM14, ONE_TO_THREE, THREE_TO_ONE
 from refine.errors import InputError
 from refine.structure.atom_record import AtomRecord
 from refine.structure.bonded_atoms import SHORTEST
@@ -22,6 +22,7 @@ from refine.structure.connections import connections
 from refine.structure.continuity import breaks, interpenetrating_chains
 from refine.structure.file_estimate import FileEstimate, file_estimate
 from refine.structure.file_header import read_header
+from refine.structure.letter_case import in_capitals
 from refine.structure.link_records import StatedLink, stated_links
 from refine.structure.misplaced import FAR as MISPLACED_FAR
 from refine.structure.misplaced import lift_misplaced
@@ -32,11 +33,10 @@ from refine.structure.pdb_format import parse_pdb
 from refine.structure.periodic_box import is_torn, make_whole, read_box
 from refine.structure.protein import HeteroAtom, Protein, ResidueId, peptide_bonds
 from refine.structure.residue_record import MAX_RESIDUE_ATOMS, ResidueRecord, carried_along, gather
+from refine.structure.riding_groups import LONGEST_BOND, can_ride
 from refine.structure.segids import separate_segments
 from refine.structure.source import Source, open_source
 
-_LONGEST_BOND = 2.0
-"""Å, longer than any bond of C, N, O, P and S."""
 MAX_RESIDUES = 50_000
 """Bounds the work of reading; what a machine can refine is a matter of its memory (``refine.memory``)."""
 MIN_RESIDUES = 3
@@ -91,6 +91,7 @@ def read_structure(path: Path, *, model: int | None = None, max_residues: int = 
         how = "as asked" if model is not None else "the first; --model N takes another"
         notes.append(Note("model", f"the file holds {len(models)} models; model {number} is used ({how})"))
     _check_identities(models[number], source.path)
+    notes += in_capitals(models[number])
     notes += separate_segments(models[number])
     records, more = separate_caps(models[number])
     notes += more
@@ -315,8 +316,8 @@ def _named_atoms(residue: ResidueRecord, log: _Log) -> dict[str, AtomRecord]:
         if atom is bead:
             continue
         name = atom_name(atom.name, residue.name, residue.letter)
-        if is_modified(residue.name) and name != atom.name and residue.find(name):
-            name = ""  # an O1 beside the O of a formyl group is no carbonyl oxygen
+        if name in ("O", "OXT") and name != atom.name and not residue.is_of_carboxyl(atom, name):
+            name = ""
         if not name:
             if is_hydrogen(atom.name, atom.element):
                 log.counts["hydrogens"] += 1
@@ -350,7 +351,7 @@ def _note_dropped(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped:
         text += f"; atoms left out: {lost}" if lost else ""
     else:
         kind, text = "modified" if is_modified(residue.name) else "protonation", f"{residue.name} is read as {three}"
-        how = "" if all((residue.name, a.name) in RIDING_ATOMS for a in kept) else " unmoved"
+        how = "" if can_ride(residue.letter, residue.name, (a.element for a in kept)) else " unmoved"
         text += f"; its other atoms are carried along{how}: {' '.join(a.name for a in kept)}" if kept else ""
         text += f"; atoms left out: {lost}" if lost else ""
     log.notes.append(Note(kind, text, residue.chain, residue.label))
@@ -365,7 +366,7 @@ def _modification(residue: ResidueRecord, atoms: dict[str, AtomRecord], dropped:
     """
     if not set(ATOM14[residue.letter]) <= set(atoms):
         return []
-    shortest, longest = (0.0, MISPLACED_FAR) if is_modified(residue.name) else (SHORTEST, _LONGEST_BOND)
+    shortest, longest = (0.0, MISPLACED_FAR) if is_modified(residue.name) else (SHORTEST, LONGEST_BOND)
     kept: list[AtomRecord] = []
     before = -1
     while len(kept) > before:  # those that are bonded to what was kept only now

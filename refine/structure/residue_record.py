@@ -11,8 +11,9 @@ import numpy as np
 
 from refine.constants import ATOM14, MAX_PEPTIDE_BOND, WATERS
 from refine.structure.atom_record import AtomRecord
-from refine.structure.modified_residues import is_d_amino_acid, is_hydrogen, parent
+from refine.structure.modified_residues import is_d_amino_acid, is_hydrogen, is_modified, parent
 from refine.structure.notes import Note
+from refine.structure.riding_groups import LONGEST_BOND
 
 _Places = dict[tuple[str, str], tuple[float, float, float]]
 """Name and altloc of the atoms of a residue → where they are."""
@@ -68,6 +69,15 @@ class ResidueRecord:
             return None
         return beads[0] if math.dist(beads[0].position, ca.position) <= _BEAD_REACH else None
 
+    def is_of_carboxyl(self, atom: AtomRecord, name: str) -> bool:
+        """Whether an oxygen under another name, such as O1, is the O or OXT (``name``) that this stands for: the O1 of
+        a formyl group, beside the residue's O, and the O2 of a sulfate are none.
+        """
+        carbon = self.find("C")
+        if is_modified(self.name) and self.find(name):
+            return False
+        return carbon is None or math.dist(atom.position, carbon.position) < LONGEST_BOND
+
     def find(self, name: str) -> AtomRecord | None:
         return next((a for a in self.atoms if a.name == name), None)
 
@@ -84,7 +94,12 @@ def gather(records: list[AtomRecord]) -> tuple[list[ResidueRecord], list[Note]]:
     picked = Counter[str]()
     for residue in residues:
         if residue.letter:
+            names = {atom.residue_name for atom in residue.atoms}
             _pick_conformer(residue, picked)
+            others = " and ".join(sorted(names - {residue.name}))
+            if others:
+                text = f"the file has {others} in its place, too, of lower occupancy: left out"
+                notes.append(Note("microheterogeneity", text, residue.chain, residue.label))
     if picked:
         many = ", ".join(f"chain {chain or '(blank)'}: {n}" for chain, n in picked.items())
         notes.append(

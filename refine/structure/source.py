@@ -20,6 +20,11 @@ _MAX_MEMBERS = 100_000
 _CHUNK = 65536
 _CONTROL = bytes(byte for byte in range(32) if byte < 9 or byte > 13)
 
+_SMALL_ATOM = re.compile(r"^(?:[Aa]tom  |[Hh]etatm)[ \d]{5} ", re.MULTILINE)
+_SMALL_RECORD = re.compile(
+    r"^(?:atom  |hetatm|ter\b|end\b|endmdl|model\b|linkr?\b|ssbond|conect|cryst1)", re.MULTILINE | re.IGNORECASE
+)
+"""Beginnings of lines that some programs write in small letters, and that are read in capitals."""
 _FOREIGN = (
     (b"PK\x03\x04", "a zip archive", "Unpack it and give the structure file inside"),
     (b"BZh", "packed with bzip2", "Unpack it with bunzip2"),
@@ -61,7 +66,10 @@ def open_source(path: Path, *, max_bytes: int = MAX_BYTES) -> Source:
     if 0x80 <= data[0] <= 0x8F and b"dataBlocks" in data:
         return Source(file, stem(path), "bcif", "", data)
     text = _decode(data, file)
-    return Source(file, stem(path), _text_format(text, file), text, data)
+    kind = _text_format(text, file)
+    if kind == "pdb" and _SMALL_ATOM.search(text):
+        text = _SMALL_RECORD.sub(lambda match: match.group().upper(), text)
+    return Source(file, stem(path), kind, text, data)
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
@@ -169,7 +177,7 @@ def _lines(text: str, file: str) -> str:
 
 def _text_format(text: str, file: str) -> str:
     mmcif = re.search(r"^[ \t]*_atom_site\.", text, re.MULTILINE)
-    if re.search(r"^(ATOM[ \d]|HETATM)", text, re.MULTILINE) and not mmcif:
+    if not mmcif and (re.search(r"^(ATOM[ \d]|HETATM)", text, re.MULTILINE) or _SMALL_ATOM.search(text)):
         return "pdb"
     if mmcif:
         return "mmcif"

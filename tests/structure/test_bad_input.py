@@ -85,6 +85,12 @@ def nanometres(line: str) -> str:
     return xyz(line, tuple(float(line[c : c + 8]) / 10 for c in (30, 38, 46)))  # type: ignore[arg-type]
 
 
+def ligand_at(x: str) -> Callable[[], str]:
+    """A ligand of one atom, whose place nothing tells."""
+    line = columns(files.atom_line(99, "C1", "LIG", "L", "1", (1.0, 2.0, 3.0), het=True), 30, x)
+    return lambda: files.base_pdb().replace("END", f"{line}\nEND")
+
+
 def twice_as_b() -> str:
     lines = files.atom_lines()
     return "\n".join(lines + [columns(line, 21, "B") for line in lines] + ["END", ""])
@@ -112,9 +118,9 @@ BAD = [
     Bad("cut in a coordinate", lambda: "\n".join(files.atom_lines()[:30])[:-38], "ends in the middle", "copy",
         "A", "5 TYR"),
     Bad("short line", at(5, "CB", lambda line: line[:45]), "columns missing", "copy", "A", "5 TYR"),
-    Bad("NaN", at(7, "CA", lambda line: columns(line, 30, "     nan")), "coordinate nan", "remove", "A", "7 ALA"),
-    Bad("infinite", at(7, "CA", lambda line: columns(line, 38, "     inf")), "coordinate inf", "remove", "A", "7 ALA"),
-    Bad("stars", at(9, "N", lambda line: columns(line, 30, "********")), "no coordinate", "columns", "A", "9 GLN"),
+    Bad("NaN", ligand_at("     nan"), "coordinate nan", "remove", "L", "1 LIG"),
+    Bad("infinite", ligand_at("     inf"), "coordinate inf", "remove", "L", "1 LIG"),
+    Bad("stars", ligand_at("********"), "no coordinate", "columns", "L", "1 LIG"),
     Bad("letters for coordinates", at(9, "N", lambda line: columns(line, 38, "   x.yyy")), "no coordinate",
         "columns", "A", "9 GLN"),
     Bad("shifted columns", at(9, "N", lambda line: line[:26] + " " + line[26:]), "no coordinate", "columns", "A",
@@ -145,8 +151,8 @@ BAD = [
         "another program"),
     Bad("mmCIF without coordinates", cif("_atom_site.Cartn_y", "_atom_site.nothing"),
         "no column _atom_site.cartn_y", "another program"),
-    Bad("mmCIF with ? for x", cif_atom(10, "?"), "no x coordinate", "Remove", "A", "1 MET"),
-    Bad("mmCIF with nan", cif_atom(11, "nan"), "y coordinate nan", "remove", "A", "1 MET"),
+    Bad("mmCIF with letters for x", cif_atom(10, "x.yy"), "no x coordinate", "Remove", "A", "1 MET"),
+    Bad("mmCIF far away", cif_atom(11, "12345.6"), "y coordinate 12345.6", "Move", "A", "1 MET"),
     Bad("mmCIF with a bad number", cif_atom(16, "one"), "no residue number", "Number", "A", "one MET"),
     Bad("mmCIF with a long insertion code", cif_atom(9, "XY"), "cannot be written back", "one letter", "A", "1XY MET"),
     Bad("BinaryCIF that asks for all memory", greedy_bcif, "damaged", "again"),

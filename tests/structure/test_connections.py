@@ -158,6 +158,36 @@ def test_a_stated_bond_that_has_come_apart_is_told_and_not_believed(tmp_path: Pa
     assert any("6.0 Å away" in str(note) and "16" in str(note) for note in result.notes)
 
 
+@pytest.mark.parametrize("length", [1.45, 2.2])
+def test_a_stated_bond_that_is_stretched_is_believed_and_told(tmp_path: Path, length: float) -> None:
+    path = tmp_path / "model.pdb"
+    ligand = files.atom_line(950, "C1", "LIG", "A", "501", outward(ASN, "ND2", length), het=True)
+    link = "LINK         ND2 ASN A  16                 C1  LIG A 501     1555   1555  1.45"
+    path.write_text(with_lines(ligand, records=(link,)))
+    result = read_structure(path)
+    assert table(result.protein) == [("covalent", "A:16 ASN ND2", "A:501 LIG C1")]
+    told = [str(note) for note in result.notes if note.kind == "link"]
+    assert [f"ND2 is bonded to A:501 LIG C1, {length:.1f} Å away" in text for text in told] == [True] * (length > 2)
+
+
+@pytest.mark.parametrize(("kind", "bonds"), [("", 1), ("ASN-LIG", 1), ("gap", 0)])
+def test_refmac_writes_linkr(tmp_path: Path, kind: str, bonds: int) -> None:
+    ligand = files.atom_line(950, "C1", "LIG", "A", "501", outward(ASN, "ND2", 2.2), het=True)
+    link = "LINKR        ND2 ASN A  16                 C1  LIG A 501".ljust(72) + kind
+    assert len(table(read(tmp_path, with_lines(ligand, records=(link,))))) == bonds
+
+
+def test_a_stated_bond_to_a_residue_that_is_not_there_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "model.pdb"
+    ligand = files.atom_line(950, "C1", "LIG", "A", "501", outward(ASN, "ND2", 6.0), het=True)
+    ends = ("ND2 ASN A  16", "C1  LIG A 501"), ("ND2 ASN A  16", "C1  LIG B 501"), ("SG  CYS C   1", "C1  LIG B 501")
+    links = tuple(f"LINK         {one}                 {two}     1555   1555  1.45" for one, two in ends)
+    path.write_text(with_lines(ligand, records=links))
+    told = [str(note) for note in read_structure(path).notes if note.kind == "link"]
+    assert len(told) == 2 and "6.0 Å away" in told[0]
+    assert "16 ASN: LINK bonds its ND2 to B:501 C1, which the file does not have" in told[1]
+
+
 def test_a_link_to_a_symmetry_mate_is_none_of_ours(tmp_path: Path) -> None:
     sugar = files.atom_line(950, "C1", "NAG", "A", "501", outward(ASN, "ND2", 2.2), het=True)
     link = "LINK         ND2 ASN A  16                 C1  NAG A 501     1555   3655  1.45"

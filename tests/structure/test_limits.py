@@ -224,10 +224,10 @@ def test_the_remedy_for_too_many_residues_names_nothing_that_cannot_be_given(tmp
 
 
 def test_a_blank_chain_is_named_in_words(tmp_path: Path) -> None:
-    text = files.edit(lambda line: columns(line[:21] + " " + line[22:], 30, "     nan"))
+    text = files.edit(lambda line: columns(line[:21] + " " + line[22:], 30, "   x.yyy"))
     assert "chain (blank), residue 1 MET" in str(refused(tmp_path, text))
     first = files.atom_lines()[0]
-    odd = files.base_pdb().replace(first, columns(first[:21] + "\x1b" + first[22:], 30, "     nan"))
+    odd = files.base_pdb().replace(first, columns(first[:21] + "\x1b" + first[22:], 30, "   x.yyy"))
     assert "chain ?, residue 1 MET" in str(refused(tmp_path, odd))
 
 

@@ -229,6 +229,7 @@ def test_two_residue_types_at_one_place(read) -> None:  # noqa: ANN001
 
     result = read(files.edit(change))
     assert result.protein.sequence == files.SEQUENCE
+    assert "4 ALA: the file has SER in its place" in note(result, "microheterogeneity")
 
 
 @pytest.mark.parametrize(("number", "name", "letter", "kind"), [

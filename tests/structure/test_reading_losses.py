@@ -177,6 +177,44 @@ def test_hexadecimal_water_numbers(read, tmp_path: Path) -> None:  # noqa: ANN00
     assert [h.number for h in again.hetero] == list(range(9996, 10_020))
 
 
+def waters_numbered(numbers: list[str], chain: str = "W") -> list[str]:
+    return [
+        files.atom_line(1, "O", "HOH", chain, number, (30.0 + 3 * k, 0.0, 0.0), het=True)
+        for k, number in enumerate(numbers)
+    ]
+
+
+@pytest.mark.parametrize("chain", ["W", "A"])
+@pytest.mark.parametrize("form", ["4x", "4X"])
+def test_numbers_that_begin_hexadecimal_with_digits_alone(read, chain: str, form: str) -> None:  # noqa: ANN001
+    """2710 to 2719 are 10000 to 10009 where 271A follows, in a chain of their own or after a gap in the protein's."""
+    result = read([*example(), *waters_numbered([format(n, form) for n in range(10_000, 10_020)], chain)])
+    assert [h.number for h in result.protein.hetero] == list(range(10_000, 10_020))
+    assert "hexadecimal" in note(result, "numbering") and "20 residues" in note(result, "numbering")
+
+
+@pytest.mark.parametrize("first", [10_000 + 0x20, 0x3000])
+def test_they_may_begin_anywhere_and_lack_some(read, first: int) -> None:  # noqa: ANN001
+    numbers = [n for n in range(first, first + 40) if n % 7]
+    result = read([*example(), *waters_numbered([f"{n:4x}" for n in numbers])])
+    assert [h.number for h in result.protein.hetero] == numbers
+
+
+def test_numbers_that_fall_from_9999_to_2710_in_the_next_chain_are_hexadecimal(read) -> None:  # noqa: ANN001
+    lines = [*waters_numbered(["9998", "9999"], "V"), *waters_numbered(["2710", "2711", "2712"], "W")]
+    result = read([*example(), *lines])
+    assert [h.number for h in result.protein.hetero] == [9998, 9999, 10_000, 10_001, 10_002]
+
+
+def test_decimal_numbers_stay_decimal(read) -> None:  # noqa: ANN001
+    """2700 to 2719 in one chain, and 10000 after 9999 in another: 2710 of the first is what it says."""
+    numbers = [f"{n:4d}" for n in range(2700, 2720)]
+    wrapped = [*(f"{n:4d}" for n in range(9990, 10_000)), *(f"{n:4x}" for n in range(10_000, 10_012))]
+    result = read([*example(), *waters_numbered(numbers), *waters_numbered(wrapped, "V")])
+    assert [h.number for h in result.protein.hetero] == [*range(2700, 2720), *range(9990, 10_012)]
+    assert "12 residues" in note(result, "numbering")
+
+
 def test_waters_without_numbers(read) -> None:  # noqa: ANN001
     names = (
         "group_PDB id type_symbol label_atom_id label_alt_id label_comp_id label_asym_id label_entity_id label_seq_id"
@@ -307,6 +345,28 @@ def test_the_oxygen_of_a_formyl_group_is_no_carbonyl_oxygen(read) -> None:  # no
     result = read([lines[0], *cap, *lines[1:]])
     assert_like_example(result, read)
     assert [h.name for h in result.protein.hetero] == ["CN", "O1"]
+
+
+@pytest.mark.parametrize("residue_name", ["TYS", "TYR"])
+def test_oxygens_of_a_sulfate_are_no_carboxyl_oxygens(read, residue_name: str) -> None:  # noqa: ANN001
+    """Sulfotyrosine's are O1, O2 and O3, and O2 is what some programs call OXT."""
+    number = next(files.number_of(line) for line in example() if line[17:20] == "TYR")
+    mine = [line for line in example() if files.number_of(line) == number]
+    oh = np.array(positions(next(line for line in mine if files.name_of(line) == "OH")))
+    cz = np.array(positions(next(line for line in mine if files.name_of(line) == "CZ")))
+    sulfur = oh + 1.6 * (oh - cz) / np.linalg.norm(oh - cz)
+    across = np.cross(oh - cz, (1.0, 2.0, 3.0))
+    across *= 1.2 / np.linalg.norm(across)
+    at = [sulfur, sulfur + across, sulfur - across, sulfur + 1.45 * (oh - cz) / np.linalg.norm(oh - cz)]
+    more = [
+        files.atom_line(900 + k, name, residue_name, mine[0][21], str(number), tuple(x), element=name[0])
+        for k, (name, x) in enumerate(zip(("S", "O1", "O2", "O3"), at, strict=True))
+    ]
+    lines = [columns(line, 17, residue_name) if line in mine else line for line in example()]
+    last = max(k for k, line in enumerate(lines) if files.number_of(line) == number)
+    result = read([*lines[: last + 1], *more, *lines[last + 1 :]])
+    assert_like_example(result, read)
+    assert [h.name for h in result.protein.hetero] == ["S", "O1", "O2", "O3"]
 
 
 @pytest.mark.parametrize("place", [(9999.0, 9999.0, 9999.0), (0.0, 0.0, 0.0), (60.0, -40.0, 12.0)])
