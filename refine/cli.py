@@ -20,6 +20,7 @@ from refine.explore.options import explore_options, residue_options, states_opti
 from refine.files import write_output
 from refine.parent import end_with_input
 from refine.progress import Bar, PlainLines, Progress
+from refine.propagation.settings import SPACES
 
 if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help is quick
     from refine.batch import Outcome
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, help="run folder (default NAME_refined); several inputs get a sub-folder each")
     run.add_argument("--models", type=int, help="how many ranked models are written (default 5)")
     run.add_argument("--steps", type=int, help="steps of the propagation")
+    run.add_argument("--space", choices=SPACES, help="what a step moves (default cartesian)")
     run.add_argument("--seed", type=int, help="seed of the noise (default 0)")
     run.add_argument("--freeze", metavar="RESIDUES", help='residues that do not move, e.g. "A:10-25,B"')
     run.add_argument(
@@ -215,11 +217,9 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
     given = {name: getattr(options, name, None) for name in ("temperature", "ph", "ionic")}
     given = {name: value for name, value in given.items() if value is not None}
     settings = dataclasses.replace(settings, conditions=dataclasses.replace(settings.conditions, **given))
-    if getattr(options, "steps", None) is not None:
-        settings = dataclasses.replace(
-            settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps)
-        )
-    return settings
+    given = {name: getattr(options, name, None) for name in ("steps", "space")}
+    given = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(settings, propagation=dataclasses.replace(settings.propagation, **given))
 
 
 def run_command(options: argparse.Namespace) -> int:
