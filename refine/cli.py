@@ -120,9 +120,9 @@ def parser() -> argparse.ArgumentParser:
     )
     residue_options(residue)
     promoted = command(
-        commands, "promote", "simulate snapshots of a finished run, the most novel first", promote_command
+        commands, "promote", "simulate snapshots of a finished run or exploration, the novel first", promote_command
     )
-    promoted.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    promoted.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run or exploration")
     promoted.add_argument("--count", type=int, default=4, metavar="N", help="snapshots that are simulated (default 4)")
     promoted.add_argument("--ps", type=float, default=5.0, help="length of each simulation in picoseconds (default 5)")
     promoted.add_argument("--seed", type=int, default=0, help="seed of velocities and noise (default 0)")
@@ -284,14 +284,20 @@ def explore_command(options: argparse.Namespace) -> int:
     from refine import batch
     from refine.explore.input import default_out
     from refine.explore.run import explore_file, settings_with
+    from refine.promote import promote_run
 
+    if options.promote and options.sequence:
+        raise InputError("--promote is for models, a peptide has no coarser scale", remedy="Leave --promote out")
     out = options.out or default_out(options.input, options.sequence, "explored")
     names = ("ns", "bias", "loop", "temperature", "models", "seed")
     settings = settings_with(options.settings, {name: getattr(options, name) for name in names})
     given = {name: getattr(options, name) for name in ("sequence", "variables", "towards", "resume")}
 
     def work(item: batch.BatchItem, progress: Progress) -> RunResult:
-        return explore_file(options.input, item.out, settings, progress, **given)
+        result = explore_file(options.input, item.out, settings, progress, **given)
+        if options.promote:
+            promote_run(item.out, options.promote, seed=settings.seed, progress=progress)
+        return result
 
     items = [batch.BatchItem(options.input or Path(options.sequence or "peptide"), out)]
     return report(batch.run_all(items, work, progress_for(options)))
