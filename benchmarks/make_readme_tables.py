@@ -148,6 +148,17 @@ def ablation_section(values: Mapping[str, Any]) -> Iterator[str]:
     yield table(["engine", "Δ GDT-HA", "Δ lDDT Cα", "improved %"], lines)
 
 
+def torsions_section(values: Mapping[str, Any]) -> Iterator[str]:
+    """Steps in torsions beside those of atoms, in pairs of targets."""
+    row, default = values["rows"]["torsions"], values["rows"]["default"]
+    yield (
+        f"**Steps in torsions** (`--space torsions`), likewise, the {row['n']} smallest of these targets: "
+        f"{change(MAIN, row, 'gdt_ha')} GDT-HA and {change(BY_KEY['bb_lddt'], row, 'lddt')} lDDT Cα, with the steps of "
+        f"atoms {change(MAIN, default, 'gdt_ha')} and {change(BY_KEY['bb_lddt'], default, 'lddt')} on the same; in pairs "
+        f"{change(MAIN, row, 'gdt_ha_minus_default')} and {change(BY_KEY['bb_lddt'], row, 'lddt_minus_default')}."
+    )
+
+
 def all_tables(results: Path) -> str:
     """Every table, from the files there are: the generated part of benchmarks/README.md."""
     parts: list[str] = []
@@ -157,6 +168,8 @@ def all_tables(results: Path) -> str:
         parts += rank_section(path.stem.removeprefix("rank_"), read_json(path))
     if (results / "ablation.json").is_file():
         parts += ablation_section(read_json(results / "ablation.json"))
+    if (results / "ablation_torsions.json").is_file():
+        parts += torsions_section(read_json(results / "ablation_torsions.json"))
     parts += seeds_section(results / "seeds")
     if (results / "md_cost.json").is_file():
         parts += cost_section(read_json(results / "md_cost.json"))

@@ -217,9 +217,8 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
     given = {name: getattr(options, name, None) for name in ("temperature", "ph", "ionic")}
     given = {name: value for name, value in given.items() if value is not None}
     settings = dataclasses.replace(settings, conditions=dataclasses.replace(settings.conditions, **given))
-    given = {name: getattr(options, name, None) for name in ("steps", "space")}
-    given = {name: value for name, value in given.items() if value is not None}
-    return dataclasses.replace(settings, propagation=dataclasses.replace(settings.propagation, **given))
+    plan = {name: value for name in ("steps", "space") if (value := getattr(options, name, None)) is not None}
+    return dataclasses.replace(settings, propagation=dataclasses.replace(settings.propagation, **plan))
 
 
 def run_command(options: argparse.Namespace) -> int:
