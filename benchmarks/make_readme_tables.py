@@ -150,12 +150,12 @@ def ablation_section(values: Mapping[str, Any]) -> Iterator[str]:
 
 def torsions_section(values: Mapping[str, Any]) -> Iterator[str]:
     """Steps in torsions beside those of atoms, in pairs of targets."""
-    row, default = values["rows"]["torsions"], values["rows"]["default"]
+    row, default, lddt = values["rows"]["torsions"], values["rows"]["default"], BY_KEY["bb_lddt"]
     yield (
         f"**Steps in torsions** (`--space torsions`), likewise, the {row['n']} smallest of these targets: "
-        f"{change(MAIN, row, 'gdt_ha')} GDT-HA and {change(BY_KEY['bb_lddt'], row, 'lddt')} lDDT Cα, with the steps of "
-        f"atoms {change(MAIN, default, 'gdt_ha')} and {change(BY_KEY['bb_lddt'], default, 'lddt')} on the same; in pairs "
-        f"{change(MAIN, row, 'gdt_ha_minus_default')} and {change(BY_KEY['bb_lddt'], row, 'lddt_minus_default')}."
+        f"{change(MAIN, row, 'gdt_ha')} GDT-HA and {change(lddt, row, 'lddt')} lDDT Cα, with the steps of atoms "
+        f"{change(MAIN, default, 'gdt_ha')} and {change(lddt, default, 'lddt')} on the same; in pairs "
+        f"{change(MAIN, row, 'gdt_ha_minus_default')} and {change(lddt, row, 'lddt_minus_default')}."
     )
 
 
