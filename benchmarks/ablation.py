@@ -1,11 +1,12 @@
 """What each part of the engine adds, on the tune half of refined150-dev: the table "What does what" of the results.
 
     python benchmarks/ablation.py --bench BENCH_FOLDER --out benchmarks/results/ablation.json [--rows NAME,NAME]
+    python benchmarks/ablation.py --bench BENCH_FOLDER --out FILE --rows default,torsions [--count N]
 
 Engine only: every row starts from the input finished as in a run (one row from the input as it came), nothing is
 finished afterwards, and the mean change of CA GDT-HA and lDDT against the input as it came is shown. Rows of one
-replica have no noise unless they say so. Rows that are in ``--out`` already with the same networks and settings are not
-measured again.
+replica have no noise unless they say so. Rows that are in ``--out`` already with the same networks, settings and count
+are not measured again; of a row beside "default" there, the difference from it in pairs of targets is written too.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ ROWS = {
     "constant_noise": Row("constant noise, mean of 6 replicas", propagation=_NOISY | {"schedule": "constant"}),
     "average": Row("annealed noise, average of 6 replicas", propagation=_NOISY, mean=True),
     "given": Row("from the input as it came", start="given"),
+    "torsions": Row("default weights, steps in phi, psi and omega", propagation={"space": "torsions"}),
 }
 
 
@@ -141,6 +143,15 @@ def measure(row: Row, target: Target, networks: Networks, settings: RunSettings,
     return ha, lddt
 
 
+def minus_default(values: NDArray[np.float64], rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Differences in pairs of targets from the row "default", where it was measured on the same; values are (n, 2)."""
+    default = np.array(rows.get("default", {}).get("values", []))
+    if default.shape != values.shape:
+        return {}
+    names = ("gdt_ha_minus_default", "lddt_minus_default")
+    return {name: dataclasses.asdict(mean_interval((values - default)[:, k])) for k, name in enumerate(names)}
+
+
 def fresh(args: argparse.Namespace, mark: Mapping[str, Any]) -> dict[str, Any]:
     """What ``--out`` holds of the same networks and settings."""
     if args.out.is_file():
@@ -160,6 +171,7 @@ def main(
     parser.add_argument("--cache", type=Path, default=Path("ablation_cache"), help="where relaxed inputs are kept")
     parser.add_argument("--networks", default="small")
     parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--count", type=int, help="targets with the smallest files (default: all)")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -167,10 +179,13 @@ def main(
     networks = load_networks_of(settings)
     assert networks is not None
     targets = read_manifest(args.bench / "targets.tsv", chosen_set="refined150-dev", split="tune")
+    if args.count:
+        targets = sorted(targets, key=lambda t: t.model.stat().st_size)[: args.count]
     hashes = {
         name: value for name, value in network_hashes(networks.folder).items() if name != "judge.safetensors"
     }  # no part of the engine
     mark = {"networks": hashes, "settings": json.loads(json.dumps(dataclasses.asdict(settings)))}
+    mark |= {"count": args.count} if args.count else {}
     results = fresh(args, mark)
     for name in args.rows.split(","):
         if name in results["rows"]:
@@ -181,8 +196,8 @@ def main(
         results["rows"][name] = {
             "label": ROWS[name].label, "n": len(values), "gdt_ha": means[0], "lddt": means[1],
             "improved_percent": float((values[:, 0] > 0).mean() * 100), "worst": float(values[:, 0].min()),
-            "cpu_seconds": round((time.process_time() - begun) / len(values), 2),
-        }  # fmt: skip
+            "cpu_seconds": round((time.process_time() - begun) / len(values), 2), "values": values.tolist(),
+        } | minus_default(values, results["rows"])  # fmt: skip
         args.out.write_text(json.dumps(results, indent=1) + "\n")
         tell(f"{name}: {results['rows'][name]}")
     return 0

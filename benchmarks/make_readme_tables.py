@@ -148,6 +148,17 @@ def ablation_section(values: Mapping[str, Any]) -> Iterator[str]:
     yield table(["engine", "Δ GDT-HA", "Δ lDDT Cα", "improved %"], lines)
 
 
+def torsions_section(values: Mapping[str, Any]) -> Iterator[str]:
+    """Steps in torsions beside those of atoms, in pairs of targets."""
+    row, default, lddt = values["rows"]["torsions"], values["rows"]["default"], BY_KEY["bb_lddt"]
+    yield (
+        f"**Steps in torsions** (`--space torsions`), likewise, the {row['n']} smallest of these targets: "
+        f"{change(MAIN, row, 'gdt_ha')} GDT-HA and {change(lddt, row, 'lddt')} lDDT Cα, with the steps of atoms "
+        f"{change(MAIN, default, 'gdt_ha')} and {change(lddt, default, 'lddt')} on the same; in pairs "
+        f"{change(MAIN, row, 'gdt_ha_minus_default')} and {change(lddt, row, 'lddt_minus_default')}."
+    )
+
+
 STRUCTURE_PARTS = {
     "predictors": "AlphaFold2 and ESMFold of one protein, each with the other",
     "homology": "homology models of two templates, each with the other",
@@ -207,6 +218,8 @@ def all_tables(results: Path) -> str:
         parts += rank_section(path.stem.removeprefix("rank_"), read_json(path))
     if (results / "ablation.json").is_file():
         parts += ablation_section(read_json(results / "ablation.json"))
+    if (results / "ablation_torsions.json").is_file():
+        parts += torsions_section(read_json(results / "ablation_torsions.json"))
     if (results / "other_structures.json").is_file():
         parts += structures_section(read_json(results / "other_structures.json"))
     if (results / "heat.json").is_file():

@@ -91,7 +91,7 @@ METHODS = (
     ),
     Method(
         "choice of what is simulated",
-        "`refine promote`, `refine run --promote`",
+        "`refine promote`, `--promote` of `refine run` and `refine explore`",
         "promotion",
         (
             ("{:.0f} of 5 rare modes", "rare_modes_least"),
@@ -107,7 +107,7 @@ METHODS = (
         "promoted_models",
         (
             ("coverage {:.2f} of random's", "coverage_over_random"),
-            ("best of five {:+.2f} GDT-HA against random", "best_gain_over_random"),
+            ("best {:+.2f} GDT-HA against random", "best_gain_over_random"),
             ("first {:+.2f} against model 1", "first_gain_over_model_1"),
         ),
         "wider ensembles; no better model 1 is shown",

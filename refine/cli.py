@@ -20,6 +20,7 @@ from refine.explore.options import explore_options, residue_options, states_opti
 from refine.files import write_output
 from refine.parent import end_with_input
 from refine.progress import Bar, PlainLines, Progress
+from refine.propagation.settings import SPACES
 
 if TYPE_CHECKING:  # torch is imported when a command needs it, so that --help is quick
     from refine.batch import Outcome
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, help="run folder (default NAME_refined); several inputs get a sub-folder each")
     run.add_argument("--models", type=int, help="how many ranked models are written (default 5)")
     run.add_argument("--steps", type=int, help="steps of the propagation")
+    run.add_argument("--space", choices=SPACES, help="what a step moves (default cartesian)")
     run.add_argument("--seed", type=int, help="seed of the noise (default 0)")
     run.add_argument("--freeze", metavar="RESIDUES", help='residues that do not move, e.g. "A:10-25,B"')
     run.add_argument(
@@ -130,9 +132,9 @@ def parser() -> argparse.ArgumentParser:
     )
     residue_options(residue)
     promoted = command(
-        commands, "promote", "simulate snapshots of a finished run, the most novel first", promote_command
+        commands, "promote", "simulate snapshots of a finished run or exploration, the novel first", promote_command
     )
-    promoted.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    promoted.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run or exploration")
     promoted.add_argument("--count", type=int, default=4, metavar="N", help="snapshots that are simulated (default 4)")
     promoted.add_argument("--ps", type=float, default=5.0, help="length of each simulation in picoseconds (default 5)")
     promoted.add_argument("--seed", type=int, default=0, help="seed of velocities and noise (default 0)")
@@ -232,11 +234,8 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
     given = {name: getattr(options, name, None) for name in ("temperature", "ph", "ionic")}
     given = {name: value for name, value in given.items() if value is not None}
     settings = dataclasses.replace(settings, conditions=dataclasses.replace(settings.conditions, **given))
-    if getattr(options, "steps", None) is not None:
-        settings = dataclasses.replace(
-            settings, propagation=dataclasses.replace(settings.propagation, steps=options.steps)
-        )
-    return settings
+    plan = {name: value for name in ("steps", "space") if (value := getattr(options, name, None)) is not None}
+    return dataclasses.replace(settings, propagation=dataclasses.replace(settings.propagation, **plan))
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -301,14 +300,20 @@ def explore_command(options: argparse.Namespace) -> int:
     from refine import batch
     from refine.explore.input import default_out
     from refine.explore.run import explore_file, settings_with
+    from refine.promote import promote_run
 
+    if options.promote and options.sequence:
+        raise InputError("--promote is for models, a peptide has no coarser scale", remedy="Leave --promote out")
     out = options.out or default_out(options.input, options.sequence, "explored")
     names = ("ns", "bias", "loop", "temperature", "models", "seed")
     settings = settings_with(options.settings, {name: getattr(options, name) for name in names})
     given = {name: getattr(options, name) for name in ("sequence", "variables", "towards", "resume")}
 
     def work(item: batch.BatchItem, progress: Progress) -> RunResult:
-        return explore_file(options.input, item.out, settings, progress, **given)
+        result = explore_file(options.input, item.out, settings, progress, **given)
+        if options.promote:
+            promote_run(item.out, options.promote, seed=settings.seed, progress=progress)
+        return result
 
     items = [batch.BatchItem(options.input or Path(options.sequence or "peptide"), out)]
     return report(batch.run_all(items, work, progress_for(options)))

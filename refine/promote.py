@@ -1,4 +1,5 @@
-"""Snapshots of a finished run that get all-atom dynamics: the next one by novelty, disagreement and energy.
+"""Snapshots of a finished run or exploration that get all-atom dynamics: the next one by novelty, disagreement and
+energy.
 
 What comes of them is scored by the run's own score, stands beside its models, and goes back as evidence: distances with
 the weights of what each snapshot stands for (``sampling.promotion``), as rows that ``refine run --evidence`` reads.
@@ -13,12 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gemmi
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from refine.engine import Engine, load_networks_of
 from refine.ensemble.average import average
 from refine.ensemble.shapes import rmsd_to
 from refine.errors import EngineError, InputError
@@ -28,14 +27,11 @@ from refine.physics.dynamics import STEP_FS, Dynamics
 from refine.physics.forcefield import ForceFieldSystem
 from refine.physics.forces import BONDED, NONBONDED, SOLVENT
 from refine.progress import Progress
+from refine.promotable import Promotable, finished
 from refine.run.folder import RunFolder
-from refine.run.inputs import evidence_for, prepared_for
 from refine.run.model import write_structure
-from refine.run.result import RunResult, read_run
 from refine.sampling.campaign import Campaign, Job
-from refine.sampling.embedding import PrincipalComponents, pair_features
 from refine.sampling.promotion import Candidates, PromotionSettings
-from refine.settings import RunSettings, from_dict
 from refine.settings_checks import above, within
 from refine.structure.protein import Protein
 from refine.structure.ride import ride
@@ -43,8 +39,6 @@ from refine.structure.ride import ride
 log = logging.getLogger(__name__)
 
 FOLDER, TABLE, EVIDENCE = "promoted", "promoted.csv", "evidence.tsv"
-COMPONENTS = 10
-"""Of the latent space."""
 MOST_ATOMS = 20_000
 MOST_PS = 1000.0
 FRAMES = 50
@@ -53,103 +47,6 @@ NEAR, APART, ROWS = 12.0, 3, 5
 """Evidence is on pairs of CA within ``NEAR`` Å and ``APART`` residues or more apart, at most ``ROWS`` a residue."""
 LEAST_SIGMA = 1.0
 """Å, least uncertainty of a row: that of the force field, whatever the simulation's own fluctuation."""
-_TOGETHER = 8
-"""Snapshots whose energies are taken together."""
-_BOND = (2.7, 4.1)
-"""Å between CA atoms that a peptide joins, cis and trans; snapshots with others are not sound."""
-
-
-class FinishedRun:
-    """A run folder as promotion takes it.
-
-    Args:
-        folder: of a finished ``refine run``.
-
-    Attributes:
-        settings: of the run; prepared: its input, as repaired; model: model 1, whose side chains snapshots take.
-        backbones: (F, L, 4, 3) float32 Å, the snapshots.
-
-    Raises:
-        InputError: it is none, or lacks what is needed.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.result = folder, read_run(folder)
-        try:
-            self.settings: RunSettings = from_dict(self.result.record.get("settings") or {}).at_conditions
-        except InputError as error:
-            raise InputError(
-                f"the settings in run.json cannot be read: {error.message}",
-                file=str(folder),
-                remedy="Refine the input again with this version",
-            ) from error
-        self.prepared = prepared_for(folder / "input.cif", dataclasses.replace(self.settings, model=None))
-        self.model = _model_1(self.result, self.prepared.protein)
-        self.backbones = read_backbones(folder / "ensemble.pdb", self.prepared.protein)
-
-    @functools.cached_property
-    def engine(self) -> Engine:
-        """Of the run's input, with its networks and evidence."""
-        networks = load_networks_of(self.settings)
-        known = evidence_for(self.prepared, dataclasses.replace(self.settings, model=None), networks)
-        return Engine(self.prepared.protein, networks, self.settings, known)
-
-    def candidates(self) -> Candidates:
-        """The snapshots: principal components of CA distances, the run's energy, disagreement of its networks."""
-        engine = self.engine
-        energy, disagreement = [], []
-        with torch.no_grad():
-            for part in torch.from_numpy(self.backbones).split(_TOGETHER):
-                x = part.to(engine.coords)
-                energy.append(engine.energy.at(x)(x).total)
-                apart = engine.applied is not None and len(engine.applied.networks.priors) > 1
-                fields = engine.applied.fields(x) if apart and engine.applied is not None else None
-                disagreement.append(energy[-1] * 0 if fields is None else fields.disagreement.mean(-1))
-        features = pair_features(self.backbones[:, :, 1].astype(np.float64))
-        latent = PrincipalComponents.of(features, COMPONENTS)(features)
-        values, unsure = (torch.cat(one).double().cpu().numpy() for one in (energy, disagreement))
-        finite = np.isfinite(values)
-        bonds = np.linalg.norm(np.diff(self.backbones[:, :, 1].astype(np.float64), axis=1), axis=-1)
-        joined = self.prepared.protein.bonded[:-1]
-        sound = finite & ((bonds > _BOND[0]) & (bonds < _BOND[1]) | ~joined).all(-1)
-        return Candidates(latent, np.where(finite, values, 0.0), unsure, np.ones(len(latent)), sound)
-
-
-def _model_1(result: RunResult, protein: Protein) -> Protein:
-    model = result.structure("model_1")
-    if model.sequence != protein.sequence:
-        raise InputError(
-            "model_1 has other residues than the input", file=str(result.out), remedy="Refine the input again"
-        )
-    return dataclasses.replace(protein, coords=model.coords, mask=model.mask, oxt=model.oxt, oxt_mask=model.oxt_mask)
-
-
-def read_backbones(path: Path, protein: Protein) -> NDArray[np.float32]:
-    """N, CA, C, O (F, L, 4, 3) Å of the MODELs of a PDB file of ``protein``, by chain and number.
-
-    Raises:
-        InputError: it cannot be read, or an atom is missing.
-    """
-    remedy = "Refine the input again; models that no PDB file can hold have no ensemble.pdb"
-    if not path.is_file():
-        raise InputError("the run folder holds no ensemble.pdb", file=str(path), remedy=remedy)
-    try:
-        structure = gemmi.read_pdb(str(path))
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"{path.name} is damaged: {error}", file=str(path), remedy=remedy) from error
-    names = [(one.chain.strip(), one.number, one.insertion.strip()) for one in protein.residue_ids]
-    backbones = np.zeros((len(structure), len(protein), 4, 3), np.float32)
-    for frame, model in zip(backbones, structure, strict=True):
-        residues = {(c.name.strip(), r.seqid.num, r.seqid.icode.strip()): r for c in model for r in c}
-        for row, name in zip(frame, names, strict=True):
-            for slot, atom_name in enumerate(("N", "CA", "C", "O")):
-                residue = residues.get(name)
-                atom = None if residue is None else residue.find_atom(atom_name, "*")
-                if atom is None:
-                    where = {"chain": name[0], "residue": f"{name[1]}{name[2]}"}
-                    raise InputError(f"{path.name} has no {atom_name}", file=str(path), remedy=remedy, **where)
-                row[slot] = atom.pos.tolist()
-    return backbones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,23 +65,21 @@ class Simulated:
     moved: float
 
 
-def simulate(run: FinishedRun, backbone: NDArray[np.float32], ps: float, seed: int) -> Simulated:
-    """All-atom dynamics (ff14SB, OBC, 4 fs) of a snapshot (L, 4, 3) Å with the side chains of model 1, finished first
-    and last.
+def simulate(run: Promotable, snapshot: int, ps: float, seed: int) -> Simulated:
+    """All-atom dynamics (ff14SB, OBC, 4 fs) of a snapshot, finished first and last.
 
     Raises:
         EngineError: OpenMM cannot set it up, or it blew up.
     """
     finisher = Finisher(run.prepared.protein, run.settings.finishing, run.prepared.mobile)
-    start = finisher.finish(ride(run.model, backbone[None]), refined=True, settled=True).protein
+    start = finisher.finish(run.snapshot(snapshot), refined=True, settled=True).protein
     forcefield = ForceFieldSystem(start, finisher.mobile, dynamic=True, ph=run.settings.finishing.ph)
     forcefield.add_solvent()
     count = forcefield.system.getNumParticles()
     if count > MOST_ATOMS:
         raise EngineError(f"the simulation would have {count:,} atoms; {MOST_ATOMS:,} are the most")
-    temperature = run.settings.conditions.temperature or 300.0
     groups = frozenset((BONDED, NONBONDED, SOLVENT))
-    dynamics = Dynamics(forcefield.system, temperature=temperature, seed=seed, groups=groups)
+    dynamics = Dynamics(forcefield.system, temperature=run.temperature, seed=seed, groups=groups)
     every = max(1, round(1000 * ps / STEP_FS / FRAMES))
     block = dynamics.run(dynamics.begin(forcefield.positions(start)), 0, every * FRAMES, every)
     late = block.frames[FRAMES // 2 :].astype(np.float64)
@@ -193,14 +88,16 @@ def simulate(run: FinishedRun, backbone: NDArray[np.float32], ps: float, seed: i
     ended = finisher.finish(ride(start, mean[None]), refined=True).protein
     ca = bodies[:, :, 1].astype(np.float64)
     apart = np.linalg.norm(ca[:, :, None] - ca[:, None], axis=-1)
-    moved = float(rmsd_to(ended.coords[:, :, 1].astype(np.float64), backbone[:, 1].astype(np.float64))[0])
+    moved = float(
+        rmsd_to(ended.coords[:, :, 1].astype(np.float64), run.backbones[snapshot, :, 1].astype(np.float64))[0]
+    )
     return Simulated(ended, run.engine.of(ended).score().total, apart.mean(0), apart.var(0), moved)
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(folder: Path) -> FinishedRun:
+def _opened(folder: Path) -> Promotable:
     torch.set_num_threads(1)
-    return FinishedRun(folder)
+    return finished(folder)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,7 +109,7 @@ class Work:
 
     def __call__(self, job: Job) -> dict[str, Any]:
         run, out = _opened(self.folder), RunFolder(self.folder / FOLDER)
-        simulated = simulate(run, run.backbones[job.candidate], self.ps, job.seed)
+        simulated = simulate(run, job.candidate, self.ps, job.seed)
         name = f"promoted_{job.rank + 1}"
         files = write_structure(
             out,
@@ -235,7 +132,7 @@ def promote_run(
     settings: PromotionSettings | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Simulate ``count`` snapshots of a finished run; gives the table of what came of them.
+    """Simulate ``count`` snapshots of a finished run or exploration; gives the table of what came of them.
 
     Every choice and every result stands in promoted/campaign.sqlite, which only grows: a promotion that was stopped
     goes on where it was, with the same choices, whatever the number of processes.
@@ -245,25 +142,27 @@ def promote_run(
         workers: processes, one thread each; scheduler: of a running Dask cluster, used instead.
 
     Raises:
-        InputError: the folder is no finished run's, or holds a promotion with another count, length or seed.
+        InputError: the folder is that of neither, or holds a promotion with another count, length or seed.
         EngineError: a simulation failed; the others are kept.
     """
     within("count", count, 1, 1000)
     above("ps", ps, 0.0)
     within("ps", ps, 0.0, MOST_PS)
     folder, tell = Path(folder), progress or Progress()
-    run, out = FinishedRun(folder.resolve()), folder.resolve() / FOLDER
+    run, out = finished(folder.resolve()), folder.resolve() / FOLDER
     candidates = run.candidates()
     campaign = Campaign(out, settings or PromotionSettings(), seed, how={"ps": ps, "count": count})
     chosen = campaign.choose(0, candidates, count)
     if not chosen:
-        raise InputError("no snapshot of the run is sound", file=str(folder), remedy="Refine with more replicas")
+        raise InputError(
+            "no snapshot of the run is sound", file=str(folder), remedy="Refine with more replicas, or explore longer"
+        )
     tell("promote", len(campaign.results()), len(chosen))
     campaign.run(Work(folder.resolve(), ps), workers=workers, scheduler=scheduler)
     return _written(run, campaign, candidates, tell)
 
 
-def _written(run: FinishedRun, campaign: Campaign, candidates: Candidates, tell: Progress) -> Path:
+def _written(run: Promotable, campaign: Campaign, candidates: Candidates, tell: Progress) -> Path:
     out, results = RunFolder(run.folder / FOLDER), campaign.results()
     weights, choices = campaign.weights(candidates), campaign.choices()
     rows = [
@@ -275,7 +174,7 @@ def _written(run: FinishedRun, campaign: Campaign, candidates: Candidates, tell:
     head = ("name", "file", "snapshot", "weight", "novelty", "energy", "disagreement", "score", "moved")
     path = out.text(TABLE, csv_text(head, rows))
     out.text(EVIDENCE, evidence_rows(run.prepared.protein, *_averages(run.folder / FOLDER, weights)))
-    first = next((m["score"] for m in run.result.record["models"] if m.get("score") is not None), None)
+    first = next((m["score"] for m in run.record["models"] if m.get("score") is not None), None)
     best = min(results.items(), key=lambda one: one[1]["total"])
     against = "" if first is None else f", model_1 {first:.1f}"
     tell("done", message=f"promoted_{best[0] + 1} scores best: {best[1]['total']:.1f} kcal/mol{against}")

@@ -45,6 +45,7 @@ STAGES = (
     ("explore",),
     ("training",),
     ("pipeline",),
+    ("promotable",),
     ("promote",),
     ("batch", "many", "doctor"),
     ("together",),

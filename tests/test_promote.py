@@ -13,10 +13,15 @@ import pytest
 from refine.cli import main
 from refine.errors import InputError
 from refine.evidence.read import read_evidence
+from refine.explore.run import explore_file
 from refine.finishing.settings import FinishSettings
 from refine.pipeline import refine_file
-from refine.promote import EVIDENCE, FOLDER, FinishedRun, evidence_rows, promote_run, read_backbones
+from refine.promotable import FinishedExploration, FinishedRun, finished, read_backbones, read_weights
+from refine.promote import EVIDENCE, FOLDER, evidence_rows, promote_run
 from refine.propagation.settings import PropagationSettings
+from refine.run.result import RunResult
+from refine.sampling import exploration
+from refine.sampling.settings import ExploreSettings
 from refine.settings import RunSettings
 from refine.structure.read import read_structure
 from tests.conftest import ROOT
@@ -30,13 +35,19 @@ SETTINGS = RunSettings(
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of residues 158 to 172 of the example model."""
+def piece(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Residues 158 to 172 of the example model."""
     path = tmp_path_factory.mktemp("input") / "piece.pdb"
     lines = (ROOT / "examples" / "1a8o_model.pdb").read_text().splitlines()
     path.write_text("\n".join([t for t in lines if t.startswith("ATOM") and 158 <= int(t[22:26]) <= 172] + ["END", ""]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(piece: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the piece."""
     out = tmp_path_factory.mktemp("run") / "out"
-    refine_file(path, out, SETTINGS, report=False)
+    refine_file(piece, out, SETTINGS, report=False)
     return out
 
 
@@ -129,3 +140,68 @@ def test_settings_that_are_damaged_are_told(folder: Path, tmp_path: Path) -> Non
     (tmp_path / "run.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match=r"settings in run\.json"):
         FinishedRun(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def explored(piece: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished exploration of the piece in which residues 162 to 168 are free, of blocks of 0.2 ps."""
+    variables = piece.with_name("variables.txt")
+    variables.write_text("distance A:160 CA A:165 CA\n")
+    out = tmp_path_factory.mktemp("explored") / "out"
+    settings = ExploreSettings(ns=0.1, bias="none", seed=1, loop="A:162-168", snapshots=12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exploration, "BLOCK_STEPS", 50)
+        patch.setattr(exploration, "FRAME_STEPS", 1)
+        explore_file(piece, out, settings, variables=variables)
+    return out
+
+
+def test_snapshots_of_an_exploration_compete_in_the_same_way(explored: Path) -> None:
+    run = finished(explored)
+    assert isinstance(run, FinishedExploration)
+    assert run.backbones.shape == (12, 15, 4, 3) and run.weight.sum() == pytest.approx(1.0, abs=1e-3)
+    assert [str(r) for r, m in zip(run.prepared.protein.residue_ids, run.prepared.mobile, strict=True) if m] == [
+        f"A:{n}" for n in range(162, 169)
+    ]
+    one, two = run.snapshot(0), run.snapshot(11)
+    np.testing.assert_allclose(one.coords[0, :, :4], run.backbones[0], atol=1e-6)
+    assert not np.allclose(one.coords[0, 4:11, 4:], two.coords[0, 4:11, 4:])  # side chains of their own
+    assert run.candidates().sound.all()
+
+
+def test_what_was_chosen_from_an_exploration_is_simulated(explored: Path) -> None:
+    with promote_run(explored, 2, ps=0.2).open() as stream:
+        table = list(csv.DictReader(stream))
+    assert len({row["snapshot"] for row in table}) == 2
+    start = finished(explored).prepared.protein
+    for row in table:
+        model = read_structure(explored / FOLDER / row["file"]).protein
+        assert model.sequence == start.sequence and np.isfinite(float(row["score"]))
+        np.testing.assert_allclose(model.coords[0, :3, :4], start.coords[0, :3, :4], atol=2e-3)  # at rest
+    assert read_evidence([explored / FOLDER / EVIDENCE], start).pairs
+
+
+def test_explorations_that_cannot_be_promoted_say_why(explored: Path, tmp_path: Path) -> None:
+    for name in ("ensemble.pdb", "ensemble.csv", "run.json"):
+        (tmp_path / name).write_bytes((explored / name).read_bytes())
+    with pytest.raises(InputError, match=r"no model_1\.cif"):
+        finished(tmp_path)
+    table = tmp_path / "ensemble.csv"
+    with pytest.raises(InputError, match="weight"):
+        read_weights(table, 11)
+    table.write_text("model,weight\n1,\n2,\n")
+    np.testing.assert_array_equal(read_weights(table, 2), [1.0, 1.0])
+    table.write_text("model,weight\n1,0.5\n2,x\n")
+    with pytest.raises(InputError, match="damaged"):
+        read_weights(table, 2)
+    arguments = ["explore", "--sequence", "ACE-ALA-NME", "--promote", "2", "--out", str(tmp_path / "x"), "--quiet"]
+    assert main(arguments) == 2 and not (tmp_path / "x").exists()
+
+
+def test_explore_promotes_when_it_is_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, piece: Path) -> None:
+    done: list[tuple[Path, int, int]] = []
+    result = RunResult(tmp_path, (), False, "", {})
+    monkeypatch.setattr("refine.explore.run.explore_file", lambda *a, **k: result)
+    monkeypatch.setattr("refine.promote.promote_run", lambda out, n, seed, progress: done.append((out, n, seed)))
+    assert main(["explore", str(piece), "--promote", "3", "--seed", "7", "--out", str(tmp_path), "--quiet"]) == 0
+    assert done == [(tmp_path, 3, 7)]

@@ -29,7 +29,8 @@ from refine.bench.manifest import Target, read_manifest
 from refine.files import json_text, write_text
 from refine.networks.weights import Networks, load_networks
 from refine.pipeline import refine_file
-from refine.promote import FinishedRun, simulate
+from refine.promotable import FinishedRun
+from refine.promote import simulate
 from refine.propagation.settings import PropagationSettings
 from refine.run.folder import RUN_FILE
 from refine.sampling.promotion import Candidates, PromotionSettings, promote
@@ -69,14 +70,14 @@ def measured(target: Target, count: int, ps: float, keep: Path, networks: Networ
     for k in dict.fromkeys(itertools.chain.from_iterable(arms.values())):
         if str(k) not in done:
             begun = time.process_time()
-            one = simulate(run, run.backbones[k], ps, seed=k)
+            one = simulate(run, k, ps, seed=k)
             gdt = compare(one.protein, native).gdt_ha
             done[str(k)] = {"gdt_ha": gdt, "score": one.total, "moved": one.moved, "cpu": time.process_time() - begun}
             write_text(kept, json_text(done))
-    first = run.result.record["models"][0]
+    first = run.record["models"][0]
     row: dict[str, Any] = {
         "input": compare(run.prepared.protein, native).gdt_ha,
-        "model_1": compare(run.result.structure("model_1"), native).gdt_ha,
+        "model_1": compare(read_structure(folder / "model_1.cif").protein, native).gdt_ha,
         "model_1_score": first["score"],
         "snapshots": len(candidates),
         "residues": len(run.prepared.protein),

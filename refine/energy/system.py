@@ -12,7 +12,7 @@ from torch import Tensor
 from refine.constants import AMINO_ACIDS, ONE_TO_THREE
 from refine.errors import EngineError
 from refine.structure.chemistry import is_cis
-from refine.structure.connections import linked_groups
+from refine.structure.connections import disulfide_pairs, linked_groups
 from refine.structure.geometry import dihedral, frames, to_local
 from refine.structure.modified_residues import parent
 from refine.structure.protein import Protein, ResidueId
@@ -39,6 +39,7 @@ class System:
         cb_local: (L, 3) Å, CB as the structure has it in the residue frame; ``has_cb`` (L,) where it exists.
         hetero: (M, 3) Å, atoms that stay where they are; hetero_elements: M element symbols.
         linked: (K, 2) residue and hetero atom, all atoms of the groups that a residue is bonded to.
+        disulfides: (D, 2) residues whose sulfurs are bonded to each other.
     """
 
     sequence: str
@@ -58,6 +59,7 @@ class System:
     hetero: Tensor
     hetero_elements: tuple[str, ...]
     linked: NDArray[np.int64]
+    disulfides: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.sequence)
@@ -124,6 +126,7 @@ class System:
             .to(device=device, dtype=dtype),
             hetero_elements=tuple(h.element.strip().upper() for h in protein.hetero),
             linked=linked_groups(protein),
+            disulfides=np.array(disulfide_pairs(protein), np.int64).reshape(-1, 2),
         )
 
 

@@ -119,7 +119,7 @@ def _restored(
 ) -> NDArray[np.float32]:
     if constraints is None:
         return backbones
-    device = constraints.joined.device
+    device = constraints.sign.device
     coords = torch.from_numpy(np.ascontiguousarray(backbones)).to(device)
     with torch.no_grad():
         return constraints.restore(coords, torch.from_numpy(mobile).to(device), RESTORING_SWEEPS).cpu().numpy()

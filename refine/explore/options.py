@@ -22,6 +22,7 @@ def explore_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--temperature", type=float, metavar="K", help="default 300")
     to.add_argument("--models", type=int, help="states written at most (default 10)")
     to.add_argument("--seed", type=int, help="seed of velocities, noise and networks (default 0)")
+    to.add_argument("--promote", type=int, metavar="N", help="then simulate N snapshots, unbiased (refine promote)")
     to.add_argument("--out", type=Path, help="run folder (default NAME_explored)")
     to.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     to.add_argument("--settings", type=Path, metavar="FILE.toml", help="settings; options given here win")

@@ -65,12 +65,14 @@ class Constraints:
 
     Attributes:
         kinds: distances in the order of a sweep.
-        joined: (L,) 1 where residue i is bonded to i + 1, else 0.
+        sign: (L,) −1 where the peptide bond from i to i + 1 is to be trans, +1 cis, 0 where there is none.
+        bridged: (L,) bool, cysteines of a disulfide.
         replaces: names of the energy terms the projection stands for.
     """
 
     kinds: tuple[Constraint, ...]
-    joined: Tensor
+    sign: Tensor
+    bridged: Tensor
     replaces: frozenset[str] = frozenset({"bonds", "angles", "omega"})
 
     @classmethod
@@ -85,7 +87,9 @@ class Constraints:
             kinds.append(
                 _bounded(link.first, link.second, torch.full_like(sign, link.ideal), WIDTH * link.tolerance, exists)
             )
-        return cls(tuple(kinds), sign.abs())
+        bridged = torch.zeros(len(system), dtype=torch.bool)
+        bridged[torch.from_numpy(system.disulfides.ravel())] = True
+        return cls(tuple(kinds), sign, bridged)
 
     def restore(self, coords: Tensor, mobile: Tensor, sweeps: int) -> Tensor:
         """Coordinates (R, L, 4, 3) after ``sweeps`` sweeps; residues that are not ``mobile`` (L,) stay."""
@@ -107,13 +111,14 @@ class Constraints:
     def _flatten(self, atoms: list[Tensor], weight: Tensor) -> None:
         """Bring O and the next CA into the plane of CA, C and the next N, in our own copies."""
         n, ca, c, o = atoms
+        joined = self.sign.abs()
         here, there = slice(None, -1), slice(1, None)
         group = (ca[:, here], c[:, here], n[:, there], o[:, here])
-        _press(group, (weight[here], weight[here], weight[there], weight[here]), LIFT_VOLUME, self.joined[here])
+        _press(group, (weight[here], weight[here], weight[there], weight[here]), LIFT_VOLUME, joined[here])
         for begin in range(2):
             here, there = slice(begin, -1, 2), slice(begin + 1, None, 2)
             group = (ca[:, here], c[:, here], n[:, there], ca[:, there])
-            _press(group, (weight[here], weight[here], weight[there], weight[there]), OMEGA_VOLUME, self.joined[here])
+            _press(group, (weight[here], weight[here], weight[there], weight[there]), OMEGA_VOLUME, joined[here])
 
     def worst(self, coords: Tensor) -> Tensor:
         """(R,) largest violation of a distance in Å."""

@@ -14,6 +14,7 @@ from refine.energy.free_energy import FreeEnergy
 from refine.propagation.constraints import Constraints
 from refine.propagation.schedules import Point
 from refine.propagation.state import Simulator, State, advance, begin, normal
+from refine.propagation.torsions import TorsionSpace
 
 ACCELERATION = 418.4
 """Å/ps^2 of one kcal/mol/Å on one g/mol."""
@@ -48,16 +49,29 @@ def _settled(
     constraints: Constraints | None,
     sweeps: int,
     heat: Tensor | None,
+    torsions: TorsionSpace | None,
 ) -> State:
-    """The end of an overdamped step: noise, what must not move put back, bonded geometry restored."""
+    """The end of an overdamped step: noise, what must not move put back, bonded geometry kept or restored."""
     rng = state.rng
     if point.alpha_b > 0:
         noise, rng = normal(state.rng, state.coords)
         moved = moved + math.sqrt(point.alpha_b) * _heated(noise, heat)
     moved = hold(moved, state.coords, mobile)
+    if torsions is not None:
+        moved = hold(torsions.follow(state.coords, moved), state.coords, mobile)
     if constraints is not None:
-        moved = hold(constraints.restore(moved, mobile, sweeps), state.coords, mobile)
+        free = mobile if torsions is None else torsions.border
+        moved = hold(constraints.restore(moved, free, sweeps), state.coords, mobile)
     return advance(state, moved, rng, refresh)
+
+
+def _started(
+    coords: Tensor, mobile: Tensor, constraints: Constraints | None, sweeps: int, torsions: TorsionSpace | None
+) -> Tensor:
+    """The start (R, L, 4, 3), its bonded geometry restored where the steps that follow will keep it."""
+    if torsions is None or constraints is None:
+        return coords
+    return hold(constraints.restore(coords, mobile, sweeps), coords, mobile)
 
 
 def overdamped(
@@ -66,6 +80,7 @@ def overdamped(
     constraints: Constraints | None = None,
     sweeps: int = 0,
     heat: Tensor | None = None,
+    torsions: TorsionSpace | None = None,
 ) -> Simulator:
     """X ← X − α_a ∂F/∂X + ε, ε ~ N(0, α_b) on every coordinate: equation (3), with independent α_a and α_b.
 
@@ -84,18 +99,20 @@ def overdamped(
         constraints: bonded distances to restore after each step; their terms become implicit.
         sweeps: how often; 0 is off.
         heat: (L,) factor on the variance of each residue's noise, its temperature over that of the run; None is 1.
+        torsions: move these by what is nearest to the step, see there; None moves the atoms. The projection then acts
+            on the start, and beside residues that do not move.
     """
     projected = constraints is not None and sweeps > 0
 
     def init(energy: FreeEnergy, coords: Tensor, rng: Tensor, point: Point) -> State:
         if constraints is not None and projected:
             energy = energy.with_implicit(constraints.replaces)
-        return begin(energy, coords, rng)
+        return begin(energy, _started(coords, mobile, constraints, sweeps, torsions), rng)
 
     def step(state: State, point: Point, refresh: bool) -> State:
         drift = limited(point.alpha_a * state.forces, max_step)
         bonds = constraints if projected else None
-        return _settled(state, state.coords + drift, point, refresh, mobile, bonds, sweeps, heat)
+        return _settled(state, state.coords + drift, point, refresh, mobile, bonds, sweeps, heat, torsions)
 
     return Simulator(init, step)
 
@@ -107,6 +124,7 @@ def preconditioned(
     constraints: Constraints | None = None,
     sweeps: int = 0,
     heat: Tensor | None = None,
+    torsions: TorsionSpace | None = None,
 ) -> Simulator:
     """Equation (3) with the learned drift in every residue's own unit: X ← X + f M F_learned + α_a F_static + ε.
 
@@ -120,7 +138,7 @@ def preconditioned(
         mobile: (L,) bool; the others never move.
         fraction: f, in (0, 1].
         max_step: Å, limit on the learned shift and on the static drift of a residue in one step.
-        constraints, sweeps, heat: as in ``overdamped``.
+        constraints, sweeps, heat, torsions: as in ``overdamped``.
     """
     projected = constraints is not None and sweeps > 0
 
@@ -129,7 +147,7 @@ def preconditioned(
         handled = frozenset(() if learned is None else learned.names)
         if constraints is not None and projected:
             handled |= constraints.replaces
-        return begin(energy.with_implicit(handled), coords, rng)
+        return begin(energy.with_implicit(handled), _started(coords, mobile, constraints, sweeps, torsions), rng)
 
     def step(state: State, point: Point, refresh: bool) -> State:
         moved, learned = state.coords, curved_part(state.energy)
@@ -141,7 +159,7 @@ def preconditioned(
             moved = moved_rigidly(moved, shorter * shift, shorter * turn)
         moved = moved + limited(point.alpha_a * state.forces, max_step)
         bonds = constraints if projected else None
-        return _settled(state, moved, point, refresh, mobile, bonds, sweeps, heat)
+        return _settled(state, moved, point, refresh, mobile, bonds, sweeps, heat, torsions)
 
     return Simulator(init, step)
 

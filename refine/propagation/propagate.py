@@ -16,6 +16,7 @@ from refine.propagation.langevin import baoab, overdamped, preconditioned
 from refine.propagation.schedules import schedule_of
 from refine.propagation.settings import PropagationSettings
 from refine.propagation.state import Simulator, State, seeded
+from refine.propagation.torsions import TorsionSpace
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +54,13 @@ def simulator_of(
     """The simulator that ``settings`` name."""
     if settings.method == "baoab":
         return baoab(mobile, settings.time_step, settings.friction, heat=heat)
+    space = None
+    if settings.space == "torsions" and constraints is not None:
+        space = TorsionSpace.of(constraints, mobile)
+    how = (settings.max_step, constraints, settings.sweeps, heat, space)
     if settings.method == "preconditioned":
-        return preconditioned(mobile, settings.fraction, settings.max_step, constraints, settings.sweeps, heat)
-    return overdamped(mobile, settings.max_step, constraints, settings.sweeps, heat)
+        return preconditioned(mobile, settings.fraction, *how)
+    return overdamped(mobile, *how)
 
 
 def propagate(

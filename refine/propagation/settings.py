@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 from refine.constants import BOLTZMANN
+from refine.errors import InputError
 from refine.settings_checks import above, at_least, at_most, one_of, within
 
 METHODS = ("preconditioned", "overdamped", "baoab")
 SCHEDULES = ("constant", "annealing", "cycles")
+SPACES = ("cartesian", "torsions")
 
 NOISE = 0.0002
 """Å^2, variance of the noise on each coordinate and step."""
@@ -21,6 +23,8 @@ class PropagationSettings:
     Attributes:
         method: ``preconditioned`` (equation 3 with the learned drift in the unit of each residue's own density),
             ``overdamped`` (equation 3 as it stands) or ``baoab`` (inertial Langevin at ``temperature``).
+        space: what a step moves: ``cartesian`` the atoms, or ``torsions`` phi, psi and omega, which leaves lengths and
+            angles of the backbone as they are (``propagation.torsions``; not for ``baoab``).
         replicas: structures propagated together.
         steps: inner steps; 0 gives back the start.
         step_size: alpha_a of equation (3), Å^2 mol/kcal: displacement per force.
@@ -55,10 +59,17 @@ class PropagationSettings:
     time_step: float = 0.001
     friction: float = 5.0
     keep_every: int = 1
+    space: str = "cartesian"
 
     def __post_init__(self) -> None:
         one_of("propagation.method", self.method, METHODS)
         one_of("propagation.schedule", self.schedule, SCHEDULES)
+        one_of("propagation.space", self.space, SPACES)
+        if self.space == "torsions" and self.method == "baoab":
+            raise InputError(
+                'setting propagation.space = "torsions" is not for propagation.method = "baoab"',
+                remedy="Use the method preconditioned or overdamped",
+            )
         for name in ("steps", "sweeps", "step_size", "cold", "temperature", "friction"):
             at_least(f"propagation.{name}", getattr(self, name), 0)
         at_least("propagation.noise", self.noise_variance, 0)

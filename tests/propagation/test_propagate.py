@@ -172,7 +172,7 @@ def test_constraints_know_cis_peptides_and_chain_breaks() -> None:
     cis, bonded = SYSTEM.cis.clone(), SYSTEM.bonded.clone()
     cis[3], bonded[7] = True, False
     constraints = Constraints.of(dataclasses.replace(SYSTEM, cis=cis, bonded=bonded))
-    assert constraints.joined[3] == 1 and constraints.joined[7] == 0
+    assert constraints.sign[3] == 1 and constraints.sign[4] == -1 and constraints.sign[7] == 0
     between_ca = next(kind for kind in constraints.kinds if (kind.first, kind.second) == (CA, NEXT_CA))
     assert between_ca.upper[3] < between_ca.lower[4] and between_ca.upper[7] == float("inf")
 
