@@ -49,8 +49,8 @@ class SmallChange:
     targets: int
 
 
-SMALL_CHANGE = SmallChange(0.07, 0.11, -0.09, 0.41, 27)
-"""Of the tune half of predicted.tsv (benchmarks/LOG.md, 44)."""
+SMALL_CHANGE = SmallChange(0.14, 0.17, -0.08, 0.56, 27)
+"""Of the tune half of predicted.tsv (benchmarks/LOG.md, 61; NMR natives apart)."""
 
 
 def nearly_right_verdict(wanted: float, measured: SmallChange = SMALL_CHANGE) -> Verdict:
