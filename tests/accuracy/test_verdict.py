@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from refine.accuracy.calibration import Change
-from refine.accuracy.verdict import SMALL_CHANGE, nearly_right_verdict, verdict_of
+from refine.accuracy.verdict import SmallChange, nearly_right_verdict, verdict_of
 
 TABLE = Change(
     offset=-0.002, room=0.2, curve=-0.4, deviation=0.01, correlation=0.6, targets=29, widest=0.55, least=-0.02
@@ -32,11 +32,10 @@ def test_a_model_estimated_lower_than_any_in_the_fit_is_uncertain() -> None:
 
 
 def test_what_is_nearly_right_is_told_that_there_is_nothing_to_gain() -> None:
-    verdict = nearly_right_verdict(0.05)
-    assert (
-        verdict.word == "no better" and "0.05 Å" in verdict.reason and f"{SMALL_CHANGE.mean:+.2f} ± " in verdict.reason
-    )
-    assert verdict.expected == pytest.approx(0.0007) and verdict.probability is None
+    verdict = nearly_right_verdict(0.05, SmallChange(0.21, 0.13, -0.07, 0.5, 31))
+    assert verdict.word == "no better" and "0.05 Å" in verdict.reason
+    assert "31 such models" in verdict.reason and "+0.21 ± 0.13 points (-0.07 to +0.50)" in verdict.reason
+    assert verdict.expected == pytest.approx(0.0021) and verdict.probability is None
 
 
 def test_other_networks_and_none_are_uncertain() -> None:
