@@ -72,8 +72,9 @@ class ReadResult:
 def read_structure(path: Path, *, model: int | None = None, max_residues: int = MAX_RESIDUES) -> ReadResult:
     """Read the protein of a structure file; heavy atoms only, everything else carried along as ``hetero``.
 
-    Alternate conformations of the protein are resolved (best occupancy), modified amino acids become their parents,
-    hydrogens of amino acids are dropped, the first model is taken unless ``model`` names another; each of these leaves
+    Alternate conformations of the protein are resolved (best occupancy, among those that a ligand or metal is bonded to
+    where there is one), modified amino acids become their parents, hydrogens of amino acids are dropped, the first
+    model is taken unless ``model`` names another; each of these leaves
     a note. Nothing is rebuilt: see ``repair``. Unit cell, sequence records and annotations of the file are not kept.
 
     Args:

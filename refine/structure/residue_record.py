@@ -7,7 +7,9 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
+import gemmi
 import numpy as np
+from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, MAX_PEPTIDE_BOND, WATERS
 from refine.structure.atom_record import AtomRecord
@@ -23,6 +25,8 @@ _SAME_PLACE = 0.01
 """Å up to which an atom that is given twice is the same."""
 SIDE_CHAIN_BEADS = ("SC", "SCM", "CEN")
 """Names under which coarse models give the centre of a side chain as one atom."""
+_LONGEST_BOND, _BOND_SLACK = 3.5, 0.3
+"""Å between bonded atoms at most, and beyond the sum of their covalent radii."""
 _BEAD_REACH = 8.0
 """Å from CA within which the centre of a side chain lies; that of arginine reaches 5."""
 _SEPARATE = 1.0
@@ -91,11 +95,11 @@ def gather(records: list[AtomRecord]) -> tuple[list[ResidueRecord], list[Note]]:
     for residue in residues:
         residue.letter = _letter(residue)
     _release_free_amino_acids(residues)
-    picked = Counter[str]()
+    picked, bound = Counter[str](), _bound_conformers(residues)
     for residue in residues:
         if residue.letter:
             names = {atom.residue_name for atom in residue.atoms}
-            _pick_conformer(residue, picked)
+            notes += _pick_conformer(residue, picked, bound.get(id(residue), frozenset()))
             others = " and ".join(sorted(names - {residue.name}))
             if others:
                 text = f"the file has {others} in its place, too, of lower occupancy: left out"
@@ -241,18 +245,54 @@ def _linked(first: ResidueRecord, second: ResidueRecord) -> bool:
     return bool(a and b) and math.dist(a.position, b.position) <= 4.5  # type: ignore[union-attr]
 
 
-def _pick_conformer(residue: ResidueRecord, picked: Counter[str]) -> None:
-    """Keep one conformation: the altloc of highest summed occupancy (first letter on a tie), unlabelled atoms
-    always.
+def _bound_conformers(residues: list[ResidueRecord]) -> dict[int, frozenset[str]]:
+    """By id of the residue, the altlocs of amino acids in which an atom is as near to one of a hetero group as bonded
+    atoms are, in the same conformation or in all.
+    """
+    several = [r for r in residues if r.letter and len({atom.altloc for atom in r.atoms} - {""}) > 1]
+    others = [a for r in residues if not r.letter and r.name not in WATERS for a in r.atoms if _is_placed(a)]
+    if not several or not others:
+        return {}
+    tree = cKDTree([atom.position for atom in others])
+    bound: dict[int, frozenset[str]] = {}
+    for residue in several:
+        labelled = [atom for atom in residue.atoms if atom.altloc and _is_placed(atom)]
+        if not labelled:
+            continue
+        near = tree.query_ball_point([atom.position for atom in labelled], _LONGEST_BOND)
+        found = {
+            atom.altloc
+            for atom, indices in zip(labelled, near, strict=True)
+            if any(others[k].altloc in ("", atom.altloc) and _as_near_as_bonded(atom, others[k]) for k in indices)
+        }
+        if found:
+            bound[id(residue)] = frozenset(found)
+    return bound
+
+
+def _is_placed(atom: AtomRecord) -> bool:
+    return atom.element != "H" and all(map(math.isfinite, atom.position))
+
+
+def _as_near_as_bonded(one: AtomRecord, other: AtomRecord) -> bool:
+    reach = sum(gemmi.Element(atom.element).covalent_r for atom in (one, other)) + _BOND_SLACK
+    return math.dist(one.position, other.position) <= reach
+
+
+def _pick_conformer(residue: ResidueRecord, picked: Counter[str], bound: frozenset[str]) -> list[Note]:
+    """Keep one conformation: the altloc of highest mean occupancy (first letter on a tie) among those in ``bound``, if
+    any is, unlabelled atoms always. A note where another has a higher occupancy.
     """
     weight: dict[str, list[float]] = {}
     for atom in residue.atoms:
         if atom.altloc:
             weight.setdefault(atom.altloc, []).append(1.0 if atom.occupancy is None else atom.occupancy)
     if not weight:
-        return
-    best = max(sorted(weight), key=lambda a: sum(weight[a]) / len(weight[a]))
-    ranked = [best] + [a for a in sorted(weight, key=lambda a: -sum(weight[a]) / len(weight[a])) if a != best]
+        return []
+    mean = {altloc: sum(weight[altloc]) / len(weight[altloc]) for altloc in sorted(weight)}
+    likeliest = max(mean, key=lambda a: mean[a])
+    best = max(mean, key=lambda a: (a in bound, mean[a]))
+    ranked = [best] + [a for a in sorted(weight, key=lambda a: -mean[a]) if a != best]
     names = [a.residue_name for a in residue.atoms if a.altloc in ("", best) and parent(a.residue_name)]
     name = names[-1] if names else residue.name
     chosen: dict[str, AtomRecord] = {}
@@ -265,6 +305,10 @@ def _pick_conformer(residue: ResidueRecord, picked: Counter[str]) -> None:
     kept = {id(atom) for atom in chosen.values()}
     residue.atoms = [a for a in residue.atoms if id(a) in kept]
     residue.letter = parent(name) or ""
+    if best == likeliest:
+        return []
+    text = f"conformation {best} is kept, which is bonded to another group, though {likeliest} has a higher occupancy"
+    return [Note("altloc", text, residue.chain, residue.label)]
 
 
 def carried_along(residues: list[ResidueRecord]) -> list[Note]:

@@ -477,3 +477,21 @@ def test_why_there_is_no_pdb_is_said(tmp_path: Path) -> None:
 def test_more_than_one_data_block_is_said(read) -> None:  # noqa: ANN001
     second = files.base_cif().replace("data_base", "data_two")
     assert "the first of 2 data blocks" in note(read([files.base_cif(), second], "x.cif"), "model")
+
+
+# The rarer conformation is the one that a ligand is bonded to.
+
+
+@pytest.mark.parametrize("apart", [1.6, 3.2])
+def test_the_conformation_that_a_ligand_is_bonded_to_is_kept(read, apart: float) -> None:  # noqa: ANN001
+    lines = example()
+    k = next(n for n, line in enumerate(lines) if line[12:16] == " CB " and files.number_of(line) == 154)
+    place = np.array(positions(lines[k]))
+    rare, likely = (line[:16] + letter + line[17:] for letter, line in (("A", lines[k]), ("B", moved(lines[k], 0.6))))
+    rare, likely = (line[:54] + part + line[60:] for line, part in ((rare, "  0.40"), (likely, "  0.60")))
+    at = tuple(place + apart * np.array([-1.0, 0.0, 0.0]))
+    ligand = files.atom_line(9001, "C1", "LIG", "A", "901", at, het=True, altloc="A", occupancy="  0.40")
+    result = read([*lines[:k], rare, likely, *lines[k + 1 :], ligand])
+    kept = result.protein.coords[0, 154 - FIRST, 4]
+    assert np.allclose(kept, place if apart < 2 else place + [0.6, 0, 0], atol=1e-3)
+    assert ("conformation A is kept" in note(result, "altloc")) == (apart < 2)
