@@ -12,7 +12,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from refine.constants import ATOM14, MAX_PEPTIDE_BOND, WATERS
-from refine.structure.atom_record import AtomRecord
+from refine.structure.atom_record import NO_PLACE, AtomRecord
+from refine.structure.bonded_atoms import COVALENT_SLACK, METAL_SLACK
 from refine.structure.modified_residues import is_d_amino_acid, is_hydrogen, is_modified, parent
 from refine.structure.notes import Note
 from refine.structure.riding_groups import LONGEST_BOND
@@ -25,8 +26,8 @@ _SAME_PLACE = 0.01
 """Å up to which an atom that is given twice is the same."""
 SIDE_CHAIN_BEADS = ("SC", "SCM", "CEN")
 """Names under which coarse models give the centre of a side chain as one atom."""
-_LONGEST_BOND, _BOND_SLACK = 3.5, 0.3
-"""Å between bonded atoms at most, and beyond the sum of their covalent radii."""
+_BOND_REACH = 3.5
+"""Å, farther than the atoms of any bond, those to metals with them."""
 _BEAD_REACH = 8.0
 """Å from CA within which the centre of a side chain lies; that of arginine reaches 5."""
 _SEPARATE = 1.0
@@ -259,7 +260,7 @@ def _bound_conformers(residues: list[ResidueRecord]) -> dict[int, frozenset[str]
         labelled = [atom for atom in residue.atoms if atom.altloc and _is_placed(atom)]
         if not labelled:
             continue
-        near = tree.query_ball_point([atom.position for atom in labelled], _LONGEST_BOND)
+        near = tree.query_ball_point([atom.position for atom in labelled], _BOND_REACH)
         found = {
             atom.altloc
             for atom, indices in zip(labelled, near, strict=True)
@@ -271,12 +272,13 @@ def _bound_conformers(residues: list[ResidueRecord]) -> dict[int, frozenset[str]
 
 
 def _is_placed(atom: AtomRecord) -> bool:
-    return atom.element != "H" and all(map(math.isfinite, atom.position))
+    return atom.element not in ("H", "D", "X") and atom.position != NO_PLACE
 
 
 def _as_near_as_bonded(one: AtomRecord, other: AtomRecord) -> bool:
-    reach = sum(gemmi.Element(atom.element).covalent_r for atom in (one, other)) + _BOND_SLACK
-    return math.dist(one.position, other.position) <= reach
+    elements = [gemmi.Element(atom.element) for atom in (one, other)]
+    slack = METAL_SLACK if any(element.is_metal for element in elements) else COVALENT_SLACK
+    return math.dist(one.position, other.position) <= sum(element.covalent_r for element in elements) + slack
 
 
 def _pick_conformer(residue: ResidueRecord, picked: Counter[str], bound: frozenset[str]) -> list[Note]:
