@@ -1,40 +1,43 @@
-"""Trains a wide prior or judge on a GPU for a given time, from a shipped one of half the width.
+"""Trains a wide prior or judge on a GPU for a given time, from a trained one of half the width or of its own size.
 
-    python benchmarks/train_wide.py PACK PAIRS REAL OUT --network prior --init models/small/prior.safetensors --seconds 400
+    python benchmarks/train_wide.py PACK PAIRS REAL OUT --init models/small/prior.safetensors --seconds 400
 
 What ``refine train`` does on a CPU, arranged for a GPU: decoys come from processes into a store on the device, labels
-are made there in whole batches (``refine.training.labels``), the network's own moves too, and gathers of neighbours
-are matrix products. The learning rate follows the clock, so that a lease is used to its end. Not to be resumed.
+are made there in whole batches (``refine.training.labels``), so are the network's own moves, and gathers of neighbours
+are matrix products (``refine.training.products``). The learning rate follows the clock, so that a lease is used to its
+end. OUT gets ``log.jsonl`` and, at every report, the running average of the weights, from which ``--init`` goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import functools
 import json
 import queue
+import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from refine.networks.environment import Region
 from refine.networks.judge import Judge, JudgeSettings
-from refine.networks.network import Trunk, TrunkSettings
+from refine.networks.network import TrunkSettings
 from refine.networks.prior import Prior, PriorSettings
-from refine.networks.weights import load_network
+from refine.networks.weights import load_network, save_network
 from refine.training import decoys
 from refine.training.examples import KINDS, REAL, Examples, ExampleSettings
-from refine.training.labels import labels, moved_on
+from refine.training.labels import Moves, bonds_swept, labels, moved_by
 from refine.training.losses import judge_loss, prior_loss
 from refine.training.pack import Pack
 from refine.training.pairs import read_pairs
+from refine.training.products import judge_output, prior_output
 from refine.training.real_models import RealExamples, RealModels, RealSettings
 from refine.training.rivals import Rivals, RivalSettings
 from refine.training.targets import lddt_ca as lddt_of
@@ -42,6 +45,9 @@ from refine.training.unrolled import UnrolledSettings, unrolled_loss
 from refine.training.widen import widened
 
 CROP = 160
+ENDLESS = 10_000_000
+AVERAGE = 0.998
+"""Decay of the running average of the weights."""
 PRIOR_EXAMPLES = ExampleSettings(
     crop=CROP, homologues=0.55, thermal=0.2, misaligned=0.4, misfolded=0.05, disturbed=0.7, strained=0.7, noise=0.06,
     inflation=0.015,
@@ -52,6 +58,9 @@ JUDGE_EXAMPLES = ExampleSettings(
 UNROLLED = UnrolledSettings(steps=1, fraction=0.8, whole=True, weight=1.0, lddt=2.0, gdt=2.0)
 OF_ONE = 4
 MOVES = 12
+"""Mean number of own moves of an example that goes on."""
+SWEEPS = 6
+Batch = dict[str, Tensor]
 
 
 class _Bare:
@@ -76,17 +85,22 @@ def _disguised(model: Any, settings: ExampleSettings, rng: Any) -> Any:
 
 
 class BareExamples(_Bare, RealExamples):
-    """Generated decoys and real models; homologues nearer than ``refine train`` takes, about as wrong as real models."""
+    """Generated decoys and real models. Homologues are nearer than ``refine train`` takes: as wrong as real models."""
 
     def _kept(self, pair: Any) -> float:
-        native, template = self.pack.backbone(pair.chain)[pair.rows], self.pack.backbone(pair.template)[pair.template_rows]
+        native, template = (
+            self.pack.backbone(pair.chain)[pair.rows],
+            self.pack.backbone(pair.template)[pair.template_rows],
+        )
         likeness = float(lddt_of(native[:, 1].astype(float), template[:, 1].astype(float)).mean())
         return float(np.interp(likeness, (0.3, 0.45, 0.6, 0.88, 0.95, 1.0), (0.0, 0.4, 1.0, 1.0, 0.4, 0.05)))
 
     def _real(self, model: Any, rng: Any) -> dict[str, Any]:
         start = _disguised(model, self.settings, rng)
         keep = self._crop(start[:, 1], rng, CROP)
-        return _bare(start[keep], model.native[keep], model.residue[keep], model.position[keep], KINDS.index(model.kind))
+        return _bare(
+            start[keep], model.native[keep], model.residue[keep], model.position[keep], KINDS.index(model.kind)
+        )
 
 
 class BareRivals(_Bare, Rivals):
@@ -125,7 +139,10 @@ class BareRivals(_Bare, Rivals):
         size = min(len(model.residue), CROP)
         first = int(shared.integers(0, len(model.residue) - size + 1))
         keep = np.arange(first, first + size)  # the same residues of all rivals, as their differences are learned
-        return {**_bare(start[keep], model.native[keep], model.residue[keep], model.position[keep], kind), "set": number}
+        return {
+            **_bare(start[keep], model.native[keep], model.residue[keep], model.position[keep], kind),
+            "set": number,
+        }
 
 
 def collated(batch: list[dict[str, Any]]) -> dict[str, Tensor]:
@@ -133,7 +150,9 @@ def collated(batch: list[dict[str, Any]]) -> dict[str, Tensor]:
     count = len(batch)
     far = np.arange(CROP, dtype=np.float32)[None, :, None, None] * 50.0 + 2000.0
     unit = np.array([[-0.5, 1.4, 0.0], [0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [2.1, 1.0, 0.0]], np.float32)
-    out: dict[str, Any] = {name: np.broadcast_to(far + unit, (count, CROP, 4, 3)).copy() for name in ("start", "native")}
+    out: dict[str, Any] = {
+        name: np.broadcast_to(far + unit, (count, CROP, 4, 3)).copy() for name in ("start", "native")
+    }
     out |= {name: np.zeros((count, CROP), np.int64) for name in ("residue", "position")}
     out |= {"mask": np.zeros((count, CROP), bool), "kind": np.array([e["kind"] for e in batch]),
             "set": np.array([e.get("set", 0) for e in batch])}  # fmt: skip
@@ -148,79 +167,70 @@ def collated(batch: list[dict[str, Any]]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(value) for name, value in out.items()}
 
 
-def products(trunk: Trunk, region: Region, offset: Tensor, residue: Tensor) -> tuple[Tensor, Tensor]:
-    """``Trunk.forward`` with every gather as a matrix product, whose gradient needs no scattered additions."""
-    length, neighbours = region.index.shape[1:]
-    with torch.autocast(region.edge.device.type, enabled=False):
-        classes = F.one_hot(offset, trunk.offset_in.num_embeddings).to(region.edge.dtype)
-        weight = torch.cat((trunk.edge_in.weight, trunk.offset_in.weight.T), 1)
-        edge = F.silu(F.linear(torch.cat((region.edge, classes), -1), weight, trunk.edge_in.bias))
-    dtype = torch.get_autocast_dtype(region.edge.device.type) if torch.is_autocast_enabled(region.edge.device.type) else edge.dtype
-    edge = edge.to(dtype)
-    pick = F.one_hot(region.index.flatten(1), length).to(dtype)
-    envelope = region.envelope.unsqueeze(-1).to(dtype)
-    node = trunk.node_in(region.node) + F.one_hot(residue, 20).to(dtype) @ trunk.residue_in.weight  # type: ignore[union-attr]
-    for layer in trunk.layers:
-        x = layer.norm_in(node)
-        z = torch.bmm(pick, layer.neighbour(x)).unflatten(1, (length, neighbours))
-        z = F.silu(z + layer.centre(x).unsqueeze(2) + layer.edge(edge))
-        z = F.silu(layer.mix(z))
-        node = node + layer.out((z * envelope).sum(2) / 16.0)
-        node = node + layer.transition(layer.norm_out(node))
-        edge = layer.edge_out(z) + edge
-    return node, edge
-
-
 class Store:
-    """The latest examples on the device, from which batches are drawn; new ones come in from a thread."""
+    """The latest examples on the device, from which batches are drawn."""
 
     def __init__(self, size: int, device: str) -> None:
         self.size, self.device, self.filled, self.place = size, device, 0, 0
-        self.values: dict[str, Tensor] = {}
+        self.values: Batch = {}
 
-    def add(self, batch: dict[str, Tensor]) -> None:
+    def add(self, batch: Batch) -> None:
+        """The oldest give way."""
         count = len(batch["kind"])
         if not self.values:
-            self.values = {k: torch.zeros(self.size, *v.shape[1:], dtype=v.dtype, device=self.device) for k, v in batch.items()}
-        where = (self.place + torch.arange(count)) % self.size
+            shapes = {name: (self.size, *value.shape[1:]) for name, value in batch.items()}
+            self.values = {k: torch.zeros(shapes[k], dtype=v.dtype, device=self.device) for k, v in batch.items()}
+        where = ((self.place + torch.arange(count)) % self.size).to(self.device)
         for name, value in batch.items():
-            self.values[name][where.to(self.device)] = value.to(self.device, non_blocking=True)
+            self.values[name][where] = value.to(self.device, non_blocking=True)
         self.place, self.filled = (self.place + count) % self.size, min(self.size, self.filled + count)
 
-    def draw(self, which: Tensor) -> dict[str, Tensor]:
+    def drawn(self, count: int, generator: torch.Generator, together: int = 1) -> Batch:
+        """A batch in which ``together`` examples that came one after another stay together."""
+        first = torch.randint(self.filled // together, (count // together,), device=self.device, generator=generator)
+        which = (together * first[:, None] + torch.arange(together, device=self.device)).flatten()
         return {name: value[which] for name, value in self.values.items()}
 
 
-def joined(a: dict[str, Tensor], b: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: torch.cat((a[name], b[name])) for name in a}
+class Loss(NamedTuple):
+    """Loss, figures, what a prior proposes, and the true whole displacements (B, L, 3)."""
+
+    loss: Tensor
+    figures: dict[str, Tensor]
+    moves: Moves | None
+    true: Tensor
 
 
-def loss_of(network: Any, batch: dict[str, Tensor], bf16: bool) -> tuple[Tensor, dict[str, float], Any]:
-    batch = batch | labels(batch["start"], batch["native"], batch["mask"])
+def loss_of(network: Any, batch: Batch, bf16: bool) -> Loss:
+    """Of a batch as ``collated`` gives it."""
+    truth = labels(batch["start"], batch["native"], batch["mask"])
+    batch = batch | truth
     with torch.autocast(batch["start"].device.type, torch.bfloat16, enabled=bf16):
         if isinstance(network, Judge):
-            return judge_loss(network, batch)
+            loss, figures, _ = judge_loss(network, batch)
+            return Loss(loss, figures, None, truth["whole_shift"])
         loss, figures, out = prior_loss(network, batch)
         further, more = unrolled_loss(network, batch, out, UNROLLED)
-    return loss + further, figures | more, out
+    moves = Moves(out.whole_shift, out.whole_turn, out.region.rot, out.region.origin)
+    return Loss(loss + further, figures | more, moves, truth["whole_shift"])
 
 
-def validated(network: Any, batches: dict[str, list[dict[str, Tensor]]], bf16: bool) -> dict[str, float]:
+def validated(network: Any, batches: dict[str, list[Batch]], bf16: bool) -> dict[str, float]:
     """Mean figures by kind of batch, with the cosine of proposed and true whole displacements of 0.5 to 4 Å."""
     rows: dict[str, float] = {}
-    with torch.no_grad():
-        for kind, several in batches.items():
-            figures: dict[str, list[float]] = {}
-            for batch in several:
-                loss, values, out = loss_of(network, batch, bf16)
-                for name, value in values.items():
-                    figures.setdefault(name, []).append(value)
-                if out is not None:
-                    true = labels(batch["start"], batch["native"], batch["mask"])["whole_shift"]
-                    size = true.norm(dim=-1)
-                    use = batch["mask"] & (size > 0.5) & (size < 4)
-                    figures.setdefault("cosine", []).append(F.cosine_similarity(out.whole_shift, true, -1)[use].mean().item())
-            rows |= {f"{kind}/{name}": round(float(np.mean(v)), 4) for name, v in figures.items()}
+    for kind, several in batches.items():
+        figures: dict[str, list[float]] = {}
+        for batch in several:
+            with torch.no_grad():
+                made = loss_of(network, batch, bf16)
+            values = {name: float(value) for name, value in made.figures.items()}
+            if made.moves is not None:
+                size = made.true.norm(dim=-1)
+                use = batch["mask"] & (size > 0.5) & (size < 4)
+                values["cosine"] = float(F.cosine_similarity(made.moves.shift, made.true, -1)[use].mean())
+            for name, value in values.items():
+                figures.setdefault(name, []).append(value)
+        rows |= {f"{kind}/{name}": round(float(np.mean(v)), 4) for name, v in figures.items()}
     return rows
 
 
@@ -230,64 +240,47 @@ def learning_rate(part: float, step: int, most: float) -> float:
 
 
 def network_of(options: argparse.Namespace) -> Any:
-    """The wide network, begun from the narrow one."""
-    narrow, _ = load_network(options.init, options.network)
+    """The network to train, with the weights of ``--init``, widened where these are of half the width."""
+    given, _ = load_network(options.init, options.network)
     trunk = TrunkSettings(options.width, options.layers)
     network: Any = Prior(PriorSettings(trunk)) if options.network == "prior" else Judge(JudgeSettings(trunk))
-    for layer in network.trunk.layers[len(narrow.trunk.layers) :]:  # type: ignore[union-attr,arg-type]
+    for layer in network.trunk.layers[len(given.trunk.layers) :]:  # type: ignore[union-attr,arg-type]
         layer.begin_as_identity()
-    network.load_state_dict(widened(narrow.state_dict(), network, 0))
+    network.load_state_dict(widened(given.state_dict(), network, options.seed))
+    network.forward = functools.partial(prior_output if options.network == "prior" else judge_output, network)
     return network
 
 
-def saved(network: Any, path: Path) -> None:
-    """Weights in half precision, which is far finer than what training leaves undecided."""
-    torch.save({name: value.half().cpu() for name, value in network.state_dict().items()}, path)
+def judge_data(options: argparse.Namespace, pack: Pack, models: RealModels) -> tuple[Examples, dict[str, Examples]]:
+    """Sets of rivals for training; for validation those of generated decoys and those of real models."""
 
-
-def parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("pack", type=Path)
-    options.add_argument("pairs", type=Path)
-    options.add_argument("real", type=Path)
-    options.add_argument("out", type=Path)
-    options.add_argument("--network", choices=("prior", "judge"), default="prior")
-    options.add_argument("--init", type=Path, required=True)
-    options.add_argument("--width", type=int, default=256)
-    options.add_argument("--layers", type=int, default=8)
-    options.add_argument("--seconds", type=float, default=400)
-    options.add_argument("--batch", type=int, default=64)
-    options.add_argument("--rate", type=float, default=8e-4)
-    options.add_argument("--real-share", type=float, default=0.2)
-    options.add_argument("--workers", type=int, default=15)
-    options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--device", default="cuda")
-    options.add_argument("--compiled", action=argparse.BooleanOptionalAction, default=True)
-    return options
-
-
-def datasets(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """Examples for training, and for validation by kind."""
-    pack, models = Pack(options.pack), RealModels(options.real)
-    pairs, endless = read_pairs(options.pairs, pack), 10_000_000
-    if options.network == "judge":
+    def of(split: str, seed: int, share: float) -> BareRivals:
         settings = RivalSettings(of_one=OF_ONE)
-        train = BareRivals(pack, pairs, "train", JUDGE_EXAMPLES, settings, options.seed, endless)
-        check = {}
-        for name, share in (("rivals", 0.0), ("real", 1.0)):
-            part = BareRivals(pack, pairs, "valid", JUDGE_EXAMPLES, settings, options.seed + 1, endless)
-            check[name] = part.with_models(models, "valid")
-            check[name].real_share = share
-        return train.with_models(models, "train"), check
-    check = {}
-    shares = {"homologue": (1.0, 0.0, 0.0, 0.0), "thermal": (0.0, 1.0, 0.0, 0.0), "perturbed": (0.0, 0.0, 0.0, 0.0),
-              "predicted": (0.0, 0.0, 1.0, 1.0), "homology model": (0.0, 0.0, 1.0, 0.0)}  # fmt: skip
-    for name, (homologues, thermal, share, predicted) in shares.items():
+        made = BareRivals(pack, read_pairs(options.pairs, pack), split, JUDGE_EXAMPLES, settings, seed, ENDLESS)
+        made.real_share = share
+        return made.with_models(models, split)
+
+    check: dict[str, Examples] = {
+        name: of("valid", options.seed + 1, k) for name, k in (("rivals", 0.0), ("real", 1.0))
+    }
+    return of("train", options.seed, BareRivals.real_share), check
+
+
+def prior_data(options: argparse.Namespace, pack: Pack, models: RealModels) -> tuple[Examples, dict[str, Examples]]:
+    """Examples for training, and for validation by kind."""
+
+    def of(split: str, seed: int, settings: ExampleSettings, real: RealSettings) -> BareExamples:
+        pairs = read_pairs(options.pairs, pack)
+        return BareExamples(pack, pairs, split, settings, seed, ENDLESS, models=models, real=real)
+
+    # parts of homologues and thermal decoys (the rest is perturbed), of real models, and of predictors' among these
+    kinds = {"homologue": (1, 0, 0, 0), "thermal": (0, 1, 0, 0), "perturbed": (0, 0, 0, 0),
+             "predicted": (0, 0, 1, 1), "homology model": (0, 0, 1, 0)}  # fmt: skip
+    check: dict[str, Examples] = {}
+    for name, (homologues, thermal, share, predicted) in kinds.items():
         settings = dataclasses.replace(PRIOR_EXAMPLES, homologues=homologues, thermal=thermal, natives=0.0)
-        real = RealSettings(share=share, predicted=predicted)
-        check[name] = BareExamples(pack, pairs, "valid", settings, options.seed + 1, endless, models=models, real=real)
-    real = RealSettings(share=options.real_share, predicted=0.4)
-    return BareExamples(pack, pairs, "train", PRIOR_EXAMPLES, options.seed, endless, models=models, real=real), check
+        check[name] = of("valid", options.seed + 1, settings, RealSettings(share=share, predicted=predicted))
+    return of("train", options.seed, PRIOR_EXAMPLES, RealSettings(share=options.real_share, predicted=0.4)), check
 
 
 class _Parts(torch.utils.data.Dataset):  # type: ignore[type-arg]
@@ -297,129 +290,164 @@ class _Parts(torch.utils.data.Dataset):  # type: ignore[type-arg]
         self.parts, self.each = parts, each
 
     def __getitem__(self, k: int) -> dict[str, Any]:
-        return self.parts[k // self.each][k % self.each]  # type: ignore[return-value]
+        return self.parts[k // self.each][k % self.each]
 
 
-def checks(check: dict[str, Examples], options: argparse.Namespace) -> dict[str, list[dict[str, Tensor]]]:
+def checks(check: dict[str, Examples], options: argparse.Namespace) -> dict[str, list[Batch]]:
     """Batches for validation by kind, on the device."""
     size, count = (64, 3) if options.device == "cuda" else (8, 1)
-    parts = _Parts(list(check.values()), size * count)
     loader = torch.utils.data.DataLoader(
-        parts, batch_size=size, sampler=range(size * count * len(check)), collate_fn=collated, num_workers=options.workers
+        _Parts(list(check.values()), size * count),
+        batch_size=size,
+        sampler=range(size * count * len(check)),
+        collate_fn=collated,
+        num_workers=options.workers,
     )
     made = [{k: v.to(options.device) for k, v in batch.items()} for batch in loader]
     return {name: made[count * n : count * (n + 1)] for n, name in enumerate(check)}
 
 
-def fed(train: Examples, options: argparse.Namespace) -> queue.Queue[dict[str, Tensor]]:
+def fed(train: Examples, workers: int) -> queue.Queue[Batch]:
     """Batches of new examples, made by processes that begin before the device is touched."""
-    waiting: queue.Queue[dict[str, Tensor]] = queue.Queue(maxsize=64)
-    loader = iter(torch.utils.data.DataLoader(
-        train, batch_size=32, sampler=range(0, 10_000_000), collate_fn=collated, num_workers=options.workers,
-        prefetch_factor=4,
-    ))  # fmt: skip
+    waiting: queue.Queue[Batch] = queue.Queue(maxsize=64)
+    loader = torch.utils.data.DataLoader(
+        train, batch_size=32, sampler=range(ENDLESS), collate_fn=collated, num_workers=workers, prefetch_factor=4
+    )
+    batches = iter(loader)
 
     def feed() -> None:
-        for batch in loader:
+        for batch in batches:
             waiting.put(batch)
 
     threading.Thread(target=feed, daemon=True).start()
     return waiting
 
 
-def main() -> None:
-    options = parser().parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(options.seed)
-    began = time.monotonic()
-    train, check = datasets(options)
-    waiting = fed(train, options)
-    device, bf16 = options.device, options.device == "cuda"
-    batches = checks(check, options)
-    network = network_of(options).to(device)
-    print(f"{sum(p.numel() for p in network.parameters())} parameters, {time.monotonic() - began:.1f} s", flush=True)
-    plain = functools.partial(products, network.trunk)
-    network.trunk.forward = torch.compile(plain, dynamic=False) if options.compiled else plain
-    shadow = network_of(options).to(device)  # running average of the weights
-    shadow.trunk.forward = functools.partial(products, shadow.trunk)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.01, fused=bf16)
-    store, moved, draws = Store(8192, device), Store(1024, device), torch.Generator(device).manual_seed(options.seed)
-    own = options.network == "prior"
-    fresh = options.batch // 2 if own else options.batch
-    clock, step, seen, reports = 0.0, 0, 0, 0
-    running: dict[str, Tensor] = {}
-    log = (options.out / "log.jsonl").open("a")
+class Training:
+    """One run, see the module's text."""
 
-    def report(part: str) -> None:
-        row = {"part": part, "step": step, "seconds": round(time.monotonic() - began, 1), "made": seen}
-        row |= {k: round(float(v), 4) for k, v in running.items()} | validated(shadow, batches, bf16)
-        log.write(json.dumps(row) + "\n")
-        log.flush()
-        print(json.dumps(row), flush=True)
-        saved(shadow, options.out / f"{options.network}.pt")
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.began = options, time.monotonic()
+        options.out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(options.seed)
+        self.device, self.bf16 = options.device, options.device == "cuda"
+        self.own = options.network == "prior"
+        data = prior_data if self.own else judge_data
+        train, check = data(options, Pack(options.pack), RealModels(options.real))
+        self.waiting = fed(train, options.workers)
+        self.checks = checks(check, options)
+        self.network, self.average = network_of(options).to(self.device), network_of(options).to(self.device)
+        made = functools.partial(loss_of, self.network, bf16=self.bf16)
+        compiled = functools.partial(torch.compile, dynamic=False, fullgraph=True) if options.compiled else _as_it_is
+        self.compute, self.moved_by, self.swept = compiled(made), compiled(moved_by), compiled(bonds_swept)
+        parameters = self.network.parameters()
+        self.optimiser = torch.optim.AdamW(parameters, lr=options.rate, weight_decay=0.01, fused=self.bf16)
+        self.store, self.moved = Store(8192, self.device), Store(1024, self.device)
+        self.draws = torch.Generator(self.device).manual_seed(options.seed)
+        self.steps, self.made = 0, 0
+        self.running: dict[str, float] = {}
 
-    while store.filled < 2 * options.batch:
-        store.add(waiting.get())
-    report("before")
-    while clock < options.seconds:
-        while not waiting.empty():
-            batch = waiting.get()
-            seen += len(batch["kind"])
-            store.add(batch)
-        if own:
-            which = torch.randint(store.filled, (fresh,), device=device, generator=draws)
-        else:  # whole sets stand beside each other
-            sets = torch.randint(store.filled // OF_ONE, (fresh // OF_ONE,), device=device, generator=draws)
-            which = (OF_ONE * sets[:, None] + torch.arange(OF_ONE, device=device)).flatten()
-        batch = store.draw(which)
-        if own and moved.filled >= options.batch:
-            places = torch.randperm(moved.filled, device=device, generator=draws)[: options.batch - fresh]
-            batch = joined(batch, moved.draw(places))
-        elif own:
-            batch = joined(batch, store.draw(torch.randint(store.filled, (options.batch - fresh,), device=device, generator=draws)))
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(clock / options.seconds, step, options.rate)
-        loss, figures, out = loss_of(network, batch, bf16)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    def run(self) -> None:
+        """Trains until the time is over."""
+        while self.store.filled < 2 * self.options.batch:
+            self.store.add(self.waiting.get())
+        self.report("before")
+        self.step(0.0)  # compiles
+        start, reports, part = time.monotonic(), 0, 0.0
+        while part < 1.0:
+            self.step(part)
+            part = (time.monotonic() - start) / self.options.seconds
+            if part > (reports + 1) / 4:
+                reports += 1
+                self.report(f"{part:.2f} of the time")
+
+    def step(self, part: float) -> None:
+        """One step of the optimiser, when ``part`` of the time is gone."""
+        while not self.waiting.empty():
+            batch = self.waiting.get()
+            self.made += len(batch["kind"])
+            self.store.add(batch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(part, self.steps, self.options.rate)
+        batch = self.batch()
+        made = self.compute(batch=batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        made.loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         if torch.isfinite(norm):
-            optimiser.step()
+            self.optimiser.step()
         with torch.no_grad():
-            torch._foreach_lerp_(list(shadow.parameters()), list(network.parameters()), 1 - min(0.998, (step + 1) / (step + 10)))
-        if own:
-            with torch.no_grad():
-                go_on(batch, out, moved, fresh, draws)
-        for name, value in (figures | {"loss": loss.item(), "norm": norm.item()}).items():
-            running[name] = value if name not in running else 0.98 * running[name] + 0.02 * value  # type: ignore[assignment]
-        step += 1
-        if step == 3:
-            start = time.monotonic()
-        if step >= 3:
-            clock = time.monotonic() - start
-        if clock > (reports + 1) * options.seconds / 4 and clock < 0.99 * options.seconds:
-            reports += 1
-            report(f"{clock:.0f} s of training")
-    report("end")
-    (options.out / "done.json").write_text(json.dumps({"steps": step, "examples": seen, "options": {k: str(v) for k, v in vars(options).items()}}))
-    print(f"{step} steps, {step / max(clock, 1e-9):.1f} a second, {seen} examples made", flush=True)
+            kept = min(AVERAGE, (self.steps + 1) / (self.steps + 10))
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - kept)
+            if made.moves is not None:
+                self.go_on(batch, made.moves)
+        if self.steps % 20 == 0:
+            for name, value in (made.figures | {"loss": made.loss.detach(), "norm": norm}).items():
+                self.running[name] = 0.9 * self.running.get(name, float(value)) + 0.1 * float(value)
+        self.steps += 1
+
+    def batch(self) -> Batch:
+        """New examples; for a prior half of them, and half that it has moved."""
+        count = self.options.batch
+        if not self.own:
+            return self.store.drawn(count, self.draws, OF_ONE)
+        others = self.moved if self.moved.filled >= count else self.store
+        halves = self.store.drawn(count // 2, self.draws), others.drawn(count - count // 2, self.draws)
+        return {name: torch.cat([half[name] for half in halves]) for name in halves[0]}
+
+    def go_on(self, batch: Batch, moves: Moves) -> None:
+        """Puts examples of a batch, moved by a part of what the network proposes, among those that go on."""
+        count, draws = len(batch["start"]), {"device": self.device, "generator": self.draws}
+        chance, part = torch.rand(count, **draws), 0.2 + torch.rand(count, **draws)
+        limit = torch.full((count,), 1 - 1 / MOVES, device=self.device)
+        limit[: count // 2] = 1.5 / MOVES
+        start = self.moved_by(batch["start"], Moves(*(value.detach() for value in moves)), part)
+        bonded = F.pad(batch["position"].diff(dim=1) == 1, (0, 1))
+        for _ in range(SWEEPS):
+            start = self.swept(start, bonded)
+        level = PRIOR_EXAMPLES.noise * torch.rand(count, 1, 1, 1, **draws)
+        start = start + level * torch.randn(start.shape, **draws)
+        start = torch.where(batch["mask"][:, :, None, None], start, batch["start"])
+        going = torch.isfinite(start).flatten(1).all(1) & (chance < limit)
+        self.moved.add({name: (start if name == "start" else value)[going] for name, value in batch.items()})
+
+    def report(self, when: str) -> None:
+        """One line of the log, and the weights in half precision: far finer than what training leaves undecided."""
+        row: dict[str, Any] = {"when": when, "step": self.steps, "seconds": round(time.monotonic() - self.began, 1)}
+        row |= {"made": self.made} | {name: round(value, 4) for name, value in self.running.items()}
+        row |= validated(self.average, self.checks, self.bf16)
+        with (self.options.out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(row) + "\n")
+        sys.stdout.write(json.dumps(row) + "\n")
+        sys.stdout.flush()
+        path = self.options.out / f"{self.options.network}.safetensors"
+        save_network(copy.deepcopy(self.average).half(), path, {"training": row})
 
 
-def go_on(batch: dict[str, Tensor], out: Any, moved: Store, fresh: int, draws: torch.Generator) -> None:
-    """Puts examples of a batch, moved by a part of what the network proposes, among those that go on."""
-    device = batch["start"].device
-    count = len(batch["start"])
-    chance = torch.rand(count, device=device, generator=draws)
-    limit = torch.full((count,), 1 - 1 / MOVES, device=device)
-    limit[:fresh] = 1.5 / MOVES
-    stays = chance < limit
-    part = 0.2 + torch.rand(count, device=device, generator=draws)
-    bonded = F.pad(batch["position"].diff(dim=1) == 1, (0, 1))
-    start = moved_on(batch["start"], out, part, bonded, PRIOR_EXAMPLES.noise, draws)
-    going = torch.isfinite(start).flatten(1).all(1) & stays
-    start = torch.where(batch["mask"][:, :, None, None], start, batch["start"])
-    kept = {name: (start if name == "start" else value)[going] for name, value in batch.items()}
-    moved.add(kept)
+def _as_it_is(function: Any) -> Any:
+    return function
+
+
+def main() -> None:
+    """Train what the options name."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("pack", type=Path, help="made by `refine train DATA --pack-only`")
+    options.add_argument("pairs", type=Path, help="homologue pairs")
+    options.add_argument("real", type=Path, help="file of benchmarks/pack_real_models.py")
+    options.add_argument("out", type=Path)
+    options.add_argument("--network", choices=("prior", "judge"), default="prior")
+    options.add_argument("--init", type=Path, required=True, help="trained file")
+    options.add_argument("--width", type=int, default=256)
+    options.add_argument("--layers", type=int, default=8)
+    options.add_argument("--seconds", type=float, default=400, help="of training, without the time to compile")
+    options.add_argument("--batch", type=int, default=64)
+    options.add_argument("--rate", type=float, default=8e-4, help="largest learning rate")
+    options.add_argument("--real-share", type=float, default=0.2, help="of a prior's new examples")
+    options.add_argument("--workers", type=int, default=15, help="processes that make decoys")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--device", default="cuda")
+    options.add_argument("--compiled", action=argparse.BooleanOptionalAction, default=True)
+    Training(options.parse_args()).run()
 
 
 if __name__ == "__main__":

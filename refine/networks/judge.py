@@ -37,6 +37,10 @@ class Judge(nn.Module):
     def forward(self, backbone: Tensor, residue: Tensor, position: Tensor, chain: Tensor, mask: Tensor) -> Tensor:
         region = regions(backbone, mask, self.settings.region)
         node, _ = self.trunk(region, offset_classes(position, chain, region.index), residue)
+        return self.read_out(node)
+
+    def read_out(self, node: Tensor) -> Tensor:
+        """Expected lDDT (B, L) by residues' states (B, L, D)."""
         return torch.sigmoid(at_least_single(self.lddt_head(node)).squeeze(-1))
 
 

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from refine.networks.environment import EDGE_FEATURES, NODE_FEATURES, OFFSET_CLASSES, Region, neighbour_values
 
-_TYPICAL_NEIGHBOURS = 16.0  # normalises the sum over neighbours, so that burial stays visible in it
+TYPICAL_NEIGHBOURS = 16.0
+"""Normalises the sum over neighbours, so that burial stays visible in it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Messages(nn.Module):
         z = neighbour_values(self.neighbour(x), region.index)
         z = silu(z.add_(self.centre(x).unsqueeze(2)).add_(self.edge(edge)))
         z = silu(self.mix(z))
-        message = (z * region.envelope.unsqueeze(-1).to(z.dtype)).sum(2) / _TYPICAL_NEIGHBOURS
+        message = (z * region.envelope.unsqueeze(-1).to(z.dtype)).sum(2) / TYPICAL_NEIGHBOURS
         node = node + self.out(message)
         node = node + self.transition(self.norm_out(node))
         if self.edge_out is not None:

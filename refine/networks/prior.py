@@ -106,10 +106,15 @@ class Prior(nn.Module):
 
     def forward(self, backbone: Tensor, residue: Tensor, position: Tensor, chain: Tensor, mask: Tensor) -> PriorOutput:
         region, node, edge = self.states(backbone, residue, position, chain, mask)
+        return self.read_out(region, node, neighbour_values(node, region.index).add_(node.unsqueeze(2)).add_(edge))
+
+    def read_out(self, region: Region, node: Tensor, ends: Tensor) -> PriorOutput:
+        """What the heads say of residues' states (B, L, D) and of the sums of both ends' states and the edge's
+        (B, L, K, D).
+        """
         hidden = self.frame_head[:-1](node)
         frame = at_least_single(self.frame_head[-1](hidden))
-        pair = neighbour_values(node, region.index).add_(node.unsqueeze(2)).add_(edge)
-        pair = at_least_single(self.edge_head(pair))
+        pair = at_least_single(self.edge_head(ends))
         return PriorOutput(
             shift=frame[..., 0:3],
             shift_log_b=bounded(frame[..., 3], *_LOG_B_RANGE),

@@ -20,7 +20,7 @@ from refine.training.targets import whole_superposition
 Backbone = NDArray[np.float32]
 
 
-_SWEEP = (*BONDS[:3], *ANGLES[:2], BONDS[3], ANGLES[2], ANGLES[4], ANGLES[3])
+SWEEP = (*BONDS[:3], *ANGLES[:2], BONDS[3], ANGLES[2], ANGLES[4], ANGLES[3])
 """Within the residue first, then to the next: the order of the sweep is part of what an example is."""
 
 
@@ -35,7 +35,7 @@ def restore_bonds(backbone: Backbone, bonded: NDArray[np.bool_], sweeps: int = 1
     x = backbone.astype(np.float64, copy=True)
     joined = bonded[:-1]
     for _ in range(sweeps):
-        for link in _SWEEP:
+        for link in SWEEP:
             step = int(link.to_next)
             a = x[: len(x) - step, link.first]
             b = x[step:, link.second - 4 * step]

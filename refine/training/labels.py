@@ -5,25 +5,67 @@ On a GPU they cost less than the time in which 16 cores would make them, so that
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from refine.energy.bonds import ANGLES, BONDS
-from refine.networks.prior import PriorOutput
-from refine.structure.geometry import distance, frames, kabsch, rotation_from_vector, to_global, vector_from_rotation
+from refine.structure.geometry import distance, frames, rotation_from_vector, to_global, vector_from_rotation
+from refine.training.decoys import SWEEP
 from refine.training.targets import LDDT_LIMITS, LDDT_RADIUS, NEIGHBOURHOOD
 
-_SWEEP = (*BONDS[:3], *ANGLES[:2], BONDS[3], ANGLES[2], ANGLES[4], ANGLES[3])
+
+class Moves(NamedTuple):
+    """What a prior proposes: whole ``shift`` and ``turn`` (B, L, 3) in frames ``rot`` (B, L, 3, 3) at ``origin``."""
+
+    shift: Tensor
+    turn: Tensor
+    rot: Tensor
+    origin: Tensor
 
 
-def whole_superpositions(native: Tensor, decoy: Tensor, mask: Tensor, rounds: int = 6, scale: float = 2.0) -> tuple[Tensor, Tensor]:
+def fitted_rotation(covariance: Tensor) -> Tensor:
+    """What ``geometry.kabsch`` returns for (..., 3, 3), by quaternions (Horn 1987): products alone, fast in batches.
+
+    The quaternion of the rotation is the leading eigenvector of a symmetric 4 × 4 matrix, which is found by squaring.
+    """
+    c = covariance.transpose(-1, -2)
+    xx, xy, xz, yx, yy, yz, zx, zy, zz = c.flatten(-2).unbind(-1)
+    rows = (
+        (xx + yy + zz, yz - zy, zx - xz, xy - yx),
+        (yz - zy, xx - yy - zz, xy + yx, zx + xz),
+        (zx - xz, xy + yx, yy - xx - zz, yz + zy),
+        (xy - yx, zx + xz, yz + zy, zz - xx - yy),
+    )
+    k = torch.stack([torch.stack(row, -1) for row in rows], -2)
+    size = k.square().sum((-1, -2), keepdim=True).sqrt().clamp_min(1e-12)
+    k = k / size + torch.eye(4, dtype=k.dtype, device=k.device)
+    for _ in range(14):
+        k = k @ k
+        k = k / k.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
+    best = k.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    q = k.gather(-1, best[..., None, None].expand(*k.shape[:-1], 1)).squeeze(-1)
+    w, x, y, z = (q / q.norm(dim=-1, keepdim=True)).unbind(-1)
+    return torch.stack(
+        (
+            torch.stack((1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)), -1),
+            torch.stack((2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)), -1),
+            torch.stack((2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)), -1),
+        ),
+        -2,
+    )
+
+
+def whole_superpositions(
+    native: Tensor, decoy: Tensor, mask: Tensor, rounds: int = 6, scale: float = 2.0
+) -> tuple[Tensor, Tensor]:
     """Rotations (B, 3, 3) and shifts (B, 3) as of ``targets.whole_superposition`` for CA (B, L, 3) where ``mask``."""
     weight = mask.to(native.dtype)
     rot, shift = torch.eye(3, dtype=native.dtype, device=native.device).expand(len(native), 3, 3), native[:, 0] * 0
     for _ in range(rounds):
         w = (weight / weight.sum(1, keepdim=True)).unsqueeze(-1)
         cn, cd = (w * native).sum(1), (w * decoy).sum(1)
-        rot = kabsch((w * (decoy - cd[:, None])).transpose(1, 2) @ (native - cn[:, None]))
+        rot = fitted_rotation((w * (decoy - cd[:, None])).transpose(1, 2) @ (native - cn[:, None]))
         shift = cd - (rot @ cn.unsqueeze(-1)).squeeze(-1)
         square = ((native @ rot.transpose(1, 2) + shift[:, None] - decoy) ** 2).sum(-1)
         weight = mask / (1.0 + square / scale**2) ** 2
@@ -41,7 +83,7 @@ def local_superpositions(native: Tensor, decoy: Tensor, mask: Tensor, rounds: in
     for _ in range(rounds):
         w = weight / weight.sum(-1, keepdim=True)
         cn, cd = w @ native, w @ decoy
-        rot = kabsch((w @ outer).unflatten(-1, (3, 3)) - cd[..., :, None] * cn[..., None, :])
+        rot = fitted_rotation((w @ outer).unflatten(-1, (3, 3)) - cd[..., :, None] * cn[..., None, :])
         shift = cd - (rot @ cn.unsqueeze(-1)).squeeze(-1)
         laid = native[:, None] @ rot.transpose(-1, -2) + shift[:, :, None]
         weight = near / (1.0 + ((laid - decoy[:, None]) ** 2).sum(-1) / 4.0)
@@ -82,38 +124,33 @@ def labels(start: Tensor, native: Tensor, mask: Tensor) -> dict[str, Tensor]:
     return {"shift": shift, "turn": turn, "whole_shift": whole[0], "whole_turn": whole[1], "lddt": lddt}
 
 
-def restored_bonds(backbone: Tensor, bonded: Tensor, sweeps: int, scale: Tensor | float = 1.0) -> Tensor:
-    """``decoys.restore_bonds`` for a batch (B, L, 4, 3) with ``bonded`` (B, L); scale broadcasts to (B, 1, 1)."""
+def restored_bonds(backbone: Tensor, bonded: Tensor, sweeps: int) -> Tensor:
+    """``decoys.restore_bonds`` of a batch (B, L, 4, 3) with ``bonded`` (B, L)."""
+    for _ in range(sweeps):
+        backbone = bonds_swept(backbone, bonded)
+    return backbone
+
+
+def bonds_swept(backbone: Tensor, bonded: Tensor) -> Tensor:
+    """One sweep of ``restored_bonds``."""
     atoms = list(backbone.unbind(2))
     joined = bonded[:, :-1, None].to(backbone.dtype)
-    for _ in range(sweeps):
-        for link in _SWEEP:
-            first, second = link.first, link.second % 4
-            a, b = (atoms[first][:, :-1], atoms[second][:, 1:]) if link.to_next else (atoms[first], atoms[second])
-            delta = b - a
-            move = 0.5 * (1.0 - scale * link.ideal / distance(a, b).clamp_min(1e-6).unsqueeze(-1)) * delta
-            if link.to_next:
-                nothing = torch.zeros_like(atoms[first][:, :1])
-                atoms[first] = atoms[first] + torch.cat((move * joined, nothing), 1)
-                atoms[second] = atoms[second] - torch.cat((nothing, move * joined), 1)
-            else:
-                atoms[first], atoms[second] = a + move, b - move
+    for link in SWEEP:
+        first, second = link.first, link.second % 4
+        a, b = (atoms[first][:, :-1], atoms[second][:, 1:]) if link.to_next else (atoms[first], atoms[second])
+        move = 0.5 * (1.0 - link.ideal / distance(a, b).clamp_min(1e-6).unsqueeze(-1)) * (b - a)
+        if link.to_next:
+            nothing = torch.zeros_like(atoms[first][:, :1])
+            atoms[first] = atoms[first] + torch.cat((move * joined, nothing), 1)
+            atoms[second] = atoms[second] - torch.cat((nothing, move * joined), 1)
+        else:
+            atoms[first], atoms[second] = a + move, b - move
     return torch.stack(atoms, 2)
 
 
-def moved_on(
-    start: Tensor, out: PriorOutput, part: Tensor, bonded: Tensor, noise: float, generator: torch.Generator
-) -> Tensor:
-    """Backbones (B, L, 4, 3) a step later: moved by ``part`` (B,) of what ``out`` proposes, geometry disguised again.
-
-    Args:
-        start: (B, L, 4, 3) Å; bonded: (B, L); noise: most Å, as ``examples.ExampleSettings.noise``.
-    """
-    region = out.region
+def moved_by(start: Tensor, moves: Moves, part: Tensor) -> Tensor:
+    """Backbones (B, L, 4, 3) moved by ``part`` (B,) of what a prior proposes."""
     share = part[:, None, None]
-    turned = region.rot @ rotation_from_vector(share * out.whole_turn) @ region.rot.transpose(-1, -2)
-    place = to_global(region.rot, region.origin, share * out.whole_shift)
-    x = (start - start[:, :, 1:2]) @ turned.transpose(-1, -2) + place.unsqueeze(2)
-    x = restored_bonds(x, bonded, 6)
-    level = noise * torch.rand(len(x), 1, 1, 1, device=x.device, generator=generator)
-    return x + level * torch.randn(x.shape, device=x.device, generator=generator)
+    turned = moves.rot @ rotation_from_vector(share * moves.turn) @ moves.rot.transpose(-1, -2)
+    place = to_global(moves.rot, moves.origin, share * moves.shift)
+    return (start - start[:, :, 1:2]) @ turned.transpose(-1, -2) + place.unsqueeze(2)

@@ -23,7 +23,7 @@ def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp_min(1.0)
 
 
-def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, float], PriorOutput]:
+def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, Tensor], PriorOutput]:
     """−log likelihood of the native frames and distances, plus the whole-model displacement and the expected lDDT.
 
     Returns:
@@ -45,15 +45,15 @@ def prior_loss(network: Prior, batch: Batch) -> tuple[Tensor, dict[str, float], 
     loss = shift + 0.5 * turn + 2.0 * whole + 1.5 * pair + 3.0 * lddt
     with torch.no_grad():
         figures = {
-            "shift_nll": shift.item(),
-            "turn_nll": turn.item(),
-            "pair_nll": pair.item(),
+            "shift_nll": shift.detach(),
+            "turn_nll": turn.detach(),
+            "pair_nll": pair.detach(),
             "error_ratio": _ratio(out.shift, batch["shift"], mask),
             "whole_ratio": _ratio(out.whole_shift, batch["whole_shift"], mask),
             "pair_ratio": (
                 masked_mean((out.delta - change).abs(), weight) / masked_mean(change.abs(), weight).clamp_min(1e-3)
-            ).item(),
-            "lddt_error": lddt.item(),
+            ),
+            "lddt_error": lddt.detach(),
         }
     return loss, figures, out
 
@@ -84,14 +84,14 @@ def _relative(predicted: Tensor, true: Tensor, mask: Tensor, knee: float) -> Ten
     return (cost(predicted - true) / (cost(true) + 0.02 * knee)).mean()
 
 
-def _ratio(predicted: Tensor, true: Tensor, mask: Tensor) -> float:
+def _ratio(predicted: Tensor, true: Tensor, mask: Tensor) -> Tensor:
     """Mean error left over residues at most 4 Å off, relative to no move."""
     weight = mask & (true.norm(dim=-1) < 4.0)
     after, before = masked_mean((predicted - true).norm(dim=-1), weight), masked_mean(true.norm(dim=-1), weight)
-    return (after / before.clamp_min(1e-3)).item()
+    return after / before.clamp_min(1e-3)
 
 
-def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str, float], None]:
+def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str, Tensor], None]:
     """Cross entropy of the central residue's identity given its region.
 
     Natives and mildly perturbed structures alike, so that the likelihood stays smooth where models live.
@@ -104,16 +104,16 @@ def likelihood_loss(network: Likelihood, batch: Batch) -> tuple[Tensor, dict[str
     loss = masked_mean(entropy, batch["mask"])
     with torch.no_grad():
         right = (logits.argmax(-1) == batch["residue"]).float()
-        figures = {"cross_entropy": loss.item(), "top1": masked_mean(right, batch["mask"]).item()}
+        figures = {"cross_entropy": loss.detach(), "top1": masked_mean(right, batch["mask"])}
     return loss, figures, None
 
 
-def judge_loss(network: Judge, batch: Batch) -> tuple[Tensor, dict[str, float], None]:
+def judge_loss(network: Judge, batch: Batch) -> tuple[Tensor, dict[str, Tensor], None]:
     """Mean absolute error of each residue's lDDT, and of the differences in mean lDDT between decoys of one native.
 
     Returns:
         the loss, and figures: ``lddt_error``, ``difference_error``, and ``order``, the share of pairs of one native, at
-        least 0.02 apart, that come in the right order (absent without such a pair).
+        least 0.02 apart, that come in the right order (NaN without such a pair).
     """
     mask = batch["mask"]
     expected = network(batch["start"], batch["residue"], batch["position"], torch.zeros_like(batch["position"]), mask)
@@ -121,10 +121,12 @@ def judge_loss(network: Judge, batch: Batch) -> tuple[Tensor, dict[str, float], 
     count = mask.sum(-1).clamp_min(1)
     mean, true = (expected * mask).sum(-1) / count, (batch["lddt"] * mask).sum(-1) / count
     rivals = (batch["set"][:, None] == batch["set"][None]).triu(1)
-    difference, true_difference = (mean[:, None] - mean[None])[rivals], (true[:, None] - true[None])[rivals]
-    difference_error = (difference - true_difference).abs().sum() / max(1, len(true_difference))
-    figures = {"lddt_error": error.item(), "difference_error": difference_error.item()}
-    ordered = true_difference.abs() >= _TELLING
-    if bool(ordered.any()):
-        figures["order"] = ((difference * true_difference)[ordered] > 0).float().mean().item()
-    return error + 2.0 * difference_error, figures, None
+    difference, true_difference = mean[:, None] - mean[None], true[:, None] - true[None]
+    wrong = ((difference - true_difference).abs() * rivals).sum() / rivals.sum().clamp_min(1)
+    telling = rivals & (true_difference.abs() >= _TELLING)
+    figures = {
+        "lddt_error": error.detach(),
+        "difference_error": wrong.detach(),
+        "order": (telling & (difference * true_difference > 0)).sum() / telling.sum(),
+    }
+    return error + 2.0 * wrong, figures, None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import pickle
 import time
 from collections.abc import Iterator, Mapping
@@ -138,18 +139,21 @@ def rate(step: int, settings: TrainingSettings) -> float:
 def loss_of(
     network: nn.Module, batch: dict[str, Tensor], settings: TrainingSettings
 ) -> tuple[Tensor, dict[str, float], PriorOutput | None]:
-    """Loss, figures and, for a prior, its output, of the network that ``settings`` names."""
+    """Loss, figures (those that are defined) and, for a prior, its output, of the network that ``settings`` names."""
     device = next(network.parameters()).device.type
+    output: PriorOutput | None = None
     with torch.autocast(device, torch.bfloat16, enabled=settings.bf16):
         if isinstance(network, Prior):
             loss, figures, output = prior_loss(network, batch)
             if settings.unrolled.steps > 0:
                 further, more = unrolled_loss(network, batch, output, settings.unrolled)
                 loss, figures = loss + further, figures | more
-            return loss, figures, output
-        if isinstance(network, Judge):
-            return judge_loss(network, batch)
-        return likelihood_loss(network, batch)  # type: ignore[arg-type]
+        elif isinstance(network, Judge):
+            loss, figures, _ = judge_loss(network, batch)
+        else:
+            loss, figures, _ = likelihood_loss(network, batch)  # type: ignore[arg-type]
+    values = {name: float(value) for name, value in figures.items()}
+    return loss, {name: value for name, value in values.items() if not math.isnan(value)}, output
 
 
 def fresh_examples(examples: Examples, settings: TrainingSettings, each: int, first: int) -> Iterator[list[Arrays]]:

@@ -87,7 +87,7 @@ def _left(after: Tensor, before: Tensor) -> Tensor:
 
 def unrolled_loss(
     network: Prior, batch: dict[str, Tensor], out: PriorOutput, settings: UnrolledSettings
-) -> tuple[Tensor, dict[str, float]]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """What is left to be gained of error, lDDT and GDT after ``settings.steps`` moves, the first by ``out``.
 
     Returns:
@@ -111,4 +111,4 @@ def unrolled_loss(
         "unrolled_lddt": lddt,
         "unrolled_gdt": gdt,
     }
-    return loss, {name: value.item() for name, value in figures.items()}
+    return loss, {name: value.detach() for name, value in figures.items()}

@@ -1,0 +1,62 @@
+"""Networks with every gather of neighbours as a matrix product, for training on a GPU.
+
+The gradient of a gather is a sum with scattered additions, which a GPU makes slowly and, in half precision, badly; the
+gradient of a product is a product. The results are those of the networks' own ``forward``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from refine.networks.environment import Region, RegionSettings, offset_classes, regions
+from refine.networks.judge import Judge
+from refine.networks.network import TYPICAL_NEIGHBOURS, Trunk
+from refine.networks.prior import Prior, PriorOutput
+
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Backbone, residue, position, chain and mask, as ``Prior.forward`` takes them."""
+
+
+def states(trunk: Trunk, settings: RegionSettings, inputs: Inputs) -> tuple[Region, Tensor, Tensor, Tensor]:
+    """Regions, states of residues (B, L, D) and edges (B, L, K, D), and the matrix (B, L·K, L) that picks neighbours.
+
+    The trunk must see identities.
+    """
+    backbone, residue, position, chain, mask = inputs
+    kind = backbone.device.type
+    with torch.autocast(kind, enabled=False):  # coordinates lose 0.1 Å in bfloat16
+        region = regions(backbone, mask, settings)
+        offset = offset_classes(position, chain, region.index)
+        classes = F.one_hot(offset, trunk.offset_in.num_embeddings).to(region.edge.dtype)
+        weight = torch.cat((trunk.edge_in.weight, trunk.offset_in.weight.T), 1)
+        edge = F.silu(F.linear(torch.cat((region.edge, classes), -1), weight, trunk.edge_in.bias))
+    edge = edge.to(torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else edge.dtype)
+    assert trunk.residue_in is not None
+    node = trunk.node_in(region.node) + F.one_hot(residue, 20).to(edge.dtype) @ trunk.residue_in.weight
+    pick = F.one_hot(region.index.flatten(1), region.index.shape[1]).to(edge.dtype)
+    envelope = region.envelope.unsqueeze(-1).to(edge.dtype)
+    for layer in trunk.layers:
+        x = layer.norm_in(node)
+        z = torch.bmm(pick, layer.neighbour(x)).unflatten(1, edge.shape[1:3])
+        z = F.silu(z + layer.centre(x).unsqueeze(2) + layer.edge(edge))
+        z = F.silu(layer.mix(z))
+        node = node + layer.out((z * envelope).sum(2) / TYPICAL_NEIGHBOURS)
+        node = node + layer.transition(layer.norm_out(node))
+        edge = layer.edge_out(z) + edge
+    return region, node, edge, pick
+
+
+def prior_output(network: Prior, *inputs: Tensor) -> PriorOutput:
+    """``Prior.forward``."""
+    region, node, edge, pick = states(network.trunk, network.settings.region, inputs)
+    here = node.to(edge.dtype)
+    return network.read_out(
+        region, node, torch.bmm(pick, here).unflatten(1, edge.shape[1:3]) + here.unsqueeze(2) + edge
+    )
+
+
+def judge_output(network: Judge, *inputs: Tensor) -> Tensor:
+    """``Judge.forward``."""
+    return network.read_out(states(network.trunk, network.settings.region, inputs)[1])
