@@ -109,7 +109,9 @@ def measure(target: Target, networks: Networks, settings: RunSettings, cache: Pa
     prepared, protein = relaxed(target, settings, cache)
     mobile = torch.from_numpy(prepared.mobile)
     engine = Engine(protein, networks, settings, pull=True)
-    trajectory = propagate(engine.drift, engine.coords, settings.propagation, settings.seed, mobile, engine.constraints)
+    trajectory = propagate(
+        engine.far_drift, engine.coords, settings.propagation, settings.seed, mobile, engine.constraints
+    )
     ensemble = ensemble_of(trajectory, engine.energy, engine.coords, mobile, engine.constraints)
     native = read_structure(target.native).protein
     start = torch.from_numpy(prepared.protein.coords[:, :, :4].copy())

@@ -119,7 +119,7 @@ def step_seconds(engine: Engine, repeats: int = 5) -> float:
     for k in range(repeats):
         moved = engine.coords + 0.001 * k  # so that nothing is remembered
         begun = time.process_time()
-        engine.drift.at(moved).forces(moved)
+        engine.far_drift.at(moved).forces(moved)
         times.append(time.process_time() - begun)
     return min(times)
 
@@ -158,11 +158,11 @@ def matrix_products(engine: Engine) -> Counter[tuple[int, int, int]]:
         size = (given[0].numel() // layer.in_features, layer.out_features, layer.in_features)
         products[size] += 2 if given[0].requires_grad else 1
 
-    networks = (*engine.networks.priors, engine.networks.likelihood)
+    networks = (*engine.networks.priors, engine.networks.mover, engine.networks.likelihood)
     layers = [m for network in networks if network for m in network.modules() if isinstance(m, torch.nn.Linear)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
     moved = engine.coords + 0.05
-    engine.drift.at(moved).forces(moved)
+    engine.far_drift.at(moved).forces(moved)
     for hook in hooks:
         hook.remove()
     return products

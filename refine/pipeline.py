@@ -235,11 +235,12 @@ class Run:
         heat = None if field is None else torch.from_numpy(field / ROOM).to(start.coords)
         if field is not None and plan.noise is None:  # temperatures are told by noise, and an average over it
             plan = dataclasses.replace(plan, replicas=max(plan.replicas, HEATED), noise=NOISE)
-        drift = start.drift
+        fit = self.fitting(start)
         if self.engine.nearly_right:
             drift = start.near_native_drift
             plan = dataclasses.replace(plan, steps=min(plan.steps, settings.length.steps))
-        fit = self.fitting(start)
+        else:  # a thousand steps of sixteen replicas are too many for the mover
+            drift = start.far_drift if fit is None else start.drift
         if fit is not None:
             plan = ensemble_plan(plan)
         # a thousand steps of sixteen replicas: the likelihood, which takes most of the time, ranks alone
@@ -265,8 +266,11 @@ class Run:
         if fit is not None:
             trajectory = trajectory.since(fit.steps // plan.keep_every)
         origin, length = self.origin.coords, self.engine.length
-        apart = start.priors_apart(trajectory.final[0]) if settings.models > 1 else None
-        ensemble = ensemble_of(trajectory, start.energy, start.coords, mobile, start.constraints, origin, length, apart)
+        many = settings.models > 1
+        beside = start.beside(trajectory.final[0], near_native=self.engine.nearly_right) if many else None
+        ensemble = ensemble_of(
+            trajectory, start.energy, start.coords, mobile, start.constraints, origin, length, beside
+        )
         if not np.isfinite(ensemble.energies).any():
             remedy = "Use a smaller propagation.step_size"
             raise EngineError("every replica diverged", file=str(self.prepared.path), remedy=remedy)

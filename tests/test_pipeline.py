@@ -11,6 +11,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pytest
+import torch
 from Bio.PDB import MMCIFParser, PDBParser
 
 from refine import batch, pipeline
@@ -206,14 +207,15 @@ def test_an_input_that_the_priors_would_leave_goes_less_far_and_is_not_relaxed_f
 
 
 @pytest.mark.parametrize(("move", "near"), [(0.0, True), (1.0, False)])
-def test_near_native_inputs_are_moved_by_their_read_out(
+def test_near_native_inputs_are_moved_by_their_read_out_and_others_by_the_mover(
     piece: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: float, near: bool
 ) -> None:
-    asked: list[Engine] = []
+    asked: list[str] = []
     monkeypatch.setattr(Engine, "wanted_move", move)
-    monkeypatch.setattr(Engine, "near_native_drift", property(lambda engine: asked.append(engine) or engine.drift))
+    for name in ("near_native_drift", "far_drift"):
+        monkeypatch.setattr(Engine, name, property(lambda engine, name=name: asked.append(name) or engine.drift))
     refine_file(piece, tmp_path / "out", dataclasses.replace(QUICK, models=1), report=False)
-    assert bool(asked) == near
+    assert asked == (["near_native_drift"] if near else ["far_drift"])
 
 
 def test_resume_skips_a_finished_run_and_redoes_another(run: pipeline.RunResult, piece: Path, tmp_path: Path) -> None:
@@ -310,3 +312,23 @@ def test_an_interrupted_input_stands_in_the_table_of_runs(tmp_path: Path) -> Non
     batch.run_all(items, work, lambda label: Progress())
     rows = list(csv.DictReader((tmp_path / "runs.csv").open()))
     assert [row["input"] for row in rows] == ["a.pdb", "b.pdb"] and "interrupted" in rows[1]["message"]
+
+
+def test_the_mover_moves_with_the_priors_and_takes_part_in_no_score(piece: Path) -> None:
+    protein, settings = prepare(piece).protein, RunSettings(device="cpu")
+    networks = load_networks()
+    assert networks.mover is not None
+    alone = Engine(protein, dataclasses.replace(networks, mover=None), settings)
+    with_mover = Engine(protein, networks, settings)
+    three = Engine(
+        protein, dataclasses.replace(networks, priors=(*networks.priors, networks.mover), mover=None), settings
+    )
+    x = alone.coords
+    forces = {
+        name: engine.far_drift.at(x).forces(x)[0]
+        for name, engine in (("two", alone), ("moved", with_mover), ("three", three))
+    }
+    assert torch.equal(forces["moved"], forces["three"]) and not torch.allclose(
+        forces["moved"], forces["two"], atol=1e-3
+    )
+    assert with_mover.score().terms == alone.score().terms and with_mover.wanted_move == alone.wanted_move

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from refine.accuracy.features import Features
 from refine.errors import ModelError
 from refine.files import file_hash
-from refine.networks.weights import NEAR_NATIVE_FILE
+from refine.networks.weights import MOVER_FILE, NEAR_NATIVE_FILE
 
 TABLE = Path(__file__).resolve().parent / "tables" / "calibration.json"
 FORMS = ("ensemble", "networks", "geometry")
@@ -121,8 +121,9 @@ def network_hashes(folder: Path) -> dict[str, str]:
 
 
 def estimating_hashes(folder: Path) -> dict[str, str]:
-    """sha256 of the networks in ``folder`` that estimates are made with: the near-native read-out moves only."""
-    return {name: value for name, value in network_hashes(folder).items() if name != NEAR_NATIVE_FILE}
+    """sha256 of the networks in ``folder`` that estimates are made with: near-native read-out and mover only move."""
+    moving = (NEAR_NATIVE_FILE, MOVER_FILE)
+    return {name: value for name, value in network_hashes(folder).items() if name not in moving}
 
 
 @functools.cache

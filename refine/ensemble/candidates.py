@@ -17,7 +17,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from refine.ensemble.average import average
-from refine.ensemble.proposal import Proposal, along
+from refine.ensemble.proposal import Beside, Proposal, along
 from refine.ensemble.shapes import rmsd_matrix, rmsd_to
 from refine.propagation.constraints import Constraints
 
@@ -27,14 +27,9 @@ FIRST = ("average", "energy")
 """What may stand first: the average of the ensemble, or whatever has the lowest energy (benchmarks/LOG.md compares)."""
 LEAST_APART = 0.05
 """Å of CA RMSD: nearer models say the same."""
-BESIDE, FAR = 3.5, 1.5
-"""How many times what the priors differ in other models of a single replica lie beside its end, to both sides, and how
-many times the way they go there: the best of these and the end gained 0.42 GDT-HA more than the end (29 targets, before
-the last finishing; the best of the ways below 0.30; LOG, 61).
-"""
 WAYS, EARLY = (1.5, 0.5, 1.0), (2.0, 1.0)
-"""How many times the way of a single replica further models go, the whole of it and that after half of its steps, where
-the priors agree too well."""
+"""How many times the way of a single replica further models go, the whole of it and, where these are too near to each
+other, that after half of its steps."""
 RESTORING_SWEEPS = 50
 """Sweeps of the projection that give an average its bond lengths back."""
 
@@ -71,25 +66,23 @@ def way_proposals(
     constraints: Constraints | None,
     mobile: NDArray[np.bool_],
     start: NDArray[np.float32],
-    apart: NDArray[np.float32] | None = None,
+    beside: Beside | None = None,
 ) -> list[Proposal]:
     """Candidates of one replica, most wanted first: its end, ``average`` (the end, bonds restored), what lies beside
-    it, and less and more of the way there.
+    it, to both sides, and more and less of the way there.
 
     Args:
         path: (S, L, 4, 3) Å, where it was after each step that is kept.
         constraints, mobile: as of ``proposals``.
         start: (L, 4, 3) Å, where it began.
-        apart: (L, 3) Å, half of what the priors differ by at the end; None without networks.
+        beside: where other models lie; None without networks.
     """
     end, middle, anchored = path[-1:], path[(len(path) - 1) // 2 :][:1], not mobile.all()
     names, backbones = ["average"], [end[0]]
-    if apart is not None:
-        aside = np.where(mobile[:, None], BESIDE * apart, 0.0)[:, None].astype(np.float32)
-        for prefix, part in (("", 1.0), (f"way {FAR:g} ", FAR)):
-            there = end[0] if part == 1.0 else along(end, start, part, anchored=anchored)[0]
-            names += [f"{prefix}prior 1", f"{prefix}prior 2"]
-            backbones += [there + aside, there - aside]
+    if beside is not None:
+        aside = np.where(mobile[:, None], beside.offset, 0.0)[:, None].astype(np.float32)
+        names += beside.names
+        backbones += [end[0] + aside, end[0] - aside]
     for name, parts, at in (("way", WAYS, end), ("early", EARLY, middle)):
         names += [f"{name} {part:g}" for part in parts]
         backbones += [along(at, start, part, anchored=anchored)[0] for part in parts]

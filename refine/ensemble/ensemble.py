@@ -11,7 +11,7 @@ from torch import Tensor
 
 from refine.energy.free_energy import FreeEnergy
 from refine.ensemble.candidates import proposals, way_proposals
-from refine.ensemble.proposal import Proposal, shortened
+from refine.ensemble.proposal import Beside, Proposal, shortened
 from refine.ensemble.sampling import Sampling, observables, path_of_one, sampling
 from refine.ensemble.shapes import rmsf
 from refine.propagation.constraints import Constraints
@@ -61,7 +61,7 @@ def ensemble_of(
     constraints: Constraints | None,
     origin: Tensor | None = None,
     length: float = 1.0,
-    apart: NDArray[np.float32] | None = None,
+    beside: Beside | None = None,
 ) -> Ensemble:
     """The ensemble of a trajectory.
 
@@ -72,15 +72,14 @@ def ensemble_of(
         constraints: bonded geometry that averages are restored to; None leaves them as they are.
         origin: (1, L, 4, 3) Å, the input of the run, of the way from which the proposals go ``length``; None for
             ``start``.
-        apart: (L, 3) Å, half of what the priors' displacements of CA differ by at the end of the first replica, None
-            without networks: where other models of one replica lie.
+        beside: where other models of one replica lie; None without networks.
     """
     frames, free = trajectory.snapshots.cpu().numpy(), mobile.cpu().numpy()
     begin = (start if origin is None else origin)[0].cpu().numpy()
     values = trajectory.energies.double().cpu().numpy()
     if frames.shape[1] == 1:
         sampled, snapshots = path_of_one(len(frames)), frames[:, 0]
-        candidates = way_proposals(snapshots, constraints, free, start[0].cpu().numpy(), apart)
+        candidates = way_proposals(snapshots, constraints, free, start[0].cpu().numpy(), beside)
         candidates = shortened(candidates, begin, length, anchored=not bool(mobile.all()))
         energies = np.full(len(candidates), values[-1, 0])
         return Ensemble(snapshots, sampled, rmsf(snapshots[:, :, 1]), tuple(candidates), energies)

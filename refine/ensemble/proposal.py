@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,9 +19,10 @@ class Proposal:
 
     Attributes:
         name: ``replica 3``, ``medoid 1``, ``average`` (of the replicas), ``average 1`` (of the snapshots of cluster 1,
-            the largest), ``prior 1`` (of a single replica, its end and further to where the first prior, more than the
-            other, would have it), ``way 1.5`` (so many times its way from the start), ``way 1.5 prior 2`` (both),
-            ``early 2`` (like ``way``, of its way after half of the steps).
+            the largest), ``prior 1`` and ``prior 2`` (of a single replica, its end and further to where the one prior,
+            more than the other, would have it), ``mover`` and ``mover back`` (further to where the mover would, and as
+            far the other way), ``way 1.5`` (so many times its way from the start), ``early 2`` (like ``way``, of its
+            way after half of the steps).
         backbone: (L, 4, 3) float32 Å.
     """
 
@@ -29,8 +31,20 @@ class Proposal:
 
     @property
     def kind(self) -> str:
-        """``replica``, ``medoid``, ``average``, ``prior``, ``way`` or ``early``."""
+        """``replica``, ``medoid``, ``average``, ``prior``, ``mover``, ``way`` or ``early``."""
         return self.name.split()[0]
+
+
+class Beside(NamedTuple):
+    """Where other models lie beside the end of a single replica.
+
+    Attributes:
+        offset: (L, 3) Å, from the end to the first of them; the second lies on the other side.
+        names: of both.
+    """
+
+    offset: NDArray[np.float32]
+    names: tuple[str, str]
 
 
 def shortened(

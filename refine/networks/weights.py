@@ -1,8 +1,9 @@
 """Trained files: safetensors weights that rebuild their network from settings in the same file, no pickle.
 
 A model is a folder: ``prior.safetensors`` (several networks may stand beside each other as ``prior_2.safetensors`` …),
-``likelihood.safetensors`` and, if there is one, ``judge.safetensors``, each carrying its settings and metrics as JSON
-in the header, ``SHA256SUMS``, which loading verifies, and ``CARD.md``.
+``likelihood.safetensors`` and, where there are such, ``judge.safetensors``, ``near_native.safetensors`` and
+``mover.safetensors``, each carrying its settings and metrics as JSON in the header, ``SHA256SUMS``, which loading
+verifies, and ``CARD.md``.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ FORMAT = "refine-1"
 DEFAULT_MODEL = "small"
 
 NEAR_NATIVE_FILE = "near_native.safetensors"
+MOVER_FILE = "mover.safetensors"
 
 N = TypeVar("N", bound=nn.Module)
 Network = Prior | Likelihood | Judge | Readout
@@ -46,6 +48,8 @@ class Networks:
         judge: the estimator of accuracy; None in a model that has none, where the priors' own expectation stands in.
         near_native: the read-out of the priors that moves near-native structures; None in a model that has none, where
             the priors' own do.
+        mover: a further prior, which with the priors moves what is not near-native and takes part in no score; None in
+            a model that has none.
         folder: where they came from.
         facts: settings and metrics of each file, for run.json.
     """
@@ -54,6 +58,7 @@ class Networks:
     likelihood: Likelihood
     judge: Judge | None
     near_native: Readout | None
+    mover: Prior | None
     folder: Path
     facts: dict[str, Any]
 
@@ -143,7 +148,12 @@ def load_networks(
         network, facts["near_native"] = load_network(folder / NEAR_NATIVE_FILE, "readout", dtype)
         assert isinstance(network, Readout)
         near_native = network.to(device)
-    return Networks(tuple(priors), likelihood.to(device), judge, near_native, folder, facts)
+    mover = None
+    if (folder / MOVER_FILE).is_file():
+        network, facts["mover"] = load_network(folder / MOVER_FILE, "prior", dtype)
+        assert isinstance(network, Prior)
+        mover = network.to(device)
+    return Networks(tuple(priors), likelihood.to(device), judge, near_native, mover, folder, facts)
 
 
 def shipped_models() -> tuple[str, ...]:

@@ -21,7 +21,7 @@ NAMES = ("prior", "mediated", "likelihood")
 
 
 def networks(count: int = 1) -> Networks:
-    return Networks(tuple(prior(seed=k) for k in range(count)), likelihood(), None, None, Path("."), {})
+    return Networks(tuple(prior(seed=k) for k in range(count)), likelihood(), None, None, None, Path("."), {})
 
 
 def system() -> System:

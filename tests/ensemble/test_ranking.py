@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from refine.ensemble.candidates import distinct, finishing_order, rank, way_proposals
-from refine.ensemble.proposal import Proposal
+from refine.ensemble.proposal import Beside, Proposal
 
 
 def test_order_is_by_score_and_stable() -> None:
@@ -53,11 +53,11 @@ def test_what_is_finished_differs() -> None:
     assert distinct(np.stack([p.backbone[:, 1] for p in near]), 9) == [0, 2, 3]
 
 
-def shifts_of(apart: np.ndarray | None) -> dict[str, float]:
+def shifts_of(beside: Beside | None) -> dict[str, float]:
     """Places along z, as parts of 0.5 Å, of what one replica proposes whose first residue is held."""
     path = np.stack([p.backbone for p in proposals_at("abcde", (0.1, 0.2, 0.6, 0.8, 0.9))])
     start = proposals_at("s", (0.0,))[0].backbone
-    candidates = way_proposals(path, None, np.arange(20) > 0, start, apart)
+    candidates = way_proposals(path, None, np.arange(20) > 0, start, beside)
     return {p.name: float((p.backbone[1, 0, 2] - start[1, 0, 2]) / 0.5) for p in candidates}
 
 
@@ -69,11 +69,10 @@ def test_other_models_of_one_replica_go_other_lengths_of_its_way() -> None:
         assert math.isclose(far[name], shift, abs_tol=1e-4), name
 
 
-def test_other_models_lie_where_either_prior_would_have_them_first() -> None:
-    apart = np.tile(np.array([0.0, 0.0, 0.1], np.float32), (20, 1))
-    far, beside = shifts_of(apart), 3.5 * 0.1 / 0.5
-    wanted = {"prior 1": 0.9 + beside, "prior 2": 0.9 - beside}
-    wanted |= {"way 1.5 prior 1": 1.35 + beside, "way 1.5 prior 2": 1.35 - beside}
+def test_other_models_lie_beside_the_end_first() -> None:
+    offset = np.tile(np.array([0.0, 0.0, 0.35], np.float32), (20, 1))
+    far, aside = shifts_of(Beside(offset, ("prior 1", "prior 2"))), 0.35 / 0.5
+    wanted = {"prior 1": 0.9 + aside, "prior 2": 0.9 - aside, "way 1.5": 1.35, "way 0.5": 0.45}
     assert list(far)[:6] == ["replica 1", "average", *wanted]
     for name, shift in wanted.items():
         assert math.isclose(far[name], shift, abs_tol=1e-4), name
@@ -81,8 +80,10 @@ def test_other_models_lie_where_either_prior_would_have_them_first() -> None:
 
 def test_what_is_held_stays_where_the_end_has_it() -> None:
     path, start = (np.stack([p.backbone for p in proposals_at(n, s)]) for n, s in (("ab", (0.1, 0.2)), ("s", (0.0,))))
-    candidates = way_proposals(path, None, np.arange(20) > 0, start[0], np.full((20, 3), 0.1, np.float32))
-    beside = [p.backbone - path[-1] for p in candidates if p.kind == "prior"]
+    candidates = way_proposals(
+        path, None, np.arange(20) > 0, start[0], Beside(np.full((20, 3), 0.35, np.float32), ("mover", "mover back"))
+    )
+    beside = [p.backbone - path[-1] for p in candidates if p.kind == "mover"]
     assert len(beside) == 2
     for shift in beside:
         assert not shift[0].any() and np.allclose(np.abs(shift[1:]), 0.35, atol=1e-5)
