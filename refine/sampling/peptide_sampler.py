@@ -24,7 +24,9 @@ from refine.physics.bridge import OpenMMEnergy
 from refine.physics.dynamics import Dynamics, peptide_system
 from refine.physics.peptide import peptide
 from refine.physics.zmatrix import ZMatrix
-from refine.sampling.surrogate import Surrogate, SurrogateSettings, Temperature, Watch, even_normal, fit
+from refine.sampling.component import even_normal
+from refine.sampling.reverse_kl import Temperature, Watch, fit
+from refine.sampling.surrogate import Surrogate, SurrogateSettings
 from refine.sampling.tempering import TemperingSettings
 from refine.sampling.variables import named_torsion
 from refine.structure.geometry import dihedral
@@ -211,8 +213,7 @@ class Learned:
     def sample(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Deviations (count, 3N − 6) and their latents (count, K)."""
         with torch.no_grad():
-            x, _, z, _ = self.model.sample(count, torch.Generator().manual_seed(seed))
-        return x, z
+            return self.model.sample(count, torch.Generator().manual_seed(seed))
 
 
 def learn(
