@@ -64,14 +64,13 @@ def log_density(model: Surrogate, axis: Tensor, nodes: int) -> Tensor:
 
 def _log_density(part: Component, axis: Tensor, nodes: int) -> Tensor:
     z = torch.special.ndtri((torch.arange(nodes, dtype=torch.float64) + 0.5) / nodes)[:, None]
+    rows = []
     with torch.no_grad():
-        mean, factor = part.decoded(z), part.factor * part.spread[:, None]
-        rows = []
+        mean = part.decoded(z).repeat(len(axis), 1)
         for x1 in axis:
-            x = torch.stack((x1.expand_as(axis), axis), 1)
-            scaled = torch.linalg.solve_triangular(factor, (x[:, None] - mean).flatten(0, 1).T, upper=False)
-            rows.append(torch.logsumexp(-0.5 * scaled.square().sum(0).view(len(axis), nodes), 1))
-        return torch.cat(rows) - math.log(nodes) - math.log(2 * math.pi) - factor.diagonal().log().sum()
+            x = torch.stack((x1.expand_as(axis), axis), 1).repeat_interleave(nodes, 0)
+            rows.append(torch.logsumexp(part.log_decoder(x, mean, part.factor).view(len(axis), nodes), 1))
+    return torch.cat(rows) - math.log(nodes)
 
 
 def divergences(model: Surrogate, cells: int = 301, nodes: int = 400) -> dict[str, float]:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-LEADING = 0.97
-"""Share of the standard deviation of a coordinate that a latent makes where it begins to lead."""
+LEADING = 0.98
+"""Share of the standard deviation of a coordinate that the latent makes which leads along it."""
+_NOISE = math.sqrt(1 - LEADING**2) / LEADING
 
 
 class Component(nn.Module):
@@ -17,7 +18,8 @@ class Component(nn.Module):
     N(m(x), diag σ²(x)); μ and m are networks beside linear maps.
 
     It begins as a normal law of which the encoder is the exact one; each latent explains ``LEADING`` of the spread of
-    one coordinate and what goes with it.
+    one coordinate and what goes with it. The noise along that coordinate is held to what that leaves: of two ways to
+    make the same law the bound prefers the one whose latents say nothing, as nothing is easily encoded.
 
     Args:
         mean, covariance: (D,) and (D, D), of the law that it begins as.
@@ -48,6 +50,7 @@ class Component(nn.Module):
         self.reading = nn.Parameter(torch.zeros(latent, self.dimensions))
         self.log_diagonal = nn.Parameter(torch.zeros(self.dimensions))
         self.triangle = nn.Parameter(torch.zeros(self.dimensions, self.dimensions))
+        self.order = [*self.columns, *(k for k in range(self.dimensions) if k not in self.columns)]
         self.double()
         self._begin(covariance / self.spread / self.spread[:, None])
 
@@ -60,7 +63,7 @@ class Component(nn.Module):
         for k, column in enumerate(self.columns):
             self.leading[:, k] = LEADING * rest[:, column] / rest[column, column].sqrt()
             rest -= self.leading[:, k : k + 1] @ self.leading[:, k : k + 1].T
-        lower = torch.linalg.cholesky(rest)
+        lower = torch.linalg.cholesky(rest[self.order][:, self.order])
         self.log_diagonal.copy_(lower.diagonal().log())
         self.triangle.copy_(torch.tril(lower, -1))
         for network in (self.decoder, self.encoder):
@@ -73,8 +76,10 @@ class Component(nn.Module):
 
     @property
     def factor(self) -> Tensor:
-        """L (D, D), of coordinates in units of ``spread``."""
-        return torch.tril(self.triangle, -1) + torch.diag(self.log_diagonal.exp())
+        """L (D, D), of coordinates in units of ``spread``, those that latents lead along first (``order``)."""
+        led = _NOISE * self.leading[list(self.columns), range(len(self.columns))].abs()
+        diagonal = torch.cat((led, self.log_diagonal[len(self.columns) :].exp()))
+        return torch.tril(self.triangle, -1) + torch.diag(diagonal)
 
     def decoded(self, z: Tensor) -> Tensor:
         """Mean configurations (J, D) of latents (J, K)."""
@@ -93,7 +98,7 @@ class Component(nn.Module):
 
     def log_decoder(self, x: Tensor, mean: Tensor, factor: Tensor) -> Tensor:
         """ln q(x|z) (J,) of configurations (J, D), ``decoded(z)`` and ``factor``."""
-        scaled = torch.linalg.solve_triangular(factor, ((x - mean) / self.spread).T, upper=False).T
+        scaled = torch.linalg.solve_triangular(factor, ((x - mean) / self.spread)[:, self.order].T, upper=False).T
         return log_normal(scaled) - (factor.diagonal() * self.spread).log().sum()
 
     def log_marginal(self, x: Tensor) -> Tensor:
@@ -115,7 +120,17 @@ class Component(nn.Module):
     def around(self, mean: Tensor, generator: torch.Generator) -> Tensor:
         """Configurations (J, D) about their means (J, D)."""
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
-        return mean + (noise @ self.factor.T) * self.spread
+        return mean + (noise @ self.factor.T)[:, self._back] * self.spread
+
+    @property
+    def covariance(self) -> Tensor:
+        """Of the noise (D, D)."""
+        scaled = self.factor[self._back] * self.spread[:, None]
+        return scaled @ scaled.T
+
+    @property
+    def _back(self) -> list[int]:
+        return sorted(range(self.dimensions), key=self.order.__getitem__)
 
 
 def even_normal(count: int, dimensions: int, generator: torch.Generator) -> Tensor:

@@ -44,8 +44,8 @@ _WALL = 50.0
 _CENTRES = {"phi": math.pi, "psi": math.radians(60.0)}
 """Radians, opposite to where hardly any conformation is; of other single bonds π."""
 _KINDS = ("phi", "psi", "omega", "chi1", "chi2", "chi3", "chi4")
-SETTINGS = SurrogateSettings(latent=2, hidden=60, samples=48, rate=4e-3)
-TEMPERING = TemperingSettings(first_updates=10, updates=10, most_updates=20, kept=0.6, converged=0.2)
+SETTINGS = SurrogateSettings(latent=2, hidden=60, samples=96, rate=2e-3, forward=0.1)
+TEMPERING = TemperingSettings(first_updates=20, updates=20, most_updates=40, kept=0.6, converged=0.2)
 
 
 @dataclasses.dataclass(frozen=True)

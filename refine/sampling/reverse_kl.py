@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from refine.sampling.component import even_normal, log_normal
+from refine.sampling.component import Component, even_normal, log_normal
 from refine.sampling.modes import two_modes
 from refine.sampling.surrogate import Surrogate
 from refine.sampling.tempering import TemperingSettings, kish, log_z_change, next_step
@@ -39,6 +39,8 @@ SHORTEST = 0.02
 """Step of β that halving does not go below: shares of what is left would never reach the end."""
 SETTLED = 0.05
 """Share of the rate at the end of the last updates."""
+READ = 256
+"""Samples of each component from which its encoder learns in an update, beside those whose energy is computed."""
 WINDOW = 10
 """Last updates of a temperature whose samples are judged together."""
 
@@ -214,12 +216,21 @@ class _Training:
             if settings.forward > 0:
                 weights = torch.softmax(gain.detach(), 0)
                 loss = loss + settings.forward * part.forward_bound(own.detach(), weights, self.generator)
+            loss = loss - self._read(part)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         scale = math.log(len(parts))  # a sample of one component is one of 1/C of all
         log_share, weighted = model.shares.log()[component] + scale, torch.cat(log_weights) + scale
         return Batch(x.detach(), component, log_share, energy.detach(), start.detach(), weighted)
+
+
+    def _read(self, part: Component) -> Tensor:
+        """⟨ln r(z|x)⟩ over ``READ`` samples of a component, for its encoder alone."""
+        z = even_normal(READ, part.latent, self.generator)
+        with torch.no_grad():
+            x = part.around(part.decoded(z), self.generator)
+        return part.log_encoder(x, z).mean()
 
 
 @contextlib.contextmanager

@@ -120,8 +120,7 @@ class Surrogate(nn.Module):
     def _moments(self, index: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         component = list(self.parts())[index]
         mean = component.decoded(even_normal(_MOMENTS, component.latent, generator))
-        noise = component.factor * component.spread[:, None]
-        return mean.mean(0), torch.cov(mean.T) + noise @ noise.T
+        return mean.mean(0), torch.cov(mean.T) + component.covariance
 
     def boxes(self) -> Tensor:
         """Lower and upper ends (2, C, K) of each component's box in the probability of the latents."""

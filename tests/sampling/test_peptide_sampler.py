@@ -9,6 +9,7 @@ import torch
 
 from refine.errors import InputError
 from refine.physics.dynamics import PEPTIDE_FORCE_FIELD
+from refine.sampling.modes import two_modes
 from refine.sampling.peptide_sampler import OVERLAP, Learned, PeptideLaw, softened
 from refine.sampling.surrogate import Surrogate, SurrogateSettings
 from refine.sampling.tempering import TemperingSettings
@@ -59,7 +60,10 @@ def test_overlaps_are_softened_and_nothing_else() -> None:
 def test_torsions_that_latents_turn_are_named_first(law: PeptideLaw) -> None:
     model = Surrogate(law.spread, SurrogateSettings(latent=2, hidden=8), 0)
     named = {r.kind: law.tree.torsion_of(r.place) for r in law.rotations}
-    model.lead([named["chi1"], named["psi"]])
+    x = torch.randn(400, len(law.spread), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for kind, apart in (("chi1", 4.0), ("psi", 3.0)):
+        x[:, named[kind]] += apart * torch.randint(-1, 2, (400,), generator=torch.Generator().manual_seed(0)).sign()
+    model.lead(0, two_modes(x, torch.zeros(400, dtype=torch.float64)), torch.Generator().manual_seed(0))
     learned = Learned(law, model, ())
     assert {r.kind for r, _ in learned.turned()[:2]} == {"chi1", "psi"}
 
