@@ -3,7 +3,8 @@
     python benchmarks/seeds/reverse_kl.py [--seeds 0,1,2] [--published]
 
 U = x1⁴/4 − 3 x1² + x1 + x2²/2, β from 0 to 1; below β = 0.1 beside a normal law that fades. ``--published`` leaves out
-what keeps minor modes (components, the forward share), as the method is printed; its row has no limits. Exact values by quadrature.
+what keeps minor modes (components, the forward share), as the method is printed; its row has no limits. Exact values
+by quadrature.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ def exact_right(beta: float) -> float:
 
 def log_density(model: Surrogate, axis: Tensor, nodes: int) -> Tensor:
     """ln q on the grid axis × axis, flat, by quadrature over the latents of each component."""
-    parts = [_log_density(part, axis, nodes) + share.log() for part, share in zip(model.parts(), model.shares)]
+    parts = [
+        _log_density(part, axis, nodes) + share.log() for part, share in zip(model.parts(), model.shares, strict=True)
+    ]
     return torch.logsumexp(torch.stack(parts), 0)
 
 

@@ -51,6 +51,7 @@ class Component(nn.Module):
         self.log_diagonal = nn.Parameter(torch.zeros(self.dimensions))
         self.triangle = nn.Parameter(torch.zeros(self.dimensions, self.dimensions))
         self.order = [*self.columns, *(k for k in range(self.dimensions) if k not in self.columns)]
+        self.back = sorted(range(self.dimensions), key=self.order.__getitem__)
         self.double()
         self._begin(covariance / self.spread / self.spread[:, None])
 
@@ -120,17 +121,13 @@ class Component(nn.Module):
     def around(self, mean: Tensor, generator: torch.Generator) -> Tensor:
         """Configurations (J, D) about their means (J, D)."""
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
-        return mean + (noise @ self.factor.T)[:, self._back] * self.spread
+        return mean + (noise @ self.factor.T)[:, self.back] * self.spread
 
     @property
     def covariance(self) -> Tensor:
         """Of the noise (D, D)."""
-        scaled = self.factor[self._back] * self.spread[:, None]
+        scaled = self.factor[self.back] * self.spread[:, None]
         return scaled @ scaled.T
-
-    @property
-    def _back(self) -> list[int]:
-        return sorted(range(self.dimensions), key=self.order.__getitem__)
 
 
 def even_normal(count: int, dimensions: int, generator: torch.Generator) -> Tensor:

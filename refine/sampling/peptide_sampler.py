@@ -37,6 +37,8 @@ WIDE, NARROW, STIFF = 1.5, 0.5, 0.15
 """Standard deviations in radians at β = 0 of torsions about single bonds, of those of amides and methyl groups, and of
 what the torsions of siblings differ by.
 """
+LEAST_TURN = 0.05
+"""Circular variance below which a torsion hardly turns."""
 OVERLAP = 100.0
 """kT of a peptide, from which on its energy counts as that of overlaps."""
 _WALL = 50.0
@@ -214,6 +216,17 @@ class Learned:
         """Deviations (count, 3N − 6) and their latents (count, K)."""
         with torch.no_grad():
             return self.model.sample(count, torch.Generator().manual_seed(seed))
+
+
+def variables_text(learned: Learned, most: int, least: float = LEAST_TURN) -> str:
+    """Lines of a file of variables: the named torsions that the latent variables turn most, ``most`` of them and those
+    alone that they turn by ``least`` or more, but one in any case.
+    """
+    named = [(r, s) for r, s in learned.turned() if r.kind in _KINDS]
+    taken = [one for k, one in enumerate(named[:most]) if k == 0 or one[1] >= least]
+    head = "# torsions that a sampler learned from forces alone turns most (circular variance, 0 to 1)"
+    ids = [residue.id for residue in learned.law.topology.residues()]
+    return "\n".join((head, *(f"torsion A:{ids[r.residue]} {r.kind}  # {s:.2f}" for r, s in taken), ""))
 
 
 def learn(

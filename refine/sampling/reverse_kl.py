@@ -224,7 +224,6 @@ class _Training:
         log_share, weighted = model.shares.log()[component] + scale, torch.cat(log_weights) + scale
         return Batch(x.detach(), component, log_share, energy.detach(), start.detach(), weighted)
 
-
     def _read(self, part: Component) -> Tensor:
         """⟨ln r(z|x)⟩ over ``READ`` samples of a component, for its encoder alone."""
         z = even_normal(READ, part.latent, self.generator)

@@ -8,7 +8,6 @@ learned: reverse KL cannot carry a share from mode to mode, and importance weigh
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 
 import torch
@@ -114,8 +113,9 @@ class Surrogate(nn.Module):
         self.shares = torch.cat((self.shares[:index], parted[:1], self.shares[index + 1 :], parted[1:]))
 
     def _columns(self, modes: TwoModes) -> tuple[int, ...]:
-        best = torch.where(modes.gain.isfinite(), modes.gain + 1e6, modes.unlike)
-        return tuple(int(k) for k in best.argsort(descending=True)[: self.settings.latent])
+        """Coordinates for the latents to lead along: those of two modes first, then those least like a normal law."""
+        rank = [(-float(gain), -float(unlike)) for gain, unlike in zip(modes.gain, modes.unlike, strict=True)]
+        return tuple(sorted(range(len(rank)), key=rank.__getitem__)[: self.settings.latent])
 
     def _moments(self, index: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         component = list(self.parts())[index]

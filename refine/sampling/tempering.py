@@ -15,6 +15,7 @@ from torch import Tensor
 
 from refine.settings_checks import above, at_least, within
 
+
 @dataclasses.dataclass(frozen=True)
 class TemperingSettings:
     """How β rises, from 0 to 1 in units of the inverse temperature asked for, and when a temperature is done.
