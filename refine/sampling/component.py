@@ -11,6 +11,8 @@ from torch import Tensor, nn
 LEADING = 0.98
 """Share of the standard deviation of a coordinate that the latent makes which leads along it."""
 _NOISE = math.sqrt(1 - LEADING**2) / LEADING
+_NODES = 64
+"""Latents over which what they make along a coordinate is measured."""
 
 
 class Component(nn.Module):
@@ -18,8 +20,9 @@ class Component(nn.Module):
     N(m(x), diag σ²(x)); μ and m are networks beside linear maps.
 
     It begins as a normal law of which the encoder is the exact one; each latent explains ``LEADING`` of the spread of
-    one coordinate and what goes with it. The noise along that coordinate is held to what that leaves: of two ways to
-    make the same law the bound prefers the one whose latents say nothing, as nothing is easily encoded.
+    one coordinate and what goes with it. The noise along that coordinate is held to that share of what the latents
+    make: of two ways to make the same law the bound prefers the one whose latents say nothing, as nothing is easily
+    encoded.
 
     Args:
         mean, covariance: (D,) and (D, D), of the law that it begins as.
@@ -46,6 +49,8 @@ class Component(nn.Module):
         self.spread: Tensor
         self.register_buffer("centre", mean.clone())
         self.register_buffer("spread", covariance.diagonal().sqrt())
+        self.nodes: Tensor
+        self.register_buffer("nodes", _nodes(latent))
         self.leading = nn.Parameter(torch.zeros(self.dimensions, latent))
         self.reading = nn.Parameter(torch.zeros(latent, self.dimensions))
         self.log_diagonal = nn.Parameter(torch.zeros(self.dimensions))
@@ -78,8 +83,10 @@ class Component(nn.Module):
     @property
     def factor(self) -> Tensor:
         """L (D, D), of coordinates in units of ``spread``, those that latents lead along first (``order``)."""
-        led = _NOISE * self.leading[list(self.columns), range(len(self.columns))].abs()
-        diagonal = torch.cat((led, self.log_diagonal[len(self.columns) :].exp()))
+        diagonal = self.log_diagonal.exp()
+        if self.columns:
+            made = (self.decoder(self.nodes) + self.nodes @ self.leading.T)[:, list(self.columns)]
+            diagonal = torch.cat((_NOISE * made.std(0, correction=0), diagonal[len(self.columns) :]))
         return torch.tril(self.triangle, -1) + torch.diag(diagonal)
 
     def decoded(self, z: Tensor) -> Tensor:
@@ -139,6 +146,13 @@ def even_normal(count: int, dimensions: int, generator: torch.Generator) -> Tens
         for _ in range(dimensions)
     ]
     return torch.special.ndtri((torch.stack(columns, 1) / count).clamp(1e-9, 1 - 1e-9))
+
+
+def _nodes(latent: int) -> Tensor:
+    """Latents (``_NODES``, K) of mean 0 and covariance 1."""
+    z = even_normal(_NODES, latent, torch.Generator().manual_seed(0))
+    z = z - z.mean(0)
+    return torch.linalg.solve_triangular(torch.linalg.cholesky(z.T @ z / _NODES), z.T, upper=False).T
 
 
 def log_normal(scaled: Tensor) -> Tensor:
