@@ -69,7 +69,7 @@ METHODS = (
     ),
     Method(
         "sampler from forces alone (reverse KL), double well",
-        "learns what `refine variables` names",
+        "behind `refine variables`",
         "reverse_kl",
         (
             ("minor well {:.4f}", "right_least"),
