@@ -73,12 +73,10 @@ class Component(nn.Module):
         self.log_diagonal.copy_(lower.diagonal().log())
         self.triangle.copy_(torch.tril(lower, -1))
         for network in (self.decoder, self.encoder):
-            last = network[-1]
-            assert isinstance(last, nn.Linear)
-            last.weight.zero_()
-            last.bias.zero_()
+            _last(network).weight.zero_()
+            _last(network).bias.zero_()
         self.reading.copy_(torch.linalg.solve(whole, self.leading).T)
-        last.bias[self.latent :] = (1 - (self.reading @ self.leading).diagonal()).log()
+        _last(self.encoder).bias[self.latent :] = (1 - (self.reading @ self.leading).diagonal()).log()
 
     @property
     def factor(self) -> Tensor:
@@ -135,6 +133,12 @@ class Component(nn.Module):
         """Of the noise (D, D)."""
         scaled = self.factor[self.back] * self.spread[:, None]
         return scaled @ scaled.T
+
+
+def _last(network: nn.Sequential) -> nn.Linear:
+    last = network[-1]
+    assert isinstance(last, nn.Linear)
+    return last
 
 
 def even_normal(count: int, dimensions: int, generator: torch.Generator) -> Tensor:
