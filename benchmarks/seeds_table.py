@@ -69,7 +69,7 @@ METHODS = (
     ),
     Method(
         "sampler from forces alone (reverse KL), double well",
-        "none: modes keep no weight at β = 1",
+        "behind `refine variables`",
         "reverse_kl",
         (
             ("minor well {:.4f}", "right_least"),
@@ -80,7 +80,7 @@ METHODS = (
     ),
     Method(
         "the same, alanine dipeptide",
-        "none: it does not name the slow torsions",
+        "`refine variables`: names the slow torsions of a peptide",
         "alanine_sampler",
         (
             ("bonds within {:.3f} Å", "heavy_bond_error"),

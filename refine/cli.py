@@ -16,7 +16,7 @@ import refine
 from refine.bench.command import add_commands, teller
 from refine.constants import DEVICES
 from refine.errors import InputError, RefineError
-from refine.explore.options import explore_options, residue_options, states_options
+from refine.explore.options import explore_options, residue_options, states_options, variables_options
 from refine.files import write_output
 from refine.parent import end_with_input
 from refine.progress import Bar, PlainLines, Progress
@@ -131,6 +131,8 @@ def parser() -> argparse.ArgumentParser:
         commands, "simulate-residue", "density of phi and psi of one residue between caps, by dynamics", residue_command
     )
     residue_options(residue)
+    slow = command(commands, "variables", "the slow torsions of a peptide, learned from its forces", variables_command)
+    variables_options(slow)
     promoted = command(
         commands, "promote", "simulate snapshots of a finished run or exploration, the novel first", promote_command
     )
@@ -345,6 +347,17 @@ def residue_command(options: argparse.Namespace) -> int:
     out = options.out or Path(f"{made.residue}_torsions.npz")
     write_density(made, out)
     sys.stdout.write(f"{summary(made)}{out}\n")
+    return 0
+
+
+def variables_command(options: argparse.Namespace) -> int:
+    from refine.explore.slow_torsions import write_variables
+
+    out = options.out or Path(f"{options.sequence.lower()}_variables.txt")
+    given = {name: getattr(options, name) for name in ("count", "temperature", "seed")}
+    sys.stdout.write(
+        f"{write_variables(options.sequence, out, progress=progress_for(options)('variables'), **given)}\n"
+    )
     return 0
 
 

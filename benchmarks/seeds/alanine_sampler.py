@@ -116,6 +116,8 @@ def judged_against(learned: Learned, frames: NDArray[np.float32]) -> dict[str, A
         **{f"circular_correlation_{kind}": value for kind, value in correlations.items()},
         "turned_most_are_phi_and_psi": int({r.kind for r, _ in turned[:2]} == {"phi", "psi"}),
         "turned": [(r.kind, r.residue, round(s, 3)) for r, s in turned],
+        "components": len(learned.model.components),
+        "component_shares": learned.model.shares.tolist(),
         "mean_energy_kt": float(law.energy(x).mean()),
         "temperatures": len(learned.history),
         "updates": sum(t.updates for t in learned.history),
@@ -148,12 +150,13 @@ def worst(rows: list[dict[str, Any]]) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder of what is done, taken from there if present")
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = [int(seed) for seed in options.seeds.split(",")]
     frames = reference(REFERENCE_NS, options.keep)
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
         rows = list(pool.map(one, seeds, [frames] * len(seeds), [options.keep] * len(seeds)))
     how = {
         "command": "python benchmarks/seeds/alanine_sampler.py",

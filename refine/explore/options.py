@@ -54,3 +54,13 @@ def residue_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--seed", type=int, help="seed of velocities and noise (default 0)")
     to.add_argument("--out", type=Path, metavar="FILE.npz", help="default NAME_torsions.npz")
     to.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def variables_options(to: argparse.ArgumentParser) -> None:
+    """Add those of ``refine variables``."""
+    to.add_argument("sequence", metavar="ACE-ALA-NME", help="three-letter codes of a peptide without rings")
+    to.add_argument("--count", type=int, default=2, help="torsions that are named at most (default 2)")
+    to.add_argument("--temperature", type=float, default=300.0, metavar="K", help="default 300")
+    to.add_argument("--seed", type=int, default=0, help="seed of the learning (default 0)")
+    to.add_argument("--out", type=Path, help="file for refine explore --variables (default SEQUENCE_variables.txt)")
+    to.add_argument("--quiet", action="store_true", help="no progress")

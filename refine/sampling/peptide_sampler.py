@@ -24,7 +24,9 @@ from refine.physics.bridge import OpenMMEnergy
 from refine.physics.dynamics import Dynamics, peptide_system
 from refine.physics.peptide import peptide
 from refine.physics.zmatrix import ZMatrix
-from refine.sampling.surrogate import Surrogate, SurrogateSettings, Temperature, Watch, even_normal, fit
+from refine.sampling.component import even_normal
+from refine.sampling.reverse_kl import Temperature, Watch, fit
+from refine.sampling.surrogate import Surrogate, SurrogateSettings
 from refine.sampling.tempering import TemperingSettings
 from refine.sampling.variables import named_torsion
 from refine.structure.geometry import dihedral
@@ -35,6 +37,8 @@ WIDE, NARROW, STIFF = 1.5, 0.5, 0.15
 """Standard deviations in radians at β = 0 of torsions about single bonds, of those of amides and methyl groups, and of
 what the torsions of siblings differ by.
 """
+LEAST_TURN = 0.05
+"""Circular variance below which a torsion hardly turns."""
 OVERLAP = 100.0
 """kT of a peptide, from which on its energy counts as that of overlaps."""
 _WALL = 50.0
@@ -42,8 +46,8 @@ _WALL = 50.0
 _CENTRES = {"phi": math.pi, "psi": math.radians(60.0)}
 """Radians, opposite to where hardly any conformation is; of other single bonds π."""
 _KINDS = ("phi", "psi", "omega", "chi1", "chi2", "chi3", "chi4")
-SETTINGS = SurrogateSettings(latent=2, hidden=60, samples=48, rate=4e-3)
-TEMPERING = TemperingSettings(first_updates=10, updates=10, most_updates=20, kept=0.6, converged=0.2)
+SETTINGS = SurrogateSettings(latent=2, hidden=60, samples=96, rate=2e-3, forward=0.1)
+TEMPERING = TemperingSettings(first_updates=20, updates=20, most_updates=40, kept=0.6, converged=0.2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,8 +215,18 @@ class Learned:
     def sample(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Deviations (count, 3N − 6) and their latents (count, K)."""
         with torch.no_grad():
-            x, _, z, _ = self.model.sample(count, torch.Generator().manual_seed(seed))
-        return x, z
+            return self.model.sample(count, torch.Generator().manual_seed(seed))
+
+
+def variables_text(learned: Learned, most: int, least: float = LEAST_TURN) -> str:
+    """Lines of a file of variables: the named torsions that the latent variables turn most, ``most`` of them and those
+    alone that they turn by ``least`` or more, but one in any case.
+    """
+    named = [(r, s) for r, s in learned.turned() if r.kind in _KINDS]
+    taken = [one for k, one in enumerate(named[:most]) if k == 0 or one[1] >= least]
+    head = "# torsions that a sampler learned from forces alone turns most (circular variance, 0 to 1)"
+    ids = [residue.id for residue in learned.law.topology.residues()]
+    return "\n".join((head, *(f"torsion A:{ids[r.residue]} {r.kind}  # {s:.2f}" for r, s in taken), ""))
 
 
 def learn(

@@ -15,9 +15,6 @@ from torch import Tensor
 
 from refine.settings_checks import above, at_least, within
 
-_TAILS = (0.005, 0.02, 0.1, 0.3)
-"""Probabilities below which the slices of a latent variable end, from either side: a minor mode sits in a tail."""
-
 
 @dataclasses.dataclass(frozen=True)
 class TemperingSettings:
@@ -26,7 +23,7 @@ class TemperingSettings:
     Attributes:
         first_updates, updates: least updates of the model at β = 0 and at each other.
         most_updates: at each temperature; one that is not done by then halves the next step.
-        uneven: ``imbalance`` up to which a temperature is done, and converged: Kish share of the weights from which on.
+        converged: Kish share of the weights of every component from which on a temperature is done.
         kept: Kish share of the weights that carry the samples to the next temperature: decides how far a step goes.
         bound: largest relative increase of the bound on the Kullback-Leibler divergence in a step (c_k of the paper).
         least_step: a halved step is not made shorter than this share of what ``kept`` and ``bound`` allow; without an
@@ -36,7 +33,6 @@ class TemperingSettings:
     first_updates: int = 200
     updates: int = 20
     most_updates: int = 200
-    uneven: float = 0.25
     converged: float = 0.6
     kept: float = 0.95
     bound: float = 1.0
@@ -48,11 +44,6 @@ class TemperingSettings:
         for name in ("converged", "kept", "least_step"):
             within(f"tempering.{name}", getattr(self, name), 0, 1)
         above("tempering.bound", self.bound, 0)
-        above("tempering.uneven", self.uneven, 0)
-
-    def done(self, log_weights: Tensor, latent: Tensor) -> bool:
-        """Whether samples with these weights (J,) and latents (J, K) need no further update at their temperature."""
-        return imbalance(log_weights, latent) <= self.uneven and kish(log_weights) >= self.converged
 
 
 def kish(log_weights: Tensor) -> float:
@@ -100,22 +91,3 @@ def next_step(
             break
         step *= 0.6
     return step
-
-
-def imbalance(log_weights: Tensor, latent: Tensor) -> float:
-    """How far the weights are from even over the latent space: the largest |ln(share/expected)| over slices of each
-    latent coordinate, whose expected share the standard normal law gives.
-
-    A mode that the model gives too little has heavy weights in its slice, whatever the loss says.
-
-    Args:
-        log_weights: (J,); latent: (J, K).
-    """
-    w = torch.softmax(log_weights, 0)
-    edges = torch.special.ndtri(torch.tensor((*_TAILS, 0.5, *(1 - p for p in reversed(_TAILS))), dtype=latent.dtype))
-    expected = torch.diff(torch.special.ndtr(edges), prepend=edges.new_zeros(1), append=edges.new_ones(1))
-    worst = 0.0
-    for column in latent.T:
-        share = torch.zeros_like(expected).index_add_(0, torch.bucketize(column.contiguous(), edges), w)
-        worst = max(worst, float((share / expected).clamp_min(1e-6).log().abs().max()))
-    return worst

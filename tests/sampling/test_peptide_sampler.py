@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
+from refine.cli import main
 from refine.errors import InputError
+from refine.explore.slow_torsions import write_variables
 from refine.physics.dynamics import PEPTIDE_FORCE_FIELD
-from refine.sampling.peptide_sampler import OVERLAP, Learned, PeptideLaw, softened
+from refine.progress import Progress
+from refine.sampling.modes import two_modes
+from refine.sampling.peptide_sampler import OVERLAP, Learned, PeptideLaw, softened, variables_text
+from refine.sampling.subject import PeptideSubject
 from refine.sampling.surrogate import Surrogate, SurrogateSettings
 from refine.sampling.tempering import TemperingSettings
+from refine.sampling.variables import read_variables
 
 FEW = {
     "settings": SurrogateSettings(latent=2, hidden=8, samples=12),
@@ -59,13 +66,35 @@ def test_overlaps_are_softened_and_nothing_else() -> None:
 def test_torsions_that_latents_turn_are_named_first(law: PeptideLaw) -> None:
     model = Surrogate(law.spread, SurrogateSettings(latent=2, hidden=8), 0)
     named = {r.kind: law.tree.torsion_of(r.place) for r in law.rotations}
-    model.lead([named["chi1"], named["psi"]])
+    x = torch.randn(400, len(law.spread), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for kind, apart in (("chi1", 4.0), ("psi", 3.0)):
+        x[:, named[kind]] += apart * torch.randint(-1, 2, (400,), generator=torch.Generator().manual_seed(0)).sign()
+    model.lead(0, two_modes(x, torch.zeros(400, dtype=torch.float64)), torch.Generator().manual_seed(0))
     learned = Learned(law, model, ())
     assert {r.kind for r, _ in learned.turned()[:2]} == {"chi1", "psi"}
+    lines = variables_text(learned, 3).splitlines()
+    assert {line.split("#")[0].strip() for line in lines[1:]} == {"torsion A:2 chi1", "torsion A:2 psi"}
+    assert len(variables_text(Learned(law, Surrogate(law.spread, model.settings, 0), ()), 3).splitlines()) == 2
 
 
-def test_what_no_sampler_is_learned_of_is_told() -> None:
+def test_the_file_is_one_that_explorations_read(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    path = write_variables(
+        "ACE-ALA-NME", tmp_path / "slow.txt", progress=Progress(lambda e: told.append(e.stage)), **FEW
+    )
+    variables = read_variables(path, PeptideSubject("ACE-ALA-NME"))
+    assert {v.name for v in variables} <= {"A:2 phi", "A:2 psi"} and variables
+    assert "learn" in told
+    again = write_variables("ACE-ALA-NME", tmp_path / "again.txt", **FEW)
+    assert again.read_text() == path.read_text()
+
+
+def test_what_no_sampler_is_learned_of_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="without rings"):
         PeptideLaw("ACE-PRO-NME", 300.0, PEPTIDE_FORCE_FIELD)
     with pytest.raises(InputError, match="atoms"):
         PeptideLaw("ACE-LYS-LYS-LYS-LYS-NME", 300.0, PEPTIDE_FORCE_FIELD)
+    assert main(["variables", "ACE-XYZ-NME", "--out", str(tmp_path / "x.txt"), "--quiet"]) == 2
+    assert main(["variables", "ACE-ALA-NME", "--count", "0", "--out", str(tmp_path / "x.txt"), "--quiet"]) == 2
+    assert main(["variables", "ACE-ALA-NME", "--out", str(tmp_path), "--quiet"]) == 2

@@ -1,93 +1,69 @@
-"""Reverse KL with rising inverse temperature."""
+"""A sampler of several components, and their shares."""
 
 from __future__ import annotations
-
-import math
 
 import pytest
 import torch
 from torch import Tensor
 
-from refine.sampling.surrogate import Surrogate, SurrogateSettings, even_normal, fit
-from refine.sampling.tempering import (
-    TemperingSettings,
-    bound_increase,
-    imbalance,
-    kish,
-    log_z_change,
-    next_step,
-)
+from refine.sampling.component import even_normal
+from refine.sampling.modes import two_modes
+from refine.sampling.surrogate import LEAST_SHARE, Surrogate, SurrogateSettings
 
 
-def test_kish_share_and_change_of_ln_z() -> None:
-    assert kish(torch.zeros(10)) == pytest.approx(1.0)
-    assert kish(torch.tensor((0.0, -100.0))) == pytest.approx(0.5)
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(200_000, generator=generator, dtype=torch.float64)
-    # from exp(-x²/2) to exp(-x²): Z falls by sqrt(1/2)
-    assert log_z_change(torch.zeros(len(x)), 0.5 * x**2) == pytest.approx(-0.5 * math.log(2), abs=0.01)
+def parted(shares: tuple[float, float] = (0.7, 0.3)) -> Surrogate:
+    """Two components of unit variance at −4 and 4 of the second of two coordinates, the other along with it."""
+    count = 20_000
+    x = torch.randn(count, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    low = torch.arange(count) < shares[0] * count
+    x[:, 1] += torch.where(low, -4.0, 4.0)
+    model = Surrogate(torch.tensor((1.0, 4.0)), SurrogateSettings(hidden=8), seed=0)
+    model.divide(0, two_modes(x, torch.zeros(count, dtype=torch.float64)), torch.Generator().manual_seed(1))
+    return model
 
 
-def test_step_is_as_long_as_the_weights_allow() -> None:
-    energy = torch.linspace(0, 10, 1000, dtype=torch.float64)
-    even, settings = torch.zeros(1000, dtype=torch.float64), TemperingSettings(kept=0.9, bound=1e9)
-
-    def rise(step: float) -> Tensor:
-        return step * energy
-
-    step = next_step(even, even, rise, 1.0, settings, 1.0)
-    assert 0 < step < 1
-    assert kish(-rise(step)) >= 0.9 > kish(-rise(step / 0.6))
-    assert next_step(even, even, rise, 0.001, settings, 1.0) == 0.001
-    short = next_step(even, even, rise, 1.0, TemperingSettings(kept=0.0, bound=1e-4), 1.0)
-    assert bound_increase(even, even, rise(short), 1.0) <= 1e-4
-    assert short < step
+def test_a_component_becomes_two_with_the_laws_of_its_modes() -> None:
+    model = parted()
+    x, z = model.sample(20_000, torch.Generator().manual_seed(2))
+    low = x[:, 1] < 0
+    assert model.shares.tolist() == pytest.approx([0.7, 0.3], abs=0.01)
+    assert float(low.double().mean()) == pytest.approx(0.7, abs=0.02)
+    for rows, place in ((low, -4.0), (~low, 4.0)):
+        assert x[rows].mean(0).tolist() == pytest.approx([0.0, place], abs=0.1)
+        assert x[rows].std(0).tolist() == pytest.approx([1.0, 1.0], abs=0.05)
+    assert z.mean().item() == pytest.approx(0.0, abs=0.01) and z.std().item() == pytest.approx(1.0, abs=0.01)
 
 
-def test_imbalance_shows_a_tail_of_latent_space_that_is_starved() -> None:
-    latent = even_normal(20_000, 1, torch.Generator().manual_seed(0))
-    even = torch.zeros(len(latent), dtype=torch.float64)
-    assert imbalance(even, latent) == pytest.approx(0.0, abs=0.02)
-    starved = torch.where(latent[:, 0] > 2.6, math.log(5.0), 0.0).double()
-    assert imbalance(starved, latent) > 1.0
-    assert not TemperingSettings().done(starved, latent)
-    assert TemperingSettings().done(even, latent)
-
-
-def test_even_normal_numbers_have_one_in_each_interval() -> None:
-    z = even_normal(100, 2, torch.Generator().manual_seed(3))
-    for column in torch.special.ndtr(z).T:
-        assert torch.equal((100 * column).floor().sort().values, torch.arange(100, dtype=torch.float64))
-    assert abs(float(torch.corrcoef(z.T)[0, 1])) < 0.3
-
-
-def test_a_tilted_gaussian_and_its_ln_z_are_found() -> None:
-    """U = x1² + x2² + 1.4 x1 x2 − 2 x1: precision ((2, 1.4), (1.4, 2)), mean its inverse times (2, 0)."""
-    precision = torch.tensor(((2.0, 1.4), (1.4, 2.0)), dtype=torch.float64)
-    mean = torch.linalg.solve(precision, torch.tensor((2.0, 0.0), dtype=torch.float64))
-
-    def energy(x: Tensor) -> Tensor:
-        return 0.5 * ((x @ precision) * x).sum(-1) - 2 * x[:, 0]
-
-    model = Surrogate(torch.tensor((1.5, 1.5)), SurrogateSettings(hidden=16, samples=200, rate=2e-2), seed=0)
-    tempering = TemperingSettings(first_updates=40, updates=15, most_updates=30, kept=0.8)
-    history = fit(model, energy, tempering, seed=1, final_updates=200)
+def test_latents_go_through_the_components_in_order_and_back() -> None:
+    model = parted()
+    z = even_normal(2000, 1, torch.Generator().manual_seed(0)).sort(0).values
     with torch.no_grad():
-        x, _, _, _ = model.sample(4000, torch.Generator().manual_seed(2))
-    assert history[-1].beta == 1.0
-    assert x.mean(0).tolist() == pytest.approx(mean.tolist(), abs=0.15)
-    assert torch.cov(x.T).flatten().tolist() == pytest.approx(precision.inverse().flatten().tolist(), abs=0.2)
-    exact = math.log(2 * math.pi) - 0.5 * float(precision.logdet()) + 0.5 * float(mean @ precision @ mean)
-    assert history[-1].log_z == pytest.approx(exact, abs=0.1)
-    assert history[-1].kish > 0.8
+        x = model.decoded(z)
+        again = model.encoded(x)
+    assert bool((x[1:, 1] > x[:-1, 1]).all())
+    assert float((again - z).square().mean().sqrt()) < 0.05
 
 
-def test_same_seed_gives_the_same_model() -> None:
-    def parameters(seed: int) -> Tensor:
-        model = Surrogate(torch.ones(2), SurrogateSettings(hidden=8, samples=50), seed=0)
-        few = TemperingSettings(first_updates=2, updates=1, most_updates=2, kept=0.1)
-        fit(model, lambda x: (x**2).sum(-1), few, seed)
-        return torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+def test_boxes_fill_latent_space_by_shares() -> None:
+    model = Surrogate(torch.ones(2), SurrogateSettings(latent=2, hidden=8), seed=0)
+    model.components.extend([model.components[0]] * 2)
+    model.tree, model.shares = (1, (0, 2, 0), 1), torch.tensor((0.3, 0.5, 0.2), dtype=torch.float64)
+    low, high = model.boxes()
+    assert (high - low).prod(1).tolist() == pytest.approx([0.3, 0.5, 0.2])
+    assert low.tolist() == [[0.4, 0.0], [0.0, 0.5], [0.0, 0.0]]
+    assert high.tolist() == [[1.0, 0.5], [1.0, 1.0], [0.4, 0.5]]
 
-    assert torch.equal(parameters(1), parameters(1))
-    assert not torch.equal(parameters(1), parameters(2))
+
+def test_a_component_without_weight_stays() -> None:
+    model = parted()
+    model.share(torch.tensor((0.0, -100.0), dtype=torch.float64))
+    assert model.shares.tolist() == pytest.approx([1 - LEAST_SHARE, LEAST_SHARE], rel=1e-5)
+
+
+def test_what_lies_between_is_parted_by_density() -> None:
+    model = parted((0.5, 0.5))
+    x = torch.tensor(((0.0, -4.0), (0.0, 0.0), (0.0, 4.0)), dtype=torch.float64)
+    with torch.no_grad():
+        assignment: Tensor = model.log_assignment(x).exp()
+    assert assignment[:, 0].tolist() == pytest.approx([1.0, 0.5, 0.0], abs=0.1)
+    assert assignment.sum(1).tolist() == pytest.approx([1.0] * 3)
