@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from refine.accuracy.calibration import estimating_hashes
+from refine.accuracy.calibration import network_hashes
 from refine.accuracy.features import residue_features
 from refine.accuracy.pairs import NetworkPairs, separations
 from refine.accuracy.rpdd import pair_distances, reference_points, rpdd
@@ -203,7 +203,7 @@ def measured_targets(
 ) -> list[Measured]:
     """All ``targets``, which are those of ``split``; those in the cache are not measured again."""
     settings = engine_settings(args.networks)
-    key = json.dumps([estimating_hashes(networks.folder), dataclasses.asdict(settings)], sort_keys=True)
+    key = json.dumps([network_hashes(networks.folder), dataclasses.asdict(settings)], sort_keys=True)
     folder = args.cache / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     for count, target in enumerate(sorted(targets, key=lambda t: t.model.stat().st_size), start=1):

@@ -111,6 +111,8 @@ class Workers(Generic[T]):
                     if task is None:
                         continue
                     if ended is not None:
+                        if waiting:  # the process need not wait for what the caller does with the answer
+                            self._give(worker, *waiting.popleft())
                         yield ended
                     elif attempt >= self._attempts:
                         yield Ended(task, error=f"took its process down {attempt} times")
