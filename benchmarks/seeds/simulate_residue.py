@@ -41,8 +41,8 @@ BINS, FINE = 24, 5
 """Bins of a side in which densities are compared, and points of a side of a bin."""
 WINDOWS, SPACING, FIRST, STIFFNESS = 28, 10.0, -185.0, 50.0
 """Of the umbrella: windows about phi, degrees between them and of the first, kcal/mol/rad² (thermal width 6°). They go
-from basin to basin over 0°; above 90° is nothing (14 kT and more). At 0° the potential of mean force is curved by some −27:
-windows softer than that lie on both sides of the top and never on it."""
+from basin to basin over 0°; above 90° is nothing (14 kT and more). At 0° the potential of mean force is curved by some
+−27: windows softer than that lie on both sides of the top and never on it."""
 UMBRELLA_PARTS, EXCHANGE_STEPS, FRAME_STEPS = 12, 100, 50
 """Length of all windows in ``--ns``; steps between exchanges and between frames."""
 KCAL = BOLTZMANN * 300.0
