@@ -200,6 +200,10 @@ class Run:
                 term, self.settings.seed
             )
             facts = {"factor": bent.factor, "held_out": list(bent.held_out), "certain": bent.certain}
+            if bent.misplaced is not None:
+                names = [str(self.prepared.protein.residue_ids[i]) for i in np.flatnonzero(bent.misplaced)]
+                facts["misplaced"] = names
+                log.info("rows of evidence meet in %s: these yielded, not the rest", ", ".join(names))
             if bent.factor:
                 self.origin = engine.of(ride(engine.protein, bent.coords.cpu().numpy()))
         self.record.values["evidence"] = facts

@@ -64,7 +64,8 @@ contact	A:15	A:102
 A row is an atom pair with a distance in Å and its uncertainty, or with bounds. AlphaFold's expected errors (`.json`)
 and distograms (`.npz`) are taken, too. The form shows every row with its weight before the run; the result shows which
 rows hold in your model and in model 1. The known structure of a related protein, and models of the same protein by
-other programs, give their distances as evidence, too.
+other programs, give their distances as evidence, too. A torsion density (`.npz` of `refine simulate-residue HYP` in a
+terminal) says which phi and psi a modified residue takes; the form says for how many residues of the model it stands.
 
 Conditions are those of the protein as it is meant, not of a crystal: the pH sets its charges and hydrogens, the ionic
 strength how far charges reach. Residues that move more are given temperatures of their own.

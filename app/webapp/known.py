@@ -1,4 +1,6 @@
-"""What a user knows besides the model, checked before the run: files of evidence, conditions, heated residues."""
+"""What a user knows besides the model, checked before the run: files of evidence and of torsion densities, conditions,
+heated residues.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +34,8 @@ FILES = {
                  "its distances become evidence, the weaker the more residues differ."),
     "together": ("Other models of this protein", "Models by other programs: their distances become evidence, the "
                  "weaker the more they are expected to be wrong."),
+    "density": ("Torsion densities", "Files of refine simulate-residue: for the residues they stand for, mostly "
+                "modified ones, they take the place of what crystal structures say of phi and psi."),
 }  # fmt: skip
 """Field of ``Request`` that names files → words, and what they are."""
 MOST_FILES = 10
@@ -130,7 +134,8 @@ def _show(facts: Mapping[str, Any]) -> None:
     """Every row with its weight, and whether it holds in the input."""
     for note in facts["notes"]:
         st.warning(plain(note), icon=":material/rule:")
-    show_tables(evidence_tables(facts, ("input",)), ("input",))
+    if "files" in facts:
+        show_tables(evidence_tables(facts, ("input",)), ("input",))
 
 
 def show_tables(tables: EvidenceTables, structures: tuple[str, ...]) -> None:

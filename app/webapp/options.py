@@ -82,6 +82,7 @@ def ask(upload: Upload, preview: Preview, picked: list[str]) -> Asked:
             evidence=of_kind(what.files, "evidence"),
             template=of_kind(what.files, "template"),
             together=of_kind(what.files, "together"),
+            density=of_kind(what.files, "density"),
         )
         problem = check(request, preview) or known.checked(upload, what, request)
     except RefineError as error:

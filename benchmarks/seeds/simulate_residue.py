@@ -4,15 +4,17 @@ against its mirror image.
     python benchmarks/seeds/simulate_residue.py [--ns 3] [--keep FOLDER] [--workers 5]
 
 All of ACE-X-NME in ff14SB with OBC solvent at 300 K. With ``--keep`` what was sampled before is taken from there.
+The umbrella exchanges its windows (Sugita, Kitao & Okamoto 2000), as psi takes 30 ps and more to change its basin.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,10 +25,13 @@ import openmm
 import torch
 from limits import write_result
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.spatial.transform import Rotation
+from scipy.special import logsumexp
 
 from refine.constants import BOLTZMANN
 from refine.energy.torsion_density import TorsionDensity, write_density
-from refine.physics.capped import capped_residue
+from refine.physics.capped import CappedResidue, capped_residue
 from refine.physics.dynamics import Dynamics
 from refine.sampling.residue import ResidueSettings, Samples, density, histogram, positive_phi, quality, sample
 from refine.structure.arrays import dihedral
@@ -34,14 +39,19 @@ from refine.structure.reference import RamachandranTable
 
 BINS, FINE = 24, 5
 """Bins of a side in which densities are compared, and points of a side of a bin."""
-WINDOWS, STIFFNESS = 24, 20.0
-"""Of the umbrella: windows about phi, and kcal/mol/rad² (thermal width 10°)."""
+WINDOWS, SPACING, FIRST, STIFFNESS = 28, 10.0, -185.0, 50.0
+"""Of the umbrella: windows about phi, degrees between them and of the first, kcal/mol/rad² (thermal width 6°). They go
+from basin to basin over 0°; above 90° is nothing (14 kT and more). At 0° the potential of mean force is curved by some
+−27: windows softer than that lie on both sides of the top and never on it."""
+UMBRELLA_PARTS, EXCHANGE_STEPS, FRAME_STEPS = 12, 100, 50
+"""Length of all windows in ``--ns``; steps between exchanges and between frames."""
 KCAL = BOLTZMANN * 300.0
 LIMITS = {
     "kl_of_another_run": ("<=", 0.05),
     "kl_of_plain_dynamics_phi_below_0": ("<=", 0.05),
     "positive_phi_of_another_run_off_kcal": ("<=", 0.3),
     "positive_phi_off_umbrella_kcal": ("<=", 0.3),
+    "umbrella_halves_off_kcal": ("<=", 0.3),
     "glycine_asymmetry_rms_kt": ("<=", 0.3),
     "crossings": (">=", 10.0),
 }
@@ -63,47 +73,117 @@ def biased(name: str, seed: int, ns: float) -> Samples:
     return sample(capped_residue(name), ResidueSettings(ns=ns, seed=seed))
 
 
-def plain(ns: float, seed: int, centre: float | None = None) -> Samples:
-    """Dynamics of alanine from the extended state without a bias, or in the umbrella window about ``centre`` (radians);
-    the first tenth is left out. ``bias`` is 0.
-    """
+def torsions(capped: CappedResidue, x: Array) -> Array:
+    """(F, 2) phi and psi in radians of positions (F, n, 3)."""
+    return np.stack([dihedral(*(x[:, p] for p in atoms)) for atoms in (capped.phi, capped.psi)], 1)
+
+
+def plain(ns: float, seed: int) -> Samples:
+    """Dynamics of alanine from the extended state without a bias; the first tenth is left out. ``bias`` is 0."""
     capped = capped_residue("ALA")
-    if centre is not None:
-        force = openmm.CustomTorsionForce("0.5*k*d^2; d=min(a,6.283185307179586-a); a=abs(theta-centre)")
-        force.addGlobalParameter("k", 4.184 * STIFFNESS)
-        force.addGlobalParameter("centre", centre)
-        force.addTorsion(*capped.phi)
-        capped.system.addForce(force)
     dynamics = Dynamics(capped.system, seed=seed)
     phase, q = dynamics.begin(capped.positions), []
     for k in range(10):
-        block = dynamics.run(phase, k, round(ns * 25_000), 50)
-        phase, x = block.end, block.frames.astype(np.float64)
-        q.append(np.stack([dihedral(*(x[:, p] for p in atoms)) for atoms in (capped.phi, capped.psi)], 1))
+        block = dynamics.run(phase, k, round(ns * 25_000), FRAME_STEPS)
+        phase = block.end
+        q.append(torsions(capped, block.frames.astype(np.float64)))
     values = np.concatenate(q[1:])
     return Samples(values, np.zeros(len(values)))
 
 
 def centres() -> Array:
     """(WINDOWS,) radians."""
-    return (np.arange(WINDOWS) + 0.5) * 2 * np.pi / WINDOWS - np.pi
+    return np.radians(FIRST + SPACING * np.arange(WINDOWS))
 
 
-def umbrella(windows: Sequence[Samples]) -> Samples:
-    """Samples of all windows with the weights of MBAR (Shirts & Chodera 2008) as if from a bias."""
-    q = np.stack([one.q for one in windows])
-    away = q[..., 0, None] - centres()
+def window_energy(phi: Array) -> Array:
+    """(..., WINDOWS) kT of phi in each window."""
+    away = phi[..., None] - centres()
     away -= 2 * np.pi * np.rint(away / (2 * np.pi))
-    boltzmann = np.exp(-0.5 * STIFFNESS * away.reshape(-1, WINDOWS) ** 2 / KCAL)
-    partition = np.ones(WINDOWS)
-    for _ in range(20_000):
-        weight = 1.0 / (boltzmann / partition).sum(1)
-        new = weight @ boltzmann
-        new /= new[0]
-        if np.abs(np.log(new / partition)).max() < 1e-9:
-            break
-        partition = new
-    return Samples(q.reshape(-1, 2), np.log(1.0 / (boltzmann / partition).sum(1)))
+    return np.asarray(0.5 * STIFFNESS * away**2 / KCAL)
+
+
+def turned(capped: CappedResidue, phi: float, psi: float) -> Array:
+    """(n, 3) Å: the capped residue with phi and psi (radians), by turning both ends."""
+    x = capped.positions.copy()
+    atoms = list(capped.topology.atoms())
+    for torsion, angle, cap, beside in ((capped.phi, phi, 0, "H"), (capped.psi, psi, 2, "O")):
+        end = [a.index for a in atoms if a.residue.index == cap or (a.residue.index == 1 and a.name == beside)]
+        fixed, axis = x[torsion[1]], x[torsion[2]] - x[torsion[1]]
+        by = angle - dihedral(*x[list(torsion)])
+        # Seen along the bond the front end turns against the sense in which the rear one would.
+        spin = Rotation.from_rotvec((-by if cap == 0 else by) * axis / np.linalg.norm(axis))
+        x[end] = spin.apply(x[end] - fixed) + fixed
+    return x
+
+
+def in_window(capped: CappedResidue, centre: float, seed: int) -> Dynamics:
+    """Dynamics with phi held at ``centre`` (radians)."""
+    force = openmm.CustomTorsionForce("0.5*k*d^2; d=a-6.283185307179586*floor(a/6.283185307179586+0.5); a=theta-centre")
+    force.addGlobalParameter("k", 4.184 * STIFFNESS)
+    force.addGlobalParameter("centre", centre)
+    force.addTorsion(*capped.phi)
+    system = copy.deepcopy(capped.system)
+    system.addForce(force)
+    return Dynamics(system, seed=seed)
+
+
+def umbrella(ns: float, seed: int) -> Samples:
+    """Alanine in windows about phi that exchange with their neighbours, with the weights of MBAR as if from a bias.
+
+    Every window begins at its own phi, with psi of beta and alpha in turns; the first tenth is left out. ``ns``: of all
+    windows together.
+    """
+    capped, rng = capped_residue("ALA"), np.random.default_rng(seed)
+    windows = [in_window(capped, centre, seed + k) for k, centre in enumerate(centres())]
+    phases = [
+        window.begin(turned(capped, centre, np.radians(-40.0 if k % 2 else 140.0)))
+        for k, (window, centre) in enumerate(zip(windows, centres(), strict=True))
+    ]
+    rounds, found = round(ns * 250_000 / WINDOWS / EXCHANGE_STEPS), []
+    for n in range(rounds):
+        blocks = [
+            window.run(phase, n, EXCHANGE_STEPS, FRAME_STEPS) for window, phase in zip(windows, phases, strict=True)
+        ]
+        found.append(np.stack([torsions(capped, block.frames.astype(np.float64)) for block in blocks]))
+        phases = [blocks[k].end for k in exchanged(found[-1][:, -1, 0], n % 2, rng)]
+    q = np.concatenate(found[rounds // 10 :]).reshape(-1, 2)
+    return unbiased(q)
+
+
+def unbiased(q: Array) -> Samples:
+    """Frames (F, 2) of the umbrella, as many of every window, with weights."""
+    return Samples(q, as_bias(window_energy(q[:, 0])))
+
+
+def exchanged(phi: Array, parity: int, rng: np.random.Generator) -> list[int]:
+    """Replica that each window goes on with: neighbours, from ``parity`` on, exchange by Metropolis.
+
+    Args:
+        phi: (WINDOWS,) radians, of the replica in each window.
+    """
+    energy, order = window_energy(phi), list(range(WINDOWS))
+    for i in range(parity, WINDOWS - 1, 2):
+        j = i + 1
+        if np.log(rng.random()) < energy[i, i] + energy[j, j] - energy[i, j] - energy[j, i]:
+            order[i], order[j] = j, i
+    return order
+
+
+def as_bias(energy: Array) -> Array:
+    """(N,) kT, whose Boltzmann factor is the weight by MBAR (Shirts & Chodera 2008) of samples with energies (N, W) kT
+    in windows of as many samples each.
+    """
+    windows = energy.shape[1]
+
+    def objective(free: Array) -> tuple[float, Array]:
+        mixture = logsumexp(free - energy, axis=1)
+        shares = np.exp(free - energy - mixture[:, None]).mean(0)
+        return float(mixture.mean() - free.mean()), shares - 1 / windows
+
+    exact = {"maxiter": 5000, "gtol": 1e-9, "ftol": 1e-15}
+    free = minimize(objective, np.zeros(windows), jac=True, method="L-BFGS-B", options=exact)
+    return np.asarray(-logsumexp(free.x - energy, axis=1))
 
 
 def in_bins(energy: NDArray[np.float32]) -> Array:
@@ -146,6 +226,10 @@ def compared(one: Samples, other: Samples, free: Samples, reference: Samples | N
     found["positive_phi_umbrella_kt"] = known
     for name, value in (("of_another_run_off", theirs), ("off_umbrella", known)):
         found[f"positive_phi_{name}_kcal"] = None if value is None or mine is None else KCAL * abs(mine - value)
+    if reference is not None:
+        halves = [positive_phi(unbiased(q)) for q in np.array_split(reference.q, 2)]
+        found["umbrella_halves_kt"] = halves
+        found["umbrella_halves_off_kcal"] = None if None in halves else KCAL * abs(halves[0] - halves[1])
     return found
 
 
@@ -158,14 +242,13 @@ def measure(
         "ala_0": (biased, "ALA", 0, ns), "ala_1": (biased, "ALA", 1, ns),
         "plain": (plain, ns, 7), "gly_0": (biased, "GLY", 0, ns),
     }  # fmt: skip
-    windows = [f"window_{k}" for k in range(WINDOWS)] if with_umbrella else []
-    work |= {name: (plain, ns / WINDOWS, 100 + k, centres()[k]) for k, name in enumerate(windows)}
+    if with_umbrella:
+        work["umbrella"] = (umbrella, UMBRELLA_PARTS * ns, 100)
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         jobs = {name: pool.submit(one_of, keep / f"{name}_{ns:g}ns.npz", *call) for name, call in work.items()}
         found = {name: job.result() for name, job in jobs.items()}
     settings = ResidueSettings(ns=ns)
-    reference = umbrella([found[name] for name in windows]) if windows else None
-    numbers = compared(found["ala_0"], found["ala_1"], found["plain"], reference, settings.width)
+    numbers = compared(found["ala_0"], found["ala_1"], found["plain"], found.get("umbrella"), settings.width)
     glycine = density(found["gly_0"], settings.width)
     numbers |= {"glycine_asymmetry_rms_kt": asymmetry(glycine), "glycine_positive_phi_kt": positive_phi(found["gly_0"])}
     capped = capped_residue("ALA")
@@ -187,7 +270,7 @@ def main() -> int:
     parser.add_argument("--ns", type=float, default=3.0, help="of each averaged part")
     parser.add_argument("--keep", type=Path, help="folder of what is sampled, taken from there if present")
     parser.add_argument("--workers", type=int, default=5)
-    parser.add_argument("--umbrella", action=argparse.BooleanOptionalAction, default=True, help="half of the cost")
+    parser.add_argument("--umbrella", action=argparse.BooleanOptionalAction, default=True, help="most of the cost")
     parser.add_argument("--density", type=Path, help="file for alanine's density")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

@@ -112,7 +112,7 @@ def densities_of(files: Sequence[str]) -> tuple[TorsionDensity, ...]:
             raise InputError(
                 f"both {found[key].residue} and {one.residue} are torsion densities of the same residues",
                 file=file,
-                remedy="Leave one out of energy.torsion_densities",
+                remedy="Give one of them",
             )
         found[key] = one
     return tuple(found.values())

@@ -9,7 +9,8 @@ surroundings, and bonded geometry is restored by projection after each.
 
 How soft the network is, and whether the input is bent at all, is decided by rows left out, a fifth at a time: where
 most rows do not hold yet, a softer network is taken if it predicts them better, and the input stays as it is where
-bending predicts them clearly worse.
+bending predicts them clearly worse. Where violated rows meet in few residues (``misplaced``) these yield by themselves,
+if rows left out are predicted clearly better so.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from torch import Tensor
 from refine.energy.evidence import DistanceEvidence
 from refine.energy.system import System
 from refine.propagation.constraints import Constraints
+from refine.propagation.misplaced import misplaced, yielding
 from refine.structure.geometry import kabsch
 
 REACH = 12.0
@@ -65,12 +67,14 @@ class Bent:
         held_out: mean energy of a row (kcal/mol) when it is left out, at the input and at the structures bent to the
             other rows; NaN where too few could be left out.
         change: mean difference of the two in its standard errors; NaN likewise.
+        misplaced: (L,) Å by which residues are wrong that yielded by themselves, 0 for the others; None where none did.
     """
 
     coords: Tensor
     factor: float
     held_out: tuple[float, float]
     change: float = float("nan")
+    misplaced: NDArray[np.float64] | None = None
 
     @property
     def certain(self) -> bool:
@@ -88,7 +92,7 @@ class Network:
     """
 
     def __init__(self, system: System, coords: Tensor, error: NDArray[np.floating], mobile: NDArray[np.bool_]) -> None:
-        self.system, self.coords, self.mobile = system, coords, mobile
+        self.system, self.coords, self.mobile, self.error = system, coords, mobile, error
         self._constraints = Constraints.of(system)
         ca = coords[0, :, 1].double().cpu().numpy()
         pairs = cKDTree(ca).query_pairs(REACH, output_type="ndarray")
@@ -158,43 +162,76 @@ class Network:
     def chosen(self, evidence: DistanceEvidence, seed: int = 0) -> Bent:
         """Bent with the stiffness that rows left out ask for, or not at all where they are predicted worse then.
 
-        A softer network is taken where most rows do not hold yet and those left out are predicted better; against
-        bending speaks a mean difference of more than ``CERTAIN`` of its standard errors.
+        A softer network is taken where most rows do not hold yet and those left out are predicted better; residues in
+        which violated rows meet yield where those left out are predicted better by more than ``CERTAIN`` standard
+        errors of the mean difference. By as much must they be predicted worse to speak against bending.
         """
         folds = _folds(evidence, seed)
         counted = folds >= 0
         if int(counted.sum()) < LEAST_ROWS:
-            return self._bent_by(evidence, 1.0, (float("nan"), float("nan")))
+            coords = self.bent(evidence)
+            factor = 0.0 if torch.equal(coords, self.coords) else 1.0
+            return Bent(coords, factor, (float("nan"), float("nan")))
         before = _row_energies(evidence, self.coords)[counted]
-        best, after = 1.0, self._left_out(evidence, folds, 1.0)[counted]
-        for factor in SOFTER:
-            if evidence.pairs.holds(evidence.measured(self.bent(evidence, best)[0].cpu().numpy())).mean() >= ENOUGH:
-                break
-            softer = self._left_out(evidence, folds, factor)[counted]
-            if softer.mean() >= after.mean():
-                break
-            best, after = factor, softer
-        held_out = (float(before.mean()), float(after.mean()))
-        change = _change(after, before)
-        if change > CERTAIN:
+        best, wrong = self._softened(evidence, folds, yields=False), self._misplaced(evidence)
+        yielded = False
+        if wrong.any():
+            other = self._softened(evidence, folds, yields=True)
+            yielded = _change(other.left_out, best.left_out) < -CERTAIN
+            best = other if yielded else best
+        held_out, change = (float(before.mean()), float(best.left_out.mean())), _change(best.left_out, before)
+        if change > CERTAIN or torch.equal(best.coords, self.coords):
             return Bent(self.coords, 0.0, held_out, change)
-        return self._bent_by(evidence, best, held_out, change)
+        return Bent(best.coords, best.factor, held_out, change, wrong if yielded else None)
 
-    def _bent_by(
-        self, evidence: DistanceEvidence, factor: float, held_out: tuple[float, float], change: float = float("nan")
-    ) -> Bent:
-        """With this factor, or 0 where the rows ask for nothing."""
-        coords = self.bent(evidence, factor)
-        return Bent(coords, 0.0 if torch.equal(coords, self.coords) else factor, held_out, change)
+    def _softened(self, evidence: DistanceEvidence, folds: NDArray[np.int64], *, yields: bool) -> _Softened:
+        """As stiff as rows left out ask for."""
+        network = self._with_yielding(evidence) if yields else self
+        factor, coords = 1.0, network.bent(evidence)
+        left_out = self._left_out(evidence, folds, factor, yields)
+        for softer in SOFTER:
+            if evidence.pairs.holds(evidence.measured(coords[0].cpu().numpy())).mean() >= ENOUGH:
+                break
+            energies = self._left_out(evidence, folds, softer, yields)
+            if energies.mean() >= left_out.mean():
+                break
+            factor, coords, left_out = softer, network.bent(evidence, softer), energies
+        return _Softened(factor, coords, left_out)
 
-    def _left_out(self, evidence: DistanceEvidence, folds: NDArray[np.int64], factor: float) -> NDArray[np.float64]:
-        """Energies (K,) kcal/mol of rows at structures bent to those of other folds."""
+    def _misplaced(self, evidence: DistanceEvidence) -> NDArray[np.float64]:
+        """(L,) Å, by the rows that are measurements of their own."""
+        pairs = evidence.pairs.rows(evidence.pairs.single & (evidence.pairs.weight > 0))
+        distance = DistanceEvidence.of(pairs, self.system).measured(self.coords[0].cpu().numpy())
+        violation = np.where(pairs.holds(distance), 0.0, np.abs(pairs.excess(distance)))
+        return misplaced(pairs.residue, violation, len(self.error))
+
+    def _with_yielding(self, evidence: DistanceEvidence) -> Network:
+        """The network in which misplaced residues yield."""
+        error = np.hypot(self.error, yielding(self._misplaced(evidence)))
+        return Network(self.system, self.coords, error, self.mobile)
+
+    def _left_out(
+        self, evidence: DistanceEvidence, folds: NDArray[np.int64], factor: float, yields: bool
+    ) -> NDArray[np.float64]:
+        """Energies (K,) kcal/mol of the rows that are counted at structures bent to those of other folds, which alone
+        say what yields.
+        """
         energies = np.zeros(len(folds))
         for fold in range(FOLDS):
             kept = DistanceEvidence.of(evidence.pairs.rows(folds != fold), self.system)
             left = folds == fold
-            energies[left] = _row_energies(evidence, self.bent(kept, factor))[left]
-        return energies
+            network = self._with_yielding(kept) if yields else self
+            energies[left] = _row_energies(evidence, network.bent(kept, factor))[left]
+        return energies[folds >= 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Softened:
+    """Factor on the stiffness, (1, L, 4, 3) Å, and energies kcal/mol of the rows left out that are counted."""
+
+    factor: float
+    coords: Tensor
+    left_out: NDArray[np.float64]
 
 
 def _change(new: NDArray[np.float64], old: NDArray[np.float64]) -> float:

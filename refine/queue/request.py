@@ -19,7 +19,12 @@ RUN = "run"
 """Name of the run folder inside the job folder."""
 BOUNDS = {"models": (1, 20), "steps": (0, 5000), "seed": (0, 2**31 - 1)}
 MAX_SELECTION = 2000
-KNOWN = {"evidence": "--evidence", "template": "--template", "together": "--other-model"}
+KNOWN = {
+    "evidence": "--evidence",
+    "template": "--template",
+    "together": "--other-model",
+    "density": "--torsion-density",
+}
 """Field of ``Request`` that names files → option of ``refine run`` that takes each."""
 
 
@@ -37,7 +42,7 @@ class Request:
         heat: temperatures of residues, as ``refine run --heat`` takes them.
         temperature, ph, ionic: conditions under which the protein is meant (K, pH, mol/l); None: not given.
         evidence: names of files in the job's folder, as ``uploads.known_name`` makes them; template: of relatives;
-            together: of other models of the protein.
+            together: of other models of the protein; density: of torsion densities.
     """
 
     models: int | None = None
@@ -54,6 +59,7 @@ class Request:
     evidence: tuple[str, ...] = ()
     template: tuple[str, ...] = ()
     together: tuple[str, ...] = ()
+    density: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, (least, most) in BOUNDS.items():
@@ -76,7 +82,7 @@ class Request:
     @property
     def known_files(self) -> tuple[str, ...]:
         """Names of all files that say something of the structure besides the model."""
-        return (*self.evidence, *self.template, *self.together)
+        return tuple(name for kind in KNOWN for name in getattr(self, kind))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that ``from_dict`` takes, as JSON gives them back."""

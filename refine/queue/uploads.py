@@ -26,7 +26,12 @@ from refine.structure.write import write_cif
 ENDINGS = {"pdb": ".pdb", "mmcif": ".cif", "bcif": ".bcif"}
 EVIDENCE_ENDINGS = (".tsv", ".tab", ".txt", ".toml", ".npz", ".json")
 STRUCTURE_ENDINGS = (".pdb", ".ent", ".cif", ".mmcif", ".bcif", ".gz")
-KNOWN_ENDINGS = {"evidence": EVIDENCE_ENDINGS, "template": STRUCTURE_ENDINGS, "together": STRUCTURE_ENDINGS}
+KNOWN_ENDINGS = {
+    "evidence": EVIDENCE_ENDINGS,
+    "template": STRUCTURE_ENDINGS,
+    "together": STRUCTURE_ENDINGS,
+    "density": (".npz",),
+}
 """Field of ``Request`` that names files of what is known → their endings."""
 MAX_NAME = 60
 PROPAGATION, FINISHING, OVERHEAD = 0.0022, 0.029, 4.0
@@ -191,9 +196,9 @@ def known_name(name: str, kind: str = "evidence") -> str:
     """A file name for the disk of a file of what is known; ``kind`` of ``KNOWN_ENDINGS``."""
     ending = Path(shown_name(name)).suffix.lower()
     if ending not in KNOWN_ENDINGS[kind]:
-        what = {"evidence": "evidence", "template": "a relative", "together": "another model"}[kind]
+        names = {"template": "a relative", "together": "another model", "density": "a torsion density"}
         raise InputError(
-            f"{what} is not read from {ending or 'a file without ending'}",
+            f"{names.get(kind, kind)} is not read from {ending or 'a file without ending'}",
             file=shown_name(name),
             remedy=f"Give {', '.join(KNOWN_ENDINGS[kind])}",
         )

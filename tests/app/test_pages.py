@@ -9,11 +9,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("streamlit")
 from streamlit.testing.v1 import AppTest
 
+from refine.energy.torsion_density import TorsionDensity, write_density
 from refine.files import file_hash
 from refine.queue.isolated import read_upload
 from refine.queue.job import FAILED, QUEUED, RUNNING
@@ -221,7 +223,7 @@ def test_temperatures_are_checked_and_go_into_the_command(store: Store) -> None:
 
 def test_relatives_and_other_models_are_counted_and_go_into_the_command(store: Store) -> None:
     request = Request(template=("template_b.pdb",), together=("together_c.pdb",))
-    files = {"template_b": short_model(), "together_c": short_model()}
+    files = {"template_b.pdb": short_model(), "together_c.pdb": short_model()}
     test = app(again=submitted(store, "cookie:" + "0" * 32, short_model(), request, **files).id)
     assert not test.exception
     said = words(test).replace("\\", "")
@@ -233,6 +235,21 @@ def test_relatives_and_other_models_are_counted_and_go_into_the_command(store: S
     job = store.jobs()[0]
     assert from_dict(job.options).known_files == request.known_files
     assert (store.folder(job.id) / "template_b.pdb").read_bytes() == short_model()
+
+
+def test_torsion_densities_are_counted_and_go_into_the_command(store: Store, tmp_path: Path) -> None:
+    write_density(TorsionDensity("ASP", np.zeros((60, 60), np.float32), {}), tmp_path / "asp.npz")
+    request = Request(density=("density_asp.npz",))
+    files = {"density_asp.npz": (tmp_path / "asp.npz").read_bytes()}
+    test = app(again=submitted(store, "cookie:" + "0" * 32, short_model(), request, **files).id)
+    assert not test.exception
+    assert "the torsion density of ASP stands for 3 of the model's residues" in words(test).replace("\\", "")
+    (command,) = (c.value for c in test.code if "refine run" in c.value)
+    assert "--torsion-density=./density_asp.npz" in command
+    next(b for b in test.button if b.label == "Refine").click().run()
+    job = store.jobs()[0]
+    assert from_dict(job.options).known_files == request.known_files
+    assert (store.folder(job.id) / "density_asp.npz").read_bytes() == files["density_asp.npz"]
 
 
 def test_time_left_follows_the_steps_that_were_asked_for(store: Store) -> None:

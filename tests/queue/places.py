@@ -53,10 +53,10 @@ def submitted(
     file: str = "model.pdb",
     **known: bytes,
 ) -> Job:
-    """A job that was taken in; ``known`` are files beside its model, by name without the ending .pdb."""
+    """A job that was taken in; ``known`` are files beside its model, by name."""
     options = (request or Request()).to_dict()
     job = Job(new_id(), user, file, file, QUEUED, options, 20, 1.0, time.time())
-    store.submit(job, {file: data, **{f"{name}.pdb": content for name, content in known.items()}})
+    store.submit(job, {file: data, **known})
     return job
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from refine.cli import parser, settings_of
+from refine.energy.torsion_density import TorsionDensity, write_density
 from refine.errors import InputError
 from refine.queue import isolated
 from refine.queue.request import Request, from_dict
@@ -113,8 +114,45 @@ def test_a_relative_longer_than_the_server_takes_is_refused(upload: Upload) -> N
         isolated.read_known(upload, {"template_b.pdb": example()}, Request(), settings)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("a.tsv", "template"), ("a.json", "together"), ("a.pdb.exe", "template")])
-def test_other_files_are_no_structures(name: str, kind: str) -> None:
+def density(folder: Path, residue: str) -> bytes:
+    """A file of ``refine simulate-residue``: a uniform density."""
+    write_density(TorsionDensity(residue, np.zeros((60, 60), np.float32), {}), folder / "made.npz")
+    return (folder / "made.npz").read_bytes()
+
+
+def test_of_a_torsion_density_it_is_said_for_how_many_residues_it_stands(upload: Upload, tmp_path: Path) -> None:
+    """Residues 151 to 170 are MDIRQGPKEPFRDYVDRFYK: three aspartates, and a lysine besides the end, which does not
+    count.
+    """
+    names = [known_name(name, "density") for name in ("Asp torsions.npz", "lys.npz", "hyp.npz")]
+    files = dict(zip(names, (density(tmp_path, residue) for residue in ("ASP", "LYS", "HYP")), strict=True))
+    facts = isolated.read_known(upload, files, Request(density=tuple(names)), AppSettings())
+    assert facts == {
+        "notes": [
+            "density_Asp_torsions.npz: the torsion density of ASP stands for 3 of the model's residues",
+            "density_lys.npz: the torsion density of LYS stands for 1 of the model's residues",
+            "density_hyp.npz: the torsion density of HYP stands for none of the model's residues: it changes nothing",
+        ]
+    }
+    both = isolated.read_known(upload, {"evidence_a.tsv": ROWS, names[0]: files[names[0]]}, Request(), AppSettings())
+    assert len(both["rows"]) == 2 and facts["notes"][0] in both["notes"]
+
+
+def test_damaged_and_repeated_torsion_densities_are_refused(upload: Upload, tmp_path: Path) -> None:
+    good = density(tmp_path, "ILE")
+    for data in (good[:100], b"no archive", ROWS):
+        with pytest.raises(InputError, match="cannot read the torsion density") as error:
+            isolated.read_known(upload, {"density_a.npz": data}, Request(), AppSettings())
+        assert error.value.file == "density_a.npz"
+    with pytest.raises(InputError, match="same residues") as error:
+        isolated.read_known(upload, {"density_a.npz": good, "density_b.npz": good}, Request(), AppSettings())
+    assert error.value.file == "density_b.npz"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.tsv", "density"), ("a.tsv", "template"), ("a.json", "together"), ("a.pdb.exe", "template")]
+)
+def test_files_of_another_kind_are_refused(name: str, kind: str) -> None:
     with pytest.raises(InputError, match="is not read from"):
         known_name(name, kind)
 
@@ -136,6 +174,10 @@ def test_the_command_names_evidence_and_temperatures() -> None:
     assert "--template=./template_b.pdb" in arguments and "--other-model=./together_c.cif" in arguments
     settings = settings_of(parser().parse_args(arguments))
     assert settings.template == ("./template_b.pdb",) and settings.together == ("./together_c.cif",)
-    for kind in ("evidence", "template", "together"):
+    densities = Request(density=("density_hyp.npz",))
+    assert from_dict(json.loads(json.dumps(densities.to_dict()))) == densities
+    settings = settings_of(parser().parse_args(densities.arguments("model.pdb")))
+    assert settings.energy.torsion_densities == ("./density_hyp.npz",)
+    for kind in ("evidence", "template", "together", "density"):
         with pytest.raises(AssertionError):
             Request(**{kind: ("../jobs.sqlite",)})

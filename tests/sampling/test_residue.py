@@ -109,6 +109,38 @@ def test_a_mirror_image_is_told_from_itself() -> None:
     assert experiment.asymmetry(density(Samples(q, np.zeros(20_000)), 6.0)) > 1.0
 
 
+def test_windows_give_the_density_without_them() -> None:
+    """Two basins behind a barrier of 10 kT, sampled in windows of the umbrella as their Boltzmann factors have it."""
+    rng = np.random.default_rng(3)
+    phi = np.arange(-np.pi, np.pi, np.radians(0.25))
+    energy = 5 * np.cos(2 * phi) + 1.5 * np.sin(phi)
+    p = np.exp(-energy) * (phi < np.radians(90))
+    exact = np.log(p[phi <= 0].sum() / p[phi > 0].sum())
+    factor = np.exp(-experiment.window_energy(phi)) * p[:, None]
+    drawn = np.concatenate([rng.choice(phi, 1600, p=column / column.sum()) for column in factor.T])
+    weighted = experiment.unbiased(np.stack([drawn, np.zeros_like(drawn)], 1))
+    assert exact > 3 and positive_phi(weighted) == pytest.approx(exact, abs=0.3)
+
+
+def test_windows_begin_at_their_own_torsions() -> None:
+    capped = capped_residue("ALA")
+    bonds = np.array([(a.index, b.index) for a, b in capped.topology.bonds()])
+    for phi, psi in ((-127.5, 140.0), (60.0, -40.0)):
+        x = experiment.turned(capped, np.radians(phi), np.radians(psi))
+        assert np.degrees(experiment.torsions(capped, x[None])[0]) == pytest.approx([phi, psi], abs=1e-6)
+        lengths = [np.linalg.norm(y[bonds[:, 0]] - y[bonds[:, 1]], axis=1) for y in (x, capped.positions)]
+        assert lengths[0] == pytest.approx(lengths[1], abs=1e-9)
+
+
+def test_neighbouring_windows_exchange_what_lies_in_the_other_one() -> None:
+    rng, windows = np.random.default_rng(4), experiment.WINDOWS
+    phi = experiment.centres()
+    assert experiment.exchanged(phi, 0, rng) == list(range(windows))
+    phi[[2, 3]] = phi[[3, 2]]
+    assert experiment.exchanged(phi, 0, rng) == [0, 1, 3, 2, *range(4, windows)]
+    assert experiment.exchanged(phi, 1, rng) == list(range(windows))
+
+
 def test_weights_that_are_worth_nothing_are_refused() -> None:
     q = angles_of(np.random.default_rng(2), 1000)
     with pytest.raises(EngineError, match="--ns"):
