@@ -29,6 +29,7 @@ from refine.energy.unit import Unit, unit_of
 from refine.ensemble.ensemble import Ensemble
 from refine.ensemble.proposal import Beside
 from refine.evidence.read import Evidence
+from refine.networks.prior import Prior
 from refine.networks.weights import Networks, load_networks
 from refine.physics.titration import Group, predicted
 from refine.propagation.constraints import Constraints
@@ -36,9 +37,9 @@ from refine.settings import RunSettings
 from refine.structure.protein import Protein
 
 BESIDE_BY_PRIORS, BESIDE_BY_MOVER = 3.5, 1.75
-"""How many times half of what the priors differ by, or what the mover would still move, other models lie beside the end;
-best of five with the mover gained 0.47 GDT-HA more than the end, with the priors' 0.38 (28 targets, before the
-last finishing; LOG, 65).
+"""How many times half of what the priors differ by, or what the mover would still move, other models lie beside the
+end; best of five with the mover gained 0.47 GDT-HA more than the end, with the priors 0.38 (28 targets, before the last
+finishing; LOG, 65).
 """
 
 
@@ -149,11 +150,16 @@ class Engine:
         return drift.replacing(learned_terms(applied))
 
     @property
+    def _mover(self) -> Prior | None:
+        """The mover, where the networks have one and the settings let it move."""
+        return self.networks.mover if self.networks is not None and self.settings.mover else None
+
+    @property
     def far_drift(self) -> FreeEnergy:
         """``drift`` with the mover beside the priors, for structures that are not near-native."""
-        if self.networks is None or self.networks.mover is None:
+        if self.networks is None or self._mover is None:
             return self.drift
-        movers = dataclasses.replace(self.networks, priors=(*self.networks.priors, self.networks.mover))
+        movers = dataclasses.replace(self.networks, priors=(*self.networks.priors, self._mover))
         return self.drift.replacing(learned_terms(AppliedNetworks(movers, self.system, self.settings.whole)))
 
     def _long_range(self) -> tuple[Term, ...]:
@@ -223,10 +229,10 @@ class Engine:
         """
         if self.applied is None or self.networks is None:
             return None
-        if near_native or self.networks.mover is None:
+        if near_native or self._mover is None:
             offset = BESIDE_BY_PRIORS * self.applied.priors_apart(backbone[None])[0]
             return Beside(offset.cpu().numpy(), ("prior 1", "prior 2"))
-        mover = dataclasses.replace(self.networks, priors=(self.networks.mover,))
+        mover = dataclasses.replace(self.networks, priors=(self._mover,))
         place = AppliedNetworks(mover, self.system, self.settings.whole).fields(backbone[None]).place[0]
         return Beside((BESIDE_BY_MOVER * (place - backbone[:, 1])).cpu().numpy(), ("mover", "mover back"))
 

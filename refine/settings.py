@@ -50,6 +50,7 @@ class RunSettings:
         first: what is model 1: ``average`` (the mean of the ensemble, its bonds restored) or ``energy`` (the lowest,
             whatever it is).
         learned: weights of the learned energy terms by term name, 1 for one that is not named; 0 switches a term off.
+        mover: where the networks have a mover, it moves with the priors what is not near-native.
         likelihood_moves: the likelihood of identities exerts a force, too. It ranks structures in any case; its force
             costs a quarter of a run's time and changed nothing on 29 targets (benchmarks/LOG.md, entry 61).
         length: how much of its proposed way a run goes, by how far the priors want to move the input. Where that is
@@ -77,6 +78,7 @@ class RunSettings:
     first: str = "average"
     learned: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(LEARNED_WEIGHTS))
     likelihood_moves: bool = False
+    mover: bool = True
     whole: bool = True
     length: LengthSettings = dataclasses.field(default_factory=LengthSettings)
     energy: EnergySettings = dataclasses.field(default_factory=EnergySettings)
@@ -130,10 +132,11 @@ class RunSettings:
 
 
 def fast(settings: RunSettings) -> RunSettings:
-    """``settings`` for one model: longer and fewer steps, and a minimisation without solvent."""
+    """``settings`` for one model: longer and fewer steps, without the mover, and a minimisation without solvent."""
     return dataclasses.replace(
         settings,
         models=1,
+        mover=False,
         propagation=dataclasses.replace(settings.propagation, fraction=0.6, steps=8),
         finishing=dataclasses.replace(settings.finishing, solvent=False),
     )

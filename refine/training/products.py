@@ -12,17 +12,15 @@ from torch.nn import functional as F
 
 from refine.networks.environment import Region, RegionSettings, offset_classes, regions
 from refine.networks.judge import Judge
-from refine.networks.network import TYPICAL_NEIGHBOURS, Trunk
+from refine.networks.network import TYPICAL_NEIGHBOURS, Messages, Trunk
 from refine.networks.prior import Prior, PriorOutput
 
-Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
-"""Backbone, residue, position, chain and mask, as ``Prior.forward`` takes them."""
 
-
-def states(trunk: Trunk, settings: RegionSettings, inputs: Inputs) -> tuple[Region, Tensor, Tensor, Tensor]:
+def states(trunk: Trunk, settings: RegionSettings, inputs: tuple[Tensor, ...]) -> tuple[Region, Tensor, Tensor, Tensor]:
     """Regions, states of residues (B, L, D) and edges (B, L, K, D), and the matrix (B, L·K, L) that picks neighbours.
 
-    The trunk must see identities.
+    ``inputs`` are backbone, residue, position, chain and mask, as ``Prior.forward`` takes them; the trunk must see
+    identities.
     """
     backbone, residue, position, chain, mask = inputs
     kind = backbone.device.type
@@ -38,6 +36,7 @@ def states(trunk: Trunk, settings: RegionSettings, inputs: Inputs) -> tuple[Regi
     pick = F.one_hot(region.index.flatten(1), region.index.shape[1]).to(edge.dtype)
     envelope = region.envelope.unsqueeze(-1).to(edge.dtype)
     for layer in trunk.layers:
+        assert isinstance(layer, Messages) and layer.edge_out is not None
         x = layer.norm_in(node)
         z = torch.bmm(pick, layer.neighbour(x)).unflatten(1, edge.shape[1:3])
         z = F.silu(z + layer.centre(x).unsqueeze(2) + layer.edge(edge))
