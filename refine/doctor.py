@@ -65,9 +65,10 @@ def _networks(settings: RunSettings) -> str:
     if settings.networks == "none":
         return "none: the run uses no learned terms"
     networks = load_networks(settings.networks)
-    judges = () if networks.judge is None else (networks.judge,)
-    values = sum(parameter_count(n) for n in (*networks.priors, networks.likelihood, *judges))
-    counts = f"{len(networks.priors)} prior, 1 likelihood, {len(judges)} judge"
+    others = {"judge": networks.judge, "near-native read-out": networks.near_native, "mover": networks.mover}
+    present = {name: network for name, network in others.items() if network is not None}
+    values = sum(parameter_count(n) for n in (*networks.priors, networks.likelihood, *present.values()))
+    counts = ", ".join((f"{len(networks.priors)} prior, likelihood", *present))
     unverified = read_checksums(networks.folder) is None
     checked = f"not verified, there is no {SUMS_FILE}" if unverified else f"checksums as in {SUMS_FILE}"
     return f"{settings.networks}: {counts}, {values / 1e6:.2f} M values, loaded, {checked}"

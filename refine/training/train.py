@@ -139,7 +139,9 @@ def rate(step: int, settings: TrainingSettings) -> float:
 def loss_of(
     network: nn.Module, batch: dict[str, Tensor], settings: TrainingSettings
 ) -> tuple[Tensor, dict[str, float], PriorOutput | None]:
-    """Loss, figures (those that are defined) and, for a prior, its output, of the network that ``settings`` names."""
+    """Loss, figures and, for a prior, its output, of the network that ``settings`` names; the order of rivals is left
+    out where there is none.
+    """
     device = next(network.parameters()).device.type
     output: PriorOutput | None = None
     with torch.autocast(device, torch.bfloat16, enabled=settings.bf16):
@@ -153,7 +155,9 @@ def loss_of(
         else:
             loss, figures, _ = likelihood_loss(network, batch)  # type: ignore[arg-type]
     values = {name: float(value) for name, value in figures.items()}
-    return loss, {name: value for name, value in values.items() if not math.isnan(value)}, output
+    if math.isnan(values.get("order", 0.0)):
+        del values["order"]
+    return loss, values, output
 
 
 def fresh_examples(examples: Examples, settings: TrainingSettings, each: int, first: int) -> Iterator[list[Arrays]]:
