@@ -19,13 +19,14 @@ from refine.structure.read import read_structure
 from tests.conftest import ROOT
 
 MODEL, NATIVE = (ROOT / "examples" / f"1a8o_{name}.pdb" for name in ("model", "native"))
-GAIN_GDT_HA, MARGIN_GDT_HA = 3.21, 1.1
-"""Seed 0; seed 1 gains 2.86 and 0.0224. The margin is three of the example's steps of 0.36. Finishing alone gains 1.43,
-priors with noise of 10 % of each matrix' own spread on their weights 1.79; with 30 % they lose 3.57.
+GAIN_GDT_HA, MARGIN_GDT_HA = 3.57, 1.1
+"""Of any seed. The margin is three of the example's steps of 0.36. Without the mover it gained 3.21, finishing alone 1.43
+and, without the mover, priors with noise of 10 % of each matrix' own spread on their weights 1.79; with 30 % they
+lose 3.57.
 """
-GAIN_LDDT_CA, MARGIN_LDDT_CA = 0.0230, 0.008
+GAIN_LDDT_CA, MARGIN_LDDT_CA = 0.0245, 0.008
 """Finishing alone gains 0.005, priors with 10 % of noise 0.011; with 30 % they lose 0.074."""
-NUMBERS = {"prior": -185.191, "mediated": 6.680, "likelihood": 32.420, "judge": 95.852}
+NUMBERS = {"prior": -185.191, "mediated": 6.680, "likelihood": 32.420, "judge": 99.409}
 """Of the example as it is: learned terms in kcal/mol, and the judge's estimate of its lDDT in percent."""
 SAME = 2e-4
 """Relative; the exchange of what the two priors share changes the first by 1.4e-3."""
