@@ -351,8 +351,11 @@ def residue_command(options: argparse.Namespace) -> int:
 
 
 def variables_command(options: argparse.Namespace) -> int:
+    import torch
+
     from refine.explore.slow_torsions import write_variables
 
+    torch.set_num_threads(1)  # its matrices are small: several threads spend the time waiting for each other
     out = options.out or Path(f"{options.sequence.lower()}_variables.txt")
     given = {name: getattr(options, name) for name in ("count", "temperature", "seed")}
     sys.stdout.write(
