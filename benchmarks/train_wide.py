@@ -32,16 +32,15 @@ from refine.networks.network import TrunkSettings
 from refine.networks.prior import Prior, PriorSettings
 from refine.networks.weights import load_network, save_network
 from refine.training import decoys
-from refine.training.examples import KINDS, REAL, Examples, ExampleSettings
-from refine.training.labels import Moves, bonds_swept, labels, moved_by
+from refine.training.examples import KINDS, REAL, Examples, ExampleSettings, collate
+from refine.training.labels import bonds_swept, labels
 from refine.training.losses import judge_loss, prior_loss
 from refine.training.pack import Pack
 from refine.training.pairs import read_pairs
 from refine.training.products import judge_output, prior_output
 from refine.training.real_models import RealExamples, RealModels, RealSettings
 from refine.training.rivals import Rivals, RivalSettings
-from refine.training.targets import lddt_ca as lddt_of
-from refine.training.unrolled import UnrolledSettings, unrolled_loss
+from refine.training.unrolled import Moves, UnrolledSettings, moved_by, unrolled_loss
 from refine.training.widen import widened
 
 CROP = 160
@@ -72,8 +71,11 @@ class _Bare:
         return _bare(start[keep], native[keep], residue, position, KINDS.index(kind))
 
 
-def _bare(start: Any, native: Any, residue: Any, position: Any, kind: int) -> dict[str, Any]:
-    return {"start": start, "native": native, "residue": residue, "position": position, "kind": kind}
+def _bare(start: Any, native: Any, residue: Any, position: Any, kind: int, number: int = 0) -> dict[str, Any]:
+    return {
+        "start": start - start[:, 1].mean(0), "native": native - native[:, 1].mean(0), "kind": np.array(kind),
+        "residue": residue.astype(np.int64), "position": position.astype(np.int64), "set": np.array(number),
+    }  # fmt: skip
 
 
 def _disguised(model: Any, settings: ExampleSettings, rng: Any) -> Any:
@@ -87,13 +89,7 @@ def _disguised(model: Any, settings: ExampleSettings, rng: Any) -> Any:
 class BareExamples(_Bare, RealExamples):
     """Generated decoys and real models. Homologues are nearer than ``refine train`` takes: as wrong as real models."""
 
-    def _kept(self, pair: Any) -> float:
-        native, template = (
-            self.pack.backbone(pair.chain)[pair.rows],
-            self.pack.backbone(pair.template)[pair.template_rows],
-        )
-        likeness = float(lddt_of(native[:, 1].astype(float), template[:, 1].astype(float)).mean())
-        return float(np.interp(likeness, (0.3, 0.45, 0.6, 0.88, 0.95, 1.0), (0.0, 0.4, 1.0, 1.0, 0.4, 0.05)))
+    kept_by_likeness = (0.3, 0.45, 0.6, 0.88, 0.95, 1.0), (0.0, 0.4, 1.0, 1.0, 0.4, 0.05)
 
     def _real(self, model: Any, rng: Any) -> dict[str, Any]:
         start = _disguised(model, self.settings, rng)
@@ -139,32 +135,10 @@ class BareRivals(_Bare, Rivals):
         size = min(len(model.residue), CROP)
         first = int(shared.integers(0, len(model.residue) - size + 1))
         keep = np.arange(first, first + size)  # the same residues of all rivals, as their differences are learned
-        return {
-            **_bare(start[keep], model.native[keep], model.residue[keep], model.position[keep], kind),
-            "set": number,
-        }
+        return _bare(start[keep], model.native[keep], model.residue[keep], model.position[keep], kind, number)
 
 
-def collated(batch: list[dict[str, Any]]) -> dict[str, Tensor]:
-    """Padded to ``CROP``; padded residues lie far apart."""
-    count = len(batch)
-    far = np.arange(CROP, dtype=np.float32)[None, :, None, None] * 50.0 + 2000.0
-    unit = np.array([[-0.5, 1.4, 0.0], [0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [2.1, 1.0, 0.0]], np.float32)
-    out: dict[str, Any] = {
-        name: np.broadcast_to(far + unit, (count, CROP, 4, 3)).copy() for name in ("start", "native")
-    }
-    out |= {name: np.zeros((count, CROP), np.int64) for name in ("residue", "position")}
-    out |= {"mask": np.zeros((count, CROP), bool), "kind": np.array([e["kind"] for e in batch]),
-            "set": np.array([e.get("set", 0) for e in batch])}  # fmt: skip
-    for b, example in enumerate(batch):
-        size = len(example["residue"])
-        out["mask"][b, :size] = True
-        centre = {name: example[name][:, 1].mean(0) for name in ("start", "native")}
-        for name in ("start", "native"):
-            out[name][b, :size] = example[name] - centre[name]
-        for name in ("residue", "position"):
-            out[name][b, :size] = example[name]
-    return {name: torch.from_numpy(value) for name, value in out.items()}
+collated = functools.partial(collate, length=CROP)
 
 
 class Store:
@@ -401,7 +375,7 @@ class Training:
         chance, part = torch.rand(count, **draws), 0.2 + torch.rand(count, **draws)
         limit = torch.full((count,), 1 - 1 / MOVES, device=self.device)
         limit[: count // 2] = 1.5 / MOVES
-        start = self.moved_by(batch["start"], Moves(*(value.detach() for value in moves)), part)
+        start = self.moved_by(batch["start"], Moves(*(value.detach() for value in moves)), part[:, None, None])
         bonded = F.pad(batch["position"].diff(dim=1) == 1, (0, 1))
         for _ in range(SWEEPS):
             start = self.swept(start, bonded)

@@ -71,6 +71,9 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
     kind, a place in ``KINDS``.
     """
 
+    kept_by_likeness = (0.3, 0.4, 0.72, 0.82, 0.92, 1.0), (0.0, 1.0, 1.0, 0.4, 0.1, 0.03)
+    """CA lDDT of a homologue's backbone, and the probability of taking it."""
+
     def __init__(
         self,
         pack: Pack,
@@ -144,7 +147,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             self.pack.backbone(pair.template)[pair.template_rows],
         )
         likeness = float(targets.lddt_ca(native[:, 1].astype(np.float64), template[:, 1].astype(np.float64)).mean())
-        return float(np.interp(likeness, (0.3, 0.4, 0.72, 0.82, 0.92, 1.0), (0.0, 1.0, 1.0, 0.4, 0.1, 0.03)))
+        return float(np.interp(likeness, *self.kept_by_likeness))
 
     def _threaded(self, pair: Pair, rng: np.random.Generator) -> Arrays:
         """The target of ``pair`` on its template's backbone."""

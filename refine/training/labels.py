@@ -5,23 +5,12 @@ On a GPU they cost less than the time in which 16 cores would make them, so that
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
-from refine.structure.geometry import distance, frames, rotation_from_vector, to_global, vector_from_rotation
+from refine.structure.geometry import distance, frames, vector_from_rotation
 from refine.training.decoys import SWEEP
 from refine.training.targets import LDDT_LIMITS, LDDT_RADIUS, NEIGHBOURHOOD
-
-
-class Moves(NamedTuple):
-    """What a prior proposes: whole ``shift`` and ``turn`` (B, L, 3) in frames ``rot`` (B, L, 3, 3) at ``origin``."""
-
-    shift: Tensor
-    turn: Tensor
-    rot: Tensor
-    origin: Tensor
 
 
 def fitted_rotation(covariance: Tensor) -> Tensor:
@@ -124,15 +113,8 @@ def labels(start: Tensor, native: Tensor, mask: Tensor) -> dict[str, Tensor]:
     return {"shift": shift, "turn": turn, "whole_shift": whole[0], "whole_turn": whole[1], "lddt": lddt}
 
 
-def restored_bonds(backbone: Tensor, bonded: Tensor, sweeps: int) -> Tensor:
-    """``decoys.restore_bonds`` of a batch (B, L, 4, 3) with ``bonded`` (B, L)."""
-    for _ in range(sweeps):
-        backbone = bonds_swept(backbone, bonded)
-    return backbone
-
-
 def bonds_swept(backbone: Tensor, bonded: Tensor) -> Tensor:
-    """One sweep of ``restored_bonds``."""
+    """One sweep of ``decoys.restore_bonds`` over a batch (B, L, 4, 3) with ``bonded`` (B, L)."""
     atoms = list(backbone.unbind(2))
     joined = bonded[:, :-1, None].to(backbone.dtype)
     for link in SWEEP:
@@ -146,11 +128,3 @@ def bonds_swept(backbone: Tensor, bonded: Tensor) -> Tensor:
         else:
             atoms[first], atoms[second] = a + move, b - move
     return torch.stack(atoms, 2)
-
-
-def moved_by(start: Tensor, moves: Moves, part: Tensor) -> Tensor:
-    """Backbones (B, L, 4, 3) moved by ``part`` (B,) of what a prior proposes."""
-    share = part[:, None, None]
-    turned = moves.rot @ rotation_from_vector(share * moves.turn) @ moves.rot.transpose(-1, -2)
-    place = to_global(moves.rot, moves.origin, share * moves.shift)
-    return (start - start[:, :, 1:2]) @ turned.transpose(-1, -2) + place.unsqueeze(2)

@@ -9,6 +9,7 @@ start.
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,12 +41,25 @@ class UnrolledSettings:
     gdt: float = 0.0
 
 
+class Moves(NamedTuple):
+    """What a prior proposes: ``shift`` Å and ``turn`` rad (B, L, 3) in frames ``rot`` (B, L, 3, 3) at ``origin``."""
+
+    shift: Tensor
+    turn: Tensor
+    rot: Tensor
+    origin: Tensor
+
+
 def moved(backbone: Tensor, out: PriorOutput, fraction: float, *, whole: bool = False) -> Tensor:
     """Backbones (B, L, 4, 3) whose residues made ``fraction`` of the move that ``out`` proposes for them."""
-    region = out.region
     shift, turn = out.motion(whole=whole)
-    turned = region.rot @ rotation_from_vector(fraction * turn) @ region.rot.transpose(-1, -2)
-    place = to_global(region.rot, region.origin, fraction * shift)
+    return moved_by(backbone, Moves(shift, turn, out.region.rot, out.region.origin), fraction)
+
+
+def moved_by(backbone: Tensor, moves: Moves, part: Tensor | float) -> Tensor:
+    """Backbones (B, L, 4, 3) whose residues made ``part`` of their moves, a number or (B, 1, 1)."""
+    turned = moves.rot @ rotation_from_vector(part * moves.turn) @ moves.rot.transpose(-1, -2)
+    place = to_global(moves.rot, moves.origin, part * moves.shift)
     return (backbone - backbone[:, :, 1:2]) @ turned.transpose(-1, -2) + place.unsqueeze(2)
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from refine.structure.geometry import frames, kabsch, rotation_from_vector
 from refine.training import decoys
 from refine.training.examples import _targets, collate
-from refine.training.labels import Moves, fitted_rotation, labels, moved_by, restored_bonds
+from refine.training.labels import bonds_swept, fitted_rotation, labels
+from refine.training.unrolled import Moves, moved_by
 from tests.proteins import chain_backbone, torsions
 
 
@@ -42,15 +43,17 @@ def test_restored_bonds_are_those_of_the_decoys() -> None:
     bonded = np.ones((2, 30), bool)
     bonded[:, -1] = False
     bonded[1, 11] = False
-    restored = restored_bonds(torch.from_numpy(start), torch.from_numpy(bonded), 5).numpy()
+    restored = torch.from_numpy(start)
+    for _ in range(5):
+        restored = bonds_swept(restored, torch.from_numpy(bonded))
     for k in range(2):
-        assert restored[k] == pytest.approx(decoys.restore_bonds(start[k], bonded[k], 5), abs=1e-4)
+        assert restored[k].numpy() == pytest.approx(decoys.restore_bonds(start[k], bonded[k], 5), abs=1e-4)
 
 
 def test_a_whole_move_puts_frames_where_it_says() -> None:
     start = torch.from_numpy(example(20, 6)["start"])[None]
     rot = frames(*start[:, :, :3].unbind(2))
     shift, turn = torch.randn(2, 1, 20, 3, generator=torch.Generator().manual_seed(7))
-    moved = moved_by(start, Moves(shift, 0.3 * turn, rot, start[:, :, 1]), torch.tensor([0.5]))
+    moved = moved_by(start, Moves(shift, 0.3 * turn, rot, start[:, :, 1]), torch.full((1, 1, 1), 0.5))
     assert torch.allclose(moved[:, :, 1], start[:, :, 1] + 0.5 * (rot @ shift.unsqueeze(-1)).squeeze(-1), atol=1e-4)
     assert torch.allclose(frames(*moved[:, :, :3].unbind(2)), rot @ rotation_from_vector(0.15 * turn), atol=1e-4)
