@@ -1,6 +1,6 @@
 """Trains a wide prior or judge on a GPU for a given time, from a trained one of half the width or of its own size.
 
-    python benchmarks/train_wide.py PACK PAIRS REAL OUT --init models/small/prior.safetensors --seconds 400
+    python benchmarks/train_wide.py PACK PAIRS REAL OUT --init models/small/prior.safetensors --until 400
 
 What ``refine train`` does on a CPU, arranged for a GPU: decoys come from processes into a store on the device, labels
 are made there in whole batches (``refine.training.labels``), so are the network's own moves, and gathers of neighbours
@@ -48,9 +48,10 @@ ENDLESS = 10_000_000
 AVERAGE = 0.998
 """Decay of the running average of the weights."""
 PRIOR_EXAMPLES = ExampleSettings(
-    crop=CROP, homologues=0.55, thermal=0.2, misaligned=0.4, misfolded=0.05, disturbed=0.7, strained=0.7, noise=0.06,
-    inflation=0.015,
+    crop=CROP, homologues=0.25, thermal=0.15, assembled=0.35, misaligned=0.4, misfolded=0.05, disturbed=0.7,
+    strained=0.7, noise=0.06, inflation=0.015,
 )  # fmt: skip
+"""Few homologues and real models: they are of some 470 clusters, whose natives a wide network learns by heart."""
 JUDGE_EXAMPLES = ExampleSettings(
     crop=CROP, homologues=0.7, misaligned=0.6, misfolded=0.1, disturbed=0.5, strained=0.3, noise=0.1, inflation=0.01
 )
@@ -58,6 +59,8 @@ UNROLLED = UnrolledSettings(steps=1, fraction=0.8, whole=True, weight=1.0, lddt=
 OF_ONE = 4
 MOVES = 12
 """Mean number of own moves of an example that goes on."""
+REPORTS = (0.25, 0.5, 0.75, 0.9, 1.0)
+"""Parts of the time after which the weights are kept."""
 SWEEPS = 6
 Batch = dict[str, Tensor]
 
@@ -247,12 +250,11 @@ def prior_data(options: argparse.Namespace, pack: Pack, models: RealModels) -> t
         pairs = read_pairs(options.pairs, pack)
         return BareExamples(pack, pairs, split, settings, seed, ENDLESS, models=models, real=real)
 
-    # parts of homologues and thermal decoys (the rest is perturbed), of real models, and of predictors' among these
-    kinds = {"homologue": (1, 0, 0, 0), "thermal": (0, 1, 0, 0), "perturbed": (0, 0, 0, 0),
-             "predicted": (0, 0, 1, 1), "homology model": (0, 0, 1, 0)}  # fmt: skip
     check: dict[str, Examples] = {}
-    for name, (homologues, thermal, share, predicted) in kinds.items():
-        settings = dataclasses.replace(PRIOR_EXAMPLES, homologues=homologues, thermal=thermal, natives=0.0)
+    for name in ("homologue", "thermal", "assembled", "perturbed", "predicted", "homology model"):
+        parts = {"homologues": name == "homologue", "thermal": name == "thermal", "assembled": name == "assembled"}
+        settings = dataclasses.replace(PRIOR_EXAMPLES, **{k: float(v) for k, v in parts.items()}, natives=0.0)
+        share, predicted = float(name in REAL), float(name == "predicted")
         check[name] = of("valid", options.seed + 1, settings, RealSettings(share=share, predicted=predicted))
     return of("train", options.seed, PRIOR_EXAMPLES, RealSettings(share=options.real_share, predicted=0.4)), check
 
@@ -327,17 +329,18 @@ class Training:
             self.store.add(self.waiting.get())
         self.report("before")
         self.step(0.0)  # compiles
-        start, reports, part = time.monotonic(), 0, 0.0
+        start, reports, part = time.monotonic(), iter((*REPORTS, 2.0)), 0.0
+        end, following = self.began + self.options.until, next(reports)
         while part < 1.0:
             self.step(part)
-            part = (time.monotonic() - start) / self.options.seconds
-            if part > (reports + 1) / 4:
-                reports += 1
+            part = (time.monotonic() - start) / max(end - start, 1.0)
+            if part >= following:
+                following = next(reports)
                 self.report(f"{part:.2f} of the time")
 
     def step(self, part: float) -> None:
         """One step of the optimiser, when ``part`` of the time is gone."""
-        while not self.waiting.empty():
+        while self.made < (self.steps + 2) * self.options.batch and not self.waiting.empty():
             batch = self.waiting.get()
             self.made += len(batch["kind"])
             self.store.add(batch)
@@ -413,10 +416,10 @@ def main() -> None:
     options.add_argument("--init", type=Path, required=True, help="trained file")
     options.add_argument("--width", type=int, default=256)
     options.add_argument("--layers", type=int, default=8)
-    options.add_argument("--seconds", type=float, default=400, help="of training, without the time to compile")
+    options.add_argument("--until", type=float, default=400, help="seconds after the start at which training ends")
     options.add_argument("--batch", type=int, default=64)
     options.add_argument("--rate", type=float, default=8e-4, help="largest learning rate")
-    options.add_argument("--real-share", type=float, default=0.2, help="of a prior's new examples")
+    options.add_argument("--real-share", type=float, default=0.08, help="of a prior's new examples")
     options.add_argument("--workers", type=int, default=15, help="processes that make decoys")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--device", default="cuda")

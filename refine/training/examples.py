@@ -18,6 +18,7 @@ from torch import Tensor
 from refine.errors import InputError
 from refine.structure.arrays import frames
 from refine.training import decoys, targets
+from refine.training.fragments import FragmentLibrary, assembled
 from refine.training.pack import Pack
 from refine.training.pairs import Pair, held_out
 
@@ -26,7 +27,7 @@ SHORTEST = 40
 """Residues that a chain, or an alignment of homologues, must have to give examples."""
 REAL = ("homology model", "predicted")
 """Kinds of real models, see ``real_models``."""
-KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated", "thermal", *REAL)
+KINDS = ("perturbed", "homologue", "native", "rearranged", "unrelated", "thermal", "assembled", *REAL)
 """Kinds of example; ``rearranged`` and ``unrelated`` are of ``rivals`` alone."""
 
 
@@ -38,6 +39,7 @@ class ExampleSettings:
         crop: most residues of one example (the nearest to a random centre).
         homologues: fraction threaded on a homologue's backbone.
         thermal: fraction as dynamics leave a structure.
+        assembled: fraction put together from fragments of other proteins, see ``fragments``.
         natives: fraction left nearly untouched, so that the network learns to hold still.
         misaligned: mean number of stretches in the wrong register of a homologue example.
         misfolded: fraction of the homologue examples in the wrong register throughout.
@@ -52,6 +54,7 @@ class ExampleSettings:
     crop: int = 160
     homologues: float = 0.75
     thermal: float = 0.0
+    assembled: float = 0.0
     natives: float = 0.05
     misaligned: float = 0.0
     misfolded: float = 0.0
@@ -91,6 +94,7 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
             if chain.split == split and chain.length >= SHORTEST:
                 clusters.setdefault(chain.cluster, []).append(k)
         self.clusters = [clusters[name] for name in sorted(clusters)]
+        self.library = FragmentLibrary(pack, split) if settings.assembled else None
         if not self.clusters:
             raise InputError(
                 f"no chain of the split '{split}' has {SHORTEST} residues or more", remedy="Give more structures."
@@ -109,18 +113,38 @@ class Examples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         keep = self._crop(native[:, 1], rng, self.settings.crop * 7 // 5)
         native = native[keep]
         bonded = self.pack.bonded(chain)[keep] & np.r_[np.diff(keep) == 1, False]
-        kind = "perturbed"
-        if u > 1 - self.settings.natives:
+        kind, place = "perturbed", 1 - u
+        if place < self.settings.natives:
             kind = "native"
             start = decoys.jittered(native, rng, rng.uniform(0.0, 0.12))
-        elif u > 1 - self.settings.natives - self.settings.thermal:
+        elif place < self.settings.natives + self.settings.thermal:
             kind = "thermal"
             start = decoys.thermal(native, rng, float(rng.uniform(0.5, 1.4)))
+        elif self.library and place < self.settings.natives + self.settings.thermal + self.settings.assembled:
+            kind = "assembled"
+            start = self._assembled(native, bonded, self.library, rng)
         elif rng.random() < self.settings.smooth:
             start = decoys.deformed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.0)))))
         else:
             start = decoys.perturbed(native, rng, float(np.exp(rng.uniform(np.log(0.3), np.log(2.4)))))
         return self._example(chain, keep, self._disguised(start, bonded, rng), native, kind, rng)
+
+    def _assembled(
+        self,
+        native: NDArray[np.float32],
+        bonded: NDArray[np.bool_],
+        library: FragmentLibrary,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        """Put together from fragments, and in most cases bent or strained as a whole."""
+        start = assembled(native, bonded, library, rng, float(rng.uniform(0.2, 1.0)), float(rng.uniform(0.0, 0.4)))
+        start = decoys.restore_bonds(start, bonded, 8)
+        u = rng.random()
+        if u < 0.4:
+            return decoys.strained(start, rng, float(rng.uniform(0.3, 1.2)))
+        if u < 0.8:
+            return decoys.deformed(start, rng, float(np.exp(rng.uniform(np.log(0.1), np.log(1.2)))))
+        return start
 
     def _chain(self, rng: np.random.Generator) -> int:
         members = self.clusters[rng.integers(len(self.clusters))]

@@ -59,6 +59,10 @@ class Pack:
         """(L, 4, 3) Å."""
         return self._rows("backbone", chain).astype(np.float32) * np.float32(COORDINATE_UNIT)
 
+    def stored_backbones(self) -> NDArray[np.int16]:
+        """(N, 4, 3) of all chains, in units of ``COORDINATE_UNIT`` Å, each about its chain's centre."""
+        return np.asarray(self._arrays["backbone"])
+
     def side_chain(self, chain: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """(L, 10, 3) Å in the order of SIDE_CHAIN_ATOMS, and (L, 10) which atoms exist; absent ones lie on CA."""
         stored = self._rows("side_chain", chain)
