@@ -1,18 +1,20 @@
 """Chooses the constants of ``refine.accuracy.consensus``, on models of one protein that are not those of casp13-decoys.
 
-    python benchmarks/consensus.py --real real.npz --pack PACK --pairs pairs.tsv --out FOLDER
+    python benchmarks/consensus.py --real real.npz --predicted PREDICTED --pack PACK --pairs pairs.tsv --out FOLDER
 
-real.npz (pack_real_models.py) has ProMod3 models of one target from several templates and models of predictors: all
-proteins with three models or more. Most of their clusters were in the judge's training. From PACK come chains of the
-valid and test splits with generated rivals (``refine.training.rivals``), ``scattered`` independently about the native,
-which flatters a consensus, and in ``families``: a dozen rivals with one to six variants each, which share their errors
-as models of servers do. What the judge expects is kept in FOLDER/sets.npz, so that the table can be made again at once.
+real.npz (pack_real_models.py) has ProMod3 models of one target from several templates, PREDICTED/index.tsv models of
+predictors: all proteins with three models or more. Most of their clusters were in the judge's training. From PACK come
+chains of the valid and test splits with generated rivals (``refine.training.rivals``), ``scattered`` independently
+about the native, which flatters a consensus, and in ``families``: a dozen rivals with one to six variants each, which
+share their errors as models of servers do; and both again with a judge that is spoiled by noise, since rivals are what
+it was trained on. What the judge expects is kept in FOLDER, so that the table can be made again at once.
 Printed: mean Spearman's correlation of scores with true CA lDDT, and its loss, over the sets of each kind.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import sys
 from collections import defaultdict
@@ -24,20 +26,26 @@ import torch
 from numpy.typing import NDArray
 
 from refine.accuracy.consensus import ALIKE, JUDGE_VOTES, SHARPNESS, consensus, mutual_lddt
+from refine.assess.compare import compare
 from refine.assess.lddt import lddt
 from refine.bench.rank import spearman
 from refine.bench.statistics import SEED
 from refine.files import csv_text, write_output
 from refine.networks.judge import Judge
-from refine.networks.weights import load_networks
+from refine.networks.weights import Networks, load_networks
+from refine.ranking import judged_model, on_one_sequence
+from refine.settings import RunSettings
+from refine.structure.read import read_structure
 from refine.training import decoys
 from refine.training.examples import Arrays, ExampleSettings
 from refine.training.pack import Pack
-from refine.training.pairs import cluster_held_out, read_pairs
-from refine.training.real_models import REAL, RealModels
+from refine.training.pairs import cluster_held_out as held_out
+from refine.training.pairs import read_pairs
+from refine.training.real_models import RealModel, RealModels
 from refine.training.rivals import Rivals, RivalSettings
 
 FEWEST = 3
+HOMOLOGY, PREDICTED = "homology model", "predicted"
 SHARPNESSES = (0.0, 1.0, 2.0, 4.0, 8.0)
 VOTES = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 ALIKES = (0.9, 0.95, 0.98, 0.99, 2.0)
@@ -53,7 +61,7 @@ TRAINED = ExampleSettings(crop=LONGEST, homologues=0.7, misaligned=0.6, misfolde
 @dataclasses.dataclass(frozen=True)
 class ModelSet:
     """Models of one protein: CA atoms (N, L, 3) Å and judged lDDT (N, L), NaN where absent; true CA lDDT (N,), in which
-    residues that a model lacks count as wrong; and who made each, empty where that is not known.
+    residues that a model lacks count as wrong.
     """
 
     name: str
@@ -62,7 +70,6 @@ class ModelSet:
     ca: NDArray[np.float32]
     judged: NDArray[np.float32]
     truth: NDArray[np.float64]
-    groups: NDArray[np.str_]
 
 
 def judged_lddt(judge: Judge, model: Arrays) -> NDArray[np.float32]:
@@ -89,27 +96,39 @@ def model_set(name: str, kind: str, unseen: bool, models: list[Arrays], judge: J
         native[rows] = own + ((native[rows] - own)[known].mean(0) if known.any() else 0.0)
     whole = np.ones((len(place), 1), np.bool_)
     truth = [lddt(x[:, None], native[:, None], np.isfinite(x[:, :1]), whole).score for x in ca]
-    groups = [str(model.get("group", "")) for model in models]
-    return ModelSet(name, kind, unseen, ca, judged, np.array(truth), np.array(groups))
+    return ModelSet(name, kind, unseen, ca, judged, np.array(truth))
 
 
-def real_sets(path: Path, judge: Judge) -> Iterator[ModelSet]:
-    """Of ProMod3 and of predictors, ``FEWEST`` models or more of one protein."""
+def homology_sets(path: Path, judge: Judge) -> Iterator[ModelSet]:
+    """Models by ProMod3 of one chain from ``FEWEST`` templates or more."""
     real = RealModels(path)
-    members: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for kind in REAL:
-        for m in (m for split in ("train", "valid", "test") for group in real.groups(kind, split) for m in group):
-            name = real[m].name
-            members[kind, name.split("_model_")[0] if kind == "predicted" else name.rsplit("_", 1)[0]].append(m)
-    for (kind, name), rows in members.items():
+    members: dict[str, list[RealModel]] = defaultdict(list)
+    for m in (m for split in ("train", "valid", "test") for group in real.groups(HOMOLOGY, split) for m in group):
+        members[real[m].name.rsplit("_", 1)[0]].append(real[m])
+    for name, models in members.items():
+        if len(models) >= FEWEST:
+            arrays = [
+                {"start": m.atoms[:, :4], "native": m.native, "residue": m.residue, "position": m.position}
+                for m in models
+            ]
+            yield model_set(name, HOMOLOGY, models[0].split != "train" or held_out(models[0].cluster), arrays, judge)
+
+
+def predicted_sets(folder: Path, networks: Networks) -> Iterator[ModelSet]:
+    """Models by predictors of one protein, ``FEWEST`` or more, read and matched by sequence as ``refine rank`` does."""
+    proteins: dict[str, list[dict[str, str]]] = defaultdict(list)
+    with (folder / "index.tsv").open() as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            proteins[row["protein"]].append(row)
+    for name, rows in proteins.items():
         if len(rows) < FEWEST:
             continue
-        models = [real[m] for m in rows]
-        unseen = models[0].split != "train" or cluster_held_out(models[0].cluster)
-        arrays = [
-            {"start": m.atoms[:, :4], "native": m.native, "residue": m.residue, "position": m.position} for m in models
-        ]
-        yield model_set(name, kind, unseen, arrays, judge)
+        native = read_structure(folder / name / "native.pdb.gz").protein
+        models = [judged_model(folder / row["model"], RunSettings(), networks) for row in rows]
+        ca, judged, refused = on_one_sequence(models)
+        truth = [compare(model.protein, native).lddt_ca for model in models if model.path not in refused]
+        unseen = rows[0]["split"] != "train" or held_out(rows[0]["cluster30"])
+        yield ModelSet(name, PREDICTED, unseen, ca, judged, np.array(truth))
 
 
 def generated_sets(pack: Pack, pairs: Path, count: int, judge: Judge) -> Iterator[ModelSet]:
@@ -132,12 +151,12 @@ def generated_sets(pack: Pack, pairs: Path, count: int, judge: Judge) -> Iterato
 def families(bases: list[Arrays], rng: np.random.Generator) -> list[Arrays]:
     """Rivals with one to six variants each, as a server submits them and as servers use the same templates."""
     models = []
-    for number, base in enumerate(bases):
+    for base in bases:
         for _ in range(int(rng.integers(1, 7))):
             start = decoys.deformed(base["start"], rng, float(np.exp(rng.uniform(np.log(0.1), np.log(1.0)))))
             bonded = np.r_[np.diff(base["position"]) == 1, False]
             start = decoys.disguised(start, bonded, rng, TRAINED.noise)
-            models.append({**base, "start": start, "group": np.array(f"group {number}")})
+            models.append({**base, "start": start})
     return models
 
 
@@ -179,10 +198,9 @@ def measured(one: ModelSet) -> dict[str, tuple[float, float]]:
     for name, settings in formulas().items():
         result = consensus(mutual, one.judged, **settings)
         scores[name] = result.score(result.expected)
-    known = consensus(mutual, one.judged, one.groups)
-    scores |= {"groups known": known.score(known.expected), "judge alone, missing as 0": known.score(one.judged)}
     equal, shuffled_weights = consensus(mutual, one.judged, sharpness=0.0), consensus(mutual, shuffled)
     weighted = consensus(mutual, one.judged)
+    scores["judge alone, missing as 0"] = weighted.score(one.judged)
     scores |= {
         f"agreement alone, {name}": of.score(of.agreement)
         for name, of in (("equal votes", equal), ("votes by the judge", weighted), ("shuffled", shuffled_weights))
@@ -201,20 +219,23 @@ def spread(ca: NDArray[np.float32]) -> NDArray[np.float64]:
 def main() -> int:
     """Make the sets, measure every formula on each, print means by kind."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("real", "pack", "pairs", "out"):
+    for name in ("real", "predicted", "pack", "pairs", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--networks", default="small")
     parser.add_argument("--count", type=int, default=10, help="natives of each of the splits valid and test")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    judge = load_networks(args.networks).judge
-
-    def make() -> Iterator[ModelSet]:
-        yield from real_sets(args.real, judge)
-        yield from generated_sets(Pack(args.pack), args.pairs, args.count, judge)
-
-    sets = kept_sets(args.out / "sets.npz", make)
-    sets += [spoiled(one) for one in sets if one.kind not in REAL]
+    networks = load_networks(args.networks)
+    judge = networks.judge
+    if judge is None:
+        raise SystemExit(f"{networks.folder} has no judge")
+    sources = {
+        "homology": lambda: homology_sets(args.real, judge),
+        "predicted": lambda: predicted_sets(args.predicted, networks),
+        "generated": lambda: generated_sets(Pack(args.pack), args.pairs, args.count, judge),
+    }
+    sets = [one for name, make in sources.items() for one in kept_sets(args.out / f"{name}.npz", make)]
+    sets += [spoiled(one) for one in sets if one.kind not in (HOMOLOGY, PREDICTED)]
     results = [(one, measured(one)) for one in sets]
     kinds = list(dict.fromkeys(one.kind for one in sets))
     lines = []

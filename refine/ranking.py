@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from refine.energy.learned import AppliedNetworks
 from refine.energy.system import System
 from refine.engine import load_networks_of
 from refine.errors import InputError
-from refine.files import csv_text, stem
+from refine.files import csv_text
 from refine.networks.weights import Networks
 from refine.pipeline import RunResult
 from refine.progress import Progress
@@ -33,18 +32,16 @@ LEAST_IDENTITY, LEAST_COVERAGE = 0.9, 0.5
 """Of matched residues equal, and of the shorter model matched, from which on two models are of one protein."""
 _REFERENCES = 10
 """Sequences, the longest first, that are tried as the one all models are matched to."""
-_SERVER_MODEL = re.compile(r"(?P<group>.+)_TS\d+$")
 CA = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class JudgedModel:
-    """A model, the CA lDDT (L,) in [0, 1] that the judge expects of its residues, and who made it, if that is known."""
+    """A model, the CA lDDT (L,) in [0, 1] that the judge expects of its residues."""
 
     path: Path
     protein: Protein
     judged: NDArray[np.floating]
-    group: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +52,7 @@ class RankedModel:
         score: CA lDDT × 100 by judge and agreement, over the residues that more than half of the models have; a residue
             that this one lacks counts as 0.
         judge, agreement: what each of the two alone says, over the same residues; agreement is NaN for a single model.
-        voters: models of other groups that it is compared with.
+        voters: models that it is compared with: those that are no copies of it.
         residues: of the model; missing: residues of most of the others that it lacks.
     """
 
@@ -110,20 +107,14 @@ def judged_model(path: Path, settings: RunSettings, networks: Networks) -> Judge
     system = System.from_protein(protein, choose_device(settings.device))
     coords = torch.from_numpy(protein.coords[:, :, :4].copy()).to(system.device)
     judged = AppliedNetworks(networks, system, settings.whole).judged(coords)[0].cpu().numpy()
-    return JudgedModel(path, protein, judged, server_group(stem(path)))
-
-
-def server_group(name: str) -> str:
-    """Group of a model named as CASP names them, GROUP_TS1 … GROUP_TS5; empty for any other name."""
-    found = _SERVER_MODEL.fullmatch(name)
-    return found["group"] if found else ""
+    return JudgedModel(path, protein, judged)
 
 
 def rank_models(models: Sequence[JudgedModel]) -> tuple[list[RankedModel], dict[Path, InputError]]:
     """Models, best first, and why any were refused: those of another protein than most."""
     ca, judged, refused = on_one_sequence(models)
     kept = [model for model in models if model.path not in refused]
-    result = consensus(mutual_lddt(ca), judged, [model.group for model in kept])
+    result = consensus(mutual_lddt(ca), judged)
     score, own, agreement = (100.0 * result.score(v) for v in (result.expected, judged, result.agreement))
     agreement = agreement if len(kept) > 1 else np.full(1, np.nan)
     missing = (~np.isfinite(judged[:, result.core])).sum(1)
@@ -193,7 +184,7 @@ def notes(ranking: Sequence[RankedModel]) -> list[str]:
     if len(ranking) == 1:
         return ["one model: its score is the judge's alone, there is no other to agree with"]
     if not any(row.voters for row in ranking):
-        return ["all models are copies of one another or of one group: their agreement says little"]
+        return ["all models are copies of one another: their agreement says nothing, the score is the judge's alone"]
     return []
 
 

@@ -11,7 +11,7 @@ import pytest
 from refine import cli
 from refine.errors import InputError
 from refine.files import csv_rows
-from refine.ranking import JudgedModel, rank_files, rank_models, reference_of, server_group
+from refine.ranking import JudgedModel, rank_files, rank_models, reference_of
 from refine.settings import RunSettings
 from refine.structure.protein import Protein
 from refine.structure.write import write_pdb
@@ -27,8 +27,8 @@ def backbone(size: float, seed: int) -> np.ndarray:
     return chain_backbone(phi + rng.normal(scale=size, size=LENGTH), psi + rng.normal(scale=size, size=LENGTH))
 
 
-def judged(protein: Protein, name: str, value: float = 0.7, group: str = "") -> JudgedModel:
-    return JudgedModel(Path(name), protein, np.full(len(protein), value), group)
+def judged(protein: Protein, name: str, value: float = 0.7) -> JudgedModel:
+    return JudgedModel(Path(name), protein, np.full(len(protein), value))
 
 
 def family(count: int = 4) -> list[JudgedModel]:
@@ -87,10 +87,6 @@ def test_the_reference_is_what_most_are() -> None:
     short, long = make_protein([backbone(0.0, 0)[:30]]), make_protein([backbone(0.0, 0)])
     other = make_protein([chain_backbone(*torsions(70))], ["HCYMWI" * 11 + "HCYM"])
     assert reference_of([other, short, long]) is long
-
-
-def test_groups_by_casp_names() -> None:
-    assert server_group("start_Zhang-Server_TS5") == "start_Zhang-Server" and server_group("ranked_0") == ""
 
 
 @pytest.fixture

@@ -8,16 +8,15 @@ reference in the native's place:
     agreement_ir = Σ_j w_j lddt_r(i, j) / Σ_j w_j        w_j = v_j · mean_r(q_jr) ^ SHARPNESS
     expected_ir  = (JUDGE_VOTES · q_ir + m · agreement_ir) / (JUDGE_VOTES + m)        m = Σ_j v_j − 1
 
-Models of one group share one vote (v_j = 1 / models of the group) and vote for each other only where nobody else does.
-Where the group of a model is not known, models whose CA lDDT to it is above ``ALIKE`` are taken for copies, and share a
-vote in the same way. So m counts the independent models beside a model: with few the judge decides, with many the
-agreement, and a single model has the judge alone. The constants were chosen by ``benchmarks/consensus.py``.
+Copies of a model, which are above ``ALIKE`` in mean CA lDDT to it, share one vote (v_j = 1 / number of copies, itself
+included) and vote for each other only where nobody else does. So m counts the independent models beside a model: with
+few the judge decides, with many the agreement, and a single model has the judge alone. Who made a model is not asked:
+that models of one group share a vote was no better. The constants were chosen by ``benchmarks/consensus.py``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +26,10 @@ from refine.assess.lddt import TOLERANCES, local_pairs
 
 SHARPNESS = 4.0
 """Power of a model's mean judged lDDT in the weight of its vote."""
-JUDGE_VOTES = 8.0
+JUDGE_VOTES = 4.0
 """As many independent models as the judge's expectation counts for beside the agreement."""
 ALIKE = 0.98
-"""Mean CA lDDT, of both directions, above which models are taken for variants of one."""
+"""Mean CA lDDT, of both directions, above which models are taken for copies."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Consensus:
     Attributes:
         agreement: (N, L) in [0, 1], mean CA lDDT to the models that vote; NaN also where none has that residue.
         expected: (N, L) in [0, 1], CA lDDT by judge and agreement; the judge's alone where there is no agreement.
-        voters: (N,) models of other groups; where there are none, those of its own group vote.
+        voters: (N,) models that are no copies of it; where there are none, its copies vote.
         core: (L,) residues that more than half of the models have.
     """
 
@@ -57,7 +56,6 @@ class Consensus:
 def consensus(
     mutual: NDArray[np.floating],
     judged: NDArray[np.floating],
-    groups: Sequence[str] | None = None,
     *,
     sharpness: float = SHARPNESS,
     judge_votes: float = JUDGE_VOTES,
@@ -68,32 +66,28 @@ def consensus(
     Args:
         mutual: (N, N, L) of ``mutual_lddt``.
         judged: (N, L) CA lDDT in [0, 1] that the judge expects, NaN where a model has no such residue.
-        groups: who made each model, empty where that is not known.
         sharpness, judge_votes, alike: the constants, for those who choose them.
     """
     present = np.isfinite(judged)
-    kin = kindred(mutual, groups, alike)
+    copies = copies_of(mutual, alike)
     trust = np.array([row[has].mean() if has.any() else 0.0 for row, has in zip(judged, present, strict=True)])
-    voters = ~kin | (kin.all(1)[:, None] & ~np.eye(len(kin), dtype=np.bool_))
-    weight = voters * (trust**sharpness / kin.sum(1))[None, :]
+    voters = ~copies | (copies.all(1)[:, None] & ~np.eye(len(copies), dtype=np.bool_))
+    weight = voters * (trust**sharpness / copies.sum(1))[None, :]
     total = np.einsum("ij,ijr->ir", weight, np.isfinite(mutual))
     voted = np.einsum("ij,ijr->ir", weight, np.nan_to_num(mutual))
     agreement = np.divide(voted, total, out=np.full(judged.shape, np.nan), where=total > 0)
     agreement = np.where(present, agreement, np.nan)
-    independent = float((1.0 / kin.sum(1)).sum()) - 1.0
+    independent = float((1.0 / copies.sum(1)).sum()) - 1.0
     blend = (judge_votes * judged + independent * agreement) / max(judge_votes + independent, 1e-9)
-    return Consensus(agreement, np.where(np.isfinite(agreement), blend, judged), (~kin).sum(1), present.mean(0) > 0.5)
+    return Consensus(
+        agreement, np.where(np.isfinite(agreement), blend, judged), (~copies).sum(1), present.mean(0) > 0.5
+    )
 
 
-def kindred(mutual: NDArray[np.floating], groups: Sequence[str] | None, alike: float = ALIKE) -> NDArray[np.bool_]:
-    """(N, N) which models share a vote; each with itself."""
+def copies_of(mutual: NDArray[np.floating], alike: float = ALIKE) -> NDArray[np.bool_]:
+    """(N, N) which models are copies of each other; each of itself."""
     near = similarity(mutual)
-    copies = (0.5 * (near + near.T) > alike) | np.eye(len(near), dtype=np.bool_)
-    if groups is None or len(set(groups)) < 2:
-        return copies
-    names = np.array(groups)
-    unknown = names == ""
-    return np.where(unknown[:, None] & unknown[None, :], copies, names[:, None] == names[None, :])
+    return (0.5 * (near + near.T) > alike) | np.eye(len(near), dtype=np.bool_)
 
 
 def similarity(mutual: NDArray[np.floating]) -> NDArray[np.float64]:

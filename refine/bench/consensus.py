@@ -10,12 +10,12 @@ import numpy as np
 from refine.accuracy.consensus import consensus, mutual_lddt
 from refine.bench.scoring import ScoreTask
 from refine.bench.statistics import SEED
-from refine.ranking import JudgedModel, on_one_sequence, server_group
+from refine.ranking import JudgedModel, on_one_sequence
 from refine.settings import from_dict
 from refine.structure.prepare import prepare
 
 COLUMNS = ("consensus", "judge_consensus", "shuffled_consensus")
-"""Mean CA lDDT to the other decoys, each group one vote; with the judge (``accuracy.consensus``); the control, the
+"""Mean CA lDDT to the other decoys, copies sharing a vote; with the judge (``accuracy.consensus``); the control, the
 agreement alone with weights of votes by the judge's values of other decoys. In points.
 """
 FEWEST = 3
@@ -45,22 +45,22 @@ def _judged(task: ScoreTask, row: Mapping[str, Any]) -> JudgedModel:
         task.decoy.path, model=settings.model, freeze=settings.freeze, keep_hands=settings.keep_hands
     ).protein
     judged = np.array(row.get("judged") or np.ones(len(protein)), np.float64)
-    return JudgedModel(task.decoy.path, protein, judged, server_group(task.decoy.name))
+    return JudgedModel(task.decoy.path, protein, judged)
 
 
 def _scores(models: Sequence[JudgedModel], *, with_judge: bool) -> list[dict[str, float]]:
     """Columns of each model, in order; none for one that is refused as another protein's."""
     ca, judged, refused = on_one_sequence(models)
     kept = [model for model in models if model.path not in refused]
-    mutual, groups = mutual_lddt(ca), [model.group for model in kept]
-    plain = consensus(mutual, judged, groups, sharpness=0.0)
+    mutual = mutual_lddt(ca)
+    plain = consensus(mutual, judged, sharpness=0.0)
     columns = {"consensus": plain.score(plain.agreement)}
     if with_judge:
-        result = consensus(mutual, judged, groups)
+        result = consensus(mutual, judged)
         columns["judge_consensus"] = result.score(result.expected)
         means = np.nanmean(judged, 1)
         others = np.random.default_rng(SEED).permutation(means)
-        shuffled = consensus(mutual, judged * (others / means)[:, None], groups)
+        shuffled = consensus(mutual, judged * (others / means)[:, None])
         columns["shuffled_consensus"] = shuffled.score(shuffled.agreement)
     of = {model.path: {name: 100.0 * float(v[k]) for name, v in columns.items()} for k, model in enumerate(kept)}
     return [of.get(model.path, {}) for model in models]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refine.accuracy.consensus import JUDGE_VOTES, consensus, kindred, mutual_lddt
+from refine.accuracy.consensus import JUDGE_VOTES, consensus, mutual_lddt
 from refine.assess.lddt import lddt
 from tests.proteins import chain_backbone, torsions
 
@@ -59,17 +59,6 @@ def test_copies_of_a_model_gain_no_votes() -> None:
     np.testing.assert_allclose(many.expected[:4], few.expected, atol=1e-6)
     np.testing.assert_allclose(many.expected[4], few.expected[2], atol=1e-6)
     assert many.voters[2] == few.voters[2] == 3
-
-
-def test_models_of_one_group_share_a_vote_and_do_not_vote_for_each_other() -> None:
-    ca = np.stack([near(0.5, 0), near(0.6, 1), near(1.0, 2), near(1.1, 3)])
-    mutual = mutual_lddt(ca)
-    grouped = consensus(mutual, flat(4), ["x", "x", "y", ""], sharpness=0.0)
-    np.testing.assert_allclose(grouped.agreement[0], (mutual[0, 2] + mutual[0, 3]) / 2, atol=1e-6)
-    shared = ((mutual[2, 0] + mutual[2, 1]) / 2 + mutual[2, 3]) / 2
-    np.testing.assert_allclose(grouped.agreement[2], shared, atol=1e-6)
-    assert grouped.voters.tolist() == [2, 2, 3, 3]
-    assert kindred(mutual, ["x"] * 4).sum() == 4  # one group for all tells nothing
 
 
 def test_a_model_that_the_judge_trusts_has_more_to_say() -> None:
