@@ -40,7 +40,7 @@ class Consensus:
         agreement: (N, L) in [0, 1], mean CA lDDT to the models that vote; NaN also where none has that residue.
         expected: (N, L) in [0, 1], CA lDDT by judge and agreement; the judge's alone where there is no agreement.
         voters: (N,) models that are no copies of it; where there are none, its copies vote.
-        core: (L,) residues that more than half of the models have.
+        core: (L,) residues that more than half of the models have, copies taken as one.
     """
 
     agreement: NDArray[np.float64]
@@ -72,16 +72,17 @@ def consensus(
     copies = copies_of(mutual, alike)
     trust = np.array([row[has].mean() if has.any() else 0.0 for row, has in zip(judged, present, strict=True)])
     voters = ~copies | (copies.all(1)[:, None] & ~np.eye(len(copies), dtype=np.bool_))
-    weight = voters * (trust**sharpness / copies.sum(1))[None, :]
+    share = 1.0 / copies.sum(1)
+    weight = voters * (trust**sharpness * share)[None, :]
     total = np.einsum("ij,ijr->ir", weight, np.isfinite(mutual))
     voted = np.einsum("ij,ijr->ir", weight, np.nan_to_num(mutual))
     agreement = np.divide(voted, total, out=np.full(judged.shape, np.nan), where=total > 0)
     agreement = np.where(present, agreement, np.nan)
-    independent = float((1.0 / copies.sum(1)).sum()) - 1.0
+    independent = max(float(share.sum()) - 1.0, 0.0)
     blend = (judge_votes * judged + independent * agreement) / max(judge_votes + independent, 1e-9)
-    return Consensus(
-        agreement, np.where(np.isfinite(agreement), blend, judged), (~copies).sum(1), present.mean(0) > 0.5
-    )
+    expected = np.where(np.isfinite(agreement), blend, judged)
+    core = share @ present > 0.5 * share.sum() + 1e-9
+    return Consensus(agreement, expected, (~copies).sum(1), core)
 
 
 def copies_of(mutual: NDArray[np.floating], alike: float = ALIKE) -> NDArray[np.bool_]:

@@ -61,6 +61,12 @@ def test_copies_of_a_model_gain_no_votes() -> None:
     assert many.voters[2] == few.voters[2] == 3
 
 
+def test_copies_do_not_decide_which_residues_count() -> None:
+    ca, judged = np.stack([near(0.8, k) for k in (0, 1, 2, 2, 2)]), flat(5)
+    ca[:2, 30:], judged[:2, 30:] = np.nan, np.nan
+    assert consensus(mutual_lddt(ca), judged).core.tolist() == [True] * 30 + [False] * 10
+
+
 def test_a_model_that_the_judge_trusts_has_more_to_say() -> None:
     ca = np.stack([near(0.5, 0), near(0.5, 1), odd()])
     mutual, judged = mutual_lddt(ca), flat(3)
