@@ -98,7 +98,7 @@ def rank_files(
         else o
         for o in outcomes
     ]
-    return csv_text(COLUMNS, map(_line, enumerate(ranking, start=1))), outcomes, notes(ranking)
+    return csv_text(COLUMNS, [_line(placed) for placed in enumerate(ranking, start=1)]), outcomes, notes(ranking)
 
 
 def judged_model(path: Path, settings: RunSettings, networks: Networks) -> JudgedModel:

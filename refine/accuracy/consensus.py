@@ -71,7 +71,8 @@ def consensus(
     present = np.isfinite(judged)
     copies = copies_of(mutual, alike)
     trust = np.array([row[has].mean() if has.any() else 0.0 for row, has in zip(judged, present, strict=True)])
-    voters = ~copies | (copies.all(1)[:, None] & ~np.eye(len(copies), dtype=np.bool_))
+    only_copies = copies.all(1, keepdims=True)
+    voters = np.where(only_copies, ~np.eye(len(copies), dtype=np.bool_), ~copies)
     share = 1.0 / copies.sum(1)
     weight = voters * (trust**sharpness * share)[None, :]
     total = np.einsum("ij,ijr->ir", weight, np.isfinite(mutual))
