@@ -88,12 +88,20 @@ def bench_section(name: str, summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"Oracle, no result: {best}, {change(MAIN, of)} {MAIN.label}."
 
 
+MANY = (
+    "`consensus`, `judge_consensus` and the control `shuffled_consensus` (the judge's weights dealt out anew) look at "
+    "all decoys of the target, the native not among them; every other score, VoroMQA too, looks at one."
+)
+
+
 def rank_section(name: str, summary: Mapping[str, Any]) -> Iterator[str]:
     """Means over targets of every score column."""
     targets = ", ".join(f"{target} ({of['decoys']})" for target, of in summary["targets"].items())
     yield f"**{name}**, ranking of decoys without moving them, mean over {targets}:"
     if "note" in summary:
         yield summary["note"]
+    if "consensus" in summary["mean"]:
+        yield MANY
     head = ["score", "Spearman lDDT Cα", "Spearman GDT-TS", "top-1 loss GDT-TS", "rank of the native", "ROC AUC"]
     lines = [
         [column, *(number(of.get(key), 1 if key == "native_rank" else 2) for key in RANK_KEYS)]

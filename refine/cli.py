@@ -123,6 +123,11 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("--out", type=Path, help="csv file (default: standard output)")
     common(score)
 
+    rank = command(commands, "rank", "rank models of one protein by the judge and by their agreement", rank_models)
+    inputs(rank)
+    rank.add_argument("--out", type=Path, help="csv file (default: standard output)")
+    common(rank)
+
     explore = command(commands, "explore", "find other states of a model or a peptide, by dynamics", explore_command)
     explore_options(explore)
     states = command(commands, "states", "find metastable states of a trajectory or an ensemble", states_command)
@@ -295,6 +300,18 @@ def score_command(options: argparse.Namespace) -> int:
         write_output(options.out, text)
     else:
         sys.stdout.write(text)
+    return report(outcomes, quiet=True)
+
+
+def rank_models(options: argparse.Namespace) -> int:
+    from refine.ranking import rank_files
+
+    text, outcomes, notes = rank_files(options.inputs, settings_of(options), progress_for(options))
+    if options.out and text:
+        write_output(options.out, text)
+    else:
+        sys.stdout.write(text)
+    sys.stderr.write("".join(f"refine: {note}\n" for note in notes))
     return report(outcomes, quiet=True)
 
 

@@ -48,7 +48,7 @@ STAGES = (
     ("promotable",),
     ("promote",),
     ("batch", "many", "doctor"),
-    ("together",),
+    ("together", "ranking"),
     ("queue",),
     ("bench",),
     ("cli",),

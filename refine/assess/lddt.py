@@ -62,7 +62,7 @@ def lddt(
     if excluded is not None:
         present &= ~excluded[residue, slot]
     x, y = np.asarray(model[residue, slot], np.float64), np.asarray(native[residue, slot], np.float64)
-    i, j = _local_pairs(y, residue)
+    i, j = local_pairs(y, residue)
     reference = np.linalg.norm(y[i] - y[j], axis=-1)
     error = np.abs(np.linalg.norm(x[i] - x[j], axis=-1) - reference)
     kept = sum((error < tolerance).astype(np.float64) for tolerance in TOLERANCES) / len(TOLERANCES)
@@ -117,9 +117,7 @@ def swap_symmetric_atoms(
     return np.where(better[:, None, None], swapped, model)
 
 
-def _local_pairs(
-    points: NDArray[np.float64], residue: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def local_pairs(points: NDArray[np.float64], residue: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Index pairs i < j of atoms of different residues closer than the inclusion radius."""
     if len(points) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from refine.bench.consensus import add_consensus
 from refine.bench.decoys import Decoy
 from refine.bench.methods import bench_settings
 from refine.bench.result import DONE
@@ -69,7 +70,7 @@ def run_ranking(
             outcome = ended.answer or ended.error.strip().splitlines()[-1]
             tell(f"[{count}/{len(tasks)} {time.monotonic() - began:.0f} s] {outcome}")
     rows = [row for row in map(read_score, tasks) if row is not None]
-    done = [row for row in rows if row["status"] == DONE]
+    done = add_consensus(tasks, [row for row in rows if row["status"] == DONE])
     targets = {
         name: target_summary([r for r in done if r["target"] == name], ranking.near)
         for name in sorted({r["target"] for r in done})

@@ -31,9 +31,12 @@ from refine.structure.read import read_structure
 
 SCORES = "scores"
 VOROMQA_SECONDS = 300
-FORMAT = 4
+FORMAT = 5
 QUALITY = ("clashscore", "ramachandran_favoured", "rotamer_outliers")
-HIGHER_IS_BETTER = ("confidence", "judge", "voromqa", "ramachandran_favoured", "compactness")
+HIGHER_IS_BETTER = (
+    "confidence", "judge", "voromqa", "ramachandran_favoured", "compactness",
+    "consensus", "judge_consensus", "shuffled_consensus",
+)  # fmt: skip
 """Of the score columns; of all others less is better."""
 
 
@@ -110,7 +113,8 @@ def scores(task: ScoreTask) -> dict[str, Any]:
     comparison = compare(protein, native_of(task.decoy.native))
     silent = [name for name, weight in settings.learned.items() if weight == 0]
     heard = dataclasses.replace(settings, learned={**settings.learned, **dict.fromkeys(silent, 1.0)})
-    score = Engine(protein, networks_of(settings), heard).score()
+    engine = Engine(protein, networks_of(settings), heard)
+    score = engine.score()
     columns: dict[str, float] = {name: value for name, value in score.terms.items() if name != "total"}
     columns = {"energy": score.terms["total"] - sum(columns.get(name, 0.0) for name in silent)} | columns
     columns["confidence"] = score.estimate.overall
@@ -120,7 +124,8 @@ def scores(task: ScoreTask) -> dict[str, Any]:
         columns["voromqa"] = voromqa(program, task.decoy.path)
     closeness = {"oligo_gdtts": comparison.gdt_ts, "oligo_gdtha": comparison.gdt_ha, "bb_lddt": comparison.lddt_ca}
     closeness |= {"lddt_no_stereochecks": comparison.lddt, "tm_score": comparison.tm_score}
-    return {"residues": len(protein), "closeness": closeness, "scores": columns}
+    judged = None if engine.applied is None else engine.applied.judged(engine.coords)[0].cpu().numpy().round(4).tolist()
+    return {"residues": len(protein), "closeness": closeness, "scores": columns, "judged": judged}
 
 
 def radius_of_gyration(protein: Protein) -> float:

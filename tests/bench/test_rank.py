@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from refine.bench.consensus import COLUMNS, add_consensus
 from refine.bench.decoys import find_decoys
 from refine.bench.rank import SUMMARY, RankingBench, run_ranking, target_summary
 from refine.bench.scoring import scores
@@ -46,12 +47,33 @@ def test_a_folder_of_decoys_is_scored_and_ranked(decoys: Path, tmp_path: Path) -
     energy = of["columns"]["energy"]
     assert energy["spearman_bb_lddt"] > 0.7 and energy["native_rank"] == 1.0 and energy["roc_auc"] > 0.7
     assert energy["top1_loss_oligo_gdtts"] >= 0
-    assert {"sterics", "ramachandran", "clashscore", "compactness", "confidence"} <= set(of["columns"])
+    assert {"sterics", "ramachandran", "clashscore", "compactness", "confidence", "consensus"} <= set(of["columns"])
+    assert of["columns"]["consensus"]["spearman_bb_lddt"] > 0.7 and "judge_consensus" not in of["columns"]
     assert "likelihood" not in of["columns"]
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "scores").rglob("*.json")}
     again = run_ranking(ranking, resume=True)
     assert {p: p.stat().st_mtime_ns for p in before} == before and again["targets"] == summary["targets"]
     assert json.loads((tmp_path / "out" / SUMMARY).read_text())["label"] == "test"
+
+
+def test_consensus_is_of_the_decoys_alone(decoys: Path, tmp_path: Path) -> None:
+    """The native does not vote, and the judge's part is there where networks are."""
+    tasks = RankingBench(find_decoys(decoys), RunSettings(networks="none"), tmp_path / "out").tasks()
+    plain = [
+        {"target": "one", "decoy": t.decoy.name, "native": t.decoy.is_native, "scores": {}, "judged": None}
+        for t in tasks
+    ]
+    length = len(read_structure(NATIVE).protein)
+    judged = [row | {"judged": [0.9 - 0.1 * k] * length} for k, row in enumerate(plain)]
+    scores_of = {row["decoy"]: row["scores"] for row in add_consensus(tasks, judged)}
+    assert scores_of["native"] == {} and set(scores_of["decoy1"]) == set(COLUMNS)
+    without = [row for row in judged if not row["native"]]
+    assert {row["decoy"]: row["scores"] for row in add_consensus(tasks, without)} == {
+        name: values for name, values in scores_of.items() if name != "native"
+    }
+    by_likeness = {row["decoy"]: row["scores"] for row in add_consensus(tasks, plain)}
+    assert set(by_likeness["decoy1"]) == {"consensus"}
+    assert by_likeness["decoy1"]["consensus"] > by_likeness["decoy6"]["consensus"]
 
 
 def test_a_learned_term_that_the_run_switches_off_is_judged_too(decoys: Path, tmp_path: Path) -> None:
@@ -63,7 +85,9 @@ def test_a_learned_term_that_the_run_switches_off_is_judged_too(decoys: Path, tm
     by_weight = {}
     for weight in (0.0, 1.0):
         settings = RunSettings(networks=str(tmp_path / "nets"), learned={"likelihood": weight})
-        by_weight[weight] = scores(RankingBench((decoy,), settings, tmp_path / "out").tasks()[0])["scores"]
+        values = scores(RankingBench((decoy,), settings, tmp_path / "out").tasks()[0])
+        by_weight[weight] = values["scores"]
+        assert 100 * np.mean(values["judged"]) == pytest.approx(values["scores"]["judge"], abs=0.01)
     off, on = by_weight[0.0], by_weight[1.0]
     assert off["likelihood"] == pytest.approx(on["likelihood"]) and off["likelihood"] > 1.0
     assert off["energy"] == pytest.approx(on["energy"] - on["likelihood"], abs=0.01)
