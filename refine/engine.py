@@ -152,15 +152,20 @@ class Engine:
     @property
     def _mover(self) -> Prior | None:
         """The mover, where the networks have one and the settings let it move."""
-        return self.networks.mover if self.networks is not None and self.settings.mover else None
+        return self.networks.mover if self.networks is not None and self.settings.mover > 0 else None
 
     @property
     def far_drift(self) -> FreeEnergy:
         """``drift`` with the mover beside the priors, for structures that are not near-native."""
         if self.networks is None or self._mover is None:
             return self.drift
-        movers = dataclasses.replace(self.networks, priors=(*self.networks.priors, self._mover))
-        return self.drift.replacing(learned_terms(AppliedNetworks(movers, self.system, self.settings.whole)))
+        priors, own = self.networks.priors, self.settings.mover
+        if own == 1.0:
+            priors = ()
+        movers = dataclasses.replace(self.networks, priors=(*priors, self._mover))
+        shares = *((1.0 - own) / len(priors) for _ in priors), own
+        applied = AppliedNetworks(movers, self.system, self.settings.whole, shares=shares)
+        return self.drift.replacing(learned_terms(applied))
 
     def _long_range(self) -> tuple[Term, ...]:
         """The terms of F_LR; what can be charged is found once, in the input."""

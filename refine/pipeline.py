@@ -242,7 +242,8 @@ class Run:
         fit = self.fitting(start)
         if self.engine.nearly_right:
             drift = start.near_native_drift
-            plan = dataclasses.replace(plan, steps=min(plan.steps, settings.length.steps))
+            steps, fraction = min(plan.steps, settings.length.steps), min(plan.fraction, settings.length.fraction)
+            plan = dataclasses.replace(plan, steps=steps, fraction=fraction)
         else:  # a thousand steps of sixteen replicas are too many for the mover
             drift = start.far_drift if fit is None else start.drift
         if fit is not None:

@@ -15,7 +15,7 @@ from refine.finishing.settings import FinishSettings
 from refine.networks.weights import DEFAULT_MODEL
 from refine.physics.conditions import Conditions
 from refine.propagation.settings import PropagationSettings
-from refine.settings_checks import at_least, at_most, finite, one_of
+from refine.settings_checks import at_least, at_most, finite, one_of, within
 from refine.settings_file import build_settings, read_toml
 
 LEARNED_WEIGHTS = {"prior": 1.0, "mediated": 0.2, "likelihood": 0.3}
@@ -50,7 +50,8 @@ class RunSettings:
         first: what is model 1: ``average`` (the mean of the ensemble, its bonds restored) or ``energy`` (the lowest,
             whatever it is).
         learned: weights of the learned energy terms by term name, 1 for one that is not named; 0 switches a term off.
-        mover: where the networks have a mover, it moves with the priors what is not near-native.
+        mover: the mover's part (0–1), where the networks have one, in where structures that are not near-native are
+            moved; the priors share the rest.
         likelihood_moves: the likelihood of identities exerts a force, too. It ranks structures in any case; its force
             costs a quarter of a run's time and changed nothing on 29 targets (benchmarks/LOG.md, entry 61).
         length: how much of its proposed way a run goes, by how far the priors want to move the input. Where that is
@@ -78,7 +79,7 @@ class RunSettings:
     first: str = "average"
     learned: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(LEARNED_WEIGHTS))
     likelihood_moves: bool = False
-    mover: bool = True
+    mover: float = 0.5
     whole: bool = True
     length: LengthSettings = dataclasses.field(default_factory=LengthSettings)
     energy: EnergySettings = dataclasses.field(default_factory=EnergySettings)
@@ -93,6 +94,7 @@ class RunSettings:
             at_least(name, getattr(self, name), least)
         for name, most in (("seed", 2**63 - 1), ("models", 1000), ("workers", 1024)):
             at_most(name, getattr(self, name), most)
+        within("mover", self.mover, 0, 1)
         for name, weight in self.learned.items():
             one_of("learned", name, LEARNED_WEIGHTS)
             finite(f"learned.{name}", weight)
@@ -132,12 +134,13 @@ class RunSettings:
 
 
 def fast(settings: RunSettings) -> RunSettings:
-    """``settings`` for one model: longer and fewer steps, without the mover, and a minimisation without solvent."""
+    """``settings`` for one model: longer and fewer steps, by the mover alone, and a minimisation without solvent."""
     return dataclasses.replace(
         settings,
         models=1,
-        mover=False,
-        propagation=dataclasses.replace(settings.propagation, fraction=0.6, steps=8),
+        mover=1.0,
+        propagation=dataclasses.replace(settings.propagation, fraction=0.85, steps=5),
+        length=dataclasses.replace(settings.length, fraction=0.6),
         finishing=dataclasses.replace(settings.finishing, solvent=False),
     )
 

@@ -19,6 +19,7 @@ from refine.engine import Engine
 from refine.ensemble.candidates import Ranking
 from refine.errors import EngineError, InputError
 from refine.finishing.settings import FinishSettings
+from refine.networks.prior import Prior
 from refine.networks.weights import load_networks
 from refine.pipeline import finish_file, refine_file, score_file
 from refine.progress import Event, Progress
@@ -314,21 +315,27 @@ def test_an_interrupted_input_stands_in_the_table_of_runs(tmp_path: Path) -> Non
     assert [row["input"] for row in rows] == ["a.pdb", "b.pdb"] and "interrupted" in rows[1]["message"]
 
 
-def test_the_mover_moves_with_the_priors_and_takes_part_in_no_score(piece: Path) -> None:
+def test_the_mover_moves_by_its_share_and_takes_part_in_no_score(piece: Path) -> None:
     protein, settings = prepare(piece).protein, RunSettings(device="cpu")
     networks = load_networks()
     assert networks.mover is not None
-    alone = Engine(protein, dataclasses.replace(networks, mover=None), settings)
-    with_mover = Engine(protein, networks, settings)
-    three = Engine(
-        protein, dataclasses.replace(networks, priors=(*networks.priors, networks.mover), mover=None), settings
-    )
-    x = alone.coords
-    forces = {
-        name: engine.far_drift.at(x).forces(x)[0]
-        for name, engine in (("two", alone), ("moved", with_mover), ("three", three))
-    }
-    assert torch.equal(forces["moved"], forces["three"]) and not torch.allclose(
-        forces["moved"], forces["two"], atol=1e-3
-    )
-    assert with_mover.score().terms == alone.score().terms and with_mover.wanted_move == alone.wanted_move
+
+    def forces(engine: Engine) -> torch.Tensor:
+        return engine.far_drift.at(engine.coords).forces(engine.coords)[0]
+
+    def shared(share: float) -> Engine:
+        return Engine(protein, networks, dataclasses.replace(settings, mover=share))
+
+    def of(*priors: Prior) -> Engine:
+        return Engine(protein, dataclasses.replace(networks, priors=priors, mover=None), settings)
+
+    two, mover = networks.priors, networks.mover
+    assert torch.equal(forces(shared(0.0)), forces(of(*two)))
+    assert torch.equal(forces(shared(1.0)), forces(of(mover)))
+    torch.testing.assert_close(forces(shared(1 / 3)), forces(of(*two, mover)), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(forces(shared(0.5)), forces(of(*two, mover, mover)), atol=1e-3, rtol=1e-3)
+    assert not torch.allclose(forces(shared(0.5)), forces(shared(1 / 3)), atol=1e-2)
+    assert shared(0.5).score().terms == of(*two).score().terms
+    assert shared(0.5).wanted_move == of(*two).wanted_move
+    with pytest.raises(InputError, match="mover"):
+        RunSettings(mover=1.5)

@@ -83,10 +83,22 @@ class AppliedNetworks:
         whole: take the displacement towards the native laid onto the whole model, with the scales that the density has
             for the residue's region; False takes the region's displacement too.
         near_native: read displacements as for near-native structures, where the networks have a read-out for them.
+        shares: of the priors in what they say together, adding up to 1; equal ones if None.
     """
 
-    def __init__(self, networks: Networks, system: System, whole: bool = True, *, near_native: bool = False) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        system: System,
+        whole: bool = True,
+        *,
+        near_native: bool = False,
+        shares: tuple[float, ...] | None = None,
+    ) -> None:
         self.networks, self.system, self.whole = networks, system, whole
+        equal = (1.0 / len(networks.priors),) * len(networks.priors)
+        self.shares = torch.tensor(equal if shares is None else shares, device=system.device)
+        assert len(self.shares) == len(networks.priors), self.shares
         self.readout = networks.near_native if near_native and whole else None
         breaks = torch.cat(
             (torch.zeros(1, dtype=torch.int64, device=system.device), (~system.bonded[:-1]).long().cumsum(0))
@@ -145,26 +157,31 @@ class AppliedNetworks:
         region = outputs[0].region
 
         def mean(values: list[Tensor]) -> Tensor:
-            return torch.stack(values).mean(0)
+            return _shared(values, self.shares)
 
         shifts, turns = (list(v) for v in zip(*(o.motion(whole=self.whole) for o in outputs), strict=True))
         shift, turn = mean(shifts), mean(turns)
         if self.readout is not None:
             shift = self.readout([o.hidden for o in outputs])
-        spread = torch.stack(shifts).var(0, unbiased=False).sum(-1)
+        spread = mean([((each - mean(shifts)) ** 2).sum(-1) for each in shifts])
         now = _pair_distances(coords, region.index)
         return Fields(
             place=to_global(region.rot, region.origin, shift),
-            shift_b=_scale(outputs, "shift_log_b", spread),
+            shift_b=self._scale(outputs, "shift_log_b", spread),
             rot=region.rot @ rotation_from_vector(turn),
-            turn_b=_scale(outputs, "turn_log_b", None),
+            turn_b=self._scale(outputs, "turn_log_b", None),
             index=region.index,
             envelope=region.envelope,
             distances=now + mean([o.delta for o in outputs]),
-            distance_b=_scale(outputs, "delta_log_b", None),
+            distance_b=self._scale(outputs, "delta_log_b", None),
             lddt=mean([o.lddt for o in outputs]),
             disagreement=spread.sqrt(),
         )
+
+    def _scale(self, outputs: list[PriorOutput], name: str, extra: Tensor | None) -> Tensor:
+        """Scales of the mixture of networks: root mean square, widened by their disagreement."""
+        square = _shared([torch.exp(2 * getattr(o, name)) for o in outputs], self.shares)
+        return (square if extra is None else square + extra / 3).sqrt()
 
     def judged(self, coords: Tensor) -> Tensor:
         """Expected CA lDDT (R, L) in [0, 1], without gradient: by the judge, or by the priors where there is none."""
@@ -199,10 +216,9 @@ class AppliedNetworks:
         )
 
 
-def _scale(outputs: list[PriorOutput], name: str, extra: Tensor | None) -> Tensor:
-    """Scales of the mixture of networks: root mean square, widened by their disagreement."""
-    square = torch.stack([torch.exp(2 * getattr(o, name)) for o in outputs]).mean(0)
-    return (square if extra is None else square + extra / 3).sqrt()
+def _shared(values: list[Tensor], shares: Tensor) -> Tensor:
+    """Mean of what several networks say, each with its share."""
+    return torch.einsum("n,n...->...", shares.to(values[0].dtype), torch.stack(values))
 
 
 def _pair_distances(coords: Tensor, index: Tensor) -> Tensor:

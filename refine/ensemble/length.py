@@ -20,19 +20,21 @@ class LengthSettings:
         least: that part where the priors would move the CA atoms of the input by ``near`` (Å, mean) or less.
         near, far: Å, between which the part rises in proportion; from ``far`` on the whole way is gone. 0.05 is usual
             for AlphaFold2's models, 0.13 and more for models of the 2010s and for perturbed crystal structures.
-        steps: of the propagation, at most, where the way is shortened: later ones lead astray there (entry 52).
+        steps, fraction: of the propagation, at most, where the way is shortened: later ones lead astray there (52).
     """
 
     least: float = 0.5
     near: float = 0.08
     far: float = 0.11
     steps: int = 8
+    fraction: float = 0.4
 
     def __post_init__(self) -> None:
         within("length.least", self.least, 0, 1)
         at_least("length.near", self.near, 0)
         above("length.far", self.far, self.near)
         at_least("length.steps", self.steps, 0)
+        within("length.fraction", self.fraction, 0, 1)
 
     def of(self, move: float) -> float:
         """The part of the way, in [least, 1], for an input that the priors would move by ``move`` Å."""

@@ -24,6 +24,8 @@ EVERY, UPDATES = 5, 200
 """Steps from update to update, and how many there are."""
 KEPT_STEPS = 200
 """Steps after the last update, at least."""
+FRACTION = 0.4
+"""The longest part of the way that a step of an ensemble makes: longer ones leave it colder."""
 _RATE, _SLOWING = 0.1, 200.0
 """First step in kT of a knot that nothing lies at and something should; updates after which steps are half of it."""
 _FLOOR = 0.2 / KNOTS
@@ -105,6 +107,7 @@ def ensemble_plan(plan: PropagationSettings) -> PropagationSettings:
         noise=NOISE if plan.noise is None else plan.noise,
         schedule="constant",
         steps=max(plan.steps, EVERY * UPDATES + KEPT_STEPS),
+        fraction=min(plan.fraction, FRACTION),
         refresh_every=max(plan.refresh_every, EVERY),
         keep_every=max(plan.keep_every, EVERY),
     )

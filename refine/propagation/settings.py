@@ -45,9 +45,9 @@ class PropagationSettings:
 
     method: str = "preconditioned"
     replicas: int = 1
-    steps: int = 14
+    steps: int = 12
     step_size: float = 0.01
-    fraction: float = 0.4
+    fraction: float = 0.7
     noise: float | None = None
     max_step: float = 0.3
     sweeps: int = 4
