@@ -13,8 +13,9 @@ from openmm import unit
 
 from refine.errors import EngineError
 from refine.finishing.settings import FinishSettings
+from refine.finishing.torsions import methyl_force, ramachandran_force
 from refine.physics.forcefield import KJ_PER_KCAL, NM_PER_ANGSTROM, ForceFieldSystem
-from refine.physics.forces import BONDED, NONBONDED, SOFT, SOLVENT
+from refine.physics.forces import BONDED, NONBONDED, RAMACHANDRAN, SOFT, SOLVENT
 from refine.structure.peptides import cis_peptides, strained_trans
 from refine.structure.protein import Protein
 
@@ -28,7 +29,7 @@ GUARD = 50.0
 """How many times harder the backbone of guarded residues is held than N, C, O of others, and at least as hard as CA."""
 _ELSEWHERE = 50.0  # Å
 _RESTRAINT, _FREE = "restraint_k", "restraint_flat"
-_OMEGA_K = 20.0 * KJ_PER_KCAL  # a backbone held at its CA can twist its peptides, and the force field alone lets it
+_OMEGA_K = 30.0 * KJ_PER_KCAL  # a backbone held at its CA can twist its peptides, and the force field alone lets it
 _OMEGA_K_STRAINED = 100.0 * KJ_PER_KCAL
 """Of strained trans peptides: more than the force field's barrier, behind which they would go cis."""
 _AROUND_STRAINED = 2
@@ -104,8 +105,10 @@ class Relaxer:
         self._forcefield = ForceFieldSystem(protein, mobile, ph=settings.ph, solvent=settings.solvent)
         self._restraint = self._backbone_restraint(mobile)
         self._omega = self._peptide_restraint(protein)
+        if settings.ramachandran > 0:
+            self._forcefield.system.addForce(ramachandran_force(protein, self._forcefield, settings.ramachandran))
         self.platform, self._context = self._forcefield.open(
-            settings.device, settings.threads, (self._restraint, self._omega)
+            settings.device, settings.threads, (self._restraint, self._omega, methyl_force(self._forcefield))
         )
 
     def _peptide_restraint(self, protein: Protein) -> openmm.PeriodicTorsionForce:
@@ -136,13 +139,14 @@ class Relaxer:
             force.addParticle(particle, (0.0, 0.0, 0.0, 0.0))
         return force
 
-    def _ladder(self, settled: bool) -> tuple[_Step, ...]:
+    def _ladder(self, *, settled: bool, refined: bool) -> tuple[_Step, ...]:
+        bonded = (BONDED, RAMACHANDRAN) if refined and self.settings.ramachandran > 0 else (BONDED,)
         if settled:
-            return (_Step("gas", (BONDED, NONBONDED), 0.5, 60, 10.0),)
+            return (_Step("gas", (*bonded, NONBONDED), 0.5, 60, 10.0),)
         steps = (
-            _Step("soft", (BONDED, SOFT), 0.0, 60, 30.0),
-            _Step("gas", (BONDED, NONBONDED), 0.5, 120, 10.0),
-            _Step("solvent", (BONDED, NONBONDED, SOLVENT), 1.0, self.settings.max_iterations, 10.0),
+            _Step("soft", (*bonded, SOFT), 0.0, 60, 30.0),
+            _Step("gas", (*bonded, NONBONDED), 0.5, 120, 10.0),
+            _Step("solvent", (*bonded, NONBONDED, SOLVENT), 1.0, self.settings.max_iterations, 10.0),
         )
         return steps if self.with_solvent else steps[:2]
 
@@ -188,7 +192,7 @@ class Relaxer:
         """
         try:
             self._aim_at(protein, guarded, kept, restored, refined)
-            return self._steps(protein, deadline, settled)
+            return self._steps(protein, deadline, self._ladder(settled=settled, refined=refined))
         except openmm.OpenMMException as error:
             raise EngineError(f"OpenMM failed: {error}", remedy='Use device = "cpu" in [finishing]') from error
 
@@ -208,11 +212,11 @@ class Relaxer:
         self._context.setParameter(_RESTRAINT, hold * KJ_PER_KCAL / NM_PER_ANGSTROM**2)
         self._context.setParameter(_FREE, free * NM_PER_ANGSTROM)
 
-    def _steps(self, protein: Protein, deadline: float, settled: bool) -> list[Stage]:
+    def _steps(self, protein: Protein, deadline: float, ladder: tuple[_Step, ...]) -> list[Stage]:
         x = self._forcefield.positions(protein)
         self._forget(x)
         stages: list[Stage] = []
-        for step in self._ladder(settled):
+        for step in ladder:
             if time.monotonic() >= deadline:
                 there = (protein.coords[0], protein.oxt[0], protein.rider_places())
                 stages.append(Stage(step.name, *there, np.nan, np.nan, 0, 0.0, "time"))
