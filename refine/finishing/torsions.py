@@ -1,4 +1,9 @@
-"""Torsion energies that finishing adds to the force field: densities of backbone torsions, staggered methyl groups."""
+"""Torsion energies that finishing adds to the force field for backbones that the propagation has refined: densities of
+phi and psi, staggered methyl groups.
+
+The input is relaxed without them: it is what the propagation begins from, and with them complete runs ended 0.08 ± 0.06
+GDT-HA lower (18 targets; benchmarks/LOG.md).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from numpy.typing import NDArray
 
 from refine.constants import BOLTZMANN
 from refine.physics.forcefield import KJ_PER_KCAL, ForceFieldSystem
-from refine.physics.forces import RAMACHANDRAN
+from refine.physics.forces import TORSIONS
 from refine.structure.protein import Protein
 from refine.structure.reference import ramachandran
 
@@ -40,7 +45,7 @@ def ramachandran_maps(weight: float) -> NDArray[np.float64]:
 
 
 def ramachandran_force(protein: Protein, forcefield: ForceFieldSystem, weight: float) -> openmm.CMAPTorsionForce:
-    """A map for each residue of the system that is bonded to two others of it, in the group ``RAMACHANDRAN``."""
+    """A map for each residue of the system that is bonded to two others of it, in the group ``TORSIONS``."""
     force = openmm.CMAPTorsionForce()
     for values in ramachandran_maps(weight):
         force.addMap(len(values), values.T.ravel().tolist())  # phi runs first
@@ -51,12 +56,12 @@ def ramachandran_force(protein: Protein, forcefield: ForceFieldSystem, weight: f
         phi = (p[i - 1, 2], p[i, 0], p[i, 1], p[i, 2])
         psi = (p[i, 0], p[i, 1], p[i, 2], p[i + 1, 0])
         force.addTorsion(int(kind[i]), *(int(a) for a in (*phi, *psi)))
-    force.setForceGroup(RAMACHANDRAN)
+    force.setForceGroup(TORSIONS)
     return force
 
 
 def methyl_force(forcefield: ForceFieldSystem) -> openmm.PeriodicTorsionForce:
-    """Threefold torsions that hold the hydrogens of methyl groups staggered."""
+    """Threefold torsions that hold the hydrogens of methyl groups staggered, in the group ``TORSIONS``."""
     atoms = list(forcefield.topology.atoms())
     bonded: list[list[int]] = [[] for _ in atoms]
     for one, other in forcefield.topology.bonds():
@@ -70,4 +75,5 @@ def methyl_force(forcefield: ForceFieldSystem) -> openmm.PeriodicTorsionForce:
             behind = min(a for a in bonded[axis] if a != carbon)
             for hydrogen in hydrogens:
                 force.addTorsion(behind, axis, carbon, hydrogen, 3, 0.0, _METHYL_K)
+    force.setForceGroup(TORSIONS)
     return force

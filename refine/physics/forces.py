@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import openmm
 
-BONDED, NONBONDED, SOFT, SOLVENT, BIAS, RAMACHANDRAN = 0, 1, 2, 3, 4, 5
+BONDED, NONBONDED, SOFT, SOLVENT, BIAS, TORSIONS = 0, 1, 2, 3, 4, 5
 """Force groups: bonded terms and restraints, Lennard-Jones and charges, soft spheres, generalised Born solvent, what
-steers dynamics, densities of backbone torsions.
+steers dynamics, torsions of refined backbones.
 """
 _SOFT_K = 1.0e4
 """kJ/(mol nm^2)."""
