@@ -30,7 +30,7 @@ GUARD = 50.0
 _ELSEWHERE = 50.0  # Å
 _RESTRAINT, _FREE = "restraint_k", "restraint_flat"
 _OMEGA_K = 20.0 * KJ_PER_KCAL
-_OMEGA_K_REFINED = 30.0 * KJ_PER_KCAL  # a backbone held at its CA can twist its peptides, and the force field lets it
+_OMEGA_K_REFINED = 40.0 * KJ_PER_KCAL  # a backbone held at its CA can twist its peptides, and the force field lets it
 _OMEGA_K_STRAINED = 100.0 * KJ_PER_KCAL
 """Of strained trans peptides: more than the force field's barrier, behind which they would go cis."""
 _AROUND_STRAINED = 2
