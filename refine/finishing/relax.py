@@ -13,8 +13,9 @@ from openmm import unit
 
 from refine.errors import EngineError
 from refine.finishing.settings import FinishSettings
+from refine.finishing.torsions import methyl_force, ramachandran_force
 from refine.physics.forcefield import KJ_PER_KCAL, NM_PER_ANGSTROM, ForceFieldSystem
-from refine.physics.forces import BONDED, NONBONDED, SOFT, SOLVENT
+from refine.physics.forces import BONDED, NONBONDED, SOFT, SOLVENT, TORSIONS
 from refine.structure.peptides import cis_peptides, strained_trans
 from refine.structure.protein import Protein
 
@@ -28,7 +29,8 @@ GUARD = 50.0
 """How many times harder the backbone of guarded residues is held than N, C, O of others, and at least as hard as CA."""
 _ELSEWHERE = 50.0  # Å
 _RESTRAINT, _FREE = "restraint_k", "restraint_flat"
-_OMEGA_K = 20.0 * KJ_PER_KCAL  # a backbone held at its CA can twist its peptides, and the force field alone lets it
+_OMEGA_K = 20.0 * KJ_PER_KCAL
+_OMEGA_K_REFINED = 40.0 * KJ_PER_KCAL  # a backbone held at its CA can twist its peptides, and the force field lets it
 _OMEGA_K_STRAINED = 100.0 * KJ_PER_KCAL
 """Of strained trans peptides: more than the force field's barrier, behind which they would go cis."""
 _AROUND_STRAINED = 2
@@ -104,6 +106,9 @@ class Relaxer:
         self._forcefield = ForceFieldSystem(protein, mobile, ph=settings.ph, solvent=settings.solvent)
         self._restraint = self._backbone_restraint(mobile)
         self._omega = self._peptide_restraint(protein)
+        self._forcefield.system.addForce(methyl_force(self._forcefield))
+        if settings.ramachandran > 0:
+            self._forcefield.system.addForce(ramachandran_force(protein, self._forcefield, settings.ramachandran))
         self.platform, self._context = self._forcefield.open(
             settings.device, settings.threads, (self._restraint, self._omega)
         )
@@ -136,13 +141,14 @@ class Relaxer:
             force.addParticle(particle, (0.0, 0.0, 0.0, 0.0))
         return force
 
-    def _ladder(self, settled: bool) -> tuple[_Step, ...]:
+    def _ladder(self, *, settled: bool, refined: bool) -> tuple[_Step, ...]:
+        bonded = (BONDED, TORSIONS) if refined else (BONDED,)
         if settled:
-            return (_Step("gas", (BONDED, NONBONDED), 0.5, 60, 10.0),)
+            return (_Step("gas", (*bonded, NONBONDED), 0.5, 60, 10.0),)
         steps = (
-            _Step("soft", (BONDED, SOFT), 0.0, 60, 30.0),
-            _Step("gas", (BONDED, NONBONDED), 0.5, 120, 10.0),
-            _Step("solvent", (BONDED, NONBONDED, SOLVENT), 1.0, self.settings.max_iterations, 10.0),
+            _Step("soft", (*bonded, SOFT), 0.0, 60, 30.0),
+            _Step("gas", (*bonded, NONBONDED), 0.5, 120, 10.0),
+            _Step("solvent", (*bonded, NONBONDED, SOLVENT), 1.0, self.settings.max_iterations, 10.0),
         )
         return steps if self.with_solvent else steps[:2]
 
@@ -188,7 +194,7 @@ class Relaxer:
         """
         try:
             self._aim_at(protein, guarded, kept, restored, refined)
-            return self._steps(protein, deadline, settled)
+            return self._steps(protein, deadline, self._ladder(settled=settled, refined=refined))
         except openmm.OpenMMException as error:
             raise EngineError(f"OpenMM failed: {error}", remedy='Use device = "cpu" in [finishing]') from error
 
@@ -205,14 +211,15 @@ class Relaxer:
         hold, free = (s.refined_restraint, s.refined_flat_bottom) if refined else (s.restraint, s.flat_bottom)
         share = s.refined_share if refined else 1.0
         self._aim(protein, guarded, restored, share, kept, s.kept_side_chains / hold if hold > 0 else 0.0)
+        self._aim_peptides(protein, _OMEGA_K_REFINED if refined else _OMEGA_K)
         self._context.setParameter(_RESTRAINT, hold * KJ_PER_KCAL / NM_PER_ANGSTROM**2)
         self._context.setParameter(_FREE, free * NM_PER_ANGSTROM)
 
-    def _steps(self, protein: Protein, deadline: float, settled: bool) -> list[Stage]:
+    def _steps(self, protein: Protein, deadline: float, ladder: tuple[_Step, ...]) -> list[Stage]:
         x = self._forcefield.positions(protein)
         self._forget(x)
         stages: list[Stage] = []
-        for step in self._ladder(settled):
+        for step in ladder:
             if time.monotonic() >= deadline:
                 there = (protein.coords[0], protein.oxt[0], protein.rider_places())
                 stages.append(Stage(step.name, *there, np.nan, np.nan, 0, 0.0, "time"))
@@ -238,12 +245,11 @@ class Relaxer:
         kept: frozenset[int],
         kept_share: float,
     ) -> None:
-        """Set the restraints to the positions and peptide isomers of this model; N, C, O feel ``share`` of what CA
-        does, side chains of ``kept`` residues ``kept_share``. Where a trans peptide is strained, what lies around it
-        may move to make it flat.
+        """Set the restraints to the positions of this model; N, C, O feel ``share`` of what CA does, side chains of
+        ``kept`` residues ``kept_share``. Where a trans peptide is strained, what lies around it may move to make it
+        flat.
         """
-        cis, strained = cis_peptides(protein), strained_trans(protein)
-        ends = np.flatnonzero(strained)[:, None] + np.arange(1 - _AROUND_STRAINED, 1 + _AROUND_STRAINED)
+        ends = np.flatnonzero(strained_trans(protein))[:, None] + np.arange(1 - _AROUND_STRAINED, 1 + _AROUND_STRAINED)
         free = frozenset(ends.ravel().tolist())
         usual = (share, 1.0, share, share)
         for n, (i, k) in enumerate(self._held):
@@ -261,9 +267,13 @@ class Relaxer:
             place = (np.array(protein.hetero[rider.hetero].position) * NM_PER_ANGSTROM).tolist()
             self._restraint.setParticleParameters(n, particle, (*place, weight))
         self._restraint.updateParametersInContext(self._context)
+
+    def _aim_peptides(self, protein: Protein, usual: float) -> None:
+        """Hold the peptides of this model to their isomers, those that are not strained by ``usual`` kJ/mol."""
+        cis, strained = cis_peptides(protein), strained_trans(protein)
         for n, i in enumerate(self._omega_residues):
             atoms = self._omega.getTorsionParameters(n)[:4]
-            strength = _OMEGA_K_STRAINED if strained[i] else _OMEGA_K
+            strength = _OMEGA_K_STRAINED if strained[i] else usual
             self._omega.setTorsionParameters(n, *atoms, 1, np.pi if cis[i] else 0.0, strength)
         self._omega.updateParametersInContext(self._context)
 

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import openmm
 
-BONDED, NONBONDED, SOFT, SOLVENT, BIAS = 0, 1, 2, 3, 4
+BONDED, NONBONDED, SOFT, SOLVENT, BIAS, TORSIONS = 0, 1, 2, 3, 4, 5
 """Force groups: bonded terms and restraints, Lennard-Jones and charges, soft spheres, generalised Born solvent, what
-steers dynamics.
+steers dynamics, torsions of refined backbones.
 """
 _SOFT_K = 1.0e4
 """kJ/(mol nm^2)."""
