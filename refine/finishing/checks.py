@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from refine.assess.stereochemistry import MIN_CHIRAL_VOLUME
 from refine.structure.atom_sites import residue_of
 from refine.structure.chemistry import DISULFIDE_MAX, chiral_volumes
 from refine.structure.connections import position_of
@@ -21,7 +22,8 @@ class Stereo:
     """Stereochemistry of one structure.
 
     Attributes:
-        wrong_chirality: residues whose CA is not L, or whose CB (ILE, THR) has the wrong hand.
+        wrong_chirality: residues whose CA is not L, whose CB (ILE, THR) has the wrong hand, or one of these so flat
+            that it counts as an outlier (``MIN_CHIRAL_VOLUME``).
         cis: residues i whose peptide bond to i + 1 is cis, proline at i + 1 or not.
         parted: connections of the protein that are longer than they may be: a disulfide by ``DISULFIDE_MAX``, any
             other by 0.3 Å more than in the input.
@@ -37,7 +39,7 @@ class CheckReport:
     """Stereochemistry after finishing against that of the input, residues as author identities.
 
     Attributes:
-        chirality_before, chirality_after: residues with a wrong hand.
+        chirality_before, chirality_after: residues with a wrong hand, or next to none.
         new_chirality: those that finishing introduced.
         new_cis: residues before a cis peptide bond that was trans and does not lead to proline.
         changed_proline: bonds to proline whose isomer changed.
@@ -66,7 +68,7 @@ def stereo(protein: Protein) -> Stereo:
     """
     residue, _, volume = chiral_volumes(protein)
     return Stereo(
-        wrong_chirality=frozenset(residue[volume < 0].tolist()),
+        wrong_chirality=frozenset(residue[volume < MIN_CHIRAL_VOLUME].tolist()),
         cis=frozenset(np.nonzero(cis_peptides(protein))[0].tolist()),
         parted=frozenset(one for one in protein.connections if _has_parted(protein, one)),
     )

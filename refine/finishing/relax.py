@@ -13,7 +13,7 @@ from openmm import unit
 
 from refine.errors import EngineError
 from refine.finishing.settings import FinishSettings
-from refine.finishing.torsions import methyl_force, ramachandran_force
+from refine.finishing.torsions import hand_force, methyl_force, ramachandran_force
 from refine.physics.forcefield import KJ_PER_KCAL, NM_PER_ANGSTROM, ForceFieldSystem
 from refine.physics.forces import BONDED, NONBONDED, SOFT, SOLVENT, TORSIONS
 from refine.structure.peptides import cis_peptides, strained_trans
@@ -107,6 +107,7 @@ class Relaxer:
         self._restraint = self._backbone_restraint(mobile)
         self._omega = self._peptide_restraint(protein)
         self._forcefield.system.addForce(methyl_force(self._forcefield))
+        self._forcefield.system.addForce(hand_force(protein, self._forcefield))
         if settings.ramachandran > 0:
             self._forcefield.system.addForce(ramachandran_force(protein, self._forcefield, settings.ramachandran))
         self.platform, self._context = self._forcefield.open(

@@ -1,5 +1,5 @@
-"""Torsion energies that finishing adds to the force field for backbones that the propagation has refined: densities of
-phi and psi, staggered methyl groups.
+"""Energies that finishing adds to the force field for backbones that the propagation has refined: densities of phi and
+psi, staggered methyl groups, and a floor under the volume of chiral centres.
 
 The input is relaxed without them: it is what the propagation begins from, and with them complete runs ended 0.08 ± 0.06
 GDT-HA lower (18 targets; benchmarks/LOG.md).
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from refine.constants import BOLTZMANN
 from refine.physics.forcefield import KJ_PER_KCAL, ForceFieldSystem
 from refine.physics.forces import TORSIONS
+from refine.structure.chemistry import chiral_volumes
 from refine.structure.protein import Protein
 from refine.structure.reference import ramachandran
 
@@ -25,6 +26,10 @@ _EVERY = 5
 """Nodes of the table to one of the map. OpenMM copies its maps at every evaluation on a CPU: all 120 nodes a side would
 double the time of finishing, 24 cost nothing that can be measured, with the same result.
 """
+_LEAST_VOLUME = 2.0
+"""Å³, of the 2.6 that a chiral centre spans with three neighbours."""
+_HAND_K = 10.0 * KJ_PER_KCAL
+"""Per Å⁶ below that."""
 _METHYL_K = 2.0 * KJ_PER_KCAL
 """Of each hydrogen. Turned out of their staggered place, methyls would hide that their neighbours are too near."""
 
@@ -56,6 +61,25 @@ def ramachandran_force(protein: Protein, forcefield: ForceFieldSystem, weight: f
         phi = (p[i - 1, 2], p[i, 0], p[i, 1], p[i, 2])
         psi = (p[i, 0], p[i, 1], p[i, 2], p[i + 1, 0])
         force.addTorsion(int(kind[i]), *(int(a) for a in (*phi, *psi)))
+    force.setForceGroup(TORSIONS)
+    return force
+
+
+def hand_force(protein: Protein, forcefield: ForceFieldSystem) -> openmm.CustomCompoundBondForce:
+    """Holds up the volumes of the chiral centres that ``protein`` has right, in the group ``TORSIONS``.
+
+    A CA that is held while phi and psi are pulled about it can be pressed flat instead.
+    """
+    axes = ("x", "y", "z")
+    a, b, c = ([f"({axis}{k}-{axis}1)" for axis in axes] for k in (2, 3, 4))
+    cross = [f"({b[i]}*{c[j]}-{b[j]}*{c[i]})" for i, j in ((1, 2), (2, 0), (0, 1))]
+    volume = "+".join(f"{one}*{other}" for one, other in zip(a, cross, strict=True))
+    force = openmm.CustomCompoundBondForce(4, f"{_HAND_K}*max(0, {_LEAST_VOLUME}-1000*({volume}))^2")
+    residue, slots, volumes = chiral_volumes(protein)
+    for i, four, here in zip(residue.tolist(), slots, volumes.tolist(), strict=True):
+        particles = forcefield.particle[i, four]
+        if here > _LEAST_VOLUME and forcefield.included[i] and (particles >= 0).all():
+            force.addBond([int(p) for p in particles])
     force.setForceGroup(TORSIONS)
     return force
 

@@ -12,9 +12,10 @@ from refine.errors import InputError
 from refine.finishing.checks import stereo
 from refine.finishing.finish import Finisher, finish
 from refine.finishing.settings import FinishSettings
-from refine.finishing.torsions import methyl_force, ramachandran_force, ramachandran_maps
+from refine.finishing.torsions import hand_force, methyl_force, ramachandran_force, ramachandran_maps
 from refine.physics.forcefield import ForceFieldSystem
 from refine.structure.arrays import turned_about
+from refine.structure.chemistry import chiral_volumes
 from refine.structure.protein import Protein
 from refine.structure.reference import ramachandran
 from tests.finishing.peptides import peptide
@@ -135,3 +136,34 @@ def test_methyls_are_least_strained_where_they_are_staggered() -> None:
     turned[hydrogens] = turned_about(x[hydrogens], x[carbon], x[carbon] - x[axis], np.array(np.pi / 3))
     assert placed == pytest.approx(0.0, abs=0.5)
     assert energy_of(methyl_force(forcefield), turned) - placed == pytest.approx(12 * 4.184, rel=0.02)
+
+
+def test_a_flat_centre_is_held_up_and_others_feel_nothing() -> None:
+    """Pressed flat, a CA costs energy the flatter it is; at rest no centre does, and one of the wrong hand is left."""
+    chain = peptide("AIVTA")
+    forcefield = ForceFieldSystem(chain, np.ones(len(chain), np.bool_))
+    force = hand_force(chain, forcefield)
+    residue, slots, volumes = chiral_volumes(chain)
+    assert force.getNumBonds() == len(residue) == 7 and volumes.min() > 2.0
+    x = forcefield.positions(chain)
+    assert energy_of(force, x) == 0.0
+    centre, *others = forcefield.particle[2, list(slots[residue == 2][0])]
+    towards = x[others].mean(0) - x[centre]
+    energies = []
+    for part in (0.4, 0.7, 1.0):
+        pressed = x.copy()
+        pressed[centre] += part * towards
+        energies.append(energy_of(hand_force(chain, forcefield), pressed))
+    assert 0.0 < energies[0] < energies[1] < energies[2]
+    assert energies[2] == pytest.approx(10.0 * 4.184 * 2.0**2, rel=1e-3)
+    mirrored = chain.with_coords(chain.coords * np.array([1, 1, -1], np.float32))
+    assert hand_force(mirrored, forcefield).getNumBonds() == 0
+
+
+def test_a_flattened_centre_counts_as_spoiled() -> None:
+    """``stereo`` counts what the assessment counts, so a flattened residue is relaxed again with its atoms held."""
+    chain = peptide("AIVTA")
+    coords = chain.coords.copy()
+    coords[0, 2, 1] += 0.6 * (coords[0, 2, [0, 2, 4]].mean(0) - coords[0, 2, 1])
+    assert stereo(chain).wrong_chirality == frozenset()
+    assert 2 in stereo(chain.with_coords(coords)).wrong_chirality
