@@ -37,7 +37,7 @@ from refine.training.labels import bonds_swept, labels
 from refine.training.losses import judge_loss, prior_loss
 from refine.training.pack import Pack
 from refine.training.pairs import read_pairs
-from refine.training.products import judge_output, prior_output
+from refine.training.products import Round, judge_output, messages, prior_output
 from refine.training.real_models import RealExamples, RealModels, RealSettings
 from refine.training.rivals import Rivals, RivalSettings
 from refine.training.unrolled import Moves, UnrolledSettings, moved_by, unrolled_loss
@@ -216,7 +216,7 @@ def learning_rate(part: float, step: int, most: float) -> float:
     return most * min(1.0, (step + 1) / 200) * min(1.0, max(0.0, (1 - part) / 0.65))
 
 
-def network_of(options: argparse.Namespace) -> Any:
+def network_of(options: argparse.Namespace, one_round: Round) -> Any:
     """The network to train, with the weights of ``--init``, widened where these are of half the width."""
     given, _ = load_network(options.init, options.network)
     trunk = TrunkSettings(options.width, options.layers)
@@ -224,7 +224,8 @@ def network_of(options: argparse.Namespace) -> Any:
     for layer in network.trunk.layers[len(given.trunk.layers) :]:  # type: ignore[union-attr,arg-type]
         layer.begin_as_identity()
     network.load_state_dict(widened(given.state_dict(), network, options.seed))
-    network.forward = functools.partial(prior_output if options.network == "prior" else judge_output, network)
+    output = prior_output if options.network == "prior" else judge_output
+    network.forward = functools.partial(output, network, one_round=one_round)
     return network
 
 
@@ -312,10 +313,10 @@ class Training:
         train, check = data(options, Pack(options.pack), RealModels(options.real))
         self.waiting = fed(train, options.workers)
         self.checks = checks(check, options)
-        self.network, self.average = network_of(options).to(self.device), network_of(options).to(self.device)
-        made = functools.partial(loss_of, self.network, bf16=self.bf16)
         compiled = functools.partial(torch.compile, dynamic=False, fullgraph=True) if options.compiled else _as_it_is
-        self.compute, self.moved_by, self.swept = compiled(made), compiled(moved_by), compiled(bonds_swept)
+        self.network = network_of(options, compiled(messages)).to(self.device)
+        self.average = network_of(options, messages).to(self.device)
+        self.moved_by, self.swept = compiled(moved_by), compiled(bonds_swept)
         parameters = self.network.parameters()
         self.optimiser = torch.optim.AdamW(parameters, lr=options.rate, weight_decay=0.01, fused=self.bf16)
         self.store, self.moved = Store(8192, self.device), Store(1024, self.device)
@@ -347,7 +348,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(part, self.steps, self.options.rate)
         batch = self.batch()
-        made = self.compute(batch=batch)
+        made = loss_of(self.network, batch, self.bf16)
         self.optimiser.zero_grad(set_to_none=True)
         made.loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
