@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from refine.accuracy.consensus import consensus, mutual_lddt
+from refine.assess.compare import CA
 from refine.assess.matching import Matching, match_residues
 from refine.batch import BatchItem, Outcome, plan, run_all
 from refine.device import choose_device
@@ -32,7 +33,6 @@ LEAST_IDENTITY, LEAST_COVERAGE = 0.9, 0.5
 """Of matched residues equal, and of the shorter model matched, from which on two models are of one protein."""
 _REFERENCES = 10
 """Sequences, the longest first, that are tried as the one all models are matched to."""
-CA = 1
 
 
 @dataclasses.dataclass(frozen=True)
