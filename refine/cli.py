@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     inputs(run)
     run.add_argument("--out", type=Path, help="run folder (default NAME_refined); several inputs get a sub-folder each")
     run.add_argument("--models", type=int, help="how many ranked models are written (default 5)")
-    run.add_argument("--steps", type=int, help="steps of the propagation")
+    run.add_argument("--steps", type=int, help="steps of the propagation (default 12, and 18 more where it settles)")
     run.add_argument("--space", choices=SPACES, help="what a step moves (default cartesian)")
     run.add_argument("--seed", type=int, help="seed of the noise (default 0)")
     run.add_argument("--freeze", metavar="RESIDUES", help='residues that do not move, e.g. "A:10-25,B"')
@@ -241,8 +241,11 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
     given = {name: getattr(options, name, None) for name in ("temperature", "ph", "ionic")}
     given = {name: value for name, value in given.items() if value is not None}
     settings = dataclasses.replace(settings, conditions=dataclasses.replace(settings.conditions, **given))
-    plan = {name: value for name in ("steps", "space") if (value := getattr(options, name, None)) is not None}
-    return dataclasses.replace(settings, propagation=dataclasses.replace(settings.propagation, **plan))
+    plan, steps = settings.propagation, getattr(options, "steps", None)
+    plan = plan if steps is None else plan.of_steps(steps)
+    if getattr(options, "space", None) is not None:
+        plan = dataclasses.replace(plan, space=options.space)
+    return dataclasses.replace(settings, propagation=plan)
 
 
 def run_command(options: argparse.Namespace) -> int:

@@ -174,7 +174,7 @@ class Run:
             with self.record.timed("evidence"):
                 self.bend(self.engine.evidence)
         with self.record.timed("relax"):
-            self.record.values["length"] = round(self.engine.length, 3)
+            self.record.values["length"] = round(self.length, 3)
             relaxed = self.relax(pool)
         with self.record.timed("propagate"):
             propagated = self.propagate(self.origin.protein if relaxed is None else relaxed.protein)
@@ -207,6 +207,12 @@ class Run:
             if bent.factor:
                 self.origin = engine.of(ride(engine.protein, bent.coords.cpu().numpy()))
         self.record.values["evidence"] = facts
+
+    @property
+    def length(self) -> float:
+        """The part (0–1) of its proposed way that this run goes."""
+        most = self.settings.length.estimated if self.accuracy.estimate.kind == "lddt" else 1.0
+        return min(self.engine.length, most)
 
     def relax(self, pool: FinishingPool) -> FinishResult | None:
         """The origin finished, from which the propagation starts; None where that is switched off, or where little is
@@ -243,7 +249,7 @@ class Run:
         if self.engine.nearly_right:
             drift = start.near_native_drift
             steps, fraction = min(plan.steps, settings.length.steps), min(plan.fraction, settings.length.fraction)
-            plan = dataclasses.replace(plan, steps=steps, fraction=fraction)
+            plan = dataclasses.replace(plan, steps=steps, further=0, fraction=fraction)
         else:  # a thousand steps of sixteen replicas are too many for the mover
             drift = start.far_drift if fit is None else start.drift
         if fit is not None:
@@ -270,7 +276,7 @@ class Run:
         self.record.add_files(TRACE_FILE)
         if fit is not None:
             trajectory = trajectory.since(fit.steps // plan.keep_every)
-        origin, length = self.origin.coords, self.engine.length
+        origin, length = self.origin.coords, self.length
         many = settings.models > 1
         beside = start.beside(trajectory.final[0], near_native=self.engine.nearly_right) if many else None
         ensemble = ensemble_of(

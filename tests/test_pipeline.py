@@ -124,6 +124,7 @@ def test_a_predictors_own_estimate_is_said_and_combined(piece: Path, tmp_path: P
     accuracy = run.record["input_accuracy"]
     assert accuracy["estimate"]["name"] == "pLDDT" and accuracy["file"] == pytest.approx(plddt.mean(), abs=0.01)
     assert any("the file's own estimate: pLDDT" in message for message in messages)
+    assert run.record["length"] == QUICK.length.estimated
     remark = [line for line in (run.out / "model_1.pdb").read_text().splitlines() if line.startswith("REMARK  99")]
     assert any("the file's pLDDT combined" in line.replace("REMARK  99 ", "") for line in remark), remark
     assert "pLDDT combined" in (run.out / "model_1.cif").read_text()

@@ -20,12 +20,15 @@ class LengthSettings:
         least: that part where the priors would move the CA atoms of the input by ``near`` (Å, mean) or less.
         near, far: Å, between which the part rises in proportion; from ``far`` on the whole way is gone. 0.05 is usual
             for AlphaFold2's models, 0.13 and more for models of the 2010s and for perturbed crystal structures.
+        estimated: the longest part for an input whose file brings its predictor's expected lDDT (pLDDT): what is wrong in
+            such models is told less well (benchmarks/LOG.md, entry 71).
         steps, fraction: of the propagation, at most, where the way is shortened: later ones lead astray there (52).
     """
 
     least: float = 0.5
     near: float = 0.08
     far: float = 0.11
+    estimated: float = 0.6
     steps: int = 8
     fraction: float = 0.4
 
@@ -33,6 +36,7 @@ class LengthSettings:
         within("length.least", self.least, 0, 1)
         at_least("length.near", self.near, 0)
         above("length.far", self.far, self.near)
+        within("length.estimated", self.estimated, 0, 1)
         at_least("length.steps", self.steps, 0)
         within("length.fraction", self.fraction, 0, 1)
 

@@ -107,6 +107,7 @@ def ensemble_plan(plan: PropagationSettings) -> PropagationSettings:
         noise=NOISE if plan.noise is None else plan.noise,
         schedule="constant",
         steps=max(plan.steps, EVERY * UPDATES + KEPT_STEPS),
+        further=0,
         fraction=min(plan.fraction, FRACTION),
         refresh_every=max(plan.refresh_every, EVERY),
         keep_every=max(plan.keep_every, EVERY),

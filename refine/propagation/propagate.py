@@ -77,8 +77,8 @@ def propagate(
     """Propagate replicas of a structure.
 
     There are two clocks: every step moves; every ``settings.refresh_every`` steps the energy is taken ``at`` the
-    present coordinates, which evaluates the networks. The same seed gives the same bytes on the same CPU, however
-    often.
+    present coordinates, which evaluates the networks. After ``settings.steps`` a way that has settled goes on for
+    ``settings.further``. The same seed gives the same bytes on the same CPU, however often.
 
     Args:
         energy: the free energy.
@@ -88,7 +88,7 @@ def propagate(
         mobile: (L,) bool; the others keep every bit.
         constraints: bonded geometry that overdamped steps restore; None leaves it to the bonded terms.
         heat: (L,) factor on the noise variance of each residue, None for 1.
-        on_step: called after each step with the step from 1, the number of steps, the energies and the coordinates.
+        on_step: called after each step with the step from 1, how many there may be, the energies and the coordinates.
         adapt: called after each step with the step from 1 and the state; gives the state from which the next begins.
 
     Raises:
@@ -103,18 +103,29 @@ def propagate(
     simulator = simulator_of(settings, mobile, constraints, heat)
     state = simulator.init(energy, start, seeded(seed), point_at(0))
     snapshots, energies = [], []
-    for step in range(settings.steps):
-        refresh = (step + 1) % settings.refresh_every == 0
-        state = simulator.step(state, point_at(step), refresh)
+    further = settings.further if settings.method == "preconditioned" and settings.steps > 0 else 0
+    step, total = 0, settings.steps + further
+    while step < total:
+        before = state.coords
+        state = simulator.step(state, point_at(step), (step + 1) % settings.refresh_every == 0)
+        step += 1
+        if step == settings.steps and not _settled(before, state.coords, mobile, settings.settled):
+            total = step
         if adapt is not None:
-            state = adapt(step + 1, state)
-        if (step + 1) % settings.keep_every == 0 or step + 1 == settings.steps:
+            state = adapt(step, state)
+        if step % settings.keep_every == 0 or step == total:
             snapshots.append(state.coords)
             energies.append(state.table.total)
         if on_step is not None:
-            on_step(step + 1, settings.steps, state.table, state.coords)
+            on_step(step, total, state.table, state.coords)
     if bool(state.rejected.any()):
         log.warning("steps undone because the energy was not finite, by replica: %s", state.rejected.tolist())
     if not snapshots:
         snapshots, energies = [state.coords], [state.table.total]
     return Trajectory(torch.stack(snapshots), torch.stack(energies), state.coords, state.table, state.rejected)
+
+
+def _settled(before: Tensor, after: Tensor, mobile: Tensor, least: float) -> bool:
+    """Whether a step moved the mobile CA atoms by less than ``least`` Å in the mean."""
+    moved = (after - before)[:, mobile, 1].norm(dim=-1)
+    return moved.numel() > 0 and float(moved.mean()) < least

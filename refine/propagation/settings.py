@@ -27,6 +27,10 @@ class PropagationSettings:
             angles of the backbone as they are (``propagation.torsions``; not for ``baoab``).
         replicas: structures propagated together.
         steps: inner steps; 0 gives back the start.
+        further: more of them, where the last of ``steps`` moved the CA atoms by less than ``settled`` (Å, mean over
+            replicas and mobile residues): the way then converges, and its end is nearer to the native than where it
+            would be broken off; a way of long steps has left what the networks know, and ends (benchmarks/LOG.md, 71).
+            For ``preconditioned`` alone.
         step_size: alpha_a of equation (3), Å^2 mol/kcal: displacement per force.
             ``preconditioned`` uses it for the static terms.
         fraction: for ``preconditioned``: part of the way to each residue's most likely place that a step makes.
@@ -46,6 +50,8 @@ class PropagationSettings:
     method: str = "preconditioned"
     replicas: int = 1
     steps: int = 12
+    further: int = 18
+    settled: float = 0.022
     step_size: float = 0.01
     fraction: float = 0.7
     noise: float | None = None
@@ -70,13 +76,15 @@ class PropagationSettings:
                 'setting propagation.space = "torsions" is not for propagation.method = "baoab"',
                 remedy="Use the method preconditioned or overdamped",
             )
-        for name in ("steps", "sweeps", "step_size", "cold", "temperature", "friction"):
+        for name in ("steps", "further", "settled", "sweeps", "step_size", "cold", "temperature", "friction"):
             at_least(f"propagation.{name}", getattr(self, name), 0)
         at_least("propagation.noise", self.noise_variance, 0)
         for name in ("replicas", "refresh_every", "cycles", "keep_every"):
             at_least(f"propagation.{name}", getattr(self, name), 1)
-        for name, most in (("replicas", 1000), ("steps", 1_000_000), ("sweeps", 1000), ("cycles", 1_000_000)):
-            at_most(f"propagation.{name}", getattr(self, name), most)
+        for name in ("steps", "further", "cycles"):
+            at_most(f"propagation.{name}", getattr(self, name), 1_000_000)
+        for name in ("replicas", "sweeps"):
+            at_most(f"propagation.{name}", getattr(self, name), 1000)
         for name in ("fraction", "max_step", "time_step"):
             above(f"propagation.{name}", getattr(self, name), 0)
         within("propagation.fraction", self.fraction, 0, 1)
@@ -87,6 +95,10 @@ class PropagationSettings:
         if self.noise is not None:
             return self.noise
         return NOISE if self.replicas > 1 else 0.0
+
+    def of_steps(self, steps: int) -> PropagationSettings:
+        """The same with ``steps`` steps, settled or not."""
+        return dataclasses.replace(self, steps=steps, further=0)
 
     def at_temperature(self, kelvin: float) -> PropagationSettings:
         """The same at a temperature: ``baoab`` at that, ``overdamped`` with the noise of its equilibrium, 2 alpha_a kT;

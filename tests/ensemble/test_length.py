@@ -24,7 +24,7 @@ def test_the_part_rises_with_the_move_that_is_wanted() -> None:
     assert settings.of(0.15) == settings.of(0.9) == 1.0
 
 
-@pytest.mark.parametrize("wrong", [{"least": -0.1}, {"least": 1.1}, {"near": 0.2}, {"near": -0.1}])
+@pytest.mark.parametrize("wrong", [{"least": -0.1}, {"least": 1.1}, {"near": 0.2}, {"near": -0.1}, {"estimated": 1.5}])
 def test_settings_without_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError):
         LengthSettings(**wrong)

@@ -26,7 +26,7 @@ PROTEIN = small_protein(24)
 COORDS = torch.from_numpy(PROTEIN.coords[:, :, :4])
 ALL = torch.ones(24, dtype=torch.bool)
 SYSTEM = System.from_protein(PROTEIN)
-SHORT = PropagationSettings(replicas=2, steps=12, keep_every=5, refresh_every=4)
+SHORT = PropagationSettings(replicas=2, steps=12, further=0, keep_every=5, refresh_every=4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +85,50 @@ def test_snapshots_energies_and_progress() -> None:
     assert [s for s, _, _ in reports] == list(range(1, 13)) and reports[0][1] == 12
     assert reports[4][2] == pytest.approx(float(result.energies[0, 0]))
     torch.testing.assert_close(result.energies[-1], energy()(result.final).total)
+
+
+@pytest.mark.parametrize(("settled", "steps"), [(1.0, 20), (0.0, 12)])
+def test_a_way_whose_steps_have_become_small_goes_on(settled: float, steps: int) -> None:
+    totals: list[int] = []
+
+    def on_step(step: int, total: int, table: EnergyTable, at: Tensor) -> None:
+        totals.append(total)
+
+    usual = go(dataclasses.replace(SHORT, keep_every=1))
+    settings = dataclasses.replace(SHORT, keep_every=1, further=8, settled=settled)
+    result = propagate(energy(), COORDS, settings, 0, ALL, Constraints.of(SYSTEM), on_step)
+    assert len(result.snapshots) == len(totals) == steps
+    assert torch.equal(result.snapshots[:12], usual.snapshots)
+    assert totals == [20] * 11 + [steps] * (steps - 11)
+
+
+def test_the_last_step_before_decides_by_what_may_move() -> None:
+    """A step of 0.05 Å a residue, of which one may move: nothing counts that stands still."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Pull:
+        name: str = "pull"
+
+        def __call__(self, coords: Tensor) -> Tensor:
+            return (coords - COORDS - 10.0).sum((-1, -2))
+
+        def at(self, coords: Tensor) -> Pull:
+            return self
+
+    one = torch.zeros_like(ALL)
+    one[7] = True
+    settings = PropagationSettings(steps=2, further=3, sweeps=0, step_size=0.03)
+    f = FreeEnergy((Pull(),))
+    for settled, steps in ((0.04, 2), (0.06, 5)):
+        plan = dataclasses.replace(settings, settled=settled)
+        assert len(propagate(f, COORDS, plan, 0, one, None).snapshots) == steps
+    assert len(propagate(f, COORDS, settings, 0, torch.zeros_like(ALL), None).snapshots) == 2
+
+
+@pytest.mark.parametrize("method", ["overdamped", "baoab"])
+def test_other_methods_make_the_steps_that_were_asked_for(method: str) -> None:
+    settings = dataclasses.replace(SHORT, method=method, keep_every=1, further=8, settled=1.0)
+    assert len(go(settings).snapshots) == 12
 
 
 def test_no_steps_gives_back_the_start() -> None:
