@@ -83,10 +83,8 @@ def chosen_anew(protein: Protein, mobile: NDArray[np.bool_], bonus: float) -> tu
     )
     coords, angles = protein.coords.astype(np.float64), backbone_angles(protein)
     nowhere = np.full(3, np.nan)
-    bare = {
-        int(i): Bare(protein.sequence[i], coords[0, i], *angles[i], nowhere, bonus) for i in np.flatnonzero(free)
-    }
-    chosen = packed(bare, around)
+    bare = {int(i): Bare(protein.sequence[i], coords[0, i], *angles[i], nowhere, bonus) for i in np.flatnonzero(free)}
+    chosen = packed(bare, around) if bare else {}
     turned = tuple(i for i, place in chosen.items() if not np.array_equal(place, coords[0, i], equal_nan=True))
     if not turned:
         return protein, ()
