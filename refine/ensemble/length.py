@@ -20,8 +20,8 @@ class LengthSettings:
         least: that part where the priors would move the CA atoms of the input by ``near`` (Å, mean) or less.
         near, far: Å, between which the part rises in proportion; from ``far`` on the whole way is gone. 0.05 is usual
             for AlphaFold2's models, 0.13 and more for models of the 2010s and for perturbed crystal structures.
-        estimated: the longest part for an input whose file brings its predictor's expected lDDT (pLDDT): what is wrong in
-            such models is told less well (benchmarks/LOG.md, entry 71).
+        estimated: the longest part for an input whose file brings its predictor's expected lDDT (pLDDT): what is wrong
+            in such models is told less well (benchmarks/LOG.md, entry 71).
         steps, fraction: of the propagation, at most, where the way is shortened: later ones lead astray there (52).
     """
 
