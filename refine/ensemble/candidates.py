@@ -27,9 +27,9 @@ FIRST = ("average", "energy")
 """What may stand first: the average of the ensemble, or whatever has the lowest energy (benchmarks/LOG.md compares)."""
 LEAST_APART = 0.05
 """Å of CA RMSD: nearer models say the same."""
-WAYS, EARLY = (1.5, 0.5, 1.0), (2.0, 1.0)
-"""How many times the way of a single replica further models go, the whole of it and, where these are too near to each
-other, that after half of its steps."""
+WAYS = (("way", 1.5), ("early", 1.0), ("way", 0.5), ("way", 1.0), ("early", 2.0))
+"""How many times which way of a single replica further models go, most wanted first: all of it, or that after half of
+its steps (benchmarks/LOG.md, entry 71); the last for where others are too near to each other."""
 RESTORING_SWEEPS = 50
 """Sweeps of the projection that give an average its bond lengths back."""
 
@@ -83,9 +83,9 @@ def way_proposals(
         aside = np.where(mobile[:, None], beside.offset, 0.0)[:, None].astype(np.float32)
         names += beside.names
         backbones += [end[0] + aside, end[0] - aside]
-    for name, parts, at in (("way", WAYS, end), ("early", EARLY, middle)):
-        names += [f"{name} {part:g}" for part in parts]
-        backbones += [along(at, start, part, anchored=anchored)[0] for part in parts]
+    for name, part in WAYS:
+        names.append(f"{name} {part:g}")
+        backbones.append(along(end if name == "way" else middle, start, part, anchored=anchored)[0])
     restored = _restored(np.stack(backbones), constraints, mobile)
     return [Proposal("replica 1", path[-1]), *map(Proposal, names, restored)]
 
