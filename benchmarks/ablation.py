@@ -78,7 +78,7 @@ class Row:
 _OFF = {"prior": 0.0, "mediated": 0.0, "likelihood": 0.0}
 _NOISY = {"replicas": 6, "noise": NOISE, "schedule": "annealing"}
 ROWS = {
-    "relaxed": Row("input finished, engine not run", propagation={"steps": 0, "further": 0}),
+    "relaxed": Row("input finished, engine not run", propagation={"steps": 0}),
     "random": Row("random direction, as far as the default weights move", random=True),
     "static": Row("static terms alone", _OFF),
     "likelihood": Row("likelihood alone", _OFF | {"likelihood": 1.0}),
@@ -89,9 +89,9 @@ ROWS = {
     "mediated_1": Row("default weights, mediated at 1", RunSettings().learned | {"mediated": 1.0}),
     "full": Row("full gradient, through the surroundings too", gradient="full"),
     "region": Row("native laid on each residue's region instead of the whole model", region=True),
-    "steps_5": Row("5 steps", propagation={"steps": 5, "further": 0}),
-    "steps_10": Row("10 steps", propagation={"steps": 10, "further": 0}),
-    "steps_40": Row("40 steps", propagation={"steps": 40, "further": 0}),
+    "steps_5": Row("5 steps", propagation={"steps": 5}),
+    "steps_10": Row("10 steps", propagation={"steps": 10}),
+    "steps_40": Row("40 steps", propagation={"steps": 40}),
     "pull": Row("pull to the start, 1 kcal/mol/Å²", energy={"start_pull": 1.0}),
     "pull_confidence": Row("pull to the start by confidence, up to 2 kcal/mol/Å²", pull_by_confidence=2.0),
     "noise": Row("annealed noise, mean of 6 replicas", propagation=_NOISY),

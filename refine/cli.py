@@ -241,11 +241,8 @@ def settings_of(options: argparse.Namespace) -> RunSettings:
     given = {name: getattr(options, name, None) for name in ("temperature", "ph", "ionic")}
     given = {name: value for name, value in given.items() if value is not None}
     settings = dataclasses.replace(settings, conditions=dataclasses.replace(settings.conditions, **given))
-    plan, steps = settings.propagation, getattr(options, "steps", None)
-    plan = plan if steps is None else plan.of_steps(steps)
-    if getattr(options, "space", None) is not None:
-        plan = dataclasses.replace(plan, space=options.space)
-    return dataclasses.replace(settings, propagation=plan)
+    plan = {name: value for name in ("steps", "space") if (value := getattr(options, name, None)) is not None}
+    return dataclasses.replace(settings, propagation=dataclasses.replace(settings.propagation, **plan))
 
 
 def run_command(options: argparse.Namespace) -> int:

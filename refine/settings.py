@@ -139,7 +139,7 @@ def fast(settings: RunSettings) -> RunSettings:
         settings,
         models=1,
         mover=1.0,
-        propagation=dataclasses.replace(settings.propagation.of_steps(5), fraction=0.85),
+        propagation=dataclasses.replace(settings.propagation, fraction=0.85, steps=5),
         length=dataclasses.replace(settings.length, fraction=0.6),
         finishing=dataclasses.replace(settings.finishing, solvent=False),
     )

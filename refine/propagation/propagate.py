@@ -78,7 +78,7 @@ def propagate(
 
     There are two clocks: every step moves; every ``settings.refresh_every`` steps the energy is taken ``at`` the
     present coordinates, which evaluates the networks. After ``settings.steps`` a way that has settled goes on for
-    ``settings.further``. The same seed gives the same bytes on the same CPU, however often.
+    ``settings.further_steps`` more. The same seed gives the same bytes on the same CPU, however often.
 
     Args:
         energy: the free energy.
@@ -103,8 +103,7 @@ def propagate(
     simulator = simulator_of(settings, mobile, constraints, heat)
     state = simulator.init(energy, start, seeded(seed), point_at(0))
     snapshots, energies = [], []
-    further = settings.further if settings.method == "preconditioned" and settings.steps > 0 else 0
-    step, total = 0, settings.steps + further
+    step, total = 0, settings.steps + settings.further_steps
     while step < total:
         before = state.coords
         state = simulator.step(state, point_at(step), (step + 1) % settings.refresh_every == 0)

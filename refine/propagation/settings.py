@@ -14,6 +14,8 @@ SPACES = ("cartesian", "torsions")
 
 NOISE = 0.0002
 """Å^2, variance of the noise on each coordinate and step."""
+STEPS, FURTHER = 12, 18
+"""Steps of a way, and how many more it makes once it has settled."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +32,7 @@ class PropagationSettings:
         further: more of them, where the last of ``steps`` moved the CA atoms by less than ``settled`` (Å, mean over
             replicas and mobile residues): the way then converges, and its end is nearer to the native than where it
             would be broken off; a way of long steps has left what the networks know, and ends (benchmarks/LOG.md, 71).
-            For ``preconditioned`` alone.
+            None: ``FURTHER`` for the default number of steps and none for another. For ``preconditioned`` alone.
         step_size: alpha_a of equation (3), Å^2 mol/kcal: displacement per force.
             ``preconditioned`` uses it for the static terms.
         fraction: for ``preconditioned``: part of the way to each residue's most likely place that a step makes.
@@ -49,8 +51,8 @@ class PropagationSettings:
 
     method: str = "preconditioned"
     replicas: int = 1
-    steps: int = 12
-    further: int = 18
+    steps: int = STEPS
+    further: int | None = None
     settled: float = 0.022
     step_size: float = 0.01
     fraction: float = 0.7
@@ -76,15 +78,15 @@ class PropagationSettings:
                 'setting propagation.space = "torsions" is not for propagation.method = "baoab"',
                 remedy="Use the method preconditioned or overdamped",
             )
-        for name in ("steps", "further", "settled", "sweeps", "step_size", "cold", "temperature", "friction"):
+        for name in ("steps", "settled", "sweeps", "step_size", "cold", "temperature", "friction"):
             at_least(f"propagation.{name}", getattr(self, name), 0)
         at_least("propagation.noise", self.noise_variance, 0)
+        at_least("propagation.further", self.further_steps, 0)
+        at_most("propagation.further", self.further_steps, 1_000_000)
         for name in ("replicas", "refresh_every", "cycles", "keep_every"):
             at_least(f"propagation.{name}", getattr(self, name), 1)
-        for name in ("steps", "further", "cycles"):
-            at_most(f"propagation.{name}", getattr(self, name), 1_000_000)
-        for name in ("replicas", "sweeps"):
-            at_most(f"propagation.{name}", getattr(self, name), 1000)
+        for name, most in (("replicas", 1000), ("steps", 1_000_000), ("sweeps", 1000), ("cycles", 1_000_000)):
+            at_most(f"propagation.{name}", getattr(self, name), most)
         for name in ("fraction", "max_step", "time_step"):
             above(f"propagation.{name}", getattr(self, name), 0)
         within("propagation.fraction", self.fraction, 0, 1)
@@ -96,9 +98,12 @@ class PropagationSettings:
             return self.noise
         return NOISE if self.replicas > 1 else 0.0
 
-    def of_steps(self, steps: int) -> PropagationSettings:
-        """The same with ``steps`` steps, settled or not."""
-        return dataclasses.replace(self, steps=steps, further=0)
+    @property
+    def further_steps(self) -> int:
+        """``further``, or its default for this number and method of steps; 0 where none are asked for."""
+        if self.method != "preconditioned" or self.steps == 0:
+            return 0
+        return self.further if self.further is not None else FURTHER if self.steps == STEPS else 0
 
     def at_temperature(self, kelvin: float) -> PropagationSettings:
         """The same at a temperature: ``baoab`` at that, ``overdamped`` with the noise of its equilibrium, 2 alpha_a kT;

@@ -18,7 +18,7 @@ from refine.errors import EngineError, InputError
 from refine.propagation.constraints import CA_CA, O_CA, Constraints
 from refine.propagation.propagate import Trajectory, propagate
 from refine.propagation.schedules import annealing, constant, cycles, schedule_of
-from refine.propagation.settings import PropagationSettings
+from refine.propagation.settings import FURTHER, STEPS, PropagationSettings
 from refine.structure.geometry import dihedral, rotation_from_vector
 from tests.proteins import small_protein
 
@@ -129,6 +129,16 @@ def test_the_last_step_before_decides_by_what_may_move() -> None:
 def test_other_methods_make_the_steps_that_were_asked_for(method: str) -> None:
     settings = dataclasses.replace(SHORT, method=method, keep_every=1, further=8, settled=1.0)
     assert len(go(settings).snapshots) == 12
+
+
+def test_another_number_of_steps_than_the_default_is_that_number() -> None:
+    assert PropagationSettings().further_steps == FURTHER == PropagationSettings(steps=STEPS).further_steps
+    assert (
+        PropagationSettings(steps=STEPS + 1).further_steps == PropagationSettings(steps=0, further=5).further_steps == 0
+    )
+    assert PropagationSettings(steps=5, further=7).further_steps == 7
+    with pytest.raises(InputError, match="further"):
+        PropagationSettings(further=-1)
 
 
 def test_no_steps_gives_back_the_start() -> None:

@@ -220,7 +220,7 @@ def test_the_option_is_one_of_the_command_line_of_settings_files_and_of_python(t
     file.write_text('[propagation]\nspace = "torsions"\nsteps = 3\n')
     assert read_settings(file).propagation == PropagationSettings(space="torsions", steps=3)
     options = cli.parser().parse_args(["run", "x.pdb", "--space", "torsions", "--steps", "5"])
-    assert cli.settings_of(options).propagation == PropagationSettings(space="torsions").of_steps(5)
+    assert cli.settings_of(options).propagation == PropagationSettings(space="torsions", steps=5)
 
 
 def test_a_run_in_torsion_space_ends_and_says_so(tmp_path: Path) -> None:
