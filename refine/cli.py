@@ -58,7 +58,9 @@ def parser() -> argparse.ArgumentParser:
     inputs(run)
     run.add_argument("--out", type=Path, help="run folder (default NAME_refined); several inputs get a sub-folder each")
     run.add_argument("--models", type=int, help="how many ranked models are written (default 5)")
-    run.add_argument("--steps", type=int, help="steps of the propagation (default 12, and 18 more where it settles)")
+    run.add_argument(
+        "--steps", type=int, help="steps of the propagation (default 12, and up to 18 more where it settles)"
+    )
     run.add_argument("--space", choices=SPACES, help="what a step moves (default cartesian)")
     run.add_argument("--seed", type=int, help="seed of the noise (default 0)")
     run.add_argument("--freeze", metavar="RESIDUES", help='residues that do not move, e.g. "A:10-25,B"')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Callable
 
 import torch
@@ -19,6 +20,9 @@ from refine.propagation.state import Simulator, State, seeded
 from refine.propagation.torsions import TorsionSpace
 
 log = logging.getLogger(__name__)
+
+GROWN = 1.2
+"""A settled way ends where a step is so many times as long as the shortest before: it leads elsewhere then."""
 
 OnStep = Callable[[int, int, EnergyTable, Tensor], None]
 Adapt = Callable[[int, State], State]
@@ -78,7 +82,8 @@ def propagate(
 
     There are two clocks: every step moves; every ``settings.refresh_every`` steps the energy is taken ``at`` the
     present coordinates, which evaluates the networks. After ``settings.steps`` a way that has settled goes on for
-    ``settings.further_steps`` more. The same seed gives the same bytes on the same CPU, however often.
+    ``settings.further_steps`` more, as long as steps do not grow. The same seed gives the same bytes on the same CPU,
+    however often.
 
     Args:
         energy: the free energy.
@@ -103,13 +108,15 @@ def propagate(
     simulator = simulator_of(settings, mobile, constraints, heat)
     state = simulator.init(energy, start, seeded(seed), point_at(0))
     snapshots, energies = [], []
-    step, total = 0, settings.steps + settings.further_steps
+    step, total, longest = 0, settings.steps + settings.further_steps, settings.settled
     while step < total:
         before = state.coords
         state = simulator.step(state, point_at(step), (step + 1) % settings.refresh_every == 0)
         step += 1
-        if step == settings.steps and not _settled(before, state.coords, mobile, settings.settled):
-            total = step
+        if step >= settings.steps:
+            moved = _moved(before, state.coords, mobile)
+            total = total if moved < longest else step
+            longest = min(longest, GROWN * moved)
         if adapt is not None:
             state = adapt(step, state)
         if step % settings.keep_every == 0 or step == total:
@@ -124,7 +131,7 @@ def propagate(
     return Trajectory(torch.stack(snapshots), torch.stack(energies), state.coords, state.table, state.rejected)
 
 
-def _settled(before: Tensor, after: Tensor, mobile: Tensor, least: float) -> bool:
-    """Whether a step moved the mobile CA atoms by less than ``least`` Å in the mean."""
+def _moved(before: Tensor, after: Tensor, mobile: Tensor) -> float:
+    """Mean move of the mobile CA atoms, Å; infinite where nothing may move."""
     moved = (after - before)[:, mobile, 1].norm(dim=-1)
-    return moved.numel() > 0 and float(moved.mean()) < least
+    return float(moved.mean()) if moved.numel() else math.inf

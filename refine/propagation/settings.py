@@ -29,9 +29,10 @@ class PropagationSettings:
             angles of the backbone as they are (``propagation.torsions``; not for ``baoab``).
         replicas: structures propagated together.
         steps: inner steps; 0 gives back the start.
-        further: more of them, where the last of ``steps`` moved the CA atoms by less than ``settled`` (Å, mean over
-            replicas and mobile residues): the way then converges, and its end is nearer to the native than where it
-            would be broken off; a way of long steps has left what the networks know, and ends (benchmarks/LOG.md, 71).
+        further: most steps after these, where the last of ``steps`` moved the CA atoms by less than ``settled`` (Å,
+            mean over replicas and mobile residues), and as long as steps do not grow: the way then converges, and its
+            end is nearer to the native than where it would be broken off; a way of long steps has left what the
+            networks know, and ends (benchmarks/LOG.md, 71).
             None: ``FURTHER`` for the default number of steps and none for another. For ``preconditioned`` alone.
         step_size: alpha_a of equation (3), Å^2 mol/kcal: displacement per force.
             ``preconditioned`` uses it for the static terms.

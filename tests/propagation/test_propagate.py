@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -123,6 +124,28 @@ def test_the_last_step_before_decides_by_what_may_move() -> None:
         plan = dataclasses.replace(settings, settled=settled)
         assert len(propagate(f, COORDS, plan, 0, one, None).snapshots) == steps
     assert len(propagate(f, COORDS, settings, 0, torch.zeros_like(ALL), None).snapshots) == 2
+
+
+def test_a_settled_way_ends_where_its_steps_grow() -> None:
+    """Steps of 0.010, 0.008, 0.006 Å and, from the fourth on, half as long again as the one before."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Pull:
+        made: list[int]
+        name: str = "pull"
+
+        def __call__(self, coords: Tensor) -> Tensor:
+            sizes = (0.010, 0.008, 0.006, 0.0065, 0.009, 0.0135, 0.02)
+            return sizes[len(self.made) - 1] / 0.01 / math.sqrt(3.0) * coords.sum((-1, -2))
+
+        def at(self, coords: Tensor) -> Pull:
+            self.made.append(1)
+            return self
+
+    settings = PropagationSettings(steps=1, further=5, settled=0.02, sweeps=0)
+    result = propagate(FreeEnergy((Pull([]),)), COORDS, settings, 0, ALL, None)
+    steps = torch.cat((COORDS[None], result.snapshots)).diff(dim=0)[:, 0, :, 1].norm(dim=-1).mean(-1)
+    assert steps.tolist() == pytest.approx([0.010, 0.008, 0.006, 0.0065, 0.009], rel=1e-3)
 
 
 @pytest.mark.parametrize("method", ["overdamped", "baoab"])
