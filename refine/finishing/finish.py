@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from refine.errors import EngineError
 from refine.finishing.checks import CheckReport, compare_stereo, spoiled_residues, stereo
 from refine.finishing.relax import SOLVENT_MAX_ATOMS, Relaxer, Stage
-from refine.finishing.repacking import chosen_anew, repack
+from refine.finishing.repacking import repack
 from refine.finishing.settings import FinishSettings
 from refine.structure.atom_list import AtomList
 from refine.structure.chemistry import CLASH_OVERLAP
@@ -147,15 +147,11 @@ class Finisher:
         deadline = begun + self.settings.max_seconds
         completed: tuple[int, ...] = ()
         repacked: tuple[int, ...] = ()
-        anew: tuple[int, ...] = ()
         start = protein
         if self.settings.side_chains:
             completion = complete_side_chains(protein)
-            completed, start = completion.built, completion.protein
-            if refined and not keep and not settled:
-                start, anew = chosen_anew(start, self.mobile, self.settings.conformer_bonus)
-            start, repacked = repack(start, self.mobile, begun + 0.3 * self.settings.max_seconds)
-            repacked = tuple(sorted({*anew, *repacked}))
+            completed = completion.built
+            start, repacked = repack(completion.protein, self.mobile, begun + 0.3 * self.settings.max_seconds)
         kept = self._kept(start, {*completed, *repacked}) if keep else frozenset()
         stages, restored, failure = self._relax(protein, start, deadline, kept, refined=refined, settled=settled)
         level, chosen, checks = self._choose(protein, start, stages)

@@ -1,4 +1,4 @@
-"""Side chains turned: severely clashing ones by a small rotamer search, those of a moved backbone all together."""
+"""Severely clashing side chains turned by a small rotamer search."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from refine.structure.chemistry import POLAR_ALLOWANCE, chi_slots
 from refine.structure.conformers import backbone_angles, likely_rotamers, set_chi
 from refine.structure.connections import disulfide_pairs
 from refine.structure.protein import Protein
-from refine.structure.rotamer_field import Bare, Surroundings, packed
 
 SEVERE_OVERLAP = 0.7
 """Å of overlap that makes a side chain worth repacking; smaller ones the minimiser resolves."""
@@ -42,12 +41,16 @@ def repack(protein: Protein, mobile: NDArray[np.bool_], deadline: float) -> tupl
     """
     atoms = AtomList.from_protein(protein)
     x = atoms.positions(protein)
-    free = _free(protein, mobile)
+    bound = {i for pair in disulfide_pairs(protein) for i in pair} | {rider.residue for rider in protein.riders}
+    complete = np.array([protein.mask[i, : len(ATOM14[aa])].all() for i, aa in enumerate(protein.sequence)])
+    free = [
+        bool(mobile[i] and complete[i] and chi_slots(aa) and i not in bound) for i, aa in enumerate(protein.sequence)
+    ]
     angles = backbone_angles(protein)
     turned: set[int] = set()
     for _ in range(2):
         changed = False
-        for i in _worst_first(atoms, x, free):
+        for i in _worst_first(atoms, x, np.array(free)):
             if time.monotonic() > deadline:
                 break
             own = np.nonzero(atoms.residue == i)[0]
@@ -64,41 +67,6 @@ def repack(protein: Protein, mobile: NDArray[np.bool_], deadline: float) -> tupl
     real = (atoms.residue >= 0) & (atoms.slot < 14)
     coords[0, atoms.residue[real], atoms.slot[real]] = x[real]
     return protein.with_coords(coords, oxt=protein.oxt), tuple(sorted(turned))
-
-
-def chosen_anew(protein: Protein, mobile: NDArray[np.bool_], bonus: float) -> tuple[Protein, tuple[int, ...]]:
-    """Choose the side chains of a moved backbone together (replica 0), see ``structure.rotamer_field``.
-
-    The same residues as in ``repack`` are free. A side chain turns where a rotamer suits the others and the moved
-    backbone better by more than ``bonus``, in kcal/mol, than what the backbone carried along.
-
-    Returns:
-        the protein and the residues whose side chain turned.
-    """
-    atoms = AtomList.from_protein(protein)
-    free = _free(protein, mobile)
-    moving = np.isin(atoms.residue, np.flatnonzero(free)) & (atoms.slot >= 5) & (atoms.slot < 14)
-    around = Surroundings(
-        atoms.positions(protein)[~moving], atoms.radius[~moving], atoms.polar[~moving], atoms.residue[~moving]
-    )
-    coords, angles = protein.coords.astype(np.float64), backbone_angles(protein)
-    nowhere = np.full(3, np.nan)
-    bare = {int(i): Bare(protein.sequence[i], coords[0, i], *angles[i], nowhere, bonus) for i in np.flatnonzero(free)}
-    chosen = packed(bare, around) if bare else {}
-    turned = tuple(i for i, place in chosen.items() if not np.array_equal(place, coords[0, i], equal_nan=True))
-    if not turned:
-        return protein, ()
-    for i in turned:
-        coords[0, i] = chosen[i]
-    return protein.with_coords(coords.astype(protein.coords.dtype), oxt=protein.oxt), turned
-
-
-def _free(protein: Protein, mobile: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(L,) whether a side chain may turn."""
-    bound = {i for pair in disulfide_pairs(protein) for i in pair} | {rider.residue for rider in protein.riders}
-    complete = [protein.mask[i, : len(ATOM14[aa])].all() for i, aa in enumerate(protein.sequence)]
-    turns = [bool(chi_slots(aa)) and i not in bound for i, aa in enumerate(protein.sequence)]
-    return np.asarray(mobile & complete & turns)
 
 
 def _worst_first(atoms: AtomList, x: NDArray[np.float64], free: NDArray[np.bool_]) -> list[int]:

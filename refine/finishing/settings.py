@@ -23,8 +23,6 @@ class FinishSettings:
             O feel ``refined_share`` of it, so that they settle around CA instead of pulling it along.
         kept_side_chains: force constant in kcal/mol/Å^2 that holds the side chains of models that are right already,
             where they clash with nothing.
-        conformer_bonus: kcal/mol by which side chains as they are are preferred to others where those of a refined
-            backbone, with which much was wrong, are chosen together (benchmarks/LOG.md, 72).
         ramachandran: factor of an energy of −kT log of the density of (phi, psi) in crystal structures, outside the
             favoured region, for backbones that the propagation has refined: CA held, their peptides turn into it.
         ph: pH at which hydrogens are added (they steer the relaxation and are not written).
@@ -45,7 +43,6 @@ class FinishSettings:
     refined_flat_bottom: float = 0.0
     refined_share: float = 0.005
     kept_side_chains: float = 10.0
-    conformer_bonus: float = 2.0
     ramachandran: float = 3.0
     ph: float = 7.0
     device: str = "auto"
@@ -56,7 +53,7 @@ class FinishSettings:
     def __post_init__(self) -> None:
         one_of("finishing.device", self.device, OPENMM_DEVICES)
         springs = ("restraint", "flat_bottom", "refined_restraint", "refined_flat_bottom", "kept_side_chains")
-        for name in (*springs, "conformer_bonus", "ramachandran", "max_seconds"):
+        for name in (*springs, "ramachandran", "max_seconds"):
             at_least(f"finishing.{name}", getattr(self, name), 0)
         for name in ("threads", "max_iterations"):
             at_least(f"finishing.{name}", getattr(self, name), 1)

@@ -1,14 +1,12 @@
 """Side chains of a whole protein chosen together: a self-consistent mean field over rotamers (Koehl & Delarue 1994).
 
-For structures that have hardly any side-chain atoms, as coarse models do, and for refined backbones, whose side chains
-were placed on others: there a side chain placed after another takes the room that the first has left, while here all of
-them make room for each other.
+For structures that have hardly any side-chain atoms, as coarse models do: there a side chain placed after another
+takes the room that the first has left, while here all of them make room for each other.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -40,12 +38,11 @@ _NEW = 0.7
 
 @dataclasses.dataclass(frozen=True)
 class Bare:
-    """A residue whose backbone and CB are in place, and whose side chain is to be chosen.
+    """A residue that has its backbone and CB but nothing beyond.
 
     Attributes:
         aa: one-letter code; atoms: (14, 3), N, CA, C and CB in place; phi, psi: radians, NaN where there is none.
         centre: (3,) mean position of its side-chain heavy atoms where that is known, else NaN.
-        bonus: kcal/mol by which the side chain as it is in ``atoms`` is preferred to rotamers; NaN where there is none.
     """
 
     aa: str
@@ -53,7 +50,6 @@ class Bare:
     phi: float
     psi: float
     centre: Array
-    bonus: float = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,9 +103,6 @@ def _choice(bare: Bare, index: int, around: Surroundings, tree: cKDTree) -> _Cho
     fixed = np.broadcast_to(bare.atoms[anchors], (len(chi), 4, 3))
     laid = transformed(conformers, *superpose(conformers[:, anchors], fixed))
     slots = np.arange(5, len(ATOM14[bare.aa]))
-    if math.isfinite(bare.bonus):
-        nearest = np.linalg.norm(laid[:, slots] - bare.atoms[slots], axis=-1).mean(1).argmin()
-        laid, cost = np.concatenate((laid, bare.atoms[None])), np.append(cost, cost[nearest] - bare.bonus)
     symbols = [elements(bare.aa)[k] for k in slots]
     choice = _Choice(laid, cost, slots, radii(symbols), np.isin(symbols, ("N", "O", "S")))
     reach = np.linalg.norm(choice.moving - bare.atoms[4], axis=-1).max() + _REACH
