@@ -19,6 +19,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,8 +49,8 @@ ENDLESS = 10_000_000
 AVERAGE = 0.998
 """Decay of the running average of the weights."""
 PRIOR_EXAMPLES = ExampleSettings(
-    crop=CROP, homologues=0.25, thermal=0.15, assembled=0.35, misaligned=0.4, misfolded=0.05, disturbed=0.7,
-    strained=0.7, noise=0.06, inflation=0.015,
+    crop=CROP, homologues=0.22, thermal=0.22, assembled=0.34, natives=0.06, misaligned=0.4, misfolded=0.05,
+    disturbed=0.7, strained=0.7, noise=0.06, inflation=0.015,
 )  # fmt: skip
 """Few real models and homologues: they are of some 470 and 820 clusters of 3,167, whose natives a wide network learns
 by heart.
@@ -302,6 +303,61 @@ def fed(train: Examples, workers: int) -> queue.Queue[Batch]:
     return waiting
 
 
+class Learner:
+    """A network, its optimiser and the step that both make; with ``graph`` a step is recorded once and replayed, which
+    spares the GPU its waits for the CPU.
+    """
+
+    def __init__(self, network: Any, device: str, graph: bool) -> None:
+        self.network, self.bf16, self.graph = network, device == "cuda", graph
+        rate = torch.zeros((), device=device)
+        self.optimiser = torch.optim.AdamW(
+            network.parameters(), lr=rate, weight_decay=0.01, fused=True, capturable=device == "cuda"
+        )
+        self.replay: Callable[[], None] | None = None
+        self.inputs: Batch = {}
+        self.made: tuple[Loss, Tensor]
+
+    def learn(self, batch: Batch, rate: float) -> tuple[Loss, Tensor]:
+        """One step at a learning rate; what came of it and the norm of the gradient, both valid until the next."""
+        self.optimiser.param_groups[0]["lr"].fill_(rate)
+        if not self.graph:
+            self.optimiser.zero_grad(set_to_none=True)
+            return self._step(batch)
+        if self.replay is None:
+            self._record(batch)
+        assert self.replay is not None
+        for name, value in batch.items():
+            self.inputs[name].copy_(value)
+        self.replay()
+        return self.made
+
+    def _step(self, batch: Batch) -> tuple[Loss, Tensor]:
+        made = loss_of(self.network, batch, self.bf16)
+        made.loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        # the optimiser leaves out a step whose gradient is not finite, without the CPU having to look
+        self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
+        self.optimiser.step()
+        return made, norm
+
+    def _record(self, batch: Batch) -> None:
+        """Some steps as they are, which compile, then one that is recorded."""
+        self.inputs = {name: value.clone() for name, value in batch.items()}
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                self.optimiser.zero_grad(set_to_none=True)
+                self._step(self.inputs)
+        torch.cuda.current_stream().wait_stream(side)
+        self.optimiser.zero_grad(set_to_none=True)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            self.made = self._step(self.inputs)
+        self.replay = graph.replay
+
+
 class Training:
     """One run, see the module's text."""
 
@@ -309,7 +365,7 @@ class Training:
         self.options, self.began = options, time.monotonic()
         options.out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(options.seed)
-        self.device, self.bf16 = options.device, options.device == "cuda"
+        self.device = options.device
         self.own = options.network == "prior"
         data = prior_data if self.own else judge_data
         train, check = data(options, Pack(options.pack), RealModels(options.real))
@@ -317,10 +373,9 @@ class Training:
         self.checks = checks(check, options)
         compiled = functools.partial(torch.compile, dynamic=False, fullgraph=True) if options.compiled else _as_it_is
         self.network = network_of(options, compiled(messages)).to(self.device)
+        self.learner = Learner(self.network, self.device, options.graph)
         self.average = network_of(options, messages).to(self.device)
         self.moved_by, self.swept = compiled(moved_by), compiled(bonds_swept)
-        parameters = self.network.parameters()
-        self.optimiser = torch.optim.AdamW(parameters, lr=options.rate, weight_decay=0.01, fused=self.bf16)
         self.store, self.moved = Store(8192, self.device), Store(1024, self.device)
         self.draws = torch.Generator(self.device).manual_seed(options.seed)
         self.steps, self.made = 0, 0
@@ -347,15 +402,8 @@ class Training:
             batch = self.waiting.get()
             self.made += len(batch["kind"])
             self.store.add(batch)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(part, self.steps, self.options.rate)
         batch = self.batch()
-        made = loss_of(self.network, batch, self.bf16)
-        self.optimiser.zero_grad(set_to_none=True)
-        made.loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        if torch.isfinite(norm):
-            self.optimiser.step()
+        made, norm = self.learner.learn(batch, learning_rate(part, self.steps, self.options.rate))
         with torch.no_grad():
             kept = min(AVERAGE, (self.steps + 1) / (self.steps + 10))
             torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - kept)
@@ -395,7 +443,7 @@ class Training:
         """One line of the log, and the weights in half precision: far finer than what training leaves undecided."""
         row: dict[str, Any] = {"when": when, "step": self.steps, "seconds": round(time.monotonic() - self.began, 1)}
         row |= {"made": self.made} | {name: round(value, 4) for name, value in self.running.items()}
-        row |= validated(self.average, self.checks, self.bf16)
+        row |= validated(self.average, self.checks, self.learner.bf16)
         with (self.options.out / "log.jsonl").open("a") as log:
             log.write(json.dumps(row) + "\n")
         sys.stdout.write(json.dumps(row) + "\n")
@@ -422,10 +470,11 @@ def main() -> None:
     options.add_argument("--until", type=float, default=400, help="seconds after the start at which training ends")
     options.add_argument("--batch", type=int, default=64)
     options.add_argument("--rate", type=float, default=8e-4, help="largest learning rate")
-    options.add_argument("--real-share", type=float, default=0.08, help="of a prior's new examples")
+    options.add_argument("--real-share", type=float, default=0.06, help="of a prior's new examples")
     options.add_argument("--workers", type=int, default=15, help="processes that make decoys")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--device", default="cuda")
+    options.add_argument("--graph", action="store_true", help="record a step and replay it; for a GPU")
     options.add_argument("--compiled", action=argparse.BooleanOptionalAction, default=True)
     Training(options.parse_args()).run()
 
