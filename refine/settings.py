@@ -79,7 +79,7 @@ class RunSettings:
     first: str = "average"
     learned: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(LEARNED_WEIGHTS))
     likelihood_moves: bool = False
-    mover: float = 0.5
+    mover: float = 0.6
     whole: bool = True
     length: LengthSettings = dataclasses.field(default_factory=LengthSettings)
     energy: EnergySettings = dataclasses.field(default_factory=EnergySettings)

@@ -15,7 +15,8 @@ import torch
 from Bio.PDB import MMCIFParser, PDBParser
 
 from refine import batch, pipeline
-from refine.engine import Engine
+from refine.energy.learned import AppliedNetworks
+from refine.engine import SEEN_BY_MOVER, Engine
 from refine.ensemble.candidates import Ranking
 from refine.errors import EngineError, InputError
 from refine.finishing.settings import FinishSettings
@@ -316,6 +317,30 @@ def test_an_interrupted_input_stands_in_the_table_of_runs(tmp_path: Path) -> Non
     assert [row["input"] for row in rows] == ["a.pdb", "b.pdb"] and "interrupted" in rows[1]["message"]
 
 
+@pytest.mark.parametrize("fit", [True, False])
+def test_the_mover_may_call_an_input_near_native_where_identities_fit(
+    piece: Path, monkeypatch: pytest.MonkeyPatch, fit: bool
+) -> None:
+    protein, networks = prepare(piece).protein, load_networks()
+    log_p = -2.0 if fit else -3.0  # 1.2 and 1.8 kcal/mol
+    monkeypatch.setattr(AppliedNetworks, "likelihood", lambda _, coords: torch.full((*coords.shape[:2], 20), log_p))
+
+    def wanted(by_priors: float, by_mover: float, mover: float = 0.6) -> float:
+        engine = Engine(protein, networks, RunSettings(device="cpu", mover=mover))
+        assert engine.applied is not None
+        x = torch.tensor([1.0, 0.0, 0.0])
+        fields = dataclasses.replace(engine.applied.fields(engine.coords), place=engine.coords[:, :, 1] + by_priors * x)
+        with monkeypatch.context() as patch:
+            patch.setattr(AppliedNetworks, "fields", lambda *_: fields)
+            patch.setattr(Engine, "_place_by_mover", lambda _, coords: coords[:, :, 1] + by_mover * x)
+            return engine.wanted_move
+
+    assert wanted(0.2, 0.1) == pytest.approx(0.1 * SEEN_BY_MOVER if fit else 0.2, rel=1e-3)
+    assert wanted(0.2, 0.9) == pytest.approx(0.2, rel=1e-3)  # the mover makes no input worse than the priors do
+    assert wanted(0.2, 0.1, mover=0.0) == pytest.approx(0.2, rel=1e-3)
+    assert wanted(0.05, 0.01) == pytest.approx(0.05, rel=1e-3)
+
+
 def test_the_mover_moves_by_its_share_and_takes_part_in_no_score(piece: Path) -> None:
     protein, settings = prepare(piece).protein, RunSettings(device="cpu")
     networks = load_networks()
@@ -337,6 +362,5 @@ def test_the_mover_moves_by_its_share_and_takes_part_in_no_score(piece: Path) ->
     torch.testing.assert_close(forces(shared(0.5)), forces(of(*two, mover, mover)), atol=1e-3, rtol=1e-3)
     assert not torch.allclose(forces(shared(0.5)), forces(shared(1 / 3)), atol=1e-2)
     assert shared(0.5).score().terms == of(*two).score().terms
-    assert shared(0.5).wanted_move == of(*two).wanted_move
     with pytest.raises(InputError, match="mover"):
         RunSettings(mover=1.5)

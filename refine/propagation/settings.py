@@ -54,7 +54,7 @@ class PropagationSettings:
     replicas: int = 1
     steps: int = STEPS
     further: int | None = None
-    settled: float = 0.022
+    settled: float = 0.03
     step_size: float = 0.01
     fraction: float = 0.7
     noise: float | None = None
