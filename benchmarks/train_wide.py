@@ -287,20 +287,31 @@ def checks(check: dict[str, Examples], options: argparse.Namespace) -> dict[str,
     return {name: made[count * n : count * (n + 1)] for n, name in enumerate(check)}
 
 
-def fed(train: Examples, workers: int) -> queue.Queue[Batch]:
+class Feed:
     """Batches of new examples, made by processes that begin before the device is touched."""
-    waiting: queue.Queue[Batch] = queue.Queue(maxsize=64)
-    loader = torch.utils.data.DataLoader(
-        train, batch_size=32, sampler=range(ENDLESS), collate_fn=collated, num_workers=workers, prefetch_factor=4
-    )
-    batches = iter(loader)
 
-    def feed() -> None:
-        for batch in batches:
-            waiting.put(batch)
+    def __init__(self, train: Examples, workers: int) -> None:
+        self.waiting: queue.Queue[Batch] = queue.Queue(maxsize=64)
+        loader = torch.utils.data.DataLoader(
+            train, batch_size=32, sampler=range(ENDLESS), collate_fn=collated, num_workers=workers, prefetch_factor=4
+        )
+        self.batches = iter(loader)
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self._feed, daemon=True)
+        self.thread.start()
 
-    threading.Thread(target=feed, daemon=True).start()
-    return waiting
+    def _feed(self) -> None:
+        while not self.stopped.is_set():
+            self.waiting.put(next(self.batches))
+
+    def close(self) -> None:
+        """Ends the thread and, with what it reads from, the processes."""
+        self.stopped.set()
+        while self.thread.is_alive():
+            while not self.waiting.empty():
+                self.waiting.get()
+            self.thread.join(0.1)
+        del self.batches
 
 
 class Learner:
@@ -369,7 +380,7 @@ class Training:
         self.own = options.network == "prior"
         data = prior_data if self.own else judge_data
         train, check = data(options, Pack(options.pack), RealModels(options.real))
-        self.waiting = fed(train, options.workers)
+        self.feed = Feed(train, options.workers)
         self.checks = checks(check, options)
         compiled = functools.partial(torch.compile, dynamic=False, fullgraph=True) if options.compiled else _as_it_is
         self.network = network_of(options, compiled(messages)).to(self.device)
@@ -384,7 +395,7 @@ class Training:
     def run(self) -> None:
         """Trains until the time is over."""
         while self.store.filled < 2 * self.options.batch:
-            self.store.add(self.waiting.get())
+            self.store.add(self.feed.waiting.get())
         self.report("before")
         self.step(0.0)  # compiles
         start, reports, part = time.monotonic(), iter((*REPORTS, 2.0)), 0.0
@@ -395,11 +406,12 @@ class Training:
             if part >= following:
                 following = next(reports)
                 self.report(f"{part:.2f} of the time")
+        self.feed.close()
 
     def step(self, part: float) -> None:
         """One step of the optimiser, when ``part`` of the time is gone."""
-        while self.made < (self.steps + 2) * self.options.batch and not self.waiting.empty():
-            batch = self.waiting.get()
+        while self.made < (self.steps + 2) * self.options.batch and not self.feed.waiting.empty():
+            batch = self.feed.waiting.get()
             self.made += len(batch["kind"])
             self.store.add(batch)
         batch = self.batch()
