@@ -290,6 +290,11 @@ class Run:
         return Propagated(start, ensemble.thinned(), start.context(ensemble.spread), field)
 
     @property
+    def by_evidence(self) -> bool:
+        """Whether moves began at an input bent to evidence, or the ensemble was fitted to some."""
+        return self.origin is not self.engine or "ensemble" in (self.record.values.get("evidence") or {})
+
+    @property
     def certainly_bent(self) -> bool:
         """Whether rows left out say for certain that the bent input is better: the own score, which knows small errors
         only, then does not speak against it.
@@ -392,7 +397,10 @@ class Run:
         names, totals = [c.source for c in candidates], [c.score.total for c in candidates]
         ranking = rank(names, totals, finished_input.score.total, self.first)
         models = [candidates[i] for i in ranking.order]
-        improved = bool(models) and (ranking.improved or self.certainly_bent)
+        score = self.engine.score(propagated.context)
+        calibrated = self.calibrated(propagated, models[0].source, score.estimate.form) if models else None
+        measured = calibrated is not None and calibrated.word == "better" and models[0].report["flag"] == "complete"
+        improved = bool(models) and (ranking.improved or self.certainly_bent or measured)
         if not improved:
             models = [finished_input, *models]
         different = distinct(np.stack([m.protein.coords[0, :, 1] for m in models]), self.settings.models)
@@ -401,13 +409,12 @@ class Run:
         for k, model in enumerate(models, start=1):
             values["models"].append(self.write_model(f"model_{k}", model))
         self.say_if_fewer(len(models))
-        score = self.engine.score(propagated.context)
         input_score = dataclasses.replace(score, estimate=self.accuracy.of_input)
         self.record.add_files(*write_tables(self.folder, input_score, finished_input, models))
         if self.engine.evidence is not None:
             both = {"input": self.engine.protein, "model_1": models[0].protein}
             values["evidence"] |= described(self.engine.evidence, both)
-        verdict = self.verdict(propagated, models[0].source, score.estimate.form, moved=improved)
+        verdict = self.verdict(calibrated, moved=improved)
         confidence = {"input": input_score.estimate.overall, "model_1": models[0].score.estimate.overall}
         values |= {"confidence": confidence, "improved": verdict.word == "better", "verdict": verdict.sentence}
         values["judgement"] = dataclasses.asdict(verdict)
@@ -432,23 +439,32 @@ class Run:
         numbers = {"score": model.score.total, "confidence": model.score.estimate.overall}
         return {"name": name, **files, "source": model.source, **numbers, "finishing": model.report}
 
-    def verdict(self, propagated: Propagated, source: str, form: str, *, moved: bool) -> Verdict:
+    def calibrated(self, propagated: Propagated, source: str, form: str) -> Verdict | None:
+        """What estimates that were measured on targets with natives say of a proposal; None where they do not apply:
+        near-native inputs, evidence, no steps. "Better" goes before the own score, which is that of the priors alone
+        and was wrong where it spoke against the way of the mover (benchmarks/LOG.md, 73).
+        """
+        start, networks = propagated.start, self.engine.networks
+        if self.engine.nearly_right or self.by_evidence or not self.settings.propagation.steps:
+            return None
+        backbone = propagated.ensemble.proposal(source).backbone
+        gain, room = start.expected_gain(backbone, self.engine.coords, propagated.context)
+        fitting = start.calibration.belongs_to(None if networks is None else networks.folder)
+        return verdict_of(gain, room, start.calibration.change.get(form), fitting=fitting)
+
+    def verdict(self, calibrated: Verdict | None, *, moved: bool) -> Verdict:
         """Of the proposal that became model 1; ``moved`` is False when model 1 is the input."""
         if not self.settings.propagation.steps and self.origin is self.engine:
             return Verdict("no better", "no step was asked for: model_1 is the input, finished.")
         if not moved:
             reason = "no model scores better than the input by the run's own score: model_1 is the input, finished."
             return Verdict("no better", reason)
-        facts = self.record.values.get("evidence") or {}
-        if self.origin is not self.engine or "ensemble" in facts:
+        if calibrated is not None:
+            return calibrated
+        if self.by_evidence:
+            facts = self.record.values["evidence"]
             return Verdict("uncertain", f"{summary(facts)}; verdicts are not calibrated on this.")
-        if self.engine.nearly_right:
-            return nearly_right_verdict(self.engine.wanted_move)
-        start, networks = propagated.start, self.engine.networks
-        backbone = propagated.ensemble.proposal(source).backbone
-        gain, room = start.expected_gain(backbone, self.engine.coords, propagated.context)
-        fitting = start.calibration.belongs_to(None if networks is None else networks.folder)
-        return verdict_of(gain, room, start.calibration.change.get(form), fitting=fitting)
+        return nearly_right_verdict(self.engine.wanted_move)
 
 
 def score_file(path: Path, settings: RunSettings | None = None) -> ScoreRow:

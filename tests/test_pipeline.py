@@ -15,6 +15,7 @@ import torch
 from Bio.PDB import MMCIFParser, PDBParser
 
 from refine import batch, pipeline
+from refine.accuracy.verdict import Verdict
 from refine.energy.learned import AppliedNetworks
 from refine.engine import SEEN_BY_MOVER, Engine
 from refine.ensemble.candidates import Ranking
@@ -255,6 +256,17 @@ def test_model_1_is_the_input_when_nothing_is_better(
     with (tmp_path / "out" / "scores.csv").open() as stream:
         rows = {r["name"]: r["score"] for r in csv.DictReader(stream)}
     assert rows["model_1"] == rows["input_finished"]
+
+
+@pytest.mark.parametrize(("word", "source"), [("better", "average"), ("uncertain", "input")])
+def test_a_measured_verdict_goes_before_the_own_score(
+    piece: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, source: str
+) -> None:
+    monkeypatch.setattr(pipeline, "rank", lambda *arguments: Ranking((0, 1), False))
+    monkeypatch.setattr(pipeline.Run, "calibrated", lambda *arguments: Verdict(word, "by estimates"))
+    result = refine_file(piece, tmp_path / "out", QUICK)
+    assert result.record["models"][0]["source"] == source
+    assert result.record["judgement"]["word"] == ("better" if word == "better" else "no better")
 
 
 def test_frozen_residues_stay(piece: Path, tmp_path: Path) -> None:
