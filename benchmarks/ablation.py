@@ -33,7 +33,7 @@ from refine.bench.statistics import mean_interval
 from refine.energy.assemble import assemble
 from refine.energy.learned import AppliedNetworks, learned_terms
 from refine.energy.system import System
-from refine.engine import load_networks_of
+from refine.engine import load_networks_of, moving
 from refine.ensemble.ensemble import ensemble_of
 from refine.networks.weights import Networks
 from refine.propagation.constraints import Constraints
@@ -51,7 +51,8 @@ class Row:
 
     Attributes:
         label: as the table shows it.
-        learned: weights of the learned terms; None for the default's.
+        learned: weights of the learned terms; None for those of the default that exert a force.
+        mover: its share in where residues are moved; None for the default's.
         propagation: changed settings of the propagation.
         energy: changed settings of the static terms.
         gradient: of the learned terms.
@@ -65,6 +66,7 @@ class Row:
 
     label: str
     learned: Mapping[str, float] | None = None
+    mover: float | None = None
     propagation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     energy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     gradient: str = "central"
@@ -79,26 +81,27 @@ _OFF = {"prior": 0.0, "mediated": 0.0, "likelihood": 0.0}
 _NOISY = {"replicas": 6, "noise": NOISE, "schedule": "annealing"}
 ROWS = {
     "relaxed": Row("input finished, engine not run", propagation={"steps": 0}),
-    "random": Row("random direction, as far as the default weights move", random=True),
+    "random": Row("random direction, as far as the default moves", random=True),
+    "default": Row("default: priors and mover, 12 steps, up to 18 more where settled"),
     "static": Row("static terms alone", _OFF),
-    "likelihood": Row("likelihood alone", _OFF | {"likelihood": 1.0}),
-    "prior": Row("prior alone", _OFF | {"prior": 1.0}),
+    "prior": Row("density of frames alone", _OFF | {"prior": 1.0}),
     "mediated": Row("mediated alone", _OFF | {"mediated": 1.0}),
-    "both": Row("prior and mediated at 0.2", _OFF | {"prior": 1.0, "mediated": 0.2}),
-    "default": Row("prior, mediated at 0.2 and likelihood at 0.3 (default weights)"),
-    "mediated_1": Row("default weights, mediated at 1", RunSettings().learned | {"mediated": 1.0}),
-    "full": Row("full gradient, through the surroundings too", gradient="full"),
-    "region": Row("native laid on each residue's region instead of the whole model", region=True),
+    "likelihood": Row("likelihood exerts a force, too", RunSettings().learned),
+    "priors": Row("priors without the mover", mover=0.0),
+    "mover": Row("mover without the priors", mover=1.0),
     "steps_5": Row("5 steps", propagation={"steps": 5}),
-    "steps_10": Row("10 steps", propagation={"steps": 10}),
-    "steps_40": Row("40 steps", propagation={"steps": 40}),
+    "none_further": Row("12 steps, none further", propagation={"further": 0}),
+    "steps_30": Row("30 steps", propagation={"steps": 30}),
+    "given": Row("from the input as it came", start="given"),
+    "region": Row("native laid on each residue's region instead of the whole model", region=True),
+    "mediated_1": Row("mediated at 1", {"prior": 1.0, "mediated": 1.0}),
+    "full": Row("full gradient, through the surroundings too", gradient="full"),
     "pull": Row("pull to the start, 1 kcal/mol/Å²", energy={"start_pull": 1.0}),
     "pull_confidence": Row("pull to the start by confidence, up to 2 kcal/mol/Å²", pull_by_confidence=2.0),
     "noise": Row("annealed noise, mean of 6 replicas", propagation=_NOISY),
     "constant_noise": Row("constant noise, mean of 6 replicas", propagation=_NOISY | {"schedule": "constant"}),
     "average": Row("annealed noise, average of 6 replicas", propagation=_NOISY, mean=True),
-    "given": Row("from the input as it came", start="given"),
-    "torsions": Row("default weights, steps in phi, psi and omega", propagation={"space": "torsions"}),
+    "torsions": Row("steps in phi, psi and omega", propagation={"space": "torsions"}),
 }
 
 
@@ -108,8 +111,12 @@ def moved(
     """Backbones (R, L, 4, 3) Å that a row makes of a protein."""
     system = System.from_protein(protein)
     start = torch.from_numpy(protein.coords[:, :, :4].copy())
-    model = AppliedNetworks(networks, system, whole=not row.region)
-    weights = dict(settings.learned if row.learned is None else row.learned)
+    movers, shares = moving(networks, settings.mover if row.mover is None else row.mover)
+    model = AppliedNetworks(movers, system, whole=not row.region, shares=shares)
+    felt = {
+        name: weight for name, weight in settings.learned.items() if settings.likelihood_moves or name != "likelihood"
+    }
+    weights = _OFF | felt if row.learned is None else dict(row.learned)
     static = dataclasses.replace(settings.energy, **row.energy)
     pull = None
     if row.pull_by_confidence > 0:

@@ -74,6 +74,17 @@ class StructureScore:
         return self.terms["total"]
 
 
+def moving(networks: Networks, share: float) -> tuple[Networks, tuple[float, ...]]:
+    """The networks that move what is not near-native, as priors, and their shares: the mover has ``share``, the priors
+    have the rest.
+    """
+    if networks.mover is None or share == 0.0:
+        return networks, (1.0 / len(networks.priors),) * len(networks.priors)
+    priors = networks.priors if share < 1.0 else ()
+    shares = *((1.0 - share) / len(priors) for _ in priors), share
+    return dataclasses.replace(networks, priors=(*priors, networks.mover)), shares
+
+
 class Engine:
     """System, free energy and networks of one protein.
 
@@ -166,11 +177,7 @@ class Engine:
         """``drift`` with the mover beside the priors, for structures that are not near-native."""
         if self.networks is None or self._mover is None:
             return self.drift
-        priors, own = self.networks.priors, self.settings.mover
-        if own == 1.0:
-            priors = ()
-        movers = dataclasses.replace(self.networks, priors=(*priors, self._mover))
-        shares = *((1.0 - own) / len(priors) for _ in priors), own
+        movers, shares = moving(self.networks, self.settings.mover)
         applied = AppliedNetworks(movers, self.system, self.settings.whole, shares=shares)
         return self.drift.replacing(learned_terms(applied))
 
