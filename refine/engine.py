@@ -43,10 +43,9 @@ finishing; LOG, 71).
 """
 
 IDENTITIES_FIT, SEEN_BY_MOVER = 1.3, 0.55
-"""Below how many kcal/mol a residue, −kT log P of its identity in its surroundings, the mover is asked as well whether
-an input is near-native, and what part of its move counts then. Of 237 natives of clusters kept for tests the priors
-take 27 for wrong, with the mover 7; of models by the 2010s' servers none lies below, and perturbed crystal structures
-are moved as before (LOG, 73).
+"""Below how many kcal/mol a residue, −kT log P of its identity in its surroundings, identities fit as in natives, and
+what part of the mover's move then counts. Of 237 natives of clusters kept for tests the priors take 27 for wrong, with
+the mover's word 4; it changes nothing for the models of servers and the perturbed structures of tune (LOG, 73).
 """
 
 
@@ -200,8 +199,8 @@ class Engine:
 
     @functools.cached_property
     def wanted_move(self) -> float:
-        """Mean Å by which the networks would move the CA atoms at once: the priors, and where the residues fit their
-        surroundings as in natives at most ``SEEN_BY_MOVER`` of what the mover would; infinite without networks.
+        """Mean Å by which the networks would move the CA atoms at once: the priors, but no more than the mover, or than
+        ``SEEN_BY_MOVER`` of that where residues fit their surroundings as in natives; infinite without networks.
         """
         if self.applied is None:
             return math.inf
@@ -209,10 +208,8 @@ class Engine:
         if self._mover is None or wanted <= self.settings.length.near:  # less would change nothing
             return wanted
         with torch.no_grad():
-            unfit = float(IdentityLikelihood(self.applied)(self.coords).mean())
-        if unfit > IDENTITIES_FIT:
-            return wanted
-        return min(wanted, SEEN_BY_MOVER * self._away(self._place_by_mover(self.coords)))
+            fit = float(IdentityLikelihood(self.applied)(self.coords).mean()) < IDENTITIES_FIT
+        return min(wanted, (SEEN_BY_MOVER if fit else 1.0) * self._away(self._place_by_mover(self.coords)))
 
     def _away(self, place: Tensor) -> float:
         return float((place - self.coords[:, :, 1]).norm(dim=-1).mean())

@@ -330,7 +330,7 @@ def test_an_interrupted_input_stands_in_the_table_of_runs(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("fit", [True, False])
-def test_the_mover_may_call_an_input_near_native_where_identities_fit(
+def test_the_mover_may_call_an_input_near_native_sooner_where_identities_fit(
     piece: Path, monkeypatch: pytest.MonkeyPatch, fit: bool
 ) -> None:
     protein, networks = prepare(piece).protein, load_networks()
@@ -347,7 +347,8 @@ def test_the_mover_may_call_an_input_near_native_where_identities_fit(
             patch.setattr(Engine, "_place_by_mover", lambda _, coords: coords[:, :, 1] + by_mover * x)
             return engine.wanted_move
 
-    assert wanted(0.2, 0.1) == pytest.approx(0.1 * SEEN_BY_MOVER if fit else 0.2, rel=1e-3)
+    assert wanted(0.2, 0.1) == pytest.approx(0.1 * SEEN_BY_MOVER if fit else 0.1, rel=1e-3)
+    assert wanted(0.2, 0.3) == pytest.approx(0.3 * SEEN_BY_MOVER if fit else 0.2, rel=1e-3)
     assert wanted(0.2, 0.9) == pytest.approx(0.2, rel=1e-3)  # the mover makes no input worse than the priors do
     assert wanted(0.2, 0.1, mover=0.0) == pytest.approx(0.2, rel=1e-3)
     assert wanted(0.05, 0.01) == pytest.approx(0.05, rel=1e-3)
