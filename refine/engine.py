@@ -73,12 +73,12 @@ class StructureScore:
         return self.terms["total"]
 
 
-def moving(networks: Networks, share: float) -> tuple[Networks, tuple[float, ...]]:
-    """The networks that move what is not near-native, as priors, and their shares: the mover has ``share``, the priors
-    have the rest.
+def moving(networks: Networks, share: float) -> tuple[Networks, tuple[float, ...] | None]:
+    """The networks that move what is not near-native, as priors, and their shares (None: equal): the mover has
+    ``share``, the priors have the rest.
     """
     if networks.mover is None or share == 0.0:
-        return networks, (1.0 / len(networks.priors),) * len(networks.priors)
+        return networks, None
     priors = networks.priors if share < 1.0 else ()
     shares = *((1.0 - share) / len(priors) for _ in priors), share
     return dataclasses.replace(networks, priors=(*priors, networks.mover)), shares

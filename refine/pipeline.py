@@ -415,6 +415,9 @@ class Run:
             both = {"input": self.engine.protein, "model_1": models[0].protein}
             values["evidence"] |= described(self.engine.evidence, both)
         verdict = self.verdict(calibrated, moved=improved)
+        if measured and not ranking.improved:
+            disliked = f"{verdict.reason} The run's own score likes the input, finished, better."
+            verdict = dataclasses.replace(verdict, reason=disliked)
         confidence = {"input": input_score.estimate.overall, "model_1": models[0].score.estimate.overall}
         values |= {"confidence": confidence, "improved": verdict.word == "better", "verdict": verdict.sentence}
         values["judgement"] = dataclasses.asdict(verdict)

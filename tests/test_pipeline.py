@@ -267,6 +267,7 @@ def test_a_measured_verdict_goes_before_the_own_score(
     result = refine_file(piece, tmp_path / "out", QUICK)
     assert result.record["models"][0]["source"] == source
     assert result.record["judgement"]["word"] == ("better" if word == "better" else "no better")
+    assert "own score" in result.record["judgement"]["reason"]
 
 
 def test_frozen_residues_stay(piece: Path, tmp_path: Path) -> None:
